@@ -1,0 +1,182 @@
+/**
+ * The one code table. Every error newel raises on purpose has a row here: what failed and why
+ * (`text`, with `{parameters}`), and what to do about it (`fix`). docs/errors.md lists the same
+ * codes; test/base/errors.test.ts holds the two together. A retired code is never used again.
+ */
+export const ERROR_CODES = {
+  // General
+  NEWEL_E_INTERNAL: {
+    text: "newel met a state it does not know: {what}.",
+    fix: "This is a bug of newel. Please report it with the lines above.",
+  },
+  NEWEL_E_USAGE: {
+    text: "{what}",
+    fix: "Run `newel help` for the commands, `newel help COMMAND` for one.",
+  },
+  NEWEL_E_DURATION: {
+    text: "{what} is {value}, which is not a duration.",
+    fix: 'Write a number with a unit: "500ms", "10s", "2m", "1h" or "3d".',
+  },
+  NEWEL_E_SIZE: {
+    text: "{what} is {value}, which is not a size.",
+    fix: 'Write a number with a unit: "64kB", "512MB" or "1GB".',
+  },
+  NEWEL_E_NAME: {
+    text: "{what} {value} is not a usable name: {why}.",
+    fix: 'Use 1 to 200 characters without spaces or control characters; not starting with "-" or "{".',
+  },
+  NEWEL_E_NODE_TOO_OLD: {
+    text: "newel needs Node.js 24 or newer; this is {version}.",
+    fix: 'Install a newer Node.js, or run it through npm in a project that has the "node" package as a dependency.',
+  },
+  NEWEL_E_PLATFORM: {
+    text: "{what} needs Linux; this is {platform}.",
+    fix: "Run the kernel and the supervisor on Linux; bus, pool and jobs work elsewhere.",
+  },
+
+  // Operating system
+  NEWEL_E_SYSCALL: {
+    text: "{call} failed: {errno} ({why}){about}.",
+    fix: "The operating system refused the call; the reason above is its own.",
+  },
+
+  // Wire
+  NEWEL_E_FRAME: {
+    text: "The peer sent bytes that are no frame of this protocol: {why}.",
+    fix: "The connection was closed. Check that both ends run the same newel version.",
+  },
+  NEWEL_E_VERSION_SKEW: {
+    text: "The peer speaks protocol version {theirs}, this side speaks {ours}.",
+    fix: "Run the same newel version on both sides.",
+  },
+  NEWEL_E_LIMIT: {
+    text: "A limit was passed: {what} is at most {limit} {unit}.",
+    fix: "Send less at once, or raise the limit by its option.",
+  },
+  NEWEL_E_NO_METHOD: {
+    text: "The peer has no method {method}.",
+    fix: "Check the name; only methods of the shared contract can be called.",
+  },
+  NEWEL_E_CONNECTION_LOST: {
+    text: "The connection to {peer} ended before the answer came.",
+    fix: "The call may or may not have run. Ask for the state before doing it again.",
+  },
+  NEWEL_E_DEADLINE: {
+    text: "{what} did not finish within {limitMs} ms.",
+    fix: "Give it more time, or find out what it waits for.",
+  },
+  NEWEL_E_CANCELLED: {
+    text: "{what} was cancelled.",
+    fix: "Nothing to do: the caller asked for it.",
+  },
+  NEWEL_E_REMOTE: {
+    text: "The peer failed: {message}",
+    fix: "The cause carries what the peer said.",
+  },
+
+  // Bus
+  NEWEL_E_BUS_TRANSITION: {
+    text: "The bus cannot {event} while it is {state}.",
+    fix: "See the state table in docs/guide/bus.md.",
+  },
+  NEWEL_E_BUS_LISTENERS: {
+    text: '{count} listener(s) of the channel "{channel}" failed: {first}',
+    fix: "Every listener ran; each failure is in `errors`.",
+  },
+  NEWEL_E_BUS_TIMEOUT: {
+    text: 'The listener {listener} of the channel "{channel}" did not finish within {limitMs} ms.',
+    fix: "Raise its timeoutMs, or find out what it waits for.",
+  },
+
+  // Kernel
+  NEWEL_E_HOME_PATH: {
+    text: "The socket path {path} is {length} bytes long; Unix allows 107.",
+    fix: "Set NEWEL_HOME to a shorter directory.",
+  },
+  NEWEL_E_HOME_ACCESS: {
+    text: "The home directory {home} cannot be used: {why}.",
+    fix: "Give it to the user that runs newel (mode 0700), or set NEWEL_HOME to another directory.",
+  },
+  NEWEL_E_KERNEL_RUNNING: {
+    text: "A kernel already serves {home}{holder}.",
+    fix: "Use that one, or set NEWEL_HOME to run a second kernel beside it.",
+  },
+  NEWEL_E_KERNEL_UNREACHABLE: {
+    text: "No kernel answers at {path}: {why}.",
+    fix: "Start one with `newel kernel --detach`, or let `newel up` do it.",
+  },
+  NEWEL_E_COMMAND: { text: "{what}", fix: "Send `help` for the commands." },
+  NEWEL_E_NOT_FOUND: { text: "{name} not found", fix: "List what there is: `list {noun}`." },
+  NEWEL_E_EXISTS: {
+    text: "{noun} {name} exists with other settings: {existing}",
+    fix: "Remove it first, or use another name.",
+  },
+  NEWEL_E_BAD_REQUEST: {
+    text: "The request is not usable: {why}.",
+    fix: "See docs/reference/kernel-protocol.md.",
+  },
+  NEWEL_E_BAD_COMMAND: {
+    text: "Bad command - {command}: {why}",
+    fix: "Check the spelling, that the file exists and that it is executable.",
+  },
+  NEWEL_E_BAD_WORKING_DIR: {
+    text: "Bad working_dir - {path}: {why}",
+    fix: "Check that the directory exists and may be entered.",
+  },
+  NEWEL_E_SOCKET_MISSING: {
+    text: "Socket {name} not found",
+    fix: "Make the socket before the process that uses it.",
+  },
+  NEWEL_E_ADDRESS_IN_USE: {
+    text: "The address {address} is in use by another program.",
+    fix: "Find it with `ss -ltnp`, stop it, or choose another port.",
+  },
+  NEWEL_E_DISK_FULL: {
+    text: "There is no room to write {path}.",
+    fix: "Free space on that file system; newel goes on and counts what it could not keep.",
+  },
+  NEWEL_E_REFUSED_UID: {
+    text: "The peer with uid {uid} may not talk to this daemon.",
+    fix: "Run the command as the user that owns the home directory.",
+  },
+
+  // Configuration
+  NEWEL_E_CONFIG: {
+    text: "{problems}",
+    fix: "Nothing was touched. Mend the file and run the command again; `newel check` shows the problems without starting anything.",
+  },
+  NEWEL_E_CONFIG_MISSING: {
+    text: "No configuration found: {looked}.",
+    fix: "Write a newel.config.ts (see `newel help config`), or name a file with -c FILE.",
+  },
+
+  // Supervisor
+  NEWEL_E_SUPERVISOR_UNREACHABLE: {
+    text: "No supervisor answers at {path}: {why}.",
+    fix: "Run `newel up`; its log is {log}.",
+  },
+  NEWEL_E_SUPERVISOR_RUNNING: {
+    text: "A supervisor already serves {home}.",
+    fix: "Use that one, or set NEWEL_HOME to run a second one beside it.",
+  },
+  NEWEL_E_NO_SERVICE: {
+    text: "There is no service {name}{hint}.",
+    fix: "Run `newel ps` to see what there is.",
+  },
+  NEWEL_E_AMBIGUOUS: {
+    text: "{name} stands for more than one service: {matches}.",
+    fix: "Write one of them in full.",
+  },
+  NEWEL_E_NOT_READY: {
+    text: "{name} did not get ready: {why}.",
+    fix: "Its last lines stand above; `newel logs {service}` shows more.",
+  },
+  NEWEL_E_RELOAD_FAILED: {
+    text: "The reload of {service} was stopped: {why}. The old processes go on serving.",
+    fix: "Mend the code and reload again; the last lines of the new process stand above.",
+  },
+  NEWEL_E_OPERATION_FAILED: { text: "{what}", fix: "See `newel ps` and `newel logs`." },
+} as const;
+
+/** A code of the table above. */
+export type ErrorCode = keyof typeof ERROR_CODES;

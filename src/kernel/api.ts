@@ -1,0 +1,239 @@
+/**
+ * What the kernel holds and answers, as types: the tables implement them, the session renders them
+ * (papa's text grammar or JSON lines), the client returns them. Times are milliseconds since the
+ * epoch, sizes are bytes.
+ */
+
+export type SocketFamily = "inet" | "inet6" | "unix";
+export type SocketType = "stream" | "dgram" | "seqpacket" | "raw" | "rdm";
+
+/** `make socket`. What is left out takes the default of spec/kernel-protocol: inet, stream, backlog 5, loopback, port 0. */
+export interface SocketRequest {
+  readonly name: string;
+  readonly family?: SocketFamily;
+  readonly type?: SocketType;
+  readonly backlog?: number;
+  readonly host?: string;
+  readonly port?: number;
+  readonly interface?: string;
+  readonly reuseport?: boolean;
+  /** Absolute; makes it a Unix socket. */
+  readonly path?: string;
+  /** For the file of a Unix socket. */
+  readonly umask?: number;
+}
+
+/** A socket as `list sockets` shows it. `fileno` is missing for a `reuseport` reservation. */
+export interface SocketInfo {
+  readonly name: string;
+  readonly family: SocketFamily;
+  readonly type: SocketType;
+  readonly backlog: number;
+  readonly path?: string;
+  readonly umask?: number;
+  readonly host?: string;
+  readonly port?: number;
+  readonly interface?: string;
+  readonly reuseport?: boolean;
+  readonly fileno?: number;
+}
+
+export interface ValueInfo {
+  readonly name: string;
+  readonly value: string;
+}
+
+/** Where a stream of output goes: kept, or dropped. stderr may also be merged into stdout. */
+export type StreamMode = boolean | "stdout";
+
+/** `make process`. */
+export interface ProcessRequest {
+  readonly name: string;
+  /** The program and its arguments; `$(socket.NAME.fileno)` and `$(socket.NAME.port)` are replaced in each. */
+  readonly args: readonly string[];
+  /** The whole environment of the process. Default: empty. */
+  readonly env?: Readonly<Record<string, string>>;
+  readonly workingDir?: string;
+  readonly uid?: number | string;
+  readonly gid?: number | string;
+  readonly rlimits?: Readonly<Record<string, number>>;
+  readonly umask?: number;
+  /** How many bytes of each stream are kept. Default 1 MiB; 0 keeps nothing. */
+  readonly bufsize?: number;
+  readonly stdout?: boolean;
+  readonly stderr?: StreamMode;
+  /** Run `args` joined by spaces with /bin/sh -c. */
+  readonly shell?: boolean;
+  /** Sockets passed as descriptors 3, 4, … with LISTEN_FDS and LISTEN_FDNAMES. */
+  readonly sockets?: readonly string[];
+  /** Also set LISTEN_PID (systemd's protocol for programs that check it). */
+  readonly listenPid?: boolean;
+  /** Pass a descriptor for `READY=1` and `STATUS=…` lines; NEWEL_NOTIFY_FD has its number. */
+  readonly notify?: boolean;
+}
+
+/** The bytes of a stream that can still be read: offsets count from the first byte ever written. */
+export interface StreamRange {
+  /** The oldest byte kept. Everything below was dropped because the buffer was full. */
+  readonly start: number;
+  /** One past the newest byte. */
+  readonly end: number;
+}
+
+export type StreamName = "out" | "err";
+
+export interface ProcessInfo {
+  readonly name: string;
+  readonly pid: number;
+  readonly running: boolean;
+  readonly startedMs: number;
+  readonly endedMs?: number;
+  /** A signal is negative (-9). `null`: it ended while no kernel could learn how. Missing while it runs. */
+  readonly exitCode?: number | null;
+  /** It ended, and its output was read to the end once. */
+  readonly closed: boolean;
+  readonly uid?: number;
+  readonly gid?: number;
+  readonly shell?: boolean;
+  readonly args: readonly string[];
+  readonly workingDir: string;
+  /** It said READY=1. */
+  readonly ready: boolean;
+  /** The last STATUS= it said. */
+  readonly status?: string;
+  readonly output: Readonly<Partial<Record<StreamName, StreamRange>>>;
+  /** The FIFOs its output goes through: whoever opens them too keeps unread bytes alive when a kernel dies. */
+  readonly fifos: readonly string[];
+}
+
+/** Whom a signal reaches: the process, its process group, or every descendant that can be found. */
+export type SignalScope = "process" | "group" | "tree";
+
+export interface SignalReport {
+  /** Every process the signal was sent to. */
+  readonly signalled: readonly { readonly pid: number; readonly command: string }[];
+}
+
+/** A piece of output, in the order the kernel saw it. */
+export interface OutputChunk {
+  readonly stream: StreamName;
+  /** Of its first byte. */
+  readonly offset: number;
+  /** Bytes lost between the asked position and `offset` because the buffer was full. */
+  readonly gap: number;
+  readonly timeMs: number;
+  readonly data: Buffer;
+}
+
+/** How far a reader has come in each stream. */
+export interface OutputPosition {
+  readonly out: number;
+  readonly err: number;
+}
+
+/** The output of one process, to be read by any number of readers at their own pace. */
+export interface ProcessOutput {
+  range(stream: StreamName): StreamRange | undefined;
+  /** The next piece after a position, or `undefined` when there is none yet. */
+  next(position: OutputPosition, maxBytes: number): Promise<OutputChunk | undefined>;
+  /** Calls `listener` after new output or the end; returns the unsubscribe function. */
+  onChange(listener: () => void): () => void;
+}
+
+export interface ClaimInfo {
+  readonly name: string;
+  readonly holder: { readonly pid: number; readonly sinceMs: number };
+  /** The fencing number: it only grows. */
+  readonly epoch: number;
+  readonly waiting: number;
+}
+
+export type KernelEventType =
+  | "made"
+  | "ended"
+  | "closed"
+  | "ready"
+  | "status"
+  | "removed"
+  | "claimed"
+  | "released";
+
+export interface KernelEvent {
+  /** Grows by one with each event of a home, also across kernels. */
+  readonly seq: number;
+  readonly timeMs: number;
+  readonly type: KernelEventType;
+  readonly noun: "process" | "socket" | "value" | "claim";
+  readonly name: string;
+  /** For a process: its pid, and its exit code once ended. */
+  readonly pid?: number;
+  readonly exitCode?: number | null;
+  readonly status?: string;
+}
+
+export interface KernelStatus {
+  readonly version: string;
+  readonly pid: number;
+  readonly uptimeMs: number;
+  readonly home: string;
+  readonly counts: {
+    readonly sockets: number;
+    readonly values: number;
+    readonly processes: number;
+    readonly claims: number;
+  };
+  readonly memoryBytes: number;
+  /** Things an operator should know: pipe quota reached, disk full with a count, … */
+  readonly notices: readonly string[];
+  readonly lastEvent: number;
+}
+
+/** The verbs over what the kernel holds. Patterns are names or prefixes with `*`; none means all. */
+export interface Kernel {
+  readonly sockets: {
+    make(request: SocketRequest): SocketInfo;
+    list(patterns?: readonly string[]): readonly SocketInfo[];
+    /** Names, patterns or file numbers. */
+    remove(patterns: readonly string[]): void;
+  };
+  readonly values: {
+    set(name: string, value: string | undefined): void;
+    get(name: string): string | undefined;
+    list(patterns?: readonly string[]): readonly ValueInfo[];
+    remove(patterns: readonly string[]): void;
+  };
+  readonly processes: {
+    make(request: ProcessRequest): ProcessInfo;
+    list(patterns?: readonly string[]): readonly ProcessInfo[];
+    /** Forgets ended ones at once; running ones keep no output from now on and leave when they end. */
+    remove(patterns: readonly string[]): void;
+    signal(name: string, signal: string | number, scope: SignalScope): SignalReport;
+    /** @throws NEWEL_E_NOT_FOUND */
+    output(name: string): ProcessOutput;
+    /** The end of an ended and closed process was read: it leaves the list. */
+    acknowledgeEnd(name: string): void;
+  };
+  readonly events: {
+    /** The events after `seq` that are still kept, oldest first. */
+    since(seq: number): readonly KernelEvent[];
+    readonly last: number;
+    onEvent(listener: (event: KernelEvent) => void): () => void;
+  };
+  readonly claims: {
+    /**
+     * Asks for a claim for a connection; `granted` is called once, at once or later.
+     * @returns gives up the wait or the claim
+     */
+    ask(
+      name: string,
+      holder: { readonly pid: number },
+      granted: (epoch: number) => void,
+    ): () => void;
+    list(patterns?: readonly string[]): readonly ClaimInfo[];
+    /** Takes the claim from its holder; the epoch grows first. */
+    release(name: string): void;
+  };
+  status(): KernelStatus;
+  /** Whether there is no process, socket or value. */
+  idle(): boolean;
+}
