@@ -1,0 +1,41 @@
+/**
+ * What the supervisor and the preload (`newel/register`) say to each other: through the environment
+ * at the start, then one line each way over a Unix socket.
+ */
+
+/** The environment of a process that runs under the supervisor. */
+export const PRELOAD_ENV = {
+  /** JSON of {@link ListenTarget}[]: the addresses whose `listen()` gets an inherited socket. */
+  listen: "NEWEL_LISTEN",
+  /** Descriptor for `READY=1` and `STATUS=…` lines, set by the kernel. */
+  notifyFd: "NEWEL_NOTIFY_FD",
+  /** `1`: listen, say READY, but accept nothing until the control socket says `accept`. */
+  hold: "NEWEL_HOLD",
+  /** Path of the control socket that the preload opens. */
+  control: "NEWEL_CONTROL",
+  /** The signal that starts the drain: `SIGTERM`. */
+  stopSignal: "NEWEL_STOP_SIGNAL",
+  /** Milliseconds between that signal and the supervisor's SIGKILL. */
+  graceMs: "NEWEL_GRACE_MS",
+  /** The process's own name (`web.1`); stays in the environment. */
+  process: "NEWEL_PROCESS",
+  /** Marks every descendant, so that stop means stopped; stays in the environment. */
+  mark: "NEWEL_MARK",
+} as const;
+
+/** One inherited socket. Its descriptor is 3 + the index of its name in LISTEN_FDNAMES. */
+export interface ListenTarget {
+  readonly name: string;
+  /** The TCP port the app asks for in `listen()`; also 0 never matches. */
+  readonly port?: number;
+  /** The Unix socket path the app asks for. */
+  readonly path?: string;
+}
+
+/** The lines the control socket understands; each is answered by one line, `ok` or `error: …`. */
+export const CONTROL = {
+  /** Begin to accept connections (again: no effect). */
+  accept: "accept",
+  /** `ok`, and from then on this connection is one of the app's own HTTP server: a health probe. */
+  probe: "probe",
+} as const;

@@ -1,0 +1,90 @@
+import type { Home } from "../base/home.ts";
+import type {
+  ClaimInfo,
+  KernelEvent,
+  KernelStatus,
+  OutputChunk,
+  OutputPosition,
+  ProcessInfo,
+  ProcessRequest,
+  SignalReport,
+  SignalScope,
+  SocketInfo,
+  SocketRequest,
+  ValueInfo,
+} from "./api.ts";
+
+/** How to reach a kernel. Default: the home of the environment, a kernel started there if none runs. */
+export interface ConnectOptions {
+  readonly home?: Home;
+  /** A Unix socket elsewhere; nothing is started then. */
+  readonly path?: string;
+  /** A loopback TCP port; nothing is started then. */
+  readonly port?: number;
+  /** Start a kernel when none answers. Default true. */
+  readonly autostart?: boolean;
+  /** How long to try to reach one, in milliseconds. Default 10,000. */
+  readonly timeoutMs?: number;
+}
+
+/** The end of a process, after all of its output. */
+export interface OutputEnd {
+  readonly ended: true;
+  readonly exitCode: number | null;
+}
+
+export interface WatchOptions {
+  /** Where to begin. Default: the oldest byte kept. */
+  readonly from?: Partial<OutputPosition>;
+  /** Go on when the kept output is read, until the process ended. Default true. */
+  readonly follow?: boolean;
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * A kernel from the outside. Each call rejects with the kernel's own coded error. When the
+ * connection is lost the client connects again (starting a kernel if it may), repeats what is safe
+ * to repeat, and iterators go on where they stopped.
+ */
+export interface KernelClient extends AsyncDisposable {
+  readonly sockets: {
+    make(request: SocketRequest): Promise<SocketInfo>;
+    list(...patterns: string[]): Promise<readonly SocketInfo[]>;
+    remove(...patterns: string[]): Promise<void>;
+  };
+  readonly values: {
+    set(name: string, value: string | undefined): Promise<void>;
+    get(name: string): Promise<string | undefined>;
+    list(...patterns: string[]): Promise<readonly ValueInfo[]>;
+    remove(...patterns: string[]): Promise<void>;
+  };
+  readonly processes: {
+    make(request: ProcessRequest): Promise<ProcessInfo>;
+    list(...patterns: string[]): Promise<readonly ProcessInfo[]>;
+    remove(...patterns: string[]): Promise<void>;
+    /** `signal` is a name (`'SIGTERM'`, `'TERM'`) or number. Default scope: the process alone. */
+    signal(name: string, signal: string | number, scope?: SignalScope): Promise<SignalReport>;
+    /** The output in the order the kernel saw it, then, when following, the end. */
+    watch(name: string, options?: WatchOptions): AsyncIterable<OutputChunk | OutputEnd>;
+    /** The last `count` lines of stdout and stderr together. */
+    tail(name: string, count: number): Promise<string[]>;
+  };
+  readonly claims: {
+    list(...patterns: string[]): Promise<readonly ClaimInfo[]>;
+    /** Waits until granted; released when the returned claim or this client is closed. */
+    ask(
+      name: string,
+      options?: { readonly signal?: AbortSignal },
+    ): Promise<{ readonly epoch: number; release(): Promise<void> }>;
+    release(name: string): Promise<void>;
+  };
+  /** Every state change after `since` (an event number; default: from now on), without gaps across reconnects. */
+  events(options?: {
+    readonly since?: number;
+    readonly signal?: AbortSignal;
+  }): AsyncIterable<KernelEvent>;
+  status(): Promise<KernelStatus>;
+  /** Asks the kernel to end if it holds nothing; answers whether it will. */
+  exitIfIdle(): Promise<boolean>;
+  close(): Promise<void>;
+}
