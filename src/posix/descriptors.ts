@@ -1,0 +1,39 @@
+import { closeSync } from "node:fs";
+
+import { checked, libc } from "./libc.ts";
+
+const fcntl = libc("int fcntl(int fd, int command, long argument)");
+
+const syscall3 = libc('long syscall(long number, unsigned int first, unsigned int last, unsigned int flags)');
+
+/** The same number on every architecture (Linux 5.11). */
+const SYS_CLOSE_RANGE = 436;
+const CLOSE_RANGE_CLOEXEC = 4;
+const F_GETFD = 1;
+const F_SETFD = 2;
+const F_DUPFD_CLOEXEC = 1030;
+const FD_CLOEXEC = 1;
+
+/** A copy of a descriptor, numbered `atLeast` or higher, closed on exec. */
+export function duplicate(fd: number, atLeast = 3): number {
+  return checked(fcntl(fd, F_DUPFD_CLOEXEC, atLeast), "fcntl(F_DUPFD_CLOEXEC)");
+}
+
+/** Sets whether a descriptor is closed when this process executes another program. */
+export function setCloseOnExec(fd: number, close: boolean): void {
+  const flags = checked(fcntl(fd, F_GETFD, 0), "fcntl(F_GETFD)");
+  checked(fcntl(fd, F_SETFD, close ? flags | FD_CLOEXEC : flags & ~FD_CLOEXEC), "fcntl(F_SETFD)");
+}
+
+/**
+ * Sets all descriptors but 0, 1 and 2 to be closed on exec. Node does so for its own, yet a shell or
+ * a service manager may have left others open in this process.
+ */
+export function closeAllOnExec(): void {
+  checked(syscall3(SYS_CLOSE_RANGE, 3, 0xffff_ffff, CLOSE_RANGE_CLOEXEC), 'close_range');
+}
+
+/** Closes a descriptor of ours. */
+export function close(fd: number): void {
+  closeSync(fd);
+}

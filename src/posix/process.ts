@@ -1,0 +1,57 @@
+import { checked, errnoName, lastErrno, libc, syscallError } from "./libc.ts";
+
+const syscall4 = libc("long syscall(long number, long a, long b, long c, long d)");
+const waitpid = libc("int waitpid(int pid, void *status, int options)");
+const prctl = libc(
+  "int prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)",
+);
+
+/** The same numbers on every architecture since Linux 5.0. */
+const SYS_PIDFD_SEND_SIGNAL = 424;
+const SYS_PIDFD_OPEN = 434;
+const WNOHANG = 1;
+const PR_SET_CHILD_SUBREAPER = 36;
+
+/** A descriptor that stands for one process and never for a later one with the same pid; `undefined` when it is gone. */
+export function openPidfd(pid: number): number | undefined {
+  const fd = syscall4(SYS_PIDFD_OPEN, pid, 0, 0, 0);
+  if (fd >= 0) return fd;
+  const errno = lastErrno();
+  if (errnoName(errno) === "ESRCH") return undefined;
+  throw syscallError("pidfd_open", errno, `pid ${pid}`);
+}
+
+/** Sends a signal through a pidfd; `false` when the process is gone. */
+export function signalPidfd(fd: number, signal: number): boolean {
+  if (syscall4(SYS_PIDFD_SEND_SIGNAL, fd, signal, 0, 0) >= 0) return true;
+  const errno = lastErrno();
+  if (errnoName(errno) === "ESRCH") return false;
+  throw syscallError("pidfd_send_signal", errno);
+}
+
+/** How a child ended: its exit code, or the negative number of the signal that killed it. */
+export interface Reaped {
+  readonly pid: number;
+  readonly exitCode: number;
+}
+
+/**
+ * Collects one ended child, of whoever it was: only for a process that starts all its children
+ * through this folder, since it would take libuv's away.
+ */
+export function reapOne(): Reaped | undefined {
+  const status = Buffer.alloc(4);
+  const pid = waitpid(-1, status, WNOHANG);
+  if (pid > 0) {
+    const word = status.readInt32LE();
+    const signal = word & 0x7f;
+    return { pid, exitCode: signal === 0 ? (word >> 8) & 0xff : -signal };
+  }
+  if (pid === 0 || errnoName(lastErrno()) === "ECHILD") return undefined;
+  throw syscallError("waitpid", lastErrno());
+}
+
+/** Makes orphaned descendants children of this process instead of init's. */
+export function becomeSubreaper(): void {
+  checked(prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0), "prctl(PR_SET_CHILD_SUBREAPER)");
+}

@@ -1,0 +1,140 @@
+import { closeSync } from "node:fs";
+import { isIPv4, isIPv6 } from "node:net";
+
+import { checked, libc } from "./libc.ts";
+
+const socket = libc("int socket(int family, int type, int protocol)");
+const bindCall = libc("int bind(int fd, void *address, uint32_t length)");
+const listenCall = libc("int listen(int fd, int backlog)");
+const setOption = libc(
+  "int setsockopt(int fd, int level, int option, void *value, uint32_t length)",
+);
+const getName = libc("int getsockname(int fd, void *address, void *length)");
+
+const SOCK_CLOEXEC = 0o2000000;
+const SOL_SOCKET = 1;
+const SO_REUSEADDR = 2;
+const SO_REUSEPORT = 15;
+const SO_BINDTODEVICE = 25;
+const IPPROTO_IPV6 = 41;
+const IPV6_V6ONLY = 26;
+
+export const FAMILIES = { unix: 1, inet: 2, inet6: 10 } as const;
+export const TYPES = { stream: 1, dgram: 2, raw: 3, rdm: 4, seqpacket: 5 } as const;
+export type Family = keyof typeof FAMILIES;
+export type Type = keyof typeof TYPES;
+
+/** Where a socket is bound. */
+export type Address =
+  | { readonly family: "inet" | "inet6"; readonly host: string; readonly port: number }
+  | { readonly family: "unix"; readonly path: string };
+
+export interface SocketOptions {
+  readonly type: Type;
+  readonly reuseport?: boolean;
+  readonly interface?: string;
+}
+
+/** Makes a socket and binds it; it is closed on exec. The caller owns the descriptor. */
+export function bindSocket(address: Address, options: SocketOptions): number {
+  const about = describe(address);
+  const fd = checked(
+    socket(FAMILIES[address.family], TYPES[options.type] | SOCK_CLOEXEC, 0),
+    "socket",
+    about,
+  );
+  try {
+    if (address.family !== "unix") {
+      setFlag(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+      if (options.reuseport === true) setFlag(fd, SOL_SOCKET, SO_REUSEPORT, 1);
+    }
+    // `::` also takes IPv4, as Node's own listen(port) does.
+    if (address.family === "inet6")
+      setFlag(fd, IPPROTO_IPV6, IPV6_V6ONLY, address.host === "::" ? 0 : 1);
+    if (options.interface !== undefined) {
+      const device = Buffer.from(`${options.interface}\0`);
+      checked(
+        setOption(fd, SOL_SOCKET, SO_BINDTODEVICE, device, device.length),
+        "setsockopt(SO_BINDTODEVICE)",
+        options.interface,
+      );
+    }
+    const bytes = encodeAddress(address);
+    checked(bindCall(fd, bytes, bytes.length), "bind", about);
+    return fd;
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
+}
+
+/** From now on connections queue at the socket, whether or not anybody accepts them. */
+export function listen(fd: number, backlog: number): void {
+  checked(listenCall(fd, backlog), "listen");
+}
+
+/** The port a bound inet or inet6 socket has. */
+export function boundPort(fd: number): number {
+  const address = Buffer.alloc(128);
+  const length = Buffer.alloc(4);
+  length.writeUInt32LE(address.length);
+  checked(getName(fd, address, length), "getsockname");
+  return address.readUInt16BE(2);
+}
+
+/** An address for people: `127.0.0.1:3000`, `[::]:3000`, `/run/x.sock`. */
+export function describe(address: Address): string {
+  if (address.family === "unix") return address.path;
+  return address.family === "inet6"
+    ? `[${address.host}]:${address.port}`
+    : `${address.host}:${address.port}`;
+}
+
+function setFlag(fd: number, level: number, option: number, value: number): void {
+  const bytes = Buffer.alloc(4);
+  bytes.writeInt32LE(value);
+  checked(setOption(fd, level, option, bytes, 4), "setsockopt");
+}
+
+function encodeAddress(address: Address): Buffer {
+  if (address.family === "unix") {
+    const path = Buffer.from(`${address.path}\0`);
+    const bytes = Buffer.alloc(2 + path.length);
+    bytes.writeUInt16LE(FAMILIES.unix, 0);
+    path.copy(bytes, 2);
+    return bytes;
+  }
+  const bytes = Buffer.alloc(address.family === "inet" ? 16 : 28);
+  bytes.writeUInt16LE(FAMILIES[address.family], 0);
+  bytes.writeUInt16BE(address.port, 2);
+  if (address.family === "inet") ipv4Bytes(address.host).copy(bytes, 4);
+  else ipv6Bytes(address.host).copy(bytes, 8);
+  return bytes;
+}
+
+function ipv4Bytes(host: string): Buffer {
+  if (!isIPv4(host)) throw new RangeError(`not an IPv4 address: ${host}`);
+  return Buffer.from(host.split(".").map(Number));
+}
+
+function ipv6Bytes(host: string): Buffer {
+  if (!isIPv6(host) || host.includes("%")) throw new RangeError(`not an IPv6 address: ${host}`);
+  let text = host;
+  const tail = /^(.*:)(\d+\.\d+\.\d+\.\d+)$/.exec(text);
+  if (tail !== null) {
+    const four = ipv4Bytes(tail[2] ?? "");
+    text = `${tail[1]}${four.readUInt16BE(0).toString(16)}:${four.readUInt16BE(2).toString(16)}`;
+  }
+  const [head = "", rest] = text.split("::");
+  const left = groups(head);
+  const right = rest === undefined ? [] : groups(rest);
+  const middle = Array.from({ length: 8 - left.length - right.length }, () => 0);
+  const bytes = Buffer.alloc(16);
+  for (const [index, group] of [...left, ...middle, ...right].entries())
+    bytes.writeUInt16BE(group, index * 2);
+  return bytes;
+}
+
+function groups(text: string): number[] {
+  return text === "" ? [] : text.split(":").map((group) => Number.parseInt(group, 16));
+}
