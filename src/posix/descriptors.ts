@@ -4,7 +4,9 @@ import { checked, libc } from "./libc.ts";
 
 const fcntl = libc("int fcntl(int fd, int command, long argument)");
 
-const syscall3 = libc('long syscall(long number, unsigned int first, unsigned int last, unsigned int flags)');
+const syscall3 = libc(
+  "long syscall(long number, unsigned int first, unsigned int last, unsigned int flags)",
+);
 
 /** The same number on every architecture (Linux 5.11). */
 const SYS_CLOSE_RANGE = 436;
@@ -30,7 +32,7 @@ export function setCloseOnExec(fd: number, close: boolean): void {
  * a service manager may have left others open in this process.
  */
 export function closeAllOnExec(): void {
-  checked(syscall3(SYS_CLOSE_RANGE, 3, 0xffff_ffff, CLOSE_RANGE_CLOEXEC), 'close_range');
+  checked(syscall3(SYS_CLOSE_RANGE, 3, 0xffff_ffff, CLOSE_RANGE_CLOEXEC), "close_range");
 }
 
 /** Closes a descriptor of ours. */
