@@ -149,6 +149,10 @@ export const ERROR_CODES = {
     text: "No configuration found: {looked}.",
     fix: "Write a newel.config.ts (see `newel help config`), or name a file with -c FILE.",
   },
+  NEWEL_E_CONFIG_STORED: {
+    text: "The stored configuration cannot be read: {why}.",
+    fix: "Run `newel up` again, with the same newel version as the supervisor.",
+  },
 
   // Supervisor
   NEWEL_E_SUPERVISOR_UNREACHABLE: {

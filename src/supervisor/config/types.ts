@@ -1,0 +1,213 @@
+import type { Duration, Size } from "../../base/units.ts";
+
+/** When a process that ended is started again. `on-failure`: unless its exit code was 0. */
+export type RestartPolicy = "always" | "on-failure" | "never";
+
+/** What a service waits for in another one before it starts. `completed`: it ended with exit code 0. */
+export type DependencyCondition = "started" | "ready" | "completed";
+
+/**
+ * Variables of an environment. A number is written as text; `undefined` leaves the variable out, so
+ * that `{ KEY: process.env.KEY }` is allowed.
+ */
+export type EnvironmentConfig = Readonly<Record<string, string | number | undefined>>;
+
+/** Paths of .env files; a later one wins. `'.env?'`: no error when the file does not exist. */
+export type EnvFileConfig = string | readonly string[];
+
+/** A TCP socket that the kernel binds once and never closes. */
+export interface TcpSocketConfig {
+  /** 1 to 65535. */
+  readonly port: number;
+  /** An address of this machine. Default: every address (what `app.listen(3000)` does). */
+  readonly host?: string;
+  /** How many connections may wait to be accepted. Default 4096. */
+  readonly backlog?: number;
+  readonly path?: never;
+  readonly umask?: never;
+}
+
+/** A Unix socket that the kernel binds once and never closes. */
+export interface UnixSocketConfig {
+  /** Relative to the configuration file; at most 107 bytes once absolute. */
+  readonly path: string;
+  /** Octal digits: the permissions taken from the socket's file, as of umask(2). Default: the kernel's own. */
+  readonly umask?: string;
+  /** How many connections may wait to be accepted. Default 4096. */
+  readonly backlog?: number;
+  readonly port?: never;
+  readonly host?: never;
+}
+
+export type SocketConfig = TcpSocketConfig | UnixSocketConfig;
+
+/** A socket of `sockets` by its name, a port of every address, or `'host:port'`. */
+export type ListenConfig<SocketName extends string = string> =
+  | SocketName
+  | number
+  | `${string}:${number}`;
+
+/** What goes with every kind of readiness. */
+export interface ReadyTiming {
+  /**
+   * How long a process must have run before it can be ready. Default: `'1s'` where nothing else
+   * tells readiness, else none.
+   */
+  readonly after?: Duration;
+  /** A process that is not ready by then has failed to start. Default `'30s'`. */
+  readonly timeout?: Duration;
+  /** How long the first new process of a reload must live before old ones are drained. Default `'3s'`. */
+  readonly stable?: Duration;
+}
+
+/** Ready when a GET is answered with a status from 200 to 399. */
+export interface HttpReadyConfig extends ReadyTiming {
+  /**
+   * A path (`'/healthz'`): asked of the process's own HTTP server, or, for a service with `run`, of
+   * its first socket. Or a whole URL (`'http://127.0.0.1:8000/healthz'`).
+   */
+  readonly http: string;
+  readonly tcp?: never;
+  readonly log?: never;
+  readonly notify?: never;
+}
+
+/** Ready when a connection to an address is accepted. */
+export interface TcpReadyConfig extends ReadyTiming {
+  /** `'127.0.0.1:6380'` */
+  readonly tcp: `${string}:${number}`;
+  readonly http?: never;
+  readonly log?: never;
+  readonly notify?: never;
+}
+
+/** Ready when a line of its output contains a text. */
+export interface LogReadyConfig extends ReadyTiming {
+  readonly log: string;
+  readonly http?: never;
+  readonly tcp?: never;
+  readonly notify?: never;
+}
+
+/** Ready when it says so, which the preload does for a Node service when it listens. */
+export interface NotifyReadyConfig extends ReadyTiming {
+  /**
+   * `true`: wait for `READY=1` on the descriptor in NEWEL_NOTIFY_FD. Default `true` for a Node
+   * service with `listen`; `false` makes it ready by `after` alone.
+   */
+  readonly notify?: boolean;
+  readonly http?: never;
+  readonly tcp?: never;
+  readonly log?: never;
+}
+
+/** How newel knows that a process is ready: one of `http`, `tcp`, `log`, `notify`, or time alone. */
+export type ReadyConfig = HttpReadyConfig | TcpReadyConfig | LogReadyConfig | NotifyReadyConfig;
+
+/** How a process is stopped: the signal, then after `grace` SIGKILL to its whole group. */
+export interface StopConfig {
+  /** Default `'SIGTERM'`. */
+  readonly signal?: `SIG${string}`;
+  /** From the signal to SIGKILL. Default `'10s'`. */
+  readonly grace?: Duration;
+  /** How long a stopping server still answers connections that were accepted unread. Default `'1s'`. */
+  readonly linger?: Duration;
+}
+
+export interface RestartConfig {
+  /** Default `'always'`. */
+  readonly policy?: RestartPolicy;
+  /** More restarts than this `within` that time, and the process is left `failed`. Default 10. */
+  readonly max?: number;
+  /** Default `'1m'`. */
+  readonly within?: Duration;
+  /** The wait before a restart: it doubles with each failure in a row. Default `'100ms'` to `'15s'`. */
+  readonly backoff?: { readonly min?: Duration; readonly max?: Duration };
+}
+
+export interface LogsConfig {
+  /** How much output of each stream is kept. Default `'64MB'`. */
+  readonly bufsize?: Size;
+  /** `'stdout'` puts stderr into the same spool. Default `'separate'`. */
+  readonly stderr?: "separate" | "stdout";
+}
+
+/** What every service may have. */
+export interface ServiceSettings<
+  SocketName extends string = string,
+  ServiceName extends string = string,
+> {
+  /** The sockets its processes serve; the app's own `listen()` stays as it is. */
+  readonly listen?: ListenConfig<SocketName> | readonly ListenConfig<SocketName>[];
+  /** How many processes; `'cpus'`: one for each processor. Default 1; 0 declares it without running any. */
+  readonly replicas?: number | "cpus";
+  readonly env?: EnvironmentConfig;
+  readonly envFile?: EnvFileConfig;
+  /** Variables of the caller's environment to hand on: names, or beginnings such as `'AWS_*'`. */
+  readonly passEnv?: readonly string[];
+  /** Working directory, relative to the configuration file. Default: that file's directory. */
+  readonly cwd?: string;
+  /** Default: by `notify` for a Node service with `listen`, else one second after the start. */
+  readonly ready?: ReadyConfig;
+  readonly stop?: StopConfig;
+  /** Default `'always'`. */
+  readonly restart?: RestartPolicy | RestartConfig;
+  /** Services that must be there first; in a list each must be `ready`. */
+  readonly dependsOn?:
+    | readonly ServiceName[]
+    | { readonly [Name in ServiceName]?: DependencyCondition };
+  readonly logs?: LogsConfig;
+  /** Octal digits: the permissions that new files do not get: `'022'`. Default: the kernel's own. */
+  readonly umask?: string;
+  /** `false` leaves the service out, and out of every `dependsOn`. Default `true`. */
+  readonly enabled?: boolean;
+}
+
+/** A service that is a Node.js program. */
+export interface NodeServiceConfig<
+  SocketName extends string = string,
+  ServiceName extends string = string,
+> extends ServiceSettings<SocketName, ServiceName> {
+  /** The program's file, `.js` or `.ts`, relative to `cwd`. */
+  readonly node: string;
+  /** Arguments of the program. */
+  readonly args?: readonly string[];
+  /** Arguments of Node itself: `['--max-old-space-size=512']`. */
+  readonly nodeArgs?: readonly string[];
+  readonly run?: never;
+}
+
+/** A service that is any other program. */
+export interface RunServiceConfig<
+  SocketName extends string = string,
+  ServiceName extends string = string,
+> extends ServiceSettings<SocketName, ServiceName> {
+  /**
+   * A string is run by /bin/sh -c; a list is a program and its arguments, without a shell. In each,
+   * `$(socket.NAME.fileno)` and `$(socket.NAME.port)` stand for a socket of `listen`.
+   */
+  readonly run: string | readonly [string, ...string[]];
+  readonly node?: never;
+  readonly args?: never;
+  readonly nodeArgs?: never;
+}
+
+export type ServiceConfig<
+  SocketName extends string = string,
+  ServiceName extends string = string,
+> = NodeServiceConfig<SocketName, ServiceName> | RunServiceConfig<SocketName, ServiceName>;
+
+/** What newel.config.ts exports: the wanted state of one app. */
+export interface Config<SocketName extends string = string, ServiceName extends string = string> {
+  /** The app's name. Default: the name of the configuration file's directory. */
+  readonly name?: string;
+  /** Variables for every service; a service's own win. */
+  readonly env?: EnvironmentConfig;
+  /** Before `env`, for every service. */
+  readonly envFile?: EnvFileConfig;
+  /** Sockets by name. A port in `listen` needs no entry here. */
+  readonly sockets?: { readonly [Name in SocketName]: SocketConfig };
+  readonly services: {
+    readonly [Name in ServiceName]: ServiceConfig<NoInfer<SocketName>, NoInfer<ServiceName>>;
+  };
+}
