@@ -55,3 +55,14 @@ export function reapOne(): Reaped | undefined {
 export function becomeSubreaper(): void {
   checked(prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0), "prctl(PR_SET_CHILD_SUBREAPER)");
 }
+
+const SYS_PIDFD_GETFD = 438;
+
+/**
+ * A copy of a descriptor that another process holds; `undefined` when it may not be taken (ptrace
+ * rights, seccomp) or is not there any more.
+ */
+export function takeDescriptor(pidfd: number, theirFd: number): number | undefined {
+  const fd = syscall4(SYS_PIDFD_GETFD, pidfd, theirFd, 0, 0);
+  return fd >= 0 ? fd : undefined;
+}

@@ -1,0 +1,195 @@
+import {
+  closeSync,
+  existsSync,
+  fdatasync,
+  fsyncSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  writeSync,
+} from "node:fs";
+import { crc32 } from "node:zlib";
+
+import { newelError, systemCode } from "../base/errors.ts";
+import type { ProcessInfo, SocketInfo } from "./api.ts";
+
+/** A process as the journal keeps it: what recovery needs, and no environment. */
+export interface ProcessRecord {
+  readonly type: "process";
+  readonly id: string;
+  readonly info: Pick<
+    ProcessInfo,
+    "name" | "pid" | "startedMs" | "args" | "workingDir" | "uid" | "gid" | "shell"
+  >;
+  /** Clock ticks from boot to its start: with the pid it names one process for ever. */
+  readonly startTicks: number;
+  readonly settings: string;
+  readonly bufsize: number;
+  readonly streams: readonly ("out" | "err")[];
+  /** The sockets it holds as descriptors 3, 4, … */
+  readonly sockets: readonly string[];
+  readonly mark?: string;
+}
+
+/** One change of what the kernel holds. Replaying all of them in order gives the state. */
+export type JournalRecord =
+  | {
+      readonly type: "boot";
+      readonly bootId: string;
+      readonly pid: number;
+      readonly version: string;
+    }
+  | { readonly type: "seq"; readonly seq: number }
+  | { readonly type: "socket"; readonly info: SocketInfo }
+  | { readonly type: "socket removed"; readonly name: string }
+  | { readonly type: "value"; readonly name: string; readonly value: string }
+  | { readonly type: "value removed"; readonly name: string }
+  | ProcessRecord
+  | {
+      readonly type: "process ready";
+      readonly id: string;
+      readonly ready: boolean;
+      readonly status?: string;
+    }
+  | {
+      readonly type: "process ended";
+      readonly id: string;
+      readonly endedMs: number;
+      readonly exitCode: number | null;
+    }
+  | { readonly type: "process removed"; readonly id: string }
+  | { readonly type: "claim"; readonly name: string; readonly epoch: number };
+
+/** What reading a journal found. */
+export interface JournalContent {
+  readonly records: readonly JournalRecord[];
+  /** Lines that were torn or damaged; the file is then kept aside under `keptAs`. */
+  readonly damaged: number;
+  readonly keptAs?: string;
+}
+
+const COMPACT_BYTES = 1 << 20;
+
+/**
+ * The kernel's memory on disk: one checksummed line for each change, written before the change is
+ * answered, and from time to time replaced by the lines that make the present state.
+ *
+ * A line in the page cache outlives any crash of the kernel; a loss of power also ends every child,
+ * so only the values need the disk, and they get it soon after ({@link Journal.append}).
+ */
+export class Journal {
+  readonly #path: string;
+  #fd: number;
+  #sizeBytes = 0;
+  #snapshotBytes = 0;
+  #syncing = false;
+  #lost = 0;
+
+  private constructor(path: string) {
+    this.#path = path;
+    this.#fd = openSync(path, "a", 0o600);
+  }
+
+  /** Reads what is there, then opens it to be continued with {@link rewrite}. */
+  static open(path: string): { journal: Journal; content: JournalContent } {
+    const content = readJournal(path);
+    return { journal: new Journal(path), content };
+  }
+
+  /** Changes that could not be written, the disk being full. */
+  get lost(): number {
+    return this.#lost;
+  }
+
+  /** Whether {@link rewrite} would make the file much smaller. */
+  get grown(): boolean {
+    return this.#sizeBytes > COMPACT_BYTES && this.#sizeBytes > 4 * this.#snapshotBytes;
+  }
+
+  append(record: JournalRecord): void {
+    const line = encode(record);
+    try {
+      writeSync(this.#fd, line);
+      this.#sizeBytes += line.length;
+    } catch (error) {
+      if (systemCode(error) !== "ENOSPC") throw error;
+      // The kernel goes on with a full disk: what lives, lives. `status` tells the count.
+      this.#lost += 1;
+    }
+    if (record.type === "value" || record.type === "value removed") this.#syncSoon();
+  }
+
+  /** Replaces the file by these records, in one step that a crash cannot split. */
+  rewrite(records: Iterable<JournalRecord>): void {
+    const next = `${this.#path}.next`;
+    const fd = openSync(next, "w", 0o600);
+    let size = 0;
+    try {
+      for (const record of records) size += writeSync(fd, encode(record));
+      fsyncSync(fd);
+    } catch (error) {
+      closeSync(fd);
+      if (systemCode(error) !== "ENOSPC") throw error;
+      this.#lost += 1;
+      return;
+    }
+    closeSync(fd);
+    renameSync(next, this.#path);
+    closeSync(this.#fd);
+    this.#fd = openSync(this.#path, "a", 0o600);
+    this.#sizeBytes = size;
+    this.#snapshotBytes = size;
+    this.#lost = 0;
+  }
+
+  close(): void {
+    closeSync(this.#fd);
+  }
+
+  #syncSoon(): void {
+    if (this.#syncing) return;
+    this.#syncing = true;
+    fdatasync(this.#fd, () => {
+      // An error here (the file was replaced meanwhile) costs nothing: rewrite() has synced.
+      this.#syncing = false;
+    });
+  }
+}
+
+function encode(record: JournalRecord): Buffer {
+  const json = JSON.stringify(record);
+  return Buffer.from(`${checksum(json)} ${json}\n`);
+}
+
+function checksum(text: string): string {
+  return crc32(text).toString(16).padStart(8, "0");
+}
+
+/** Reads every line whose checksum holds; a file with others is kept aside. */
+export function readJournal(path: string): JournalContent {
+  if (!existsSync(path)) return { records: [], damaged: 0 };
+  const lines = readFileSync(path, "utf8").split("\n");
+  const records: JournalRecord[] = [];
+  let damaged = 0;
+  for (const [index, line] of lines.entries()) {
+    const record = decode(line);
+    if (record !== undefined) records.push(record);
+    // A last line without its newline is a write that a crash cut off, before it was answered.
+    else if (line !== "" && index < lines.length - 1) damaged += 1;
+  }
+  if (damaged === 0) return { records, damaged };
+  const keptAs = `${path}.damaged-${Date.now()}`;
+  renameSync(path, keptAs);
+  return { records, damaged, keptAs };
+}
+
+function decode(line: string): JournalRecord | undefined {
+  const json = line.slice(9);
+  if (line.length < 10 || line[8] !== " " || checksum(json) !== line.slice(0, 8)) return undefined;
+  const record: unknown = JSON.parse(json);
+  if (typeof record === "object" && record !== null && "type" in record)
+    return record as JournalRecord;
+  throw newelError("NEWEL_E_INTERNAL", {
+    what: "a journal line with a good checksum and no record in it",
+  });
+}

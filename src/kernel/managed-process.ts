@@ -1,0 +1,204 @@
+import { closeSync, mkdirSync } from "node:fs";
+import { rm } from "node:fs/promises";
+import { Socket } from "node:net";
+import { join } from "node:path";
+
+import type { Home } from "../base/home.ts";
+import { openFifoReader } from "../posix/fifo.ts";
+import { openPidfd, signalPidfd } from "../posix/process.ts";
+import type { ProcessInfo, SignalReport, SignalScope, StreamName } from "./api.ts";
+import { findDescendants, look, type Seen, signalSeen } from "./descendants.ts";
+import type { ProcessRecord } from "./journal.ts";
+import { KeptOutput } from "./output.ts";
+import type { Pump } from "./pump.ts";
+
+/** The longest line a process may say on its notify descriptor. */
+const NOTIFY_LINE_BYTES = 4_096;
+
+/** What happens to a managed process, told to the table. */
+export interface ProcessObserver {
+  said(process: ManagedProcess): void;
+  closed(process: ManagedProcess): void;
+  notice(text: string): void;
+}
+
+/** One process the kernel made, alive or ended, with its kept output. */
+export class ManagedProcess {
+  readonly record: ProcessRecord;
+  readonly output: KeptOutput;
+  /** The end of its output was reached after its own end. */
+  closed = false;
+  ready = false;
+  status: string | undefined;
+  /** Set when it was asked to be forgotten while it still ran. */
+  leaving = false;
+  endedMs: number | undefined;
+  exitCode: number | null | undefined;
+  readonly #home: Home;
+  readonly #pump: Pump;
+  readonly #observer: ProcessObserver;
+  readonly #readers = new Map<StreamName, number>();
+  readonly #known = new Map<number, number>();
+  #notify: Socket | undefined;
+  #pidfd: number | undefined;
+
+  constructor(record: ProcessRecord, home: Home, pump: Pump, observer: ProcessObserver) {
+    this.record = record;
+    this.#home = home;
+    this.#pump = pump;
+    this.#observer = observer;
+    const directory = spoolDirectory(home, record.id);
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    this.output = new KeptOutput(directory, record.streams, record.bufsize, (text) =>
+      observer.notice(text),
+    );
+    this.#pidfd = openPidfd(record.info.pid);
+  }
+
+  get name(): string {
+    return this.record.info.name;
+  }
+
+  get running(): boolean {
+    return this.endedMs === undefined;
+  }
+
+  get pidfd(): number | undefined {
+    return this.#pidfd;
+  }
+
+  /** Begins to move a stream of output; the reader must be open since before the process began. */
+  capture(stream: StreamName, reader: number): void {
+    this.#readers.set(stream, reader);
+    this.#pump.add(
+      reader,
+      this.output.pumpTarget(stream, () => this.#readers.delete(stream)),
+    );
+  }
+
+  /** Opens a stream's FIFO again, after a kernel died with the process alive. */
+  recapture(): void {
+    for (const stream of this.record.streams)
+      this.capture(stream, openFifoReader(fifoPath(this.#home, this.record.id, stream)));
+  }
+
+  /** Listens to what the process says of itself: `READY=1`, `STATUS=…`, one a line. */
+  listenToNotify(reader: number): void {
+    const socket = new Socket({ fd: reader, readable: true, writable: false });
+    this.#notify = socket;
+    let pending = "";
+    socket.on("data", (chunk: Buffer) => {
+      const lines = (pending + chunk.toString("utf8")).split("\n");
+      pending = (lines.pop() ?? "").slice(0, NOTIFY_LINE_BYTES);
+      for (const line of lines) this.#said(line);
+    });
+    socket.on("error", (error) =>
+      this.#observer.notice(`notify of ${this.name}: ${error.message}`),
+    );
+    socket.unref();
+  }
+
+  /** It ended; `exitCode` is `null` when nobody could learn it. */
+  async end(exitCode: number | null, endedMs: number): Promise<void> {
+    this.endedMs = endedMs;
+    this.exitCode = exitCode;
+    this.#dropPidfd();
+    // Its last words are in the FIFOs; whatever a descendant still writes does not delay the end.
+    await Promise.all([...this.#readers.values()].map((reader) => this.#pump.drained(reader)));
+    this.closed = true;
+    this.#observer.closed(this);
+    this.output.changed();
+  }
+
+  signal(signal: number, scope: SignalScope): SignalReport {
+    const targets = this.#targets(scope);
+    const signalled = targets
+      .filter((seen) =>
+        seen.pid === this.record.info.pid
+          ? this.#signalSelf(seen, signal)
+          : signalSeen(seen, signal),
+      )
+      .map(({ pid, command }) => ({ pid, command }));
+    return { signalled };
+  }
+
+  info(): ProcessInfo {
+    const output = Object.fromEntries(
+      this.record.streams.map((stream) => [stream, this.output.range(stream)]),
+    );
+    return {
+      ...this.record.info,
+      running: this.running,
+      ...(this.endedMs === undefined ? {} : { endedMs: this.endedMs }),
+      ...(this.exitCode === undefined ? {} : { exitCode: this.exitCode }),
+      closed: this.closed,
+      ready: this.ready && this.running,
+      ...(this.status === undefined ? {} : { status: this.status }),
+      output,
+      fifos: this.record.streams.map((stream) => fifoPath(this.#home, this.record.id, stream)),
+    };
+  }
+
+  /** Lets go of every descriptor; the process itself and its files stay. */
+  async release(): Promise<void> {
+    for (const reader of this.#readers.values()) this.#pump.remove(reader);
+    this.#readers.clear();
+    this.#notify?.destroy();
+    this.#dropPidfd();
+    await this.output.close();
+  }
+
+  /** Removes its files. */
+  async erase(): Promise<void> {
+    await this.release();
+    await rm(spoolDirectory(this.#home, this.record.id), { recursive: true, force: true });
+    for (const stream of [...this.record.streams, "notify"] as const) {
+      await rm(fifoPath(this.#home, this.record.id, stream), { force: true });
+    }
+  }
+
+  /** Who a signal is for. Found ones are remembered: they stay ours when their parents are gone. */
+  #targets(scope: SignalScope): Seen[] {
+    const { pid } = this.record.info;
+    if (scope === "process") {
+      const self = look(pid);
+      const alive =
+        self !== undefined && this.running && self.startTicks === this.record.startTicks;
+      return alive && self.state !== "Z" ? [self] : [];
+    }
+    const { mark } = this.record;
+    const found = findDescendants({
+      pid,
+      known: this.#known,
+      ...(mark === undefined ? {} : { mark }),
+    });
+    for (const seen of found) this.#known.set(seen.pid, seen.startTicks);
+    return scope === "tree" ? found : found.filter(({ group }) => group === pid);
+  }
+
+  #signalSelf(seen: Seen, signal: number): boolean {
+    return this.#pidfd === undefined ? signalSeen(seen, signal) : signalPidfd(this.#pidfd, signal);
+  }
+
+  #said(line: string): void {
+    if (line === "READY=1") this.ready = true;
+    else if (line.startsWith("STATUS=")) this.status = line.slice("STATUS=".length, 256);
+    else return;
+    this.#observer.said(this);
+  }
+
+  #dropPidfd(): void {
+    if (this.#pidfd !== undefined) closeSync(this.#pidfd);
+    this.#pidfd = undefined;
+  }
+}
+
+/** Where the kept output of a process stands. */
+export function spoolDirectory(home: Home, id: string): string {
+  return join(home.spoolDirectory, id);
+}
+
+/** The FIFO of a stream, or of what the process says of itself. */
+export function fifoPath(home: Home, id: string, stream: StreamName | "notify"): string {
+  return join(home.fifoDirectory, `${id}.${stream}`);
+}

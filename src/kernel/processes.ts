@@ -1,0 +1,338 @@
+import { createHash } from "node:crypto";
+import { closeSync, openSync, rmSync } from "node:fs";
+
+import { messageOf, newelError, systemCode } from "../base/errors.ts";
+import type { Home } from "../base/home.ts";
+import { checkName, matches, toFileName } from "../base/names.ts";
+import { makeFifo, openFifoHolder, openFifoReader } from "../posix/fifo.ts";
+import { reapOne } from "../posix/process.ts";
+import { spawnProcess } from "../posix/spawn.ts";
+import type { Kernel, ProcessRequest, StreamName } from "./api.ts";
+import { look, signalNumber } from "./descendants.ts";
+import type { EventLog } from "./events.ts";
+import type { Journal, JournalRecord, ProcessRecord } from "./journal.ts";
+import { type Launch, prepareLaunch } from "./launch.ts";
+import { fifoPath, ManagedProcess, type ProcessObserver } from "./managed-process.ts";
+import type { Pump } from "./pump.ts";
+import type { SocketTable } from "./sockets.ts";
+
+const BUFSIZE = 1 << 20;
+
+/** What the table works with. */
+export interface ProcessTableParts {
+  readonly home: Home;
+  readonly journal: Journal;
+  readonly events: EventLog;
+  readonly sockets: SocketTable;
+  readonly pump: Pump;
+  readonly notice: (text: string) => void;
+}
+
+/** The processes: made, listed, signalled, their output kept. The table never starts one again. */
+export class ProcessTable {
+  readonly #processes = new Map<string, ManagedProcess>();
+  readonly #erasing = new Set<Promise<void>>();
+  readonly #parts: ProcessTableParts;
+
+  constructor(parts: ProcessTableParts) {
+    this.#parts = parts;
+    process.on("SIGCHLD", this.#reap);
+  }
+
+  readonly verbs: Kernel["processes"] = {
+    make: (request) => {
+      checkName(request.name, "The process name");
+      const settings = hashSettings(request);
+      const existing = this.#processes.get(request.name);
+      if (existing !== undefined) {
+        if (existing.record.settings === settings) return existing.info();
+        const { pid, args } = existing.record.info;
+        throw newelError("NEWEL_E_EXISTS", {
+          noun: "Process",
+          name: request.name,
+          existing: `pid=${pid} running=${existing.running} args=${args.join(" ")}`,
+        });
+      }
+      return this.#start(request, settings).info();
+    },
+    list: (patterns = []) =>
+      this.#matching(patterns)
+        .map((process) => process.info())
+        .sort((a, b) => (a.name < b.name ? -1 : 1)),
+    remove: (patterns) => {
+      for (const pattern of patterns) {
+        const found = this.#matching([pattern]);
+        if (found.length === 0 && !pattern.endsWith("*")) throw notFound(pattern);
+        for (const process of found) {
+          if (process.closed) this.#forget(process);
+          else process.leaving = true;
+        }
+      }
+    },
+    signal: (name, signal, scope) => this.#find(name).signal(signalNumber(signal), scope),
+    output: (name) => this.#find(name).output,
+    acknowledgeEnd: (name) => {
+      const process = this.#processes.get(name);
+      if (process?.closed === true) this.#forget(process);
+    },
+  };
+
+  get size(): number {
+    return this.#processes.size;
+  }
+
+  *snapshot(): Iterable<JournalRecord> {
+    for (const managed of this.#processes.values()) {
+      const { record, ready, status, endedMs, exitCode } = managed;
+      yield record;
+      if (ready || status !== undefined) yield readyRecord(managed);
+      if (endedMs !== undefined)
+        yield { type: "process ended", id: record.id, endedMs, exitCode: exitCode ?? null };
+    }
+  }
+
+  /** A process of an earlier kernel: the living go on being kept, the ended can still be read. */
+  restore(
+    record: ProcessRecord,
+    past: { ready: boolean; status?: string; endedMs?: number; exitCode?: number | null },
+  ): void {
+    const managed = new ManagedProcess(record, this.#parts.home, this.#parts.pump, this.#observer);
+    managed.ready = past.ready;
+    managed.status = past.status;
+    this.#processes.set(managed.name, managed);
+    try {
+      managed.recapture();
+      managed.listenToNotify(openFifoReader(fifoPath(this.#parts.home, record.id, "notify")));
+    } catch (error) {
+      if (systemCode(error) !== "ENOENT") throw error;
+    }
+    const alive = look(record.info.pid)?.startTicks === record.startTicks;
+    if (past.endedMs !== undefined) void managed.end(past.exitCode ?? null, past.endedMs);
+    else if (!alive || managed.pidfd === undefined) this.#ended(managed, null);
+    else this.#parts.pump.watch(managed.pidfd, () => this.#reapOrGone(managed));
+  }
+
+  /** Lets go of everything; the processes themselves run on. */
+  async close(): Promise<void> {
+    process.removeListener("SIGCHLD", this.#reap);
+    await Promise.all([...this.#processes.values()].map((managed) => managed.release()));
+    await Promise.all(this.#erasing);
+  }
+
+  #start(request: ProcessRequest, settings: string): ManagedProcess {
+    const { home, events, pump, journal } = this.#parts;
+    const launch = prepareLaunch(request, (name) => this.#parts.sockets.find(name));
+    const id = `${toFileName(request.name).slice(0, 60)}~${events.last + 1}`;
+    const streams = capturedStreams(request);
+    const readers = new Map<StreamName | "notify", number>();
+    const opened: number[] = [];
+    try {
+      const holders = new Map<StreamName | "notify", number>();
+      for (const name of [...streams, ...(request.notify === true ? (["notify"] as const) : [])]) {
+        const path = fifoPath(home, id, name);
+        makeFifo(path);
+        readers.set(name, openFifoReader(path));
+        const holder = openFifoHolder(path);
+        holders.set(name, holder);
+        opened.push(holder);
+      }
+      const pid = spawnProcess({
+        ...launch,
+        descriptors: this.#descriptors(request, launch, holders, opened),
+      });
+      const record = describeProcess(request, launch, { id, pid, settings, streams });
+      journal.append(record);
+      const managed = new ManagedProcess(record, home, pump, this.#observer);
+      for (const stream of streams) managed.capture(stream, need(readers, stream));
+      if (request.notify === true) managed.listenToNotify(need(readers, "notify"));
+      this.#processes.set(request.name, managed);
+      events.record({ type: "made", noun: "process", name: request.name, pid });
+      return managed;
+    } catch (error) {
+      for (const [name, fd] of readers) {
+        closeSync(fd);
+        rmSync(fifoPath(home, id, name), { force: true });
+      }
+      throw error;
+    } finally {
+      for (const fd of opened) closeSync(fd);
+    }
+  }
+
+  /** The descriptors the program gets: 0 to 2, its sockets, the notify pipe. Those only for it go to `opened`. */
+  #descriptors(
+    request: ProcessRequest,
+    launch: Launch,
+    holders: ReadonlyMap<StreamName | "notify", number>,
+    opened: number[],
+  ): number[] {
+    const none = openSync("/dev/null", "r+");
+    opened.push(none);
+    const out = holders.get("out") ?? none;
+    const err = request.stderr === "stdout" ? out : (holders.get("err") ?? none);
+    const sockets = launch.sockets.map((name) => {
+      const { fd, fresh } = this.#parts.sockets.descriptorFor(name);
+      if (fresh) opened.push(fd);
+      return fd;
+    });
+    return [
+      none,
+      out,
+      err,
+      ...sockets,
+      ...(request.notify === true ? [need(holders, "notify")] : []),
+    ];
+  }
+
+  readonly #observer: ProcessObserver = {
+    said: (managed) => {
+      this.#parts.journal.append(readyRecord(managed));
+      const { name, record, ready, status } = managed;
+      this.#parts.events.record({
+        type: ready ? "ready" : "status",
+        noun: "process",
+        name,
+        pid: record.info.pid,
+        ...(status === undefined ? {} : { status }),
+      });
+    },
+    closed: (managed) => {
+      const { name, record, exitCode } = managed;
+      this.#parts.events.record({
+        type: "closed",
+        noun: "process",
+        name,
+        pid: record.info.pid,
+        exitCode: exitCode ?? null,
+      });
+      if (managed.leaving) this.#forget(managed);
+    },
+    notice: (text) => this.#parts.notice(text),
+  };
+
+  /** All children of this process are started here, orphans of theirs come to it as subreaper. */
+  readonly #reap = (): void => {
+    for (let reaped = reapOne(); reaped !== undefined; reaped = reapOne()) {
+      const { pid, exitCode } = reaped;
+      const managed = [...this.#processes.values()].find(
+        ({ running, record }) => running && record.info.pid === pid,
+      );
+      if (managed !== undefined) this.#ended(managed, exitCode);
+    }
+  };
+
+  /** The end of a process taken over: a child after an upgrade, a stranger after a crash. */
+  #reapOrGone(managed: ManagedProcess): void {
+    this.#reap();
+    if (managed.running) this.#ended(managed, null);
+  }
+
+  #ended(managed: ManagedProcess, exitCode: number | null): void {
+    const endedMs = Date.now();
+    const { record, name } = managed;
+    if (managed.pidfd !== undefined) this.#parts.pump.unwatch(managed.pidfd);
+    this.#parts.journal.append({ type: "process ended", id: record.id, endedMs, exitCode });
+    void managed.end(exitCode, endedMs);
+    this.#parts.events.record({
+      type: "ended",
+      noun: "process",
+      name,
+      pid: record.info.pid,
+      exitCode,
+    });
+  }
+
+  #forget(managed: ManagedProcess): void {
+    this.#processes.delete(managed.name);
+    this.#parts.journal.append({ type: "process removed", id: managed.record.id });
+    const erased = managed
+      .erase()
+      .catch((error: unknown) =>
+        this.#parts.notice(`files of ${managed.name}: ${messageOf(error)}`),
+      )
+      .finally(() => this.#erasing.delete(erased));
+    this.#erasing.add(erased);
+    this.#parts.events.record({ type: "removed", noun: "process", name: managed.name });
+  }
+
+  #find(name: string): ManagedProcess {
+    const managed = this.#processes.get(name);
+    if (managed === undefined) throw notFound(name);
+    return managed;
+  }
+
+  #matching(patterns: readonly string[]): ManagedProcess[] {
+    const all = [...this.#processes.values()].filter(({ leaving }) => !leaving);
+    return patterns.length === 0
+      ? all
+      : all.filter(({ name }) => patterns.some((pattern) => matches(pattern, name)));
+  }
+}
+
+function capturedStreams(request: ProcessRequest): StreamName[] {
+  if (request.bufsize === 0) return [];
+  const streams: StreamName[] = [];
+  if (request.stdout !== false) streams.push("out");
+  if (request.stderr !== false && request.stderr !== "stdout") streams.push("err");
+  return streams;
+}
+
+function describeProcess(
+  request: ProcessRequest,
+  launch: Launch,
+  facts: { id: string; pid: number; settings: string; streams: readonly StreamName[] },
+): ProcessRecord {
+  const seen = look(facts.pid);
+  if (seen === undefined)
+    throw newelError("NEWEL_E_INTERNAL", { what: `child ${facts.pid} is not in /proc` });
+  const mark = request.env?.["NEWEL_MARK"];
+  return {
+    type: "process",
+    id: facts.id,
+    info: {
+      name: request.name,
+      pid: facts.pid,
+      startedMs: Date.now(),
+      args: request.args,
+      workingDir: launch.workingDir,
+      ...(launch.uid === undefined ? {} : { uid: launch.uid }),
+      ...(launch.gid === undefined ? {} : { gid: launch.gid }),
+      ...(request.shell === true ? { shell: true } : {}),
+    },
+    startTicks: seen.startTicks,
+    settings: facts.settings,
+    bufsize: request.bufsize ?? BUFSIZE,
+    streams: facts.streams,
+    sockets: launch.sockets,
+    ...(mark === undefined ? {} : { mark }),
+  };
+}
+
+function readyRecord({ record, ready, status }: ManagedProcess): JournalRecord {
+  return {
+    type: "process ready",
+    id: record.id,
+    ready,
+    ...(status === undefined ? {} : { status }),
+  };
+}
+
+/** What makes two requests the same, without keeping the environment itself. */
+function hashSettings(request: ProcessRequest): string {
+  const inOrder = (entries: [string, unknown][]): [string, unknown][] =>
+    entries.sort(([a], [b]) => (a < b ? -1 : 1));
+  const env = inOrder(Object.entries(request.env ?? {}));
+  const sorted = inOrder(Object.entries({ ...request, env }));
+  return createHash("sha256").update(JSON.stringify(sorted)).digest("hex");
+}
+
+function notFound(name: string): Error {
+  return newelError("NEWEL_E_NOT_FOUND", { name, noun: "processes" });
+}
+
+function need<Key>(map: ReadonlyMap<Key, number>, key: Key): number {
+  const value = map.get(key);
+  if (value === undefined)
+    throw newelError("NEWEL_E_INTERNAL", { what: `no descriptor for ${String(key)}` });
+  return value;
+}

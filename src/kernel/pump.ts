@@ -1,0 +1,244 @@
+import { closeSync, openSync } from "node:fs";
+
+import { Epoll } from "../posix/epoll.ts";
+import { pipeFill, resizePipe, spliceToFile } from "../posix/fifo.ts";
+import { errnoName } from "../posix/libc.ts";
+
+/** Where the pump puts what comes out of one FIFO. */
+export interface PumpTarget {
+  target(): { readonly fd: number; readonly offset: number; readonly roomBytes: number };
+  /** That many bytes arrived at the target. */
+  grew(bytes: number): void;
+  /** That many bytes could not be stored, the disk being full. */
+  skipped(bytes: number): void;
+  /** Nobody holds the FIFO for writing any more. */
+  ended(): void;
+}
+
+interface Source {
+  readonly fd: number;
+  readonly target: PumpTarget;
+  pipeBytes: number;
+  movedBytes: number;
+  busy: Promise<void> | undefined;
+  /** Measured over the last window: bytes a millisecond. */
+  rate: number;
+  windowStartMs: number;
+  windowBytes: number;
+}
+
+const SPLICE_BYTES = 1 << 20;
+const PIPE_BYTES = 64 << 10;
+/** From this rate on a source is busy: its pipe is enlarged, and it is left to fill for a moment. */
+const BUSY_BYTES_PER_MS = 4_096;
+const WINDOW_MS = 10;
+/** The longest moment a busy pipe is left to fill; many small writes then cost one splice. */
+const REST_MS = 4;
+const BUSY_PIPE_BYTES = 1 << 20;
+/** Pipes enlarged at once: with the others they stay well below a user's quota of 16,384 pages. */
+const BUSY_PIPES = 32;
+/** Bytes one source may move before the next is served. */
+const TURN_BYTES = 8 << 20;
+/** Splices under way at once; the thread pool has four threads and one of them waits in epoll. */
+const PARALLEL = 2;
+
+/**
+ * Moves output from FIFOs into files with splice(2): the bytes are in the one or the other, never in
+ * this process, so killing it at any instant loses none.
+ */
+export class Pump {
+  readonly #epoll = new Epoll();
+  readonly #sources = new Map<number, Source>();
+  readonly #watched = new Map<number, () => void>();
+  readonly #waiting: (() => void)[] = [];
+  readonly #notice: (text: string) => void;
+  #running = 0;
+  #enlarged = 0;
+  #discard: number | undefined;
+  readonly #loop: Promise<void>;
+
+  /** @param notice - hears what an operator should know */
+  constructor(notice: (text: string) => void) {
+    this.#notice = notice;
+    this.#loop = this.#run();
+  }
+
+  /** Takes over a FIFO's reading end. */
+  add(fd: number, target: PumpTarget): void {
+    this.#sources.set(fd, {
+      fd,
+      target,
+      pipeBytes: PIPE_BYTES,
+      movedBytes: 0,
+      busy: undefined,
+      rate: 0,
+      windowStartMs: performance.now(),
+      windowBytes: 0,
+    });
+    this.#epoll.add(fd);
+  }
+
+  /** Calls `ready` once a descriptor is readable: a pidfd, when its process has ended. */
+  watch(fd: number, ready: () => void): void {
+    this.#watched.set(fd, ready);
+    this.#epoll.add(fd);
+  }
+
+  /** Forgets a watched descriptor; call it before it is closed. */
+  unwatch(fd: number): void {
+    if (this.#watched.delete(fd)) this.#epoll.remove(fd);
+  }
+
+  /** Resolves once everything that was in the FIFO at the time of the call has been moved. */
+  async drained(fd: number): Promise<void> {
+    const source = this.#sources.get(fd);
+    if (source === undefined) return;
+    await source.busy;
+    if (this.#sources.get(fd) !== source) return;
+    // Counted, since a descendant may go on writing for ever.
+    const goal = source.movedBytes + pipeFill(fd);
+    while (this.#sources.get(fd) === source && source.movedBytes < goal) await this.#serve(source);
+  }
+
+  /** Stops reading a FIFO and closes it. */
+  remove(fd: number): void {
+    const source = this.#sources.get(fd);
+    if (source === undefined) return;
+    this.#sources.delete(fd);
+    if (source.pipeBytes > PIPE_BYTES) this.#enlarged -= 1;
+    this.#epoll.remove(fd);
+    // A splice under way still needs the descriptor.
+    if (source.busy === undefined) closeSync(fd);
+    else void source.busy.then(() => closeSync(fd));
+  }
+
+  async close(): Promise<void> {
+    this.#epoll.close();
+    await this.#loop;
+    const sources = [...this.#sources.values()];
+    this.#sources.clear();
+    for (const { fd, busy } of sources) {
+      await busy;
+      closeSync(fd);
+    }
+    if (this.#discard !== undefined) closeSync(this.#discard);
+  }
+
+  async #run(): Promise<void> {
+    for (;;) {
+      const ready = await this.#epoll.wait();
+      if (ready.length === 0) return;
+      for (const fd of ready) {
+        const source = this.#sources.get(fd);
+        if (source !== undefined) void this.#serve(source);
+        this.#watched.get(fd)?.();
+      }
+    }
+  }
+
+  /** One turn of a source; a second call while it runs gets the same turn. */
+  #serve(source: Source): Promise<void> {
+    source.busy ??= this.#turn(source).finally(() => {
+      source.busy = undefined;
+    });
+    return source.busy;
+  }
+
+  async #turn(source: Source): Promise<void> {
+    await this.#slot();
+    try {
+      const state = await this.#move(source);
+      if (!this.#sources.has(source.fd)) return;
+      if (state === "ended") this.#end(source);
+      else this.#goOn(source, state);
+    } finally {
+      this.#running -= 1;
+      this.#waiting.shift()?.();
+    }
+  }
+
+  /** Wakes up for a source again: when there is something, or, for a busy one, once there is enough. */
+  #goOn(source: Source, state: "empty" | "more"): void {
+    const restMs = Math.min(REST_MS, Math.floor(source.pipeBytes / 2 / Math.max(1, source.rate)));
+    if (state === "more") setImmediate(() => this.#again(source));
+    else if (source.rate >= BUSY_BYTES_PER_MS && restMs >= 1)
+      setTimeout(() => this.#again(source), restMs);
+    else this.#epoll.arm(source.fd);
+  }
+
+  #again(source: Source): void {
+    if (this.#sources.get(source.fd) === source) void this.#serve(source);
+  }
+
+  async #slot(): Promise<void> {
+    while (this.#running >= PARALLEL)
+      await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    this.#running += 1;
+  }
+
+  async #move(source: Source): Promise<"empty" | "more" | "ended"> {
+    let total = 0;
+    while (total < TURN_BYTES && this.#sources.has(source.fd)) {
+      const { fd, offset, roomBytes } = source.target.target();
+      const length = Math.min(SPLICE_BYTES, roomBytes);
+      const { moved, errno } = await spliceToFile(source.fd, fd, offset, length);
+      if (moved > 0) {
+        total += moved;
+        source.movedBytes += moved;
+        source.target.grew(moved);
+        // Most of what was there: asking again at once would fetch a few bytes.
+        if (moved < length && moved < source.pipeBytes / 2) break;
+      } else if (errno === 0) {
+        return "ended";
+      } else if (errnoName(errno) === "ENOSPC" || errnoName(errno) === "EDQUOT") {
+        total += await this.#drop(source);
+      } else if (errnoName(errno) !== "EINTR") {
+        break;
+      }
+    }
+    this.#measure(source, total);
+    return total < TURN_BYTES ? "empty" : "more";
+  }
+
+  #measure(source: Source, bytes: number): void {
+    source.windowBytes += bytes;
+    const elapsedMs = performance.now() - source.windowStartMs;
+    if (elapsedMs < WINDOW_MS) return;
+    source.rate = source.windowBytes / elapsedMs;
+    source.windowStartMs += elapsedMs;
+    source.windowBytes = 0;
+    if (source.rate >= BUSY_BYTES_PER_MS) this.#enlarge(source);
+  }
+
+  /** The disk is full: a child that waits for ever would be worse than a gap that says its size. */
+  async #drop(source: Source): Promise<number> {
+    this.#discard ??= openSync("/dev/null", "w");
+    const { moved } = await spliceToFile(
+      source.fd,
+      this.#discard,
+      0,
+      Math.max(1, pipeFill(source.fd)),
+    );
+    source.movedBytes += moved;
+    source.target.skipped(moved);
+    return moved;
+  }
+
+  #end(source: Source): void {
+    this.remove(source.fd);
+    source.target.ended();
+  }
+
+  #enlarge(source: Source): void {
+    if (source.pipeBytes > PIPE_BYTES || this.#enlarged >= BUSY_PIPES) return;
+    const sizeBytes = resizePipe(source.fd, BUSY_PIPE_BYTES);
+    if (sizeBytes === undefined) {
+      this.#notice(
+        "The pipe quota of this user is used up: busy output goes through 64 KiB pipes (see pipe(7), pipe-user-pages-soft).",
+      );
+      return;
+    }
+    source.pipeBytes = sizeBytes;
+    this.#enlarged += 1;
+  }
+}

@@ -1,0 +1,247 @@
+import { closeSync, unlinkSync } from "node:fs";
+import { isIP, isIPv4, isIPv6 } from "node:net";
+import { isAbsolute } from "node:path";
+
+import { newelError, systemCode } from "../base/errors.ts";
+import { checkName, matches } from "../base/names.ts";
+import { isErrno } from "../posix/libc.ts";
+import { type Address, bindSocket, boundPort, describe, listen } from "../posix/sockets.ts";
+import type { Kernel, SocketFamily, SocketInfo, SocketRequest } from "./api.ts";
+import type { EventLog } from "./events.ts";
+import type { Journal, JournalRecord } from "./journal.ts";
+
+const WILDCARD = { inet: "0.0.0.0", inet6: "::" } as const;
+const LOOPBACK = { inet: "127.0.0.1", inet6: "::1" } as const;
+const SOCKET_PATH_BYTES = 107;
+
+/** A socket the kernel holds; `fd` is the kernel's own copy. */
+interface Held {
+  readonly info: SocketInfo;
+  readonly fd: number;
+}
+
+/** The listening sockets: made once, never closed until removed. */
+export class SocketTable {
+  readonly #held = new Map<string, Held>();
+  readonly #journal: Journal;
+  readonly #events: EventLog;
+
+  constructor(journal: Journal, events: EventLog) {
+    this.#journal = journal;
+    this.#events = events;
+  }
+
+  readonly verbs: Kernel["sockets"] = {
+    make: (request) => {
+      const wanted = settle(request);
+      const existing = this.#held.get(request.name);
+      if (existing !== undefined) {
+        if (sameSettings(wanted, existing.info)) return existing.info;
+        throw newelError("NEWEL_E_EXISTS", {
+          noun: "Socket",
+          name: request.name,
+          existing: JSON.stringify(existing.info),
+        });
+      }
+      const held = open(wanted, true);
+      this.#held.set(request.name, held);
+      this.#journal.append({ type: "socket", info: held.info });
+      this.#events.record({ type: "made", noun: "socket", name: request.name });
+      return held.info;
+    },
+    list: (patterns = []) =>
+      [...this.#held.values()]
+        .map(({ info }) => info)
+        .filter(
+          (info) => patterns.length === 0 || patterns.some((pattern) => covers(pattern, info)),
+        )
+        .sort((a, b) => (a.name < b.name ? -1 : 1)),
+    remove: (patterns) => {
+      for (const pattern of patterns) {
+        const found = this.verbs.list([pattern]);
+        if (found.length === 0 && !pattern.endsWith("*")) {
+          throw newelError("NEWEL_E_NOT_FOUND", { name: pattern, noun: "sockets" });
+        }
+        for (const info of found) this.#remove(info);
+      }
+    },
+  };
+
+  /** The descriptor a process gets for a socket: the kernel's, or a fresh one where each has its own. */
+  descriptorFor(name: string): {
+    readonly fd: number;
+    readonly info: SocketInfo;
+    readonly fresh: boolean;
+  } {
+    const held = this.#held.get(name);
+    if (held === undefined) throw newelError("NEWEL_E_SOCKET_MISSING", { name });
+    if (held.info.reuseport !== true) return { fd: held.fd, info: held.info, fresh: false };
+    return { fd: open(held.info, false).fd, info: held.info, fresh: true };
+  }
+
+  /** The info of a socket a process refers to. */
+  find(name: string): SocketInfo {
+    const held = this.#held.get(name);
+    if (held === undefined) throw newelError("NEWEL_E_SOCKET_MISSING", { name });
+    return held.info;
+  }
+
+  get size(): number {
+    return this.#held.size;
+  }
+
+  *snapshot(): Iterable<JournalRecord> {
+    for (const { info } of this.#held.values()) yield { type: "socket", info };
+  }
+
+  /** Binds a socket of an earlier kernel again, beside a process that may still hold the old one. */
+  restore(info: SocketInfo): void {
+    this.#held.set(info.name, open(info, false));
+  }
+
+  /** Takes over a descriptor that stands for a socket of an earlier kernel. */
+  adopt(info: SocketInfo, fd: number): void {
+    this.#held.set(info.name, { fd, info: { ...info, fileno: fd } });
+  }
+
+  close(): void {
+    for (const { fd } of this.#held.values()) closeSync(fd);
+    this.#held.clear();
+  }
+
+  #remove(info: SocketInfo): void {
+    const held = this.#held.get(info.name);
+    if (held === undefined) return;
+    this.#held.delete(info.name);
+    closeSync(held.fd);
+    if (info.path !== undefined) unlinkIfThere(info.path);
+    this.#journal.append({ type: "socket removed", name: info.name });
+    this.#events.record({ type: "removed", noun: "socket", name: info.name });
+  }
+}
+
+/** What a request asks for, with every default filled in. */
+function settle(request: SocketRequest): SocketInfo {
+  checkName(request.name, "The socket name");
+  const common = {
+    name: request.name,
+    type: request.type ?? "stream",
+    backlog: request.backlog ?? 5,
+  };
+  if (request.path !== undefined || request.family === "unix") {
+    return {
+      ...common,
+      family: "unix",
+      path: checkPath(request.path),
+      ...(request.umask === undefined ? {} : { umask: request.umask }),
+    };
+  }
+  const family =
+    request.family ?? (request.host !== undefined && isIPv6(request.host) ? "inet6" : "inet");
+  const defaults = request.interface === undefined ? LOOPBACK : WILDCARD;
+  return {
+    ...common,
+    family,
+    host: numericHost(request.host ?? defaults[family], family),
+    port: request.port ?? 0,
+    ...(request.interface === undefined ? {} : { interface: request.interface }),
+    ...(request.reuseport === true ? { reuseport: true } : {}),
+  };
+}
+
+function checkPath(path: string | undefined): string {
+  if (path === undefined || !isAbsolute(path)) {
+    throw newelError("NEWEL_E_COMMAND", {
+      what: `Path must be absolute: ${path ?? "no path given"}`,
+    });
+  }
+  const length = Buffer.byteLength(path);
+  if (length > SOCKET_PATH_BYTES) throw newelError("NEWEL_E_HOME_PATH", { path, length });
+  return path;
+}
+
+function numericHost(host: string, family: "inet" | "inet6"): string {
+  if (host === "localhost") return LOOPBACK[family];
+  const right = family === "inet" ? isIPv4(host) : isIPv6(host) && !host.includes("%");
+  if (right) return host;
+  const why = isIP(host) === 0 ? "it is no IP address" : `it is no ${family} address`;
+  throw newelError("NEWEL_E_COMMAND", { what: `Bad host ${host}: ${why}` });
+}
+
+/** Whether an existing socket is what is asked for: a port of 0 matches any, reuseport is not compared. */
+function sameSettings(wanted: SocketInfo, existing: SocketInfo): boolean {
+  const keys = ["family", "type", "backlog", "path", "umask", "host", "interface"] as const;
+  const samePort = wanted.port === undefined || wanted.port === 0 || wanted.port === existing.port;
+  return samePort && keys.every((key) => wanted[key] === existing[key]);
+}
+
+function open(wanted: SocketInfo, fresh: boolean): Held {
+  const address = addressOf(wanted);
+  if (address.family === "unix") return openUnix(wanted, address);
+  // A socket with SO_REUSEPORT can be bound again beside a holder after a crash. It would also join
+  // a stranger's, so a new one is first tried without.
+  if (fresh && address.port !== 0 && wanted.type !== "raw")
+    closeSync(bind(address, wanted, false, true));
+  const fd = bind(address, wanted, true, false);
+  const info = { ...wanted, port: wanted.type === "raw" ? (wanted.port ?? 0) : boundPort(fd) };
+  if (wanted.reuseport === true) return { fd, info };
+  if (wanted.type === "stream" || wanted.type === "seqpacket") listen(fd, wanted.backlog);
+  return { fd, info: { ...info, fileno: fd } };
+}
+
+function openUnix(wanted: SocketInfo, address: Extract<Address, { family: "unix" }>): Held {
+  unlinkIfThere(address.path);
+  const before = process.umask(wanted.umask ?? process.umask());
+  try {
+    const fd = bind(address, wanted, false, false);
+    if (wanted.type !== "dgram") listen(fd, wanted.backlog);
+    return { fd, info: { ...wanted, fileno: fd } };
+  } finally {
+    process.umask(before);
+  }
+}
+
+/** A trial listens too: with SO_REUSEADDR alone the bind succeeds beside a socket that only is bound. */
+function bind(address: Address, wanted: SocketInfo, reuseport: boolean, trial: boolean): number {
+  try {
+    const fd = bindSocket(address, {
+      type: wanted.type,
+      reuseport,
+      ...(wanted.interface === undefined ? {} : { interface: wanted.interface }),
+    });
+    if (trial && wanted.type === "stream") listenOrClose(fd);
+    return fd;
+  } catch (error) {
+    if (!isErrno(error, "EADDRINUSE")) throw error;
+    throw newelError("NEWEL_E_ADDRESS_IN_USE", { address: describe(address) }, error);
+  }
+}
+
+function listenOrClose(fd: number): void {
+  try {
+    listen(fd, 1);
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
+}
+
+function addressOf(info: SocketInfo): Address {
+  const family: SocketFamily = info.family;
+  if (family === "unix") return { family, path: info.path ?? "" };
+  return { family, host: info.host ?? LOOPBACK[family], port: info.port ?? 0 };
+}
+
+function covers(pattern: string, info: SocketInfo): boolean {
+  return (
+    matches(pattern, info.name) || (info.fileno !== undefined && pattern === String(info.fileno))
+  );
+}
+
+function unlinkIfThere(path: string): void {
+  try {
+    unlinkSync(path);
+  } catch (error) {
+    if (systemCode(error) !== "ENOENT") throw error;
+  }
+}
