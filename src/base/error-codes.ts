@@ -87,6 +87,14 @@ export const ERROR_CODES = {
     text: 'The listener {listener} of the channel "{channel}" did not finish within {limitMs} ms.',
     fix: "Raise its timeoutMs, or find out what it waits for.",
   },
+  NEWEL_E_BUS_NO_RESTART: {
+    text: "This bus cannot restart its program: no plugin does it.",
+    fix: "Add the restart plugin: `reexec(bus)`.",
+  },
+  NEWEL_E_BUS_SIGNAL: {
+    text: "There is no signal {signal} on this platform.",
+    fix: "Use a name or number of `kill -l`: SIGTERM, SIGHUP, SIGUSR2.",
+  },
 
   // Kernel
   NEWEL_E_HOME_PATH: {

@@ -1,0 +1,223 @@
+import { AsyncLocalStorage } from "node:async_hooks";
+
+import {
+  type AnyListener,
+  type ChannelMap,
+  type ChannelName,
+  ChannelTable,
+  DEFAULT_PRIORITY,
+  type Listener,
+  type OpenChannels,
+  type PublishArguments,
+  type Result,
+  type SubscribeOptions,
+  type Subscription,
+} from "./channels.ts";
+import { ChannelFailures, ExitRequest, honestRequest, type ListenerFailure } from "./failures.ts";
+import { type LogEntry, type LogLevel, logText } from "./log.ts";
+import { failureOf, type Outcome, publishInTurn, type TurnOptions } from "./publish.ts";
+
+const NO_LIMIT: TurnOptions = { limitMs: Infinity };
+
+/**
+ * Typed channels with listeners in order of priority. Every listener of a channel runs, also when
+ * others fail; what failed comes in one {@link ChannelFailures}. The lifecycle is in `Bus`.
+ */
+export class PubSub<Channels extends ChannelMap<Channels> = OpenChannels> {
+  /** Names the bus in its log. */
+  readonly name: string;
+  readonly #table = new ChannelTable();
+  readonly #brokenLoggers = new WeakSet<AnyListener>();
+
+  constructor(name: string) {
+    this.name = name;
+  }
+
+  /**
+   * Subscribes a listener: lower priorities run first, equal ones in the order they came. A function
+   * that is there already stays one listener and takes the new settings.
+   *
+   * @returns takes the listener off again
+   */
+  subscribe<Name extends ChannelName<Channels>>(
+    channel: Name,
+    listener: Listener<Channels, Name>,
+    options?: SubscribeOptions,
+  ): () => void;
+  /** Without a listener: a function that subscribes what it is given, and returns it. */
+  subscribe<Name extends ChannelName<Channels>>(
+    channel: Name,
+    options?: SubscribeOptions,
+  ): <Given extends Listener<Channels, Name>>(listener: Given) => Given;
+  subscribe(
+    channel: string,
+    first?: AnyListener | SubscribeOptions,
+    options: SubscribeOptions = {},
+  ): unknown {
+    if (typeof first === "function") return this.#add(channel, first, options);
+    return (listener: AnyListener) => {
+      this.#add(channel, listener, first ?? {});
+      return listener;
+    };
+  }
+
+  /** Takes a listener off a channel; nothing happens when it is not there. */
+  unsubscribe<Name extends ChannelName<Channels>>(
+    channel: Name,
+    listener: Listener<Channels, Name>,
+  ): void {
+    this.#table.remove(channel, listener as AnyListener);
+  }
+
+  /**
+   * Calls every listener at once, in order.
+   *
+   * @returns what they returned, in run order; promises as they are. One that rejects later is
+   * logged, since nobody may be waiting for it.
+   * @throws ChannelFailures when listeners threw; {@link ExitRequest} as it was thrown
+   */
+  publish<Name extends ChannelName<Channels>>(
+    channel: Name,
+    ...args: PublishArguments<Channels, Name>
+  ): Result<Channels, Name>[];
+  publish(channel: string, ...args: unknown[]): unknown[] {
+    return this.publishNow(channel, args);
+  }
+
+  /** `publish` for a channel whose type is not known here. */
+  protected publishNow(channel: string, args: readonly unknown[]): unknown[] {
+    const listeners = this.#table.get(channel);
+    if (listeners === undefined) return [];
+    const results: unknown[] = [];
+    let failures: ListenerFailure[] | undefined;
+    for (const listener of listeners) {
+      try {
+        const { call } = listener;
+        const result = call(...args);
+        results.push(result);
+        if (result instanceof Promise) this.#watch(channel, listener, result);
+      } catch (error) {
+        if (error instanceof ExitRequest) throw honestRequest(error, failures !== undefined);
+        (failures ??= []).push(failureOf(channel, listener, error));
+        this.#report(channel, listener.name, error);
+      }
+    }
+    if (failures !== undefined) throw new ChannelFailures(channel, failures, results);
+    return results;
+  }
+
+  /**
+   * Calls the listeners one after the other, waiting for each within its `timeoutMs`.
+   *
+   * @returns what they resolved to, in run order
+   * @throws ChannelFailures when listeners failed or took too long; {@link ExitRequest} as thrown
+   */
+  publishAsync<Name extends ChannelName<Channels>>(
+    channel: Name,
+    ...args: PublishArguments<Channels, Name>
+  ): Promise<Result<Channels, Name>[]>;
+  async publishAsync(channel: string, ...args: unknown[]): Promise<unknown[]> {
+    const outcome = await this.inTurn(channel, args, NO_LIMIT);
+    if (outcome.request !== undefined) throw outcome.request;
+    if (outcome.failures.length > 0)
+      throw new ChannelFailures(channel, outcome.failures, outcome.results);
+    return outcome.results;
+  }
+
+  /**
+   * Publishes an entry on `log`. It never throws: a listener that fails is named once in a process
+   * warning. Warnings and errors that nobody listens to go to stderr, so that none is lost.
+   *
+   * @param level - default `info`
+   * @param error - its name and stack are added to the message
+   */
+  log(message: string, level: LogLevel = "info", error?: unknown): void {
+    const entry: LogEntry = {
+      timeMs: Date.now(),
+      level,
+      message: logText(message, error),
+      bus: this.name,
+      pid: process.pid,
+      ...(error === undefined ? {} : { error }),
+    };
+    const listeners = this.#table.get("log");
+    if (listeners === undefined) {
+      if (level === "warn" || level === "error") process.stderr.write(`${entry.message}\n`);
+      return;
+    }
+    for (const listener of listeners) {
+      try {
+        const { call } = listener;
+        const result = call(entry);
+        if (result instanceof Promise)
+          result.catch((reason: unknown) => this.#loggerFailed(listener, reason));
+      } catch (reason) {
+        this.#loggerFailed(listener, reason);
+      }
+    }
+  }
+
+  /** The listeners of a channel in run order, for plugins and plans. */
+  listenersOf(channel: string): readonly Subscription[] {
+    return this.#table.get(channel) ?? [];
+  }
+
+  /** As `publishAsync`, but failures are logged and handed back, not thrown. */
+  protected async inTurn(
+    channel: string,
+    args: readonly unknown[],
+    options: TurnOptions,
+  ): Promise<Outcome> {
+    const outcome = await publishInTurn(channel, this.listenersOf(channel), args, options);
+    for (const { listener, error } of outcome.failures) this.#report(channel, listener, error);
+    return outcome;
+  }
+
+  /** Called after a listener was added. */
+  protected subscribed(_channel: string): void {
+    // The bus wakes its main loop here.
+  }
+
+  #add(channel: string, listener: AnyListener, options: SubscribeOptions): () => void {
+    const remove = (): void => {
+      this.#table.remove(channel, listener);
+      options.signal?.removeEventListener("abort", remove);
+    };
+    if (options.signal?.aborted === true) return remove;
+    options.signal?.addEventListener("abort", remove, { once: true });
+    this.#table.add(channel, {
+      listener,
+      call: options.keepContext === true ? AsyncLocalStorage.bind(listener) : listener,
+      name: options.name ?? (listener.name === "" ? "anonymous" : listener.name),
+      priority: options.priority ?? ownPriority(listener),
+      timeoutMs: options.timeoutMs,
+    });
+    this.subscribed(channel);
+    return remove;
+  }
+
+  #watch(channel: string, listener: Subscription, result: Promise<unknown>): void {
+    result.catch((error: unknown) => this.#report(channel, listener.name, error));
+  }
+
+  /** A failure on `log` itself cannot be told there. */
+  #report(channel: string, listener: string, error: unknown): void {
+    if (channel === "log") return;
+    this.log(`The listener ${listener} of the channel "${channel}" failed.`, "error", error);
+  }
+
+  #loggerFailed(listener: Subscription, error: unknown): void {
+    if (this.#brokenLoggers.has(listener.listener)) return;
+    this.#brokenLoggers.add(listener.listener);
+    process.emitWarning(
+      logText(`The log listener ${listener.name} failed; entries may be missing.`, error),
+      { type: "NewelBusLog" },
+    );
+  }
+}
+
+function ownPriority(listener: AnyListener): number {
+  return "priority" in listener && typeof listener.priority === "number"
+    ? listener.priority
+    : DEFAULT_PRIORITY;
+}

@@ -1,0 +1,53 @@
+import type { Transitions } from "../base/machine.ts";
+
+/**
+ * The states of a bus. `failed` means that starting or stopping went wrong: only stopping and
+ * exiting lead on from it. `exited` is final.
+ */
+export type BusState =
+  | "idle"
+  | "starting"
+  | "started"
+  | "stopping"
+  | "exiting"
+  | "exited"
+  | "failed";
+
+/** What moves a bus: a verb that begins (`start`), the end of its listeners (`started`), a failure. */
+export type BusEvent = "start" | "started" | "stop" | "stopped" | "exit" | "exited" | "fail";
+
+/**
+ * Every legal move. `stop` is legal while idle because leaving always runs the stop listeners, and
+ * while starting because an exit may be asked for at any time.
+ */
+export const TRANSITIONS: Transitions<BusState, BusEvent> = {
+  idle: { start: "starting", stop: "stopping", exit: "exiting" },
+  starting: { started: "started", stop: "stopping", fail: "failed" },
+  started: { stop: "stopping" },
+  stopping: { stopped: "idle", fail: "failed" },
+  failed: { stop: "stopping", exit: "exiting" },
+  exiting: { exited: "exited" },
+  exited: {},
+};
+
+/** Every state, in the order of a life. */
+export const BUS_STATES: readonly BusState[] = [
+  "idle",
+  "starting",
+  "started",
+  "stopping",
+  "exiting",
+  "exited",
+  "failed",
+];
+
+/** How the log names the state an event leads to: after `stop` a bus is idle, but says "stopped". */
+export const STATE_WORDS: Readonly<Record<BusEvent, string>> = {
+  start: "starting",
+  started: "started",
+  stop: "stopping",
+  stopped: "stopped",
+  exit: "exiting",
+  exited: "exited",
+  fail: "failed",
+};
