@@ -17,6 +17,11 @@ export const PRELOAD_ENV = {
   stopSignal: "NEWEL_STOP_SIGNAL",
   /** Milliseconds between that signal and the supervisor's SIGKILL. */
   graceMs: "NEWEL_GRACE_MS",
+  /**
+   * Milliseconds that a connection may stay open without a request once the drain has begun, so
+   * that a request already on its way is answered. Default 1000.
+   */
+  lingerMs: "NEWEL_LINGER_MS",
   /** The process's own name (`web.1`); stays in the environment. */
   process: "NEWEL_PROCESS",
   /** Marks every descendant, so that stop means stopped; stays in the environment. */

@@ -1,0 +1,150 @@
+import type { ServerResponse } from "node:http";
+import type { Server } from "node:net";
+
+import { announceClose } from "./answers.ts";
+import { standIn } from "./inherited.ts";
+import { handleOf, isUpgraded, replaceHandle, type ServerHandle } from "./internals.ts";
+import { speaksHttp1, speaksHttp2 } from "./protocols.ts";
+import type { Connection, Traffic } from "./traffic.ts";
+
+/** The highest stream number: "no new streams, but all that are on their way". */
+const LAST_STREAM = 2 ** 31 - 1;
+/** How long an upgraded connection may take to send what it has before its FIN. */
+const FAREWELL_MS = 250;
+
+/** What a drain goes by. */
+export interface DrainPlan {
+  /** From the signal to the supervisor's SIGKILL. */
+  readonly graceMs: number;
+  /** How long a connection without a request stays open. */
+  readonly lingerMs: number;
+  /** Inherited sockets that are closed too when their server has let go of them (node:cluster). */
+  readonly handles: Iterable<ServerHandle>;
+  /** Whether the app has handlers for the stop signal; then its raw connections are theirs. */
+  readonly appHandles: () => boolean;
+}
+
+/**
+ * Lets an app end without losing a request: it stops accepting, answers what is running and what is
+ * on its way, each answer with `Connection: close` (GOAWAY for HTTP/2), closes connections that
+ * stay quiet for the linger, and cuts what is left shortly before the grace ends, streams with a
+ * proper end. Upgraded connections are left to the app's handlers.
+ *
+ * Plain `server.close()` destroys connections whose request is not read yet and goes on answering
+ * `keep-alive` (nodejs/node#60617), hence all this.
+ *
+ * @returns resolves when no connection is left that it waits for
+ */
+export async function drain(traffic: Traffic, plan: DrainPlan): Promise<void> {
+  stopAccepting(traffic, plan.handles);
+  const marginMs = Math.min(2_000, plan.graceMs / 4);
+  const settled = Promise.withResolvers<void>();
+  const timers: NodeJS.Timeout[] = [];
+  const check = (): void => {
+    if (!waits(traffic, plan)) settled.resolve();
+  };
+  const later = (delayMs: number, action: () => void): void => {
+    timers.push(setTimeout(action, delayMs));
+  };
+  const lingers = (connection: Connection): void => {
+    const { quietBytes } = connection;
+    later(plan.lingerMs, () => {
+      // After the poll phase, which reads whatever has arrived by now.
+      setImmediate(() => {
+        if (connection.quietBytes === quietBytes) closeQuiet(connection);
+      });
+    });
+  };
+  const announce = (connection: Connection, response: ServerResponse): void =>
+    announceClose(response, () => [...connection.running].at(-1) === response);
+
+  traffic.observer = {
+    onRequest: announce,
+    onQuiet: lingers,
+    onSession: (connection) => goAway(connection),
+    onClosed: check,
+  };
+  for (const connection of traffic.connections.values()) {
+    for (const response of connection.running) announce(connection, response);
+    goAway(connection);
+    lingers(connection);
+  }
+  later(plan.graceMs - marginMs, () => endStreams(traffic));
+  later(plan.graceMs - marginMs / 2, () => {
+    for (const connection of traffic.connections.values())
+      if (isAwaited(connection, plan)) connection.socket.destroy();
+    settled.resolve();
+  });
+  check();
+  await settled.promise;
+  for (const timer of timers) clearTimeout(timer);
+}
+
+/** Sends FIN to the connections that a drain left to the app, when the app has no use for them. */
+export async function sayFarewell(traffic: Traffic): Promise<void> {
+  const ends = [...traffic.connections.values()].map(
+    ({ socket }) => new Promise<void>((resolve) => socket.end(resolve)),
+  );
+  let timer: NodeJS.Timeout | undefined;
+  const limit = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, FAREWELL_MS);
+  });
+  if (ends.length > 0) await Promise.race([Promise.all(ends), limit]);
+  clearTimeout(timer);
+}
+
+// The socket is closed below the server, which goes on "listening" on nothing: the app's handlers
+// run after the drain and expect their server.close() to work.
+function stopAccepting(traffic: Traffic, handles: Iterable<ServerHandle>): void {
+  for (const server of traffic.servers) {
+    const handle = handleOf(server);
+    if (handle === undefined) continue;
+    replaceHandle(server, standIn(handle, false));
+    handle.close();
+  }
+  for (const handle of handles) handle.close();
+}
+
+function waits(traffic: Traffic, plan: DrainPlan): boolean {
+  for (const connection of traffic.connections.values())
+    if (isAwaited(connection, plan)) return true;
+  return false;
+}
+
+function isAwaited({ server, socket }: Connection, plan: DrainPlan): boolean {
+  // What a raw connection is doing only the app knows: it has the grace, or the app's handlers.
+  return isHttp(server) ? !isUpgraded(socket) : !plan.appHandles();
+}
+
+function isHttp(server: Server): boolean {
+  return speaksHttp1(server) || speaksHttp2(server);
+}
+
+// Twice, as RFC 9113 §6.8 wants it: now "open no more", and after the linger the real end, so that
+// a stream that crosses the first one on its way is still answered.
+function goAway({ session }: Connection): void {
+  if (session !== undefined && !session.destroyed) session.goaway(0, LAST_STREAM);
+}
+
+function closeQuiet(connection: Connection): void {
+  const { server, socket, session, running, quietBytes } = connection;
+  if (session !== undefined) {
+    if (!session.destroyed) session.close();
+    return;
+  }
+  if (!isHttp(server) || isUpgraded(socket) || running.size > 0 || socket.bytesRead > quietBytes)
+    return;
+  socket.destroySoon();
+}
+
+function endStreams(traffic: Traffic): void {
+  for (const { running, socket } of traffic.connections.values()) {
+    for (const response of running) {
+      // One that has sent nothing cannot be ended truthfully; it is cut with the rest.
+      if (!response.headersSent) continue;
+      // The app may go on writing into it; that loss is the grace's, not an error of the app.
+      response.on("error", () => undefined);
+      response.end(() => socket.destroySoon());
+    }
+  }
+}

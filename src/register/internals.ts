@@ -1,0 +1,114 @@
+/**
+ * Every use of Node's unpublished API by the preload, and why it has to be. Each is covered by
+ * test/register/internals.test.ts, so that a Node version that changes one is found by the tests.
+ */
+import net from "node:net";
+import type { Server, Socket } from "node:net";
+import type { WriteStream } from "node:tty";
+
+/** What `net.Server` needs of its handle. Node's own cluster workers give it a plain object too. */
+export interface ServerHandle {
+  /** @returns 0, or a negative error number */
+  listen(backlog: number): number;
+  close(): void;
+  ref(): void;
+  unref(): void;
+  /** Of TCP handles only. */
+  getsockname?(out: object): number;
+}
+
+interface Internals {
+  _createServerHandle(address: null, port: null, type: null, fd: number): ServerHandle | number;
+  _normalizeArgs(args: readonly unknown[]): [Record<string, unknown>, (() => void) | null];
+}
+
+interface ServerInternals {
+  _handle: ServerHandle | null;
+  _pipeName?: string;
+  _listen2(address: null, port: -1, type: -1, backlog: number): void;
+}
+
+interface SocketInternals {
+  /** The HTTP parser; `null` once the connection was upgraded. */
+  parser?: object | null;
+  /** The plain socket below a TLS one. */
+  _parent?: Socket | null;
+}
+
+const internals = net as unknown as Internals;
+const of = (server: Server): ServerInternals => server as unknown as ServerInternals;
+
+/** What the arguments of a `listen()` call mean; the published API has no function for it. */
+export function listenArguments(args: readonly unknown[]): {
+  readonly options: Readonly<Record<string, unknown>>;
+  readonly callback: (() => void) | undefined;
+} {
+  const [options, callback] = internals._normalizeArgs(args);
+  return { options, callback: callback ?? undefined };
+}
+
+/**
+ * Takes an inherited descriptor as a server handle, not yet listening. `listen({ fd })` would do
+ * both at once, and neither hold nor the check of the address could come between.
+ */
+export function openServerHandle(fd: number): ServerHandle | undefined {
+  const handle = internals._createServerHandle(null, null, null, fd);
+  return typeof handle === "number" ? undefined : handle;
+}
+
+/** The TCP port of a handle, `undefined` for a Unix socket. */
+export function portOf(handle: ServerHandle): number | undefined {
+  const name: { port?: number } = {};
+  return handle.getsockname?.(name) === 0 ? name.port : undefined;
+}
+
+/**
+ * Lets a server listen on a handle. `server.listen(handle)` takes TCP handles only.
+ *
+ * @param path - what `server.address()` answers for a Unix socket
+ */
+export function listenOnHandle(
+  server: Server,
+  handle: ServerHandle,
+  backlog: number,
+  path: string | undefined,
+): void {
+  const inner = of(server);
+  inner._handle = handle;
+  if (path !== undefined) inner._pipeName = path;
+  inner._listen2(null, -1, -1, backlog);
+}
+
+/** The handle a server listens on. */
+export function handleOf(server: Server): ServerHandle | undefined {
+  return of(server)._handle ?? undefined;
+}
+
+/**
+ * Puts another handle in the place of a server's own, so that the server goes on being "listening"
+ * for the app (its `close()` still works, its `address()` still answers) while we close the socket.
+ */
+export function replaceHandle(server: Server, handle: ServerHandle): void {
+  of(server)._handle = handle;
+}
+
+/** Whether an HTTP/1 connection was handed over by an upgrade or CONNECT. */
+export function isUpgraded(socket: Socket): boolean {
+  return (socket as SocketInternals).parser === null;
+}
+
+/** The accepted socket below a TLS socket. */
+export function socketBelow(socket: Socket): Socket | undefined {
+  return (socket as SocketInternals)._parent ?? undefined;
+}
+
+/**
+ * Makes a piped stdout or stderr blocking. Node writes pipes asynchronously when they are full, and
+ * `process.exit()`, `abort()` and an uncaught error drop what is still queued.
+ */
+export function makeBlocking(stream: WriteStream): void {
+  const { _handle: handle } = stream as unknown as {
+    _handle?: { setBlocking?(on: boolean): number };
+  };
+  if (!stream.isTTY) handle?.setBlocking?.(true);
+}

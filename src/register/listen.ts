@@ -1,0 +1,124 @@
+import { addAbortListener } from "node:events";
+import { Server } from "node:net";
+import { getSystemErrorName } from "node:util";
+
+import { messageOf } from "../base/errors.ts";
+
+import { comparablePath, holdBack, standIn, takeInherited } from "./inherited.ts";
+import { listenArguments, listenOnHandle, type ServerHandle } from "./internals.ts";
+import { report } from "./report.ts";
+import type { Target } from "./settings.ts";
+
+/** The supervisor's sockets have this backlog; the app's own, smaller one would shrink it for all. */
+const BACKLOG = 4_096;
+
+type Listen = (this: Server, ...args: unknown[]) => Server;
+
+/** The app's listening on the sockets of the supervisor. */
+export interface Inheritance {
+  /** Each server that listens on an inherited socket, with the handle that accepts. */
+  readonly taken: ReadonlyMap<Server, ServerHandle>;
+  /** Begins to accept; from then on every `listen()` accepts at once. */
+  accept(): void;
+}
+
+/**
+ * Gives the app's own `listen()` calls the inherited sockets: net, http, https, http2 and every
+ * framework on them. A `listen()` on anything else goes on untouched.
+ *
+ * In a node:cluster primary the sockets that it opens for its workers are inherited too, since it
+ * uses the same `listen()`; workers ask their primary as ever.
+ *
+ * @param hold - listen, but accept nothing until {@link Inheritance.accept}
+ * @param onServer - called for every server before it listens, inherited or not
+ * @param onReady - called once, when every target has a server that listens
+ */
+export function inheritListen(
+  targets: readonly Target[],
+  hold: boolean,
+  onServer: (server: Server) => void,
+  onReady: () => void,
+): Inheritance {
+  const original = Reflect.get(Server.prototype, "listen") as Listen;
+  const missing = new Set<Target>(targets);
+  const handles = new Map<Target, ServerHandle | undefined>();
+  const taken = new Map<Server, ServerHandle>();
+  const held: (() => void)[] = [];
+  let isHolding = hold;
+
+  const listening = (target: Target): void => {
+    if (missing.delete(target) && missing.size === 0) onReady();
+  };
+  const take = (server: Server, target: Target): ServerHandle | undefined => {
+    const first = handles.get(target);
+    if (first !== undefined) return standIn(first, true);
+    if (handles.has(target)) return undefined;
+    const handle = tryInherited(target);
+    handles.set(target, handle);
+    if (handle === undefined) return undefined;
+    if (isHolding) held.push(holdBack(handle, (errno) => failListen(server, errno)));
+    taken.set(server, handle);
+    server.once("close", () => taken.delete(server));
+    return handle;
+  };
+
+  const listen = function (this: Server, ...args: unknown[]): Server {
+    onServer(this);
+    const { options, callback } = listenArguments(args);
+    const target = targets.find((candidate) => asksFor(options, candidate));
+    if (target === undefined || this.listening) return original.apply(this, args);
+    const handle = take(this, target);
+    if (handle === undefined) {
+      original.apply(this, args);
+    } else {
+      if (callback !== undefined) this.once("listening", callback);
+      closeOnAbort(this, options["signal"]);
+      listenOnHandle(this, handle, BACKLOG, target.path);
+    }
+    // After the app's own callback, so that READY is not said before the app knows.
+    this.once("listening", () => listening(target));
+    return this;
+  };
+  Server.prototype.listen = listen;
+
+  return {
+    taken,
+    accept: () => {
+      isHolding = false;
+      for (const begin of held.splice(0)) begin();
+    },
+  };
+}
+
+// The app's listen() must not throw for a reason of ours.
+function tryInherited(target: Target): ServerHandle | undefined {
+  try {
+    return takeInherited(target);
+  } catch (error) {
+    report(`the socket ${target.name} cannot be taken (${messageOf(error)})`);
+    return undefined;
+  }
+}
+
+function asksFor(options: Readonly<Record<string, unknown>>, target: Target): boolean {
+  const { port, path, fd, handle, _handle } = options;
+  if (fd !== undefined || handle !== undefined || _handle !== undefined) return false;
+  if (target.port !== undefined) return Number(port) === target.port;
+  if (typeof path !== "string" || target.path === undefined || port !== undefined) return false;
+  return comparablePath(path) === comparablePath(target.path);
+}
+
+// As Node's own listen() does for `{ signal }`.
+function closeOnAbort(server: Server, signal: unknown): void {
+  if (!(signal instanceof AbortSignal)) return;
+  const listener = addAbortListener(signal, () => server.close());
+  server.once("close", () => listener[Symbol.dispose]());
+}
+
+function failListen(server: Server, errno: number): void {
+  const code = getSystemErrorName(errno);
+  server.emit(
+    "error",
+    Object.assign(new Error(`listen ${code}`), { code, errno, syscall: "listen" }),
+  );
+}

@@ -1,0 +1,51 @@
+import { fstatSync, writeSync } from "node:fs";
+
+import { messageOf, systemCode } from "../base/errors.ts";
+
+import { report } from "./report.ts";
+
+/** Says `READY=1` and `STOPPING=1` to the kernel. */
+export interface Notifier {
+  ready(): void;
+  stopping(): void;
+}
+
+/**
+ * Opens the way to the kernel. Node marked the descriptor close-on-exec at its start, so the app's
+ * children do not have it, and a plain write keeps no event loop alive.
+ *
+ * @param fd - none: nothing is ever said
+ */
+export function openNotifier(fd: number | undefined): Notifier {
+  const usable = fd !== undefined && isChannel(fd) ? fd : undefined;
+  if (fd !== undefined && usable === undefined)
+    report(`descriptor ${fd} is no pipe or socket; READY=1 cannot be said`);
+  return {
+    ready: () => say(usable, "READY=1\n"),
+    stopping: () => say(usable, "STOPPING=1\n"),
+  };
+}
+
+// A wrong number must not write into a file of the app.
+function isChannel(fd: number): boolean {
+  try {
+    const status = fstatSync(fd);
+    return status.isFIFO() || status.isSocket();
+  } catch (error) {
+    if (systemCode(error) === "EBADF") return false;
+    throw error;
+  }
+}
+
+function say(fd: number | undefined, line: string): void {
+  if (fd === undefined) return;
+  try {
+    writeSync(fd, line);
+  } catch (error) {
+    // EPIPE: the kernel is gone and asks again by other means when it is back. EAGAIN: nobody has
+    // read 64 kB of our lines, so nobody waits for this one.
+    const code = systemCode(error);
+    if (code === "EPIPE" || code === "EAGAIN") return;
+    report(`${line.trim()} could not be said (${messageOf(error)})`);
+  }
+}
