@@ -1,0 +1,49 @@
+/**
+ * One run of one copy of a service. The kernel knows it by a name that says all of it, so that a
+ * supervisor that comes back reads what runs from the kernel's list alone.
+ */
+export interface RunName {
+  readonly app: string;
+  readonly service: string;
+  /** The number people see: `web.1`. Lowest free one at the start of the run. */
+  readonly slot: number;
+  /** Counts every run of the app, so that the output of ended ones can be kept beside. */
+  readonly run: number;
+  /** The start of the service's settings hash at the time. */
+  readonly hash: string;
+}
+
+const HASH_CHARACTERS = 8;
+
+/** `shop/web.1#17-3fa9c2d1` */
+export function formatRunName({ app, service, slot, run, hash }: RunName): string {
+  return `${app}/${service}.${slot}#${run}-${hash.slice(0, HASH_CHARACTERS)}`;
+}
+
+/** `undefined` for a process that somebody else made in this kernel. */
+export function parseRunName(name: string): RunName | undefined {
+  const match = /^([^/]+)\/(.+)\.(\d+)#(\d+)-([0-9a-f]+)$/.exec(name);
+  if (match === null) return undefined;
+  const [, app = "", service = "", slot, run, hash = ""] = match;
+  return { app, service, slot: Number(slot), run: Number(run), hash };
+}
+
+/** `web.1` */
+export function shownName({ service, slot }: Pick<RunName, "service" | "slot">): string {
+  return `${service}.${slot}`;
+}
+
+/** Whether a run was started with these settings. */
+export function isOfHash(run: RunName, hash: string): boolean {
+  return hash.startsWith(run.hash);
+}
+
+/** The kernel value that keeps what is wanted of an app. */
+export function appValueName(app: string): string {
+  return `newel/app/${app}`;
+}
+
+/** The kernel's name of a socket of an app. */
+export function socketName(app: string, socket: string): string {
+  return `${app}/${socket}`;
+}
