@@ -1,0 +1,74 @@
+import { createHash } from "node:crypto";
+
+import type { ResolvedCommand, ResolvedService } from "./resolved.ts";
+
+/** A service by the words of the configuration, each with what it came to. */
+type Settings = Readonly<Record<string, unknown>>;
+
+/**
+ * The settings in which two versions of a service differ, by the names they have in the
+ * configuration: `['args', 'env.PORT']`. Never a value.
+ */
+export function changedKeys(a: ResolvedService, b: ResolvedService): string[] {
+  const before = { ...processSettings(a), ...policySettings(a) };
+  const after = { ...processSettings(b), ...policySettings(b) };
+  const names = new Set([...Object.keys(before), ...Object.keys(after)]);
+  return [...names].filter((name) => JSON.stringify(before[name]) !== JSON.stringify(after[name]));
+}
+
+/** sha256 of everything a process is born with: when it changes, new processes are needed. */
+export function serviceHash(service: Omit<ResolvedService, "hash">): string {
+  const settings = Object.entries(processSettings(service))
+    .filter(([, value]) => value !== undefined)
+    .sort(([a], [b]) => (a < b ? -1 : 1));
+  return createHash("sha256").update(JSON.stringify(settings)).digest("hex");
+}
+
+function processSettings(service: Omit<ResolvedService, "hash">): Settings {
+  const { env, cwd, umask, listen, logs, ready, stop, command } = service;
+  const variables = Object.entries(env).map(([name, value]) => [`env.${name}`, value]);
+  return {
+    ...commandSettings(command),
+    ...Object.fromEntries(variables),
+    cwd,
+    umask,
+    listen: listen.length === 0 ? undefined : listen,
+    "logs.bufsize": logs.bufsizeBytes,
+    "logs.stderr": logs.stderr,
+    // A process that says READY has a descriptor for it from its start.
+    "ready.notify": ready.probe.kind === "notify",
+    // The preload has these from its environment; other programs get the signal and know no more.
+    ...(command.kind === "node"
+      ? { "stop.signal": stop.signal, "stop.grace": stop.graceMs, "stop.linger": stop.lingerMs }
+      : {}),
+  };
+}
+
+function commandSettings(command: ResolvedCommand): Settings {
+  if (command.kind === "shell") return { run: command.line };
+  if (command.kind === "exec") return { run: command.args };
+  const { nodePath, nodeArgs, file, args } = command;
+  return { node: file, args, nodeArgs, nodePath };
+}
+
+/** What the supervisor takes over without a new process. */
+function policySettings(service: ResolvedService): Settings {
+  const { enabled, replicas, ready, stop, restart, dependsOn, command } = service;
+  const { kind, ...probe } = ready.probe;
+  return {
+    enabled,
+    replicas,
+    ...(kind === "alive" || kind === "notify" ? {} : { [`ready.${kind}`]: probe }),
+    "ready.after": ready.afterMs,
+    "ready.timeout": ready.timeoutMs,
+    "ready.stable": ready.stableMs,
+    ...(command.kind === "node"
+      ? {}
+      : { "stop.signal": stop.signal, "stop.grace": stop.graceMs, "stop.linger": stop.lingerMs }),
+    "restart.policy": restart.policy,
+    "restart.max": restart.max,
+    "restart.within": restart.withinMs,
+    "restart.backoff": restart.backoff,
+    dependsOn: Object.entries(dependsOn).sort(([a], [b]) => (a < b ? -1 : 1)),
+  };
+}

@@ -1,0 +1,103 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { readFileSync } from "node:fs";
+import { extname } from "node:path";
+import { Readable } from "node:stream";
+
+import { hasCode, messageOf } from "../../base/errors.ts";
+import { programPath } from "../../base/modules.ts";
+import { within } from "../../base/timers.ts";
+import { lineOfParseError } from "./failure.ts";
+import { parseReport } from "./read-report.ts";
+import { type Report, REPORT_FD } from "./report.ts";
+
+/** A configuration that takes longer waits for something it should not. */
+const LIMIT_MS = 10_000;
+/** Far above any configuration, so that a wrong export cannot fill the memory. */
+const REPORT_LIMIT_BYTES = 16_777_216;
+
+export interface EvaluateOptions {
+  /** Absolute. */
+  readonly file: string;
+  readonly cwd: string;
+  readonly environment: NodeJS.ProcessEnv;
+  /** Default 10,000. */
+  readonly limitMs?: number;
+}
+
+/**
+ * Evaluates a configuration file: a program in a child of its own, JSON at once. What the
+ * configuration prints goes to stderr.
+ */
+export async function evaluate(options: EvaluateOptions): Promise<Report> {
+  return extname(options.file) === ".json" ? readJson(options.file) : evaluateProgram(options);
+}
+
+async function readJson(file: string): Promise<Report> {
+  const source = readFileSync(file, "utf8").replace(/^\uFEFF/, "");
+  try {
+    return { type: "value", value: JSON.parse(source), findings: [], script: source };
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+    const { parseExpressionAt } = await import("acorn");
+    const advice = "JSON has names and texts in double quotes, no comments, no comma at the end";
+    const message = `The file is not valid JSON: ${advice}.`;
+    try {
+      parseExpressionAt(source, 0, { ecmaVersion: "latest" });
+      return { type: "failure", file, message };
+    } catch (parseError) {
+      const line = lineOfParseError(parseError);
+      return { type: "failure", file, message, ...(line === undefined ? {} : { line }) };
+    }
+  }
+}
+
+async function evaluateProgram(options: EvaluateOptions): Promise<Report> {
+  const { file, cwd, environment, limitMs = LIMIT_MS } = options;
+  const child = spawn(
+    process.execPath,
+    ["--no-warnings", programPath("./evaluator", import.meta.url), file],
+    { cwd, env: environment, stdio: ["ignore", 2, 2, "pipe"] },
+  );
+  const fail = (message: string): Report => ({ type: "failure", file, message });
+  // "error" when it cannot even start; its pipe has closed by then.
+  const exit = once(child, "exit").then(
+    ([code]) => exitMessage(code),
+    (error: unknown) => `The file could not be read: ${messageOf(error)}.`,
+  );
+  try {
+    const line = await within(readLine(child.stdio[REPORT_FD]), limitMs, "The configuration");
+    const why = await within(exit, limitMs, "The end of the configuration's process");
+    if (line === undefined) return fail(why);
+    return parseReport(line) ?? fail("The file wrote into descriptor 3, which newel itself uses.");
+  } catch (error) {
+    if (!hasCode(error, "NEWEL_E_DEADLINE")) throw error;
+    return fail(
+      `The file was not read within ${limitMs / 1000} s: it waits for something, or never ends.`,
+    );
+  } finally {
+    child.kill("SIGKILL");
+  }
+}
+
+/** The first line, or `undefined` when there is none. */
+async function readLine(stream: ChildProcess["stdio"][number]): Promise<string | undefined> {
+  if (!(stream instanceof Readable)) return undefined;
+  const chunks: Buffer[] = [];
+  let sizeBytes = 0;
+  for await (const chunk of stream) {
+    if (!Buffer.isBuffer(chunk)) continue;
+    chunks.push(chunk);
+    sizeBytes += chunk.length;
+    if (chunk.includes(0x0a) || sizeBytes > REPORT_LIMIT_BYTES) break;
+  }
+  const text = Buffer.concat(chunks).toString("utf8");
+  return text.includes("\n") ? text.slice(0, text.indexOf("\n")) : undefined;
+}
+
+/** Node.js ends with 13 when a top-level await can never settle. */
+function exitMessage(code: unknown): string {
+  if (code === 13) return "The file waits for a promise that never settles (a top-level await).";
+  const how = typeof code === "number" ? `with exit code ${code}` : "by a signal";
+  return `The file ended its process ${how} before it exported anything: newel reads it as a module, so it must not call process.exit().`;
+}

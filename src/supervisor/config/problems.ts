@@ -1,0 +1,92 @@
+import { relative } from "node:path";
+
+import { newelError, type NewelError } from "../../base/errors.ts";
+
+/** A step into the configuration: a key, or a place in a list. */
+export type Key = string | number;
+
+/** Something wrong with a value, before it is known where in the file that value stands. */
+export interface Finding {
+  readonly keys: readonly Key[];
+  /** The path to show, where it is another one than that of the place. */
+  readonly label?: readonly Key[];
+  /** What follows the path in the sentence: `is "allways"; use "always" or "never".` */
+  readonly says: string;
+  /** The problem stands in another file, such as a .env file. */
+  readonly elsewhere?: { readonly file: string; readonly line: number };
+}
+
+/** Something wrong with the configuration, as it is told. */
+export interface Problem {
+  /** Absolute. */
+  readonly file: string;
+  readonly line?: number;
+  /** `services.web.replicas`; empty when the problem is with the file as a whole. */
+  readonly path: string;
+  /** A whole sentence: what is wrong and what to write instead. No value of an environment. */
+  readonly message: string;
+}
+
+/** NEWEL_E_CONFIG with one line for each problem, files relative to `cwd`. */
+export function configError(
+  problems: readonly Problem[],
+  cwd: string,
+  cause?: unknown,
+): NewelError {
+  const lines = problems.map(({ file, line, message }) => {
+    const place = line === undefined ? "" : `:${line}`;
+    return `${shownFile(file, cwd)}${place}  ${message}`;
+  });
+  return newelError("NEWEL_E_CONFIG", { problems: [...new Set(lines)].join("\n") }, cause);
+}
+
+/** A file as the operator knows it: relative to where they stand, if it is below or near. */
+export function shownFile(file: string, cwd: string): string {
+  const near = relative(cwd, file);
+  return near === "" || near.startsWith("../../..") ? file : near;
+}
+
+/** `services.web.args[1]`; a key with other characters is quoted. */
+export function pathText(keys: readonly Key[]): string {
+  return keys
+    .map((key, index) => {
+      if (typeof key === "number") return `[${key}]`;
+      if (!/^[\w-]+$/.test(key)) return `[${quoted(key)}]`;
+      return index === 0 ? key : `.${key}`;
+    })
+    .join("");
+}
+
+const SHOWN_CHARACTERS = 60;
+
+/** A text in quotes, short, and without characters that a terminal would obey. */
+export function quoted(text: string): string {
+  const short = text.length > SHOWN_CHARACTERS ? `${text.slice(0, SHOWN_CHARACTERS)}…` : text;
+  return JSON.stringify(short).replaceAll(
+    /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu,
+    (character) => `\\u${(character.codePointAt(0) ?? 0).toString(16).padStart(4, "0")}`,
+  );
+}
+
+/** `"a", "b" or "c"` */
+export function anyOf(words: readonly string[]): string {
+  const all = words.map((word) => quoted(word));
+  return all.length < 2 ? all.join("") : `${all.slice(0, -1).join(", ")} or ${all.at(-1)}`;
+}
+
+/** A value in a sentence: `"allways"`, `15`, `an object`. */
+export function valueText(value: unknown): string {
+  if (typeof value === "string") return quoted(value);
+  if (typeof value === "number" || typeof value === "boolean") return String(value);
+  return kindOf(value);
+}
+
+/** What a value is, without showing it. */
+export function kindOf(value: unknown): string {
+  if (value === null) return "null";
+  if (value === undefined) return "missing";
+  if (Array.isArray(value)) return "a list";
+  if (typeof value === "object") return "an object";
+  if (typeof value === "string") return "a text";
+  return `a ${typeof value}`;
+}

@@ -1,0 +1,22 @@
+import type { Finding } from "./problems.ts";
+
+/** What the child that evaluates a configuration tells its parent, as one line of JSON. */
+export type Report =
+  | {
+      readonly type: "value";
+      readonly value?: unknown;
+      readonly findings: readonly Finding[];
+      /** The file without its types, every character at its place; missing when it cannot be had. */
+      readonly script?: string;
+    }
+  | {
+      readonly type: "failure";
+      /** The file at fault, if it is known: not always the configuration itself. */
+      readonly file?: string;
+      readonly line?: number;
+      /** A sentence: what happened and what to write instead. */
+      readonly message: string;
+    };
+
+/** The descriptor the child writes its report to: its stdout belongs to the configuration. */
+export const REPORT_FD = 3;

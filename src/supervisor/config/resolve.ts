@@ -1,0 +1,137 @@
+import { availableParallelism } from "node:os";
+import { resolve } from "node:path";
+
+import { durationMs, sizeBytes } from "../../base/units.ts";
+import { serviceHash } from "./changes.ts";
+import { computeEnvironment } from "./environment.ts";
+import type {
+  ResolvedCommand,
+  ResolvedProbe,
+  ResolvedService,
+  ResolvedSocket,
+} from "./resolved.ts";
+import { dependencies } from "./rules.ts";
+import type { CheckedService } from "./schema.ts";
+import { listenSockets, parseAddress } from "./sockets.ts";
+import type { EnvironmentConfig } from "./types.ts";
+
+/** What a service needs beside its own settings. */
+export interface ResolveContext {
+  /** Of the configuration file. */
+  readonly directory: string;
+  readonly caller: NodeJS.ProcessEnv;
+  readonly sockets: readonly ResolvedSocket[];
+  /** The app's and the service's .env files and `env`, the weakest first. */
+  readonly layers: readonly (EnvironmentConfig | undefined)[];
+  /** Services that are left out. */
+  readonly disabled: ReadonlySet<string>;
+}
+
+/** A checked service with every default filled in. */
+export function resolveService(
+  name: string,
+  service: CheckedService,
+  context: ResolveContext,
+): ResolvedService {
+  const { caller, layers, disabled, sockets } = context;
+  const cwd = resolve(context.directory, service.cwd ?? ".");
+  const listen = listenSockets(service, sockets);
+  const wanted = Object.entries(dependencies(service)).filter(([other]) => !disabled.has(other));
+  const resolved = {
+    name,
+    enabled: service.enabled ?? true,
+    command: resolveCommand(service, cwd),
+    cwd,
+    env: computeEnvironment({ caller, passEnv: service.passEnv ?? [], layers }),
+    ...(service.umask === undefined ? {} : { umask: Number.parseInt(service.umask, 8) }),
+    listen,
+    replicas: service.replicas === "cpus" ? availableParallelism() : (service.replicas ?? 1),
+    ready: resolveReady(service, listen),
+    stop: resolveStop(service),
+    restart: resolveRestart(service),
+    dependsOn: Object.fromEntries(wanted),
+    logs: {
+      bufsizeBytes: sizeBytes(service.logs?.bufsize ?? "64MB"),
+      stderr: service.logs?.stderr ?? "separate",
+    },
+  } as const;
+  return { ...resolved, hash: serviceHash(resolved) };
+}
+
+function resolveCommand(service: CheckedService, cwd: string): ResolvedCommand {
+  const { node, run = [], args = [], nodeArgs = [] } = service;
+  if (node !== undefined)
+    return { kind: "node", nodePath: process.execPath, nodeArgs, file: resolve(cwd, node), args };
+  return typeof run === "string" ? { kind: "shell", line: run } : { kind: "exec", args: run };
+}
+
+function resolveReady(
+  service: CheckedService,
+  listen: readonly ResolvedSocket[],
+): ResolvedService["ready"] {
+  const { ready = {} } = service;
+  const probe = resolveProbe(service, listen);
+  return {
+    probe,
+    afterMs: durationMs(ready.after ?? (probe.kind === "alive" ? "1s" : "0ms")),
+    timeoutMs: durationMs(ready.timeout ?? "30s"),
+    stableMs: durationMs(ready.stable ?? "3s"),
+  };
+}
+
+function resolveProbe(
+  { ready = {}, node }: CheckedService,
+  listen: readonly ResolvedSocket[],
+): ResolvedProbe {
+  if (ready.log !== undefined) return { kind: "log", text: ready.log };
+  const address = ready.tcp === undefined ? undefined : parseAddress(ready.tcp);
+  if (address !== undefined) return { kind: "tcp", ...address };
+  if (ready.http !== undefined) return httpProbe(ready.http, node !== undefined, listen[0]);
+  const listens = node !== undefined && listen.length > 0;
+  return { kind: (ready.notify ?? listens) ? "notify" : "alive" };
+}
+
+function httpProbe(
+  http: string,
+  isNode: boolean,
+  socket: ResolvedSocket | undefined,
+): ResolvedProbe {
+  if (!http.startsWith("/")) {
+    const { hostname, host, port, pathname, search } = new URL(http);
+    const address = { host: hostname.replace(/^\[|\]$/g, ""), port: Number(port || 80) };
+    return { kind: "http", path: pathname + search, address, hostHeader: host };
+  }
+  if (isNode || socket === undefined) return { kind: "http", path: http };
+  if (socket.path !== undefined)
+    return { kind: "http", path: http, address: { path: socket.path }, hostHeader: "localhost" };
+  const everywhere = new Map([
+    ["::", "::1"],
+    ["0.0.0.0", "127.0.0.1"],
+  ]);
+  const bound = socket.host ?? "127.0.0.1";
+  const host = everywhere.get(bound) ?? bound;
+  const port = socket.port ?? 80;
+  const hostHeader = host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+  return { kind: "http", path: http, address: { host, port }, hostHeader };
+}
+
+function resolveStop({ stop = {} }: CheckedService): ResolvedService["stop"] {
+  const graceMs = durationMs(stop.grace ?? "10s");
+  return {
+    signal: stop.signal ?? "SIGTERM",
+    graceMs,
+    lingerMs: Math.min(graceMs, durationMs(stop.linger ?? "1s")),
+  };
+}
+
+function resolveRestart({ restart = {} }: CheckedService): ResolvedService["restart"] {
+  const given = typeof restart === "string" ? { policy: restart } : restart;
+  const { policy = "always", max = 10, within = "1m", backoff = {} } = given;
+  const minMs = durationMs(backoff.min ?? "100ms");
+  return {
+    policy,
+    max,
+    withinMs: durationMs(within),
+    backoff: { minMs, maxMs: Math.max(minMs, durationMs(backoff.max ?? "15s")) },
+  };
+}

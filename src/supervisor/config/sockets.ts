@@ -1,0 +1,125 @@
+import { isIP } from "node:net";
+import { networkInterfaces } from "node:os";
+import { resolve } from "node:path";
+
+import { closest } from "../../base/names.ts";
+import { quoted } from "./problems.ts";
+import type { ResolvedSocket } from "./resolved.ts";
+import type { CheckedService, CheckedSocket } from "./schema.ts";
+
+/** Node's own backlog of 511 overflows when all replicas of a busy service restart at once. */
+const BACKLOG = 4096;
+
+/** `host:port`, `[::1]:port`; `undefined` when it is neither. */
+export function parseAddress(text: string): { host: string; port: number } | undefined {
+  const match = /^(?:\[([^\]]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(text);
+  if (match === null) return undefined;
+  const port = Number(match[3]);
+  return isPort(port) ? { host: match[1] ?? match[2] ?? "", port } : undefined;
+}
+
+export function isPort(port: number): boolean {
+  return Number.isInteger(port) && port >= 1 && port <= 65_535;
+}
+
+/** Whether the kernel can bind it: it resolves no names. */
+export function isHost(host: string): boolean {
+  return host === "localhost" || (isIP(host) !== 0 && !host.includes("%"));
+}
+
+/** What `app.listen(3000)` binds: every IPv6 and IPv4 address, or IPv4 alone where there is no IPv6. */
+function wildcard(): string {
+  const addresses = Object.values(networkInterfaces()).flat();
+  return addresses.some((address) => address?.family === "IPv6") ? "::" : "0.0.0.0";
+}
+
+/** A socket of `sockets`, every default filled in. */
+export function resolveSocket(
+  name: string,
+  socket: CheckedSocket,
+  directory: string,
+): ResolvedSocket {
+  const backlog = socket.backlog ?? BACKLOG;
+  if (socket.path === undefined) {
+    const { host = wildcard(), port = 0 } = socket;
+    return { name, backlog, host: host === "localhost" ? "127.0.0.1" : host, port };
+  }
+  const path = resolve(directory, socket.path);
+  return socket.umask === undefined
+    ? { name, backlog, path }
+    : { name, backlog, path, umask: Number.parseInt(socket.umask, 8) };
+}
+
+/**
+ * The socket that an entry of `listen` means: one of `sockets` by name or by its address, else one
+ * of its own.
+ *
+ * @returns the socket, or what to say of the entry
+ */
+export function findSocket(
+  entry: string | number,
+  declared: readonly ResolvedSocket[],
+): ResolvedSocket | string {
+  if (typeof entry === "number") {
+    if (!isPort(entry)) return "a port is a whole number from 1 to 65535.";
+    return declared.find(({ port }) => port === entry) ?? ownSocket(undefined, entry);
+  }
+  const named = declared.find(({ name }) => name === entry);
+  if (named !== undefined) return named;
+  if (/^\d+$/.test(entry)) return "a port is a number without quotes: 3000.";
+  if (!entry.includes(":")) return unknownSocket(entry, declared);
+  if (/^\d+:\d+$/.test(entry))
+    return "newel maps no ports as compose does: write the port the program listens on.";
+  const address = parseAddress(entry);
+  if (address === undefined || !isHost(address.host))
+    return 'an address is "HOST:PORT" with an IP address: "127.0.0.1:3000", "[::1]:3000".';
+  const own = ownSocket(address.host, address.port);
+  return declared.find(({ host, port }) => host === own.host && port === own.port) ?? own;
+}
+
+/** Its name has a dot, which no name of `sockets` has. */
+function ownSocket(host: string | undefined, port: number): ResolvedSocket {
+  const name = (socket: ResolvedSocket): string =>
+    host === undefined ? `port.${port}` : `port.${socket.host?.replaceAll(":", "_")}.${port}`;
+  const socket = resolveSocket("", host === undefined ? { port } : { host, port }, "/");
+  return { ...socket, name: name(socket) };
+}
+
+function unknownSocket(entry: string, declared: readonly ResolvedSocket[]): string {
+  const names = declared.map(({ name }) => name);
+  const meant = closest(entry, names);
+  if (meant !== undefined) return `there is no such socket. Did you mean ${quoted(meant)}?`;
+  const there =
+    names.length === 0
+      ? "none is declared in sockets"
+      : `there are ${names.map((name) => quoted(name)).join(", ")}`;
+  return `there is no such socket: ${there}. A port needs no declaration: listen: 3000.`;
+}
+
+/** `listen` as a list. */
+export function listenEntries({ listen }: CheckedService): readonly (string | number)[] {
+  if (listen === undefined) return [];
+  return typeof listen === "object" ? listen : [listen];
+}
+
+/** The sockets of a service, less what means none. */
+export function listenSockets(
+  service: CheckedService,
+  declared: readonly ResolvedSocket[],
+): readonly ResolvedSocket[] {
+  return listenEntries(service)
+    .map((entry) => findSocket(entry, declared))
+    .filter((socket) => typeof socket !== "string");
+}
+
+/** What two sockets must not share. */
+export function addressText(socket: ResolvedSocket): string {
+  return socket.path ?? `${socket.host ?? ""}:${socket.port ?? 0}`;
+}
+
+/** Whether two TCP sockets cannot be bound at once: the same port, on the same or on every address. */
+export function collide(a: ResolvedSocket, b: ResolvedSocket): boolean {
+  if (a.path !== undefined || b.path !== undefined) return a.path === b.path;
+  if (a.port !== b.port) return false;
+  return a.host === b.host || [a.host, b.host].some((host) => host === "::" || host === "0.0.0.0");
+}

@@ -1,0 +1,208 @@
+import { closest } from "../../base/names.ts";
+import { quoted } from "./problems.ts";
+
+/** The places a setting can stand in. */
+export type Level =
+  | "top"
+  | "socket"
+  | "service"
+  | "ready"
+  | "stop"
+  | "restart"
+  | "backoff"
+  | "logs";
+
+type Words = Readonly<Record<string, string>>;
+
+const PM2: Words = {
+  apps: 'is "services", an object by name',
+  script: 'is "node" (a Node.js program) or "run" (any other)',
+  instances: 'is "replicas"',
+  exec_mode: "is not needed: all replicas share one socket",
+  exec_interpreter: 'is not needed: "node" runs Node.js programs, "run" any other',
+  interpreter: 'is not needed: "node" runs Node.js programs, "run" any other',
+  interpreter_args: 'is "nodeArgs"',
+  node_args: 'is "nodeArgs"',
+  autorestart: 'is "restart": "always", "on-failure" or "never"',
+  max_restarts: 'is "max" in restart: { max: 10, within: "1m" }',
+  min_uptime: 'is "within" in restart: { max: 10, within: "1m" }',
+  restart_delay: 'is "backoff" in restart: { backoff: { min: "100ms", max: "15s" } }',
+  exp_backoff_restart_delay: 'is "backoff" in restart: { backoff: { min: "100ms", max: "15s" } }',
+  stop_exit_codes: 'is restart: "on-failure" (exit code 0 is no failure)',
+  max_memory_restart:
+    'has no counterpart here; nodeArgs: ["--max-old-space-size=512"] limits Node.js itself',
+  cron_restart: "has no counterpart here; let cron run `newel restart NAME`",
+  wait_ready: "is ready: { notify: true }",
+  listen_timeout: 'is "timeout" in ready: { timeout: "30s" }',
+  kill_timeout: 'is "grace" in stop: { grace: "10s" }',
+  shutdown_with_message: "is not needed: the signal in stop: { signal: … } is always sent",
+  treekill: "is not needed: stop always ends the whole process tree",
+  watch: "has no counterpart here; run `newel reload NAME` after a change",
+  ignore_watch: "has no counterpart here; run `newel reload NAME` after a change",
+  out_file: "is not needed: output is always kept; read it by `newel logs NAME`",
+  error_file: "is not needed: output is always kept; read it by `newel logs NAME`",
+  log_file: "is not needed: output is always kept; read it by `newel logs NAME`",
+  log_date_format: "is not needed: `newel logs` knows the time of each line",
+  merge_logs: 'is logs: { stderr: "stdout" }',
+  combine_logs: 'is logs: { stderr: "stdout" }',
+  env_production: 'is "env"; choose its values in the file: env: prod ? { … } : { … }',
+  env_development: 'is "env"; choose its values in the file: env: prod ? { … } : { … }',
+  source_map_support: 'is nodeArgs: ["--enable-source-maps"]',
+  increment_var: "has no counterpart here; a process finds its own name in $NEWEL_PROCESS",
+  instance_var: "has no counterpart here; a process finds its own name in $NEWEL_PROCESS",
+  uid: "has no counterpart here: a service runs as the user who runs newel",
+  gid: "has no counterpart here: a service runs as the user who runs newel",
+  deploy: "has no counterpart here",
+};
+
+const COMPOSE: Words = {
+  version: "is not needed",
+  command: 'is "run"',
+  entrypoint: 'is "run"',
+  ports: 'is "listen", with the port of this machine: listen: 3000',
+  expose: 'is "listen": listen: 3000',
+  depends_on: 'is "dependsOn"',
+  environment: 'is "env", an object',
+  env_file: 'is "envFile"',
+  healthcheck: 'is "ready": ready: { http: "/healthz" }',
+  scale: 'is "replicas"',
+  deploy: 'is "replicas" and "restart"',
+  profiles: 'is "enabled": enabled: process.env.PROFILE === "development"',
+  stop_signal: 'is "signal" in stop: { signal: "SIGTERM" }',
+  stop_grace_period: 'is "grace" in stop: { grace: "10s" }',
+  working_dir: 'is "cwd"',
+  logging: 'is "logs"',
+  restart_policy: 'is "restart"',
+  container_name: "is not needed: the key is the name",
+  image: "has no counterpart here: newel runs programs, not images",
+  build: "has no counterpart here: newel runs programs, not images",
+  volumes: "has no counterpart here: a service sees this machine's files",
+  networks: "has no counterpart here: a service uses this machine's network",
+  user: "has no counterpart here: a service runs as the user who runs newel",
+};
+
+const SUPERVISORD: Words = {
+  programs: 'is "services", an object by name',
+  numprocs: 'is "replicas"',
+  numprocs_start: "is not needed: processes are named NAME.1, NAME.2, …",
+  process_name: "is not needed: processes are named NAME.1, NAME.2, …",
+  autostart: 'is "enabled"',
+  directory: 'is "cwd"',
+  startsecs: 'is "after" in ready: { after: "1s" }',
+  startretries: 'is "max" in restart: { max: 10, within: "1m" }',
+  exitcodes: 'is restart: "on-failure" (exit code 0 is no failure)',
+  stopsignal: 'is "signal" in stop: { signal: "SIGTERM" }',
+  stopwaitsecs: 'is "grace" in stop: { grace: "10s" }',
+  stopasgroup: "is not needed: stop always ends the whole process tree",
+  killasgroup: "is not needed: stop always ends the whole process tree",
+  redirect_stderr: 'is logs: { stderr: "stdout" }',
+  stdout_logfile: "is not needed: output is always kept; read it by `newel logs NAME`",
+  stderr_logfile: "is not needed: output is always kept; read it by `newel logs NAME`",
+  stdout_logfile_maxbytes: 'is "bufsize" in logs: { bufsize: "64MB" }',
+  stderr_logfile_maxbytes: 'is "bufsize" in logs: { bufsize: "64MB" }',
+  priority: 'is "dependsOn"',
+  serverurl: "is not needed",
+};
+
+const PROCESS_COMPOSE: Words = {
+  processes: 'is "services"',
+  availability: 'is "restart"',
+  readiness_probe: 'is "ready": ready: { http: "/healthz" }',
+  liveness_probe: 'is "ready": ready: { http: "/healthz" }',
+  shutdown: 'is "stop"',
+  disabled: 'is "enabled", with the opposite value',
+};
+
+/** Other tools' words by tool; the first tool that has a word is named. */
+const TOOLS = [
+  ["pm2", PM2],
+  ["compose", COMPOSE],
+  ["supervisord", SUPERVISORD],
+  ["process-compose", PROCESS_COMPOSE],
+] as const;
+
+/** Words that people write inside a setting, by the setting. */
+const INNER: Readonly<Partial<Record<Level, Words>>> = {
+  ready: {
+    url: 'Write it as "http".',
+    path: 'Write it as "http".',
+    test: 'Compose\'s "test" is a command; newel asks by "http", "tcp" or "log".',
+    port: 'Write it as "tcp": "127.0.0.1:PORT".',
+    interval: "newel chooses how often it asks.",
+    retries: 'newel asks until "timeout".',
+    start_period: 'Write it as "timeout".',
+    delay: 'Write it as "after".',
+  },
+  stop: { timeout: 'Write it as "grace".', kill_timeout: 'Write it as "grace".' },
+  restart: {
+    condition: 'Write it as "policy".',
+    delay: 'Write it as "backoff": { min, max }.',
+    max_attempts: 'Write it as "max".',
+    window: 'Write it as "within".',
+  },
+  logs: {
+    file: "Output is always kept; read it by `newel logs NAME`.",
+    dir: "Output is always kept; read it by `newel logs NAME`.",
+    size: 'Write it as "bufsize".',
+    max_size: 'Write it as "bufsize".',
+  },
+};
+
+/** Settings that stand inside another one of the same service. */
+const INSIDE: Words = {
+  http: "ready",
+  tcp: "ready",
+  log: "ready",
+  notify: "ready",
+  after: "ready",
+  timeout: "ready",
+  stable: "ready",
+  signal: "stop",
+  grace: "stop",
+  linger: "stop",
+  policy: "restart",
+  max: "restart",
+  within: "restart",
+  backoff: "restart",
+  bufsize: "logs",
+  stderr: "logs",
+};
+
+/** What to say of a key that is no setting at its place. */
+export function unknownKey(key: string, level: Level, settings: readonly string[]): string {
+  const here = "is not a setting here";
+  const inner = INNER[level];
+  if (inner !== undefined && Object.hasOwn(inner, key)) return `${here}. ${inner[key]}`;
+  if (level === "top" || level === "service") {
+    const foreign = TOOLS.find(([, words]) => Object.hasOwn(words, key));
+    if (foreign !== undefined) return `${here}: ${foreign[0]}'s ${quoted(key)} ${foreign[1][key]}.`;
+  }
+  if (level === "service" && Object.hasOwn(INSIDE, key))
+    return `${here}: it belongs into ${quoted(INSIDE[key] ?? "")}.`;
+  if (level === "service" && (key === "port" || key === "host"))
+    return `${here}: write listen: 3000 or listen: "127.0.0.1:3000".`;
+  if (level === "service" && key === "name") return `${here}: the key is the service's name.`;
+  const meant = closest(key.replaceAll(/[_-]/g, ""), settings);
+  if (meant !== undefined) return `${here}. Did you mean ${quoted(meant)}?`;
+  return `${here}; there are ${settings.map((name) => quoted(name)).join(", ")}.`;
+}
+
+/** Values of other tools for settings of ours. */
+export const FOREIGN_VALUES: Readonly<Record<string, string>> = {
+  "unless-stopped": "always",
+  no: "never",
+  none: "never",
+  on_failure: "on-failure",
+  "on-abnormal": "on-failure",
+  unexpected: "on-failure",
+  service_started: "started",
+  service_healthy: "ready",
+  service_completed_successfully: "completed",
+  process_started: "started",
+  process_healthy: "ready",
+  process_completed: "completed",
+  process_completed_successfully: "completed",
+  healthy: "ready",
+  max: "cpus",
+  auto: "cpus",
+};
