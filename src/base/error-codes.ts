@@ -91,6 +91,10 @@ export const ERROR_CODES = {
     text: "This bus cannot restart its program: no plugin does it.",
     fix: "Add the restart plugin: `reexec(bus)`.",
   },
+  NEWEL_E_BUS_RESTART_REFUSED: {
+    text: "The program was not restarted: {why}.",
+    fix: "It goes on as it was. Mend the cause and restart again.",
+  },
   NEWEL_E_BUS_SIGNAL: {
     text: "There is no signal {signal} on this platform.",
     fix: "Use a name or number of `kill -l`: SIGTERM, SIGHUP, SIGUSR2.",

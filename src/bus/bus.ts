@@ -15,9 +15,10 @@ import { EXIT_CODES } from "./exit-codes.ts";
 import { ChannelFailures, ExitRequest, type ListenerFailure } from "./failures.ts";
 import { type Edges, path } from "./graph.ts";
 import { MainLoop } from "./main-loop.ts";
-import { flushOutput } from "./output.ts";
+import { flushOutput, leave } from "./output.ts";
 import type { Outcome, TurnOptions } from "./publish.ts";
 import { PubSub } from "./pubsub.ts";
+import { isRehearsal } from "./rehearsal.ts";
 import { type BusEvent, type BusState, STATE_WORDS, TRANSITIONS } from "./states.ts";
 import { type Ending, Tasks } from "./tasks.ts";
 import { Waiters } from "./waiters.ts";
@@ -131,6 +132,7 @@ export class Bus<Channels extends ChannelMap<Channels> = OpenChannels>
       if (!this.#isInside()) await this.#starting;
       return;
     }
+    if (isRehearsal()) await leave(EXIT_CODES.ok);
     this.#move("start");
     this.#starting = this.#runStart();
     await this.#starting;

@@ -4,6 +4,7 @@ import { isatty } from "node:tty";
 import { newelError } from "../../base/errors.ts";
 import type { Bus } from "../bus.ts";
 import { EXIT_CODES } from "../exit-codes.ts";
+import { ChannelFailures } from "../failures.ts";
 import { leave } from "../output.ts";
 
 /**
@@ -125,6 +126,8 @@ class SignalHandlers implements Signals {
       await this.#bus.publishAsync(name);
       await this.#act(name, action);
     } catch (error) {
+      // The failures of a channel stand in the log already, each with its stack.
+      if (error instanceof ChannelFailures) return;
       this.#bus.log(`The signal ${name} could not be acted on.`, "error", error);
     }
   }

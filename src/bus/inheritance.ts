@@ -1,0 +1,95 @@
+/**
+ * What an image of a program leaves to the next one over execve, in the environment: descriptors by
+ * name, and how many images came before. Read once and taken out, so that no child sees it.
+ */
+export interface Inheritance {
+  /** How often this process replaced its program: 0 for the first image. */
+  readonly generation: number;
+  /** Descriptors by the name they were handed over with, not taken yet. */
+  readonly descriptors: Map<string, number>;
+  /** This process is a daemon already. */
+  readonly daemon: boolean;
+}
+
+/** What is written into the environment of the next image. */
+export interface Estate {
+  readonly generation: number;
+  readonly descriptors: Readonly<Record<string, number>>;
+  readonly daemon: boolean;
+}
+
+const VARIABLE = "NEWEL_BUS_INHERIT";
+
+let read: Inheritance | undefined;
+
+/** What the image before this one left, and the sockets systemd passed (LISTEN_FDS) by their names. */
+export function inheritance(): Inheritance {
+  if (read !== undefined) return read;
+  const text = process.env[VARIABLE];
+  delete process.env[VARIABLE];
+  const estate = text === undefined ? undefined : parseEstate(text);
+  read = {
+    generation: estate?.generation ?? 0,
+    descriptors: new Map([
+      ...systemdSockets(process.env),
+      ...Object.entries(estate?.descriptors ?? {}),
+    ]),
+    daemon: estate?.daemon ?? false,
+  };
+  return read;
+}
+
+/** The descriptor handed over under a name, once. */
+export function takeInherited(name: string): number | undefined {
+  const { descriptors } = inheritance();
+  const fd = descriptors.get(name);
+  descriptors.delete(name);
+  return fd;
+}
+
+/** The environment with which the next image finds its inheritance. */
+export function leaveEstate(
+  environment: NodeJS.ProcessEnv,
+  estate: Estate,
+): Record<string, string> {
+  const next: Record<string, string> = { [VARIABLE]: JSON.stringify(estate) };
+  for (const [key, value] of Object.entries(environment))
+    if (value !== undefined && key !== VARIABLE) next[key] = value;
+  return next;
+}
+
+function parseEstate(text: string): Estate | undefined {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    // Somebody else's variable of this name: there is nothing to inherit.
+    return undefined;
+  }
+  if (typeof value !== "object" || value === null) return undefined;
+  const { generation, descriptors, daemon } = value as Record<string, unknown>;
+  const entries = Object.entries(
+    typeof descriptors === "object" && descriptors !== null ? descriptors : {},
+  );
+  return {
+    generation: typeof generation === "number" ? generation : 0,
+    descriptors: Object.fromEntries(
+      entries.filter((entry): entry is [string, number] => Number.isInteger(entry[1])),
+    ),
+    daemon: daemon === true,
+  };
+}
+
+const FIRST_SYSTEMD_FD = 3;
+
+/** sd_listen_fds(3): descriptors from 3 on, meant for this process alone. */
+function systemdSockets(environment: NodeJS.ProcessEnv): [string, number][] {
+  if (environment["LISTEN_PID"] !== String(process.pid)) return [];
+  const count = Number(environment["LISTEN_FDS"] ?? 0);
+  const names = (environment["LISTEN_FDNAMES"] ?? "").split(":");
+  for (const key of ["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"]) delete environment[key];
+  return Array.from({ length: count }, (_, index) => [
+    names[index] || `LISTEN_FD_${index}`,
+    FIRST_SYSTEMD_FD + index,
+  ]);
+}

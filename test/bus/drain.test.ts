@@ -1,0 +1,196 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { Agent, createServer, get, request as httpRequest, type Server } from "node:http";
+import { type AddressInfo, connect, createServer as createNetServer, type Socket } from "node:net";
+import { test, type TestContext } from "node:test";
+
+import { Bus } from "../../src/bus/bus.ts";
+import { serve } from "../../src/bus/plugins/serve.ts";
+import { later } from "./watched-bus.ts";
+
+const GRACE_MS = 800;
+
+/** A started bus with an HTTP server that answers after 10 ms. */
+async function serving(
+  t: TestContext,
+  server: Server = createServer((request, response) => {
+    request.resume();
+    request.on("end", () => setTimeout(() => response.end("done"), 10));
+  }),
+): Promise<{ bus: Bus; port: number }> {
+  const bus = new Bus();
+  bus.subscribe("log", () => undefined);
+  const served = serve(bus, server, { graceMs: GRACE_MS });
+  await bus.start();
+  t.after(() => bus.exit());
+  return { bus, port: (served.address as AddressInfo).port };
+}
+
+/** The bus's stop, and how long it took. */
+async function timedStop(bus: Bus): Promise<number> {
+  const startedMs = performance.now();
+  await bus.stop();
+  return performance.now() - startedMs;
+}
+
+/** A raw connection: what came, and how it ended. */
+function rawConnection(t: TestContext, port: number): { socket: Socket; seen: () => string } {
+  const socket = connect({ port, host: "127.0.0.1" });
+  let text = "";
+  socket.on("data", (chunk) => (text += String(chunk)));
+  t.after(() => socket.destroy());
+  return { socket, seen: () => text };
+}
+
+test("drain: a hammering keep-alive client gets every answer", async (t) => {
+  const { bus, port } = await serving(t);
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  let stopped = false;
+  let answers = 0;
+  const failures: string[] = [];
+  const hammer = (async () => {
+    for (;;) {
+      try {
+        const request = get({ port, agent, host: "127.0.0.1" });
+        const [response] = await once(request, "response");
+        response.resume();
+        await once(response, "end");
+        answers += 1;
+      } catch (error) {
+        const { code } = error as NodeJS.ErrnoException;
+        if (code === "ECONNREFUSED") return;
+        failures.push(`${code} stopped=${stopped}`);
+      }
+    }
+  })();
+  await later(100);
+  const tookMs = await timedStop(bus);
+  stopped = true;
+  await hammer;
+  agent.destroy();
+  assert.deepEqual(failures, []);
+  assert.ok(answers > 3);
+  assert.ok(tookMs < GRACE_MS, `${tookMs} ms`);
+});
+
+test("drain: silent connections end with a FIN after the linger", async (t) => {
+  const { bus, port } = await serving(t);
+  const { socket } = rawConnection(t, port);
+  await once(socket, "connect");
+  await later(20);
+  const ended = once(socket, "end");
+  assert.ok((await timedStop(bus)) < GRACE_MS);
+  await ended;
+});
+
+test("drain: a request that comes during the linger is answered, with Connection: close", async (t) => {
+  const { bus, port } = await serving(t);
+  const { socket, seen } = rawConnection(t, port);
+  await once(socket, "connect");
+  await later(20);
+  const stopping = bus.stop();
+  await later(30);
+  socket.write("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+  await once(socket, "end");
+  await stopping;
+  assert.match(seen(), /^HTTP\/1.1 200 OK\r\n[^]*Connection: close\r\n[^]*done$/i);
+});
+
+test("drain: half of a request's head is waited for", async (t) => {
+  const { bus, port } = await serving(t);
+  const { socket, seen } = rawConnection(t, port);
+  await once(socket, "connect");
+  socket.write("GET / HTTP/1.1\r\nHo");
+  await later(20);
+  const stopping = bus.stop();
+  await later(300);
+  socket.write("st: x\r\n\r\n");
+  await once(socket, "end");
+  await stopping;
+  assert.match(seen(), /200 OK[^]*done$/);
+});
+
+test("drain: a slow upload is finished and answered", async (t) => {
+  const { bus, port } = await serving(t);
+  const upload = httpRequest({ port, host: "127.0.0.1", method: "POST" });
+  upload.write("first");
+  const answered = once(upload, "response");
+  await later(30);
+  const stopping = timedStop(bus);
+  for (let part = 0; part < 4; part += 1) {
+    await later(100);
+    upload.write("more");
+  }
+  upload.end();
+  const [response] = await answered;
+  response.resume();
+  assert.equal(response.statusCode, 200);
+  assert.equal(response.headers.connection, "close");
+  assert.ok((await stopping) < GRACE_MS + 100);
+});
+
+test("drain: a WebSocket and a stuck request are cut when the grace is over", async (t) => {
+  const server = createServer(() => undefined);
+  server.on("upgrade", (_request, socket) => {
+    socket.write("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n");
+    socket.on("data", (chunk: Buffer) => socket.write(chunk));
+  });
+  const { bus, port } = await serving(t, server);
+  const { socket, seen } = rawConnection(t, port);
+  const stuck = rawConnection(t, port);
+  socket.write("GET / HTTP/1.1\r\nHost: x\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n");
+  stuck.socket.write("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+  await once(socket, "data");
+  const stopping = timedStop(bus);
+  await later(300);
+  socket.write("echo");
+  const ends = [once(socket, "close"), once(stuck.socket, "close")];
+  const tookMs = await stopping;
+  assert.ok(tookMs >= GRACE_MS - 5 && tookMs < GRACE_MS + 150, `${tookMs} ms`);
+  assert.match(seen(), /101 Switching[^]*echo$/);
+  assert.equal(stuck.seen(), "");
+  await Promise.all(ends);
+});
+
+test("drain: a plain net server's connections have the whole grace", async (t) => {
+  const server = createNetServer({ allowHalfOpen: false }, (socket) => socket.pipe(socket));
+  const { bus, port } = await serving(t, server as Server);
+  const { socket, seen } = rawConnection(t, port);
+  await once(socket, "connect");
+  await later(20);
+  const stopping = timedStop(bus);
+  await later(200);
+  socket.write("still here");
+  await once(socket, "data");
+  assert.equal(seen(), "still here");
+  socket.end();
+  assert.ok((await stopping) < GRACE_MS);
+});
+
+test("plain server.close() breaks a request of the same client, or never ends", async (t) => {
+  const server = createServer((_request, response) => void response.end("done"));
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  const enough = new AbortController();
+  t.after(() => server.closeAllConnections());
+  const hammer = (async () => {
+    while (!enough.signal.aborted) {
+      const [response] = await once(get({ port, agent, host: "127.0.0.1" }), "response");
+      response.resume();
+      await once(response, "end");
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  })();
+  let broken = false;
+  hammer.catch(() => (broken = true));
+  await later(50);
+  let closed = false;
+  server.close(() => (closed = true));
+  await later(GRACE_MS + 100);
+  enough.abort();
+  await hammer.catch(() => undefined);
+  agent.destroy();
+  assert.ok(broken || !closed);
+});
