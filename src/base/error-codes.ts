@@ -191,6 +191,10 @@ export const ERROR_CODES = {
     text: "The reload of {service} was stopped: {why}. The old processes go on serving.",
     fix: "Mend the code and reload again; the last lines of the new process stand above.",
   },
+  NEWEL_E_DEPENDENCY: {
+    text: "{service} was not started: it depends on {dependency}, which failed.",
+    fix: "Mend {dependency} first; its error stands above.",
+  },
   NEWEL_E_OPERATION_FAILED: { text: "{what}", fix: "See `newel ps` and `newel logs`." },
 } as const;
 

@@ -1,0 +1,81 @@
+import { randomUUID } from "node:crypto";
+import { pathToFileURL } from "node:url";
+
+import { programPath } from "../base/modules.ts";
+import { type ListenTarget, PRELOAD_ENV } from "../base/preload.ts";
+import type { ProcessRequest } from "../kernel/api.ts";
+import type { ResolvedService } from "./config/resolved.ts";
+import { formatRunName, type RunName, shownName, socketName } from "./process-names.ts";
+
+const REGISTER = pathToFileURL(programPath("../register/register", import.meta.url)).href;
+
+/** Whether a service's processes can be held back from accepting: only the preload can do that. */
+export function canHold(spec: ResolvedService): boolean {
+  return spec.command.kind === "node" && spec.listen.length > 0;
+}
+
+/** The kernel's request for one run of one copy of a service. */
+export function launchRequest(
+  spec: ResolvedService,
+  run: RunName,
+  options: { readonly hold: boolean; readonly controlPath: string },
+): ProcessRequest {
+  const { command } = spec;
+  return {
+    name: formatRunName(run),
+    ...commandOf(command),
+    env: {
+      ...spec.env,
+      [PRELOAD_ENV.process]: shownName(run),
+      [PRELOAD_ENV.mark]: randomUUID(),
+      ...(command.kind === "node" ? preloadEnvironment(spec, options) : {}),
+    },
+    workingDir: spec.cwd,
+    bufsize: spec.logs.bufsizeBytes,
+    stderr: spec.logs.stderr === "stdout" ? "stdout" : true,
+    sockets: spec.listen.map((socket) => socketName(run.app, socket.name)),
+    // Programs that are not ours may check LISTEN_PID, as systemd's protocol says.
+    listenPid: command.kind !== "node" && spec.listen.length > 0,
+    notify: true,
+    ...(spec.umask === undefined ? {} : { umask: spec.umask }),
+  };
+}
+
+function commandOf(command: ResolvedService["command"]): Pick<ProcessRequest, "args" | "shell"> {
+  switch (command.kind) {
+    case "node":
+      return {
+        args: [
+          command.nodePath,
+          ...command.nodeArgs,
+          "--import",
+          REGISTER,
+          command.file,
+          ...command.args,
+        ],
+      };
+    case "exec":
+      return { args: command.args };
+    case "shell":
+      return { args: [command.line], shell: true };
+  }
+}
+
+function preloadEnvironment(
+  spec: ResolvedService,
+  { hold, controlPath }: { readonly hold: boolean; readonly controlPath: string },
+): Record<string, string> {
+  const targets = spec.listen.map(({ name, port, path }): ListenTarget => ({
+    name,
+    ...(port === undefined ? {} : { port }),
+    ...(path === undefined ? {} : { path }),
+  }));
+  return {
+    [PRELOAD_ENV.listen]: JSON.stringify(targets),
+    [PRELOAD_ENV.control]: controlPath,
+    [PRELOAD_ENV.stopSignal]: spec.stop.signal,
+    [PRELOAD_ENV.graceMs]: String(spec.stop.graceMs),
+    [PRELOAD_ENV.lingerMs]: String(spec.stop.lingerMs),
+    ...(hold ? { [PRELOAD_ENV.hold]: "1" } : {}),
+  };
+}

@@ -1,0 +1,59 @@
+import { isNewelError, messageOf, newelError } from "../base/errors.ts";
+import type { Progress } from "./api.ts";
+
+/** What a verb tells its caller while it runs. */
+export type Report = (progress: Progress) => void;
+
+/**
+ * Runs a verb and gives what it reports as a stream that closes with one `end`. The verb runs to its
+ * end whether or not anybody still reads.
+ *
+ * @param verb - answers whether it changed anything; throwing means that it failed
+ */
+export function progressOf(verb: (report: Report) => Promise<boolean>): AsyncIterable<Progress> {
+  const queue: Progress[] = [];
+  let wake: () => void = () => {};
+  let failed = false;
+  const report: Report = (progress) => {
+    if (progress.type === "failed") failed = true;
+    queue.push(progress);
+    wake();
+  };
+  verb(report)
+    .then((changed) => report({ type: "end", ok: !failed, changed }))
+    .catch((error: unknown) => {
+      report(failure("", error));
+      report({ type: "end", ok: false, changed: true });
+    });
+  return {
+    async *[Symbol.asyncIterator]() {
+      for (;;) {
+        const next = queue.shift();
+        if (next === undefined) await new Promise<void>((resolve) => (wake = resolve));
+        else yield next;
+        if (next?.type === "end") return;
+      }
+    },
+  };
+}
+
+/** An error as progress. */
+export function failure(
+  service: string,
+  error: unknown,
+  process?: string,
+  lines: readonly string[] = [],
+): Progress {
+  const coded = isNewelError(error)
+    ? error
+    : newelError("NEWEL_E_OPERATION_FAILED", { what: messageOf(error) }, error);
+  return {
+    type: "failed",
+    service,
+    ...(process === undefined ? {} : { process }),
+    code: coded.code,
+    message: coded.message,
+    fix: coded.fix,
+    lines,
+  };
+}

@@ -1,0 +1,96 @@
+import type { ProcessView, ServiceDetail, ServiceView } from "./api.ts";
+import { type App, shownAddress } from "./app.ts";
+import type { ResolvedCommand, ResolvedService } from "./config/resolved.ts";
+import type { Service } from "./service.ts";
+import type { UsageMeter } from "./usage.ts";
+
+/** A service as it is listed. */
+export function viewService(app: App, service: Service, meter: UsageMeter): ServiceView {
+  return {
+    app: app.name,
+    name: service.name,
+    wanted: service.wanted.up ? "up" : "down",
+    state: service.state,
+    ready: service.readyCount,
+    replicas: service.wanted.replicas,
+    sinceMs: service.sinceMs,
+    restarts: service.restarts,
+    ...(service.lastRestartMs === undefined ? {} : { lastRestartMs: service.lastRestartMs }),
+    listen: service.spec.listen.map(shownAddress),
+    processes: viewProcesses(service, meter),
+    ...(service.why === undefined ? {} : { why: service.why }),
+  };
+}
+
+/** A service in detail. */
+export async function viewDetail(
+  app: App,
+  service: Service,
+  meter: UsageMeter,
+): Promise<ServiceDetail> {
+  const { spec } = service;
+  return {
+    ...viewService(app, service, meter),
+    file: app.config.file,
+    command: describeCommand(spec.command),
+    cwd: spec.cwd,
+    envKeys: Object.keys(spec.env).sort(),
+    restartPolicy: `${spec.restart.policy}, at most ${spec.restart.max} times within ${spec.restart.withinMs} ms`,
+    readiness: describeReadiness(spec.ready),
+    stop: `${spec.stop.signal}, SIGKILL after ${spec.stop.graceMs} ms`,
+    dependsOn: spec.dependsOn,
+    lastExits: service.lastExits,
+    lastLines: await service.lastLines(),
+  };
+}
+
+function viewProcesses(service: Service, meter: UsageMeter): ProcessView[] {
+  const living = service.replicas.map((replica): ProcessView => {
+    const usage = replica.pid === undefined ? undefined : meter.look(replica.pid);
+    return {
+      name: replica.name,
+      kernelName: replica.kernelName,
+      state: replica.state,
+      ready: replica.ready,
+      startedMs: replica.startedMs,
+      ...(replica.pid === undefined ? {} : { pid: replica.pid }),
+      ...usage,
+    };
+  });
+  const absent = [...service.absences].map(([slot, absence]): ProcessView => {
+    const name = `${service.name}.${slot}`;
+    const common = { name, kernelName: "", ready: false };
+    if (absence.kind === "backoff") return { ...common, state: "backoff", nextTryMs: absence.atMs };
+    return { ...common, state: absence.kind === "failed" ? "failed" : "stopped" };
+  });
+  return [...living, ...absent].sort((a, b) =>
+    a.name.localeCompare(b.name, "en", { numeric: true }),
+  );
+}
+
+function describeCommand(command: ResolvedCommand): string {
+  switch (command.kind) {
+    case "node":
+      return ["node", ...command.nodeArgs, command.file, ...command.args].join(" ");
+    case "exec":
+      return command.args.join(" ");
+    case "shell":
+      return command.line;
+  }
+}
+
+function describeReadiness({ probe, afterMs, timeoutMs }: ResolvedService["ready"]): string {
+  const within = `within ${timeoutMs} ms`;
+  switch (probe.kind) {
+    case "alive":
+      return `alive for ${afterMs} ms`;
+    case "notify":
+      return `says READY=1 ${within}`;
+    case "log":
+      return `prints ${JSON.stringify(probe.text)} ${within}`;
+    case "tcp":
+      return `${probe.host}:${probe.port} accepts ${within}`;
+    case "http":
+      return `GET ${probe.path} answers 2xx or 3xx ${within}`;
+  }
+}
