@@ -22,6 +22,8 @@ export interface DrainPlan {
   readonly handles: Iterable<ServerHandle>;
   /** Whether the app has handlers for the stop signal; then its raw connections are theirs. */
   readonly appHandles: () => boolean;
+  /** What else must end first: the workers of a cluster. */
+  readonly others: () => Promise<void>;
 }
 
 /**
@@ -40,8 +42,9 @@ export async function drain(traffic: Traffic, plan: DrainPlan): Promise<void> {
   const marginMs = Math.min(2_000, plan.graceMs / 4);
   const settled = Promise.withResolvers<void>();
   const timers: NodeJS.Timeout[] = [];
+  let isAlone = false;
   const check = (): void => {
-    if (!waits(traffic, plan)) settled.resolve();
+    if (isAlone && !waits(traffic, plan)) settled.resolve();
   };
   const later = (delayMs: number, action: () => void): void => {
     timers.push(setTimeout(action, delayMs));
@@ -75,7 +78,10 @@ export async function drain(traffic: Traffic, plan: DrainPlan): Promise<void> {
       if (isAwaited(connection, plan)) connection.socket.destroy();
     settled.resolve();
   });
-  check();
+  void plan.others().then(() => {
+    isAlone = true;
+    check();
+  });
   await settled.promise;
   for (const timer of timers) clearTimeout(timer);
 }

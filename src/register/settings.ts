@@ -44,7 +44,8 @@ export function takeSettings(environment: NodeJS.ProcessEnv): Settings | undefin
     PRELOAD_ENV.graceMs,
     PRELOAD_ENV.lingerMs,
   ];
-  if (asked.every((name) => environment[name] === undefined)) return undefined;
+  const isAsked = asked.some((name) => environment[name] !== undefined);
+  if (!isAsked && !isClusterWorker(environment)) return undefined;
 
   const settings: Settings = {
     targets: readTargets(environment[PRELOAD_ENV.listen], environment["LISTEN_FDNAMES"]),
@@ -58,6 +59,12 @@ export function takeSettings(environment: NodeJS.ProcessEnv): Settings | undefin
   for (const name of [...asked, ...LISTEN_ENV]) delete environment[name];
   if (settings.targets.length > 0) delete environment[PRELOAD_ENV.notifyFd];
   return settings;
+}
+
+// Its primary runs under the supervisor, and its share of that is the drain.
+function isClusterWorker(environment: NodeJS.ProcessEnv): boolean {
+  if (environment[PRELOAD_ENV.process] === undefined) return false;
+  return process.getBuiltinModule("node:cluster").isWorker;
 }
 
 function readTargets(text: string | undefined, names: string | undefined): Target[] {

@@ -12,6 +12,7 @@ import { report } from "./report.ts";
 import type { Settings } from "./settings.ts";
 import { takeStopSignal } from "./stop-signal.ts";
 import { watchTraffic, type Traffic } from "./traffic.ts";
+import { drainWorkers } from "./workers.ts";
 
 /** Sets up everything the supervisor asked for; what fails is said and left out. */
 export function start(settings: Settings): void {
@@ -52,6 +53,7 @@ function setUp(settings: Settings): void {
         lingerMs: settings.lingerMs,
         handles: inheritance.taken.values(),
         appHandles,
+        others: () => (appHandles() ? Promise.resolve() : drainWorkers(settings.stopSignal)),
       });
     },
     () => sayFarewell(traffic),

@@ -11,6 +11,9 @@ export interface Destination {
   readonly tls: boolean;
 }
 
+/** Shorter than any server's linger in a drain. */
+const IDLE_MS = 200;
+
 interface Waiting {
   readonly resolve: (answer: Answer) => void;
   readonly reject: (error: Error) => void;
@@ -22,6 +25,7 @@ export class LoadConnection {
   readonly #reader = new AnswerReader();
   #waiting: Waiting | undefined;
   #isUsable = true;
+  #usedAt = performance.now();
 
   constructor({ host, port, tls }: Destination) {
     this.#socket = tls
@@ -37,9 +41,13 @@ export class LoadConnection {
     this.#socket.on("close", () => this.#fail("closed before the answer was complete"));
   }
 
-  /** Whether another request may be sent. */
+  /**
+   * Whether another request may be sent. One that was idle for long is closed instead, as every
+   * careful HTTP/1.1 client does: the server may be closing it at this very moment.
+   */
   get isFree(): boolean {
-    return this.#isUsable && this.#waiting === undefined;
+    if (this.#isUsable && !this.isBusy && performance.now() - this.#usedAt > IDLE_MS) this.close();
+    return this.#isUsable && !this.isBusy;
   }
 
   /** Whether an answer is under way. */
@@ -54,6 +62,7 @@ export class LoadConnection {
       const settle = (): void => {
         clearTimeout(timer);
         this.#waiting = undefined;
+        this.#usedAt = performance.now();
       };
       this.#waiting = {
         resolve: (answer) => {
