@@ -1,0 +1,66 @@
+import { homeAt, type Home } from "../../src/base/home.ts";
+import type { KernelEvent, OutputChunk, ProcessRequest } from "../../src/kernel/api.ts";
+import { type OpenKernel, openKernel } from "../../src/kernel/kernel.ts";
+import { type Scope, temporaryDirectory } from "./resources.ts";
+
+/**
+ * A kernel inside the test's own process. It reaps every child of the process, so a file that uses
+ * it starts nothing through node:child_process.
+ */
+export function openTestKernel(scope: Scope): {
+  kernel: OpenKernel;
+  home: Home;
+  notices: string[];
+} {
+  const home = homeAt(temporaryDirectory(scope));
+  const notices: string[] = [];
+  const kernel = openKernel(home, { version: "test", notice: (text) => notices.push(text) });
+  scope.after(async () => {
+    for (const { name, running } of kernel.processes.list()) {
+      if (running) kernel.processes.signal(name, "KILL", "tree");
+    }
+    await kernel.close();
+  });
+  return { kernel, home, notices };
+}
+
+/** Resolves at the next event that fits, or at once when it is in the past. */
+export function eventOf(
+  kernel: OpenKernel,
+  test: (event: KernelEvent) => boolean,
+): Promise<KernelEvent> {
+  const past = kernel.events.since(0).find(test);
+  if (past !== undefined) return Promise.resolve(past);
+  return new Promise((resolve) => {
+    const off = kernel.events.onEvent((event) => {
+      if (!test(event)) return;
+      off();
+      resolve(event);
+    });
+  });
+}
+
+/** Makes a process and waits until it ended and its output is all kept. */
+export async function runToEnd(
+  kernel: OpenKernel,
+  request: ProcessRequest,
+): Promise<number | null> {
+  kernel.processes.make({ env: { PATH: process.env["PATH"] ?? "" }, ...request });
+  const { exitCode } = await eventOf(
+    kernel,
+    ({ name, type }) => name === request.name && type === "closed",
+  );
+  return exitCode ?? null;
+}
+
+/** Every piece of a process's output that is kept. */
+export async function* outputOf(kernel: OpenKernel, name: string): AsyncIterable<OutputChunk> {
+  const output = kernel.processes.output(name);
+  const position = { out: 0, err: 0 };
+  for (;;) {
+    const chunk = await output.next(position, 256 << 10);
+    if (chunk === undefined) return;
+    position[chunk.stream] = chunk.offset + chunk.data.length;
+    yield chunk;
+  }
+}
