@@ -112,7 +112,7 @@ test("stderr can be merged into stdout, and either be turned off", async (t) => 
   const args = ["/bin/sh", "-c", "echo out; echo err >&2"];
   const text = async (name: string): Promise<string> =>
     (await Array.fromAsync(outputOf(kernel, name)))
-      .map(({ stream, data }) => `${stream}:${data}`)
+      .map(({ stream, data }) => `${stream}:${data.toString()}`)
       .join("");
   await runToEnd(kernel, { name: "merged", args, stderr: "stdout" });
   await runToEnd(kernel, { name: "quiet", args, stderr: false });
