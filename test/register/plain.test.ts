@@ -60,7 +60,8 @@ test("the app and its children see no variable, descriptor or preload of ours", 
     const server = http.createServer().listen(Number(process.env.PORT), () => {
       const held = execFileSync('sh', ['-c', 'ls /proc/$$/fd'], { encoding: 'utf8' });
       console.log('held', held.trim().split(/\\s+/).join());
-      fork(${JSON.stringify(file)}).on('exit', () => server.close());
+      const execArgv = ['--import', ${JSON.stringify(REGISTER)}];
+      fork(${JSON.stringify(file)}, { execArgv }).on('exit', () => server.close());
     });`;
   const env = { NEWEL_MARK: "m", LISTEN_PID: "1" };
   const replica = startReplica(t, app, [await holdSocket(t)], { env });
