@@ -95,6 +95,14 @@ export const ERROR_CODES = {
     text: "The program was not restarted: {why}.",
     fix: "It goes on as it was. Mend the cause and restart again.",
   },
+  NEWEL_E_BUS_PIDFILE: {
+    text: "The pidfile {path} belongs to {holder}.",
+    fix: "Stop that process first, or use another pidfile.",
+  },
+  NEWEL_E_BUS_PRIVILEGES: {
+    text: "The privileges could not be dropped to the user {user}: {why}.",
+    fix: "Check the user and group, and start the program as root or as that user.",
+  },
   NEWEL_E_BUS_SIGNAL: {
     text: "There is no signal {signal} on this platform.",
     fix: "Use a name or number of `kill -l`: SIGTERM, SIGHUP, SIGUSR2.",

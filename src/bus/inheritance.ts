@@ -9,6 +9,8 @@ export interface Inheritance {
   readonly descriptors: Map<string, number>;
   /** This process is a daemon already. */
   readonly daemon: boolean;
+  /** It has just become one, and its launcher waits for word. */
+  readonly launched: boolean;
 }
 
 /** What is written into the environment of the next image. */
@@ -18,6 +20,9 @@ export interface Estate {
   readonly daemon: boolean;
 }
 
+/** Set by the launcher of a daemon, for the daemon alone. */
+export const DAEMON = "NEWEL_BUS_DAEMON";
+
 const VARIABLE = "NEWEL_BUS_INHERIT";
 
 let read: Inheritance | undefined;
@@ -26,7 +31,9 @@ let read: Inheritance | undefined;
 export function inheritance(): Inheritance {
   if (read !== undefined) return read;
   const text = process.env[VARIABLE];
+  const launched = process.env[DAEMON] === "1";
   delete process.env[VARIABLE];
+  delete process.env[DAEMON];
   const estate = text === undefined ? undefined : parseEstate(text);
   read = {
     generation: estate?.generation ?? 0,
@@ -34,7 +41,8 @@ export function inheritance(): Inheritance {
       ...systemdSockets(process.env),
       ...Object.entries(estate?.descriptors ?? {}),
     ]),
-    daemon: estate?.daemon ?? false,
+    daemon: launched || (estate?.daemon ?? false),
+    launched,
   };
   return read;
 }

@@ -1,0 +1,154 @@
+import { spawn } from "node:child_process";
+import {
+  closeSync,
+  fchmodSync,
+  fchownSync,
+  fstatSync,
+  ftruncateSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from "node:fs";
+import { dirname, resolve } from "node:path";
+
+import { newelError, systemCode } from "../../base/errors.ts";
+import { sleep } from "../../base/timers.ts";
+import { lockFile } from "../../posix/lock.ts";
+import type { Bus } from "../bus.ts";
+import { takeInherited } from "../inheritance.ts";
+import { lives, startedMs } from "../process-times.ts";
+import type { NewOwner } from "./privileges.ts";
+
+export interface PidfileOptions {
+  /** Of the `start` listener. Default 70: before privileges go (77). */
+  readonly priority?: number;
+}
+
+/** How long a lock may be held by nobody that counts (see `guard`), in milliseconds. */
+const RETRY_FOR_MS = 1_000;
+const RETRY_EVERY_MS = 20;
+/** How much the clock of /proc may be off, in milliseconds. */
+const CLOCK_SLACK_MS = 1_000;
+
+/**
+ * Keeps the pid of this process in a file, under a lock that dies with the process: the file cannot
+ * name one that is gone and keep a new one from starting. A file that another program wrote counts
+ * while that very process lives. Removed on exit, if it still names this process, also after
+ * privileges were dropped; kept over a restart.
+ *
+ * @throws NEWEL_E_BUS_PIDFILE from the `start` listener, when another process has it
+ */
+export function pidfile(bus: Bus, path: string, options: PidfileOptions = {}): void {
+  const file = new Pidfile(resolve(path));
+  const name = "pidfile";
+  bus.subscribe("start", () => file.acquire(), { name, priority: options.priority ?? 70 });
+  bus.subscribe("exit", () => bus.restarting || file.release(), { name });
+  bus.subscribe("handover", () => file.handOver(), { name });
+  bus.subscribe("privileges", (owner) => file.giveTo(owner as NewOwner), { name });
+}
+
+class Pidfile {
+  readonly #path: string;
+  #fd: number | undefined;
+
+  constructor(path: string) {
+    this.#path = path;
+  }
+
+  async acquire(): Promise<void> {
+    if (this.#fd !== undefined) return;
+    const inherited = takeInherited(this.#path);
+    this.#fd = inherited ?? (await this.#lock());
+    ftruncateSync(this.#fd);
+    writeSync(this.#fd, `${process.pid}\n`, 0);
+  }
+
+  release(): void {
+    if (this.#fd === undefined) return;
+    try {
+      if (this.#named() === process.pid) rmSync(this.#path);
+    } catch (error) {
+      // Without the right to remove it, the guard does so as soon as the lock is free.
+      if (systemCode(error) !== "EACCES" && systemCode(error) !== "EPERM") throw error;
+    } finally {
+      closeSync(this.#fd);
+      this.#fd = undefined;
+    }
+  }
+
+  handOver(): Record<string, number> {
+    return this.#fd === undefined ? {} : { [this.#path]: this.#fd };
+  }
+
+  /** The file goes with the privileges, so that it can be removed without them. */
+  giveTo({ uid, gid }: NewOwner): void {
+    if (this.#fd === undefined) return;
+    fchownSync(this.#fd, uid, gid);
+    if (!mayRemoveFrom(dirname(this.#path), uid, gid)) guard(this.#path);
+  }
+
+  async #lock(): Promise<number> {
+    const endMs = performance.now() + RETRY_FOR_MS;
+    for (;;) {
+      const lock = lockFile(this.#path);
+      if (lock === undefined) {
+        const holder = this.#named();
+        const unknown = holder === undefined || !lives(holder);
+        if (!unknown || performance.now() > endMs) throw this.#held(holder);
+        await sleep(RETRY_EVERY_MS);
+      } else if (this.#isStillThere(lock.fd)) {
+        const writer = this.#named();
+        if (writer !== undefined && this.#wroteIt(writer)) {
+          lock.release();
+          throw this.#held(writer);
+        }
+        fchmodSync(lock.fd, 0o644);
+        return lock.fd;
+      } else {
+        // Its owner removed it between our open and our lock.
+        lock.release();
+      }
+    }
+  }
+
+  #isStillThere(fd: number): boolean {
+    const [ours, there] = [fstatSync(fd), statSync(this.#path, { throwIfNoEntry: false })];
+    return ours.ino === there?.ino && ours.dev === there.dev;
+  }
+
+  /** Whether the process of that pid is the one that wrote the file, not a later one with its number. */
+  #wroteIt(pid: number): boolean {
+    if (pid === process.pid || !lives(pid)) return false;
+    const started = startedMs(pid);
+    return started === undefined || started <= statSync(this.#path).mtimeMs + CLOCK_SLACK_MS;
+  }
+
+  #named(): number | undefined {
+    const pid = Number.parseInt(readFileSync(this.#path, "utf8"), 10);
+    return Number.isSafeInteger(pid) && pid > 0 ? pid : undefined;
+  }
+
+  #held(pid: number | undefined): Error {
+    const holder = pid === undefined ? "a process that is just starting" : `process ${pid}`;
+    return newelError("NEWEL_E_BUS_PIDFILE", { path: this.#path, holder });
+  }
+}
+
+/** Whether a user may remove a file of its own from a directory. */
+function mayRemoveFrom(directory: string, uid: number, gid: number): boolean {
+  const { mode, uid: owner, gid: group } = statSync(directory);
+  const writable = owner === uid ? 0o200 : group === gid ? 0o020 : 0o002;
+  return (mode & writable) !== 0;
+}
+
+/**
+ * Leaves a small process behind that keeps the privileges this one gives up: it sleeps until the
+ * lock is free, that is until this process has ended in whatever way, and removes the file then,
+ * unless it names another process by now.
+ */
+function guard(path: string): void {
+  const script = 'exec 9<"$1" && flock 9 && [ "$(cat "$1")" = "$2" ] && rm -f "$1"';
+  const args = ["-c", script, "newel-pidfile", path, String(process.pid)];
+  spawn("/bin/sh", args, { stdio: "ignore", detached: true, cwd: "/" }).unref();
+}

@@ -1,0 +1,46 @@
+import { readFileSync } from "node:fs";
+
+import { systemCode } from "../base/errors.ts";
+
+/** Ticks a second in /proc, on every Linux that Node runs on. */
+const TICKS = 100;
+
+/** Whether a process with this pid lives, of whatever user. */
+export function lives(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+  } catch (error) {
+    return systemCode(error) === "EPERM";
+  }
+  return !isZombie(pid);
+}
+
+/** When a process was started, in milliseconds since the epoch; `undefined` where /proc does not tell. */
+export function startedMs(pid: number): number | undefined {
+  const fields = statFields(pid);
+  const boot = /^btime (\d+)$/m.exec(readProc("stat") ?? "")?.[1];
+  // Field 22 of proc_pid_stat(5); the fields here begin with the third.
+  const ticks = fields?.[19];
+  return ticks === undefined || boot === undefined
+    ? undefined
+    : (Number(boot) + Number(ticks) / TICKS) * 1_000;
+}
+
+function isZombie(pid: number): boolean {
+  return statFields(pid)?.[0] === "Z";
+}
+
+/** What follows the command, which may itself have spaces and parentheses. */
+function statFields(pid: number): string[] | undefined {
+  const text = readProc(`${pid}/stat`);
+  return text?.slice(text.lastIndexOf(")") + 2).split(" ");
+}
+
+function readProc(path: string): string | undefined {
+  try {
+    return readFileSync(`/proc/${path}`, "utf8");
+  } catch {
+    // Gone meanwhile, or no /proc on this platform: the answer is unknown either way.
+    return undefined;
+  }
+}
