@@ -4,6 +4,8 @@ import { readFileSync } from "node:fs";
 import { extname } from "node:path";
 import { Readable } from "node:stream";
 
+import type { Comment } from "acorn";
+
 import { hasCode, messageOf } from "../../base/errors.ts";
 import { programPath } from "../../base/modules.ts";
 import { within } from "../../base/timers.ts";
@@ -39,16 +41,28 @@ async function readJson(file: string): Promise<Report> {
     return { type: "value", value: JSON.parse(source), findings: [], script: source };
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;
-    const { parseExpressionAt } = await import("acorn");
     const advice = "JSON has names and texts in double quotes, no comments, no comma at the end";
     const message = `The file is not valid JSON: ${advice}.`;
-    try {
-      parseExpressionAt(source, 0, { ecmaVersion: "latest" });
-      return { type: "failure", file, message };
-    } catch (parseError) {
-      const line = lineOfParseError(parseError);
-      return { type: "failure", file, message, ...(line === undefined ? {} : { line }) };
-    }
+    const line = lineOfJsonError(error.message) ?? (await lineOfScript(source));
+    return { type: "failure", file, message, ...(line === undefined ? {} : { line }) };
+  }
+}
+
+/** V8 tells the line of most errors; the rest of its message quotes the text, which may be secret. */
+function lineOfJsonError(message: string): number | undefined {
+  const line = /\(line (\d+) column \d+\)$/.exec(message)?.[1];
+  return line === undefined ? undefined : Number(line);
+}
+
+/** Where a text stops being JavaScript, or has its first comment. */
+async function lineOfScript(source: string): Promise<number | undefined> {
+  const { parseExpressionAt } = await import("acorn");
+  const comments: Comment[] = [];
+  try {
+    parseExpressionAt(source, 0, { ecmaVersion: "latest", locations: true, onComment: comments });
+    return comments[0]?.loc?.start.line;
+  } catch (error) {
+    return lineOfParseError(error);
   }
 }
 

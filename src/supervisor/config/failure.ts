@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { extname } from "node:path";
+import { basename, extname } from "node:path";
 import { fileURLToPath } from "node:url";
 
 import { quoted } from "./problems.ts";
@@ -122,7 +122,7 @@ function syntaxMessage(error: SyntaxError, file: string): string {
   if (name !== null)
     return `${quoted(name[1] ?? "")} exports no ${quoted(name[2] ?? "")}. Check the name; a type needs import type.`;
   if (/^(?:Unexpected token 'export'|Cannot use import statement outside a module)/.test(message))
-    return `The file is read as CommonJS, because package.json says "type": "commonjs". Rename it to ${extname(file).endsWith("ts") ? "newel.config.mts" : "newel.config.mjs"}.`;
+    return `The file is read as CommonJS, because package.json says "type": "commonjs". Rename it to ${basename(file).replace(/\.([jt]s)$/, ".m$1")}.`;
   // The words of a broken text may be those of a password: V8 quotes them, so they are cut off.
   const reason = (message.split(". Expected ")[0] ?? "")
     .replace(/^(Unexpected (?:identifier|string|number|template string)).*$/s, "$1")

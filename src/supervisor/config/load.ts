@@ -73,7 +73,8 @@ function toProblems(findings: readonly Finding[], telling: Telling): Problem[] {
       const { keys, label = keys, elsewhere } = finding;
       const says = hideValues(finding.says, environment);
       const path = pathText(label);
-      const message = path === "" ? says : `${path} ${says}`;
+      const subject = keys.length === 0 && label === keys ? "The default export" : path;
+      const message = subject === "" ? says : `${subject} ${says}`;
       const at = elsewhere ?? (place === undefined ? { file } : { file, line: place.line });
       return { ...at, path, message };
     });

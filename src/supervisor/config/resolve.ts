@@ -12,7 +12,7 @@ import type {
 } from "./resolved.ts";
 import { dependencies } from "./rules.ts";
 import type { CheckedService } from "./schema.ts";
-import { listenSockets, parseAddress } from "./sockets.ts";
+import { addressText, listenSockets, parseAddress } from "./sockets.ts";
 import type { EnvironmentConfig } from "./types.ts";
 
 /** What a service needs beside its own settings. */
@@ -111,7 +111,7 @@ function httpProbe(
   const bound = socket.host ?? "127.0.0.1";
   const host = everywhere.get(bound) ?? bound;
   const port = socket.port ?? 80;
-  const hostHeader = host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+  const hostHeader = addressText({ ...socket, host });
   return { kind: "http", path: http, address: { host, port }, hostHeader };
 }
 

@@ -16,7 +16,7 @@ const SOCKET_PATH_BYTES = 107;
 /** Names become file names, words on a command line (`web.1`) and LISTEN_FDNAMES, so they are plain. */
 export function nameFindings(kind: "sockets" | "services", name: string): readonly Finding[] {
   const fits = /^[A-Za-z][A-Za-z0-9_-]*$/.test(name) && name.length <= NAME_LIMIT;
-  if (fits && !["constructor", "prototype"].includes(name)) return [];
+  if (fits || name === "__proto__") return []; // which is told as a key that nothing can have
   const says = `is not a usable name: use letters, digits, "-" and "_", a letter first, at most ${NAME_LIMIT}.`;
   return [{ keys: [kind, name], says }];
 }
@@ -227,7 +227,10 @@ export function environmentFindings(
 function passFinding(pattern: string, keys: readonly Key[]): Finding[] {
   if (!/^(?:[A-Za-z_][A-Za-z0-9_]*)?\*?$/.test(pattern) || pattern === "")
     return [
-      { keys, says: `is ${quoted(pattern)}; must be a name, or a beginning and "*": "AWS_*".` },
+      {
+        keys,
+        says: `is ${quoted(pattern.split("=")[0] ?? "")}; must be a name, or a beginning and "*": "AWS_*".`,
+      },
     ];
   if (pattern.startsWith("NEWEL_"))
     return [{ keys, says: `is ${quoted(pattern)}; newel's own variables are never handed on.` }];

@@ -18,34 +18,21 @@ import type {
   Config,
   DependencyCondition,
   EnvFileConfig,
-  EnvironmentConfig,
-  LogsConfig,
   ReadyTiming,
   RestartConfig,
-  RestartPolicy,
-  StopConfig,
+  ServiceSettings,
 } from "./types.ts";
 import { type Level, unknownKey } from "./words.ts";
 
 /** A service whose every setting has the right form; whether they fit together is for the rules. */
-export interface CheckedService {
+export interface CheckedService extends Omit<ServiceSettings, "listen" | "ready" | "dependsOn"> {
   readonly node?: string;
   readonly run?: string | readonly string[];
   readonly args?: readonly string[];
   readonly nodeArgs?: readonly string[];
   readonly listen?: string | number | readonly (string | number)[];
-  readonly replicas?: number | "cpus";
-  readonly env?: EnvironmentConfig;
-  readonly envFile?: EnvFileConfig;
-  readonly passEnv?: readonly string[];
-  readonly cwd?: string;
   readonly ready?: CheckedReady;
-  readonly stop?: StopConfig;
-  readonly restart?: RestartPolicy | RestartConfig;
   readonly dependsOn?: readonly string[] | Readonly<Record<string, DependencyCondition>>;
-  readonly logs?: LogsConfig;
-  readonly umask?: string;
-  readonly enabled?: boolean;
 }
 
 export interface CheckedReady extends ReadyTiming {

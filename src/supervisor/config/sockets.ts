@@ -112,9 +112,10 @@ export function listenSockets(
     .filter((socket) => typeof socket !== "string");
 }
 
-/** What two sockets must not share. */
+/** An address for people: `127.0.0.1:3000`, `[::]:3000`, `/run/x.sock`. */
 export function addressText(socket: ResolvedSocket): string {
-  return socket.path ?? `${socket.host ?? ""}:${socket.port ?? 0}`;
+  const { path, host = "", port = 0 } = socket;
+  return path ?? (host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`);
 }
 
 /** Whether two TCP sockets cannot be bound at once: the same port, on the same or on every address. */

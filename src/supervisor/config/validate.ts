@@ -157,10 +157,9 @@ function readServices(
 
 /** What has a wrong "node" or "port" is not also told that it has none. */
 function isTold({ keys }: Finding, told: readonly Finding[]): boolean {
-  const chief = ["node", "run", "port", "path"];
-  return (
-    keys.length === 2 && told.some(({ keys: [, , key] }) => chief.some((word) => word === key))
-  );
+  const isChief = ({ keys: [, , key], says }: Finding): boolean =>
+    ["node", "run", "port", "path"].some((word) => word === key || says.includes(`"${word}"`));
+  return keys.length === 2 && told.some(isChief);
 }
 
 /** Directories and programs that are not there. */

@@ -74,8 +74,8 @@ const COMPOSE: Words = {
   logging: 'is "logs"',
   restart_policy: 'is "restart"',
   container_name: "is not needed: the key is the name",
-  image: "has no counterpart here: newel runs programs, not images",
-  build: "has no counterpart here: newel runs programs, not images",
+  image: 'has no counterpart here: newel runs programs ("run"), not images',
+  build: 'has no counterpart here: newel runs programs ("run"), not images',
   volumes: "has no counterpart here: a service sees this machine's files",
   networks: "has no counterpart here: a service uses this machine's network",
   user: "has no counterpart here: a service runs as the user who runs newel",
@@ -178,7 +178,7 @@ export function unknownKey(key: string, level: Level, settings: readonly string[
     if (foreign !== undefined) return `${here}: ${foreign[0]}'s ${quoted(key)} ${foreign[1][key]}.`;
   }
   if (level === "service" && Object.hasOwn(INSIDE, key))
-    return `${here}: it belongs into ${quoted(INSIDE[key] ?? "")}.`;
+    return `${here}: write ${INSIDE[key]}: { ${key}: … }.`;
   if (level === "service" && (key === "port" || key === "host"))
     return `${here}: write listen: 3000 or listen: "127.0.0.1:3000".`;
   if (level === "service" && key === "name") return `${here}: the key is the service's name.`;
