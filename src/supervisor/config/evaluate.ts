@@ -11,12 +11,10 @@ import { programPath } from "../../base/modules.ts";
 import { within } from "../../base/timers.ts";
 import { lineOfParseError } from "./failure.ts";
 import { parseReport } from "./read-report.ts";
-import { type Report, REPORT_FD } from "./report.ts";
+import { type Report, REPORT_FD, REPORT_LIMIT_BYTES } from "./report.ts";
 
 /** A configuration that takes longer waits for something it should not. */
 const LIMIT_MS = 10_000;
-/** Far above any configuration, so that a wrong export cannot fill the memory. */
-const REPORT_LIMIT_BYTES = 16_777_216;
 
 export interface EvaluateOptions {
   /** Absolute. */

@@ -5,10 +5,11 @@ import { registerHooks, stripTypeScriptTypes } from "node:module";
 import { extname } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 
+import { systemCode } from "../../base/errors.ts";
 import { programPath } from "../../base/modules.ts";
 import { type Loading, toFailure } from "./failure.ts";
 import { toPlain } from "./plain.ts";
-import { type Report, REPORT_FD } from "./report.ts";
+import { type Report, REPORT_FD, REPORT_LIMIT_BYTES } from "./report.ts";
 
 const file = process.argv[2] ?? "";
 const loading: Loading = { file, loaded: [] };
@@ -76,5 +77,15 @@ function pathOf(url: string | undefined): string | undefined {
 
 function report(content: Report): void {
   let rest = Buffer.from(`${JSON.stringify(content)}\n`);
-  while (rest.length > 0) rest = rest.subarray(writeSync(REPORT_FD, rest));
+  if (rest.length >= REPORT_LIMIT_BYTES) {
+    const message = `The file exports more than ${REPORT_LIMIT_BYTES / 1_048_576} MiB: that is no configuration.`;
+    report({ type: "failure", file, message });
+    return;
+  }
+  try {
+    while (rest.length > 0) rest = rest.subarray(writeSync(REPORT_FD, rest));
+  } catch (error) {
+    // The parent has heard enough, or is gone: there is nobody to tell.
+    if (systemCode(error) !== "EPIPE") throw error;
+  }
 }

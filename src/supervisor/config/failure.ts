@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { basename, extname } from "node:path";
 import { fileURLToPath } from "node:url";
 
-import { quoted } from "./problems.ts";
+import { escaped, quoted } from "./problems.ts";
 import { hideValues } from "./secrets.ts";
 
 /** What is known of the files a configuration consists of. */
@@ -20,6 +20,9 @@ export interface Failure {
   readonly line?: number;
   readonly message: string;
 }
+
+/** Of the message of an error; some libraries put whole documents into theirs. */
+const THROWN_CHARACTERS = 500;
 
 interface Place {
   readonly file: string;
@@ -146,9 +149,10 @@ function typescriptMessage(construct: string): string {
 const lowerFirst = (text: string): string => text.charAt(0).toLowerCase() + text.slice(1);
 
 function thrown(what: string): string {
-  const [line = ""] = what.split("\n");
-  const safe = hideValues(line, process.env);
-  return `The file throws when it is read: ${safe === "" ? "an error without a message" : safe.replace(/\.$/, "")}.`;
+  // First hidden, then cut: a secret may have several lines.
+  const [line = ""] = hideValues(what, process.env).split("\n");
+  const said = line === "" ? "an error without a message" : escaped(line).replaceAll('\\"', '"');
+  return `The file throws when it is read: ${said.slice(0, THROWN_CHARACTERS).replace(/\.$/, "")}.`;
 }
 
 function messageText(error: Error): string {

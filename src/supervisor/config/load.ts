@@ -3,7 +3,7 @@ import { resolve } from "node:path";
 import { evaluate } from "./evaluate.ts";
 import { findConfig } from "./find.ts";
 import type { Locate } from "./locate.ts";
-import { configError, type Finding, pathText, type Problem } from "./problems.ts";
+import { configError, type Finding, pathText, type Problem, shortened } from "./problems.ts";
 import type { ResolvedConfig } from "./resolved.ts";
 import { hideValues } from "./secrets.ts";
 import { validate } from "./validate.ts";
@@ -31,7 +31,8 @@ export async function loadConfig(options: LoadOptions): Promise<ResolvedConfig> 
   const limit = options.limitMs === undefined ? {} : { limitMs: options.limitMs };
   const report = await evaluate({ file, cwd, environment, ...limit });
   if (report.type === "failure") {
-    const { file: at = file, line, message } = report;
+    const { file: at = file, line } = report;
+    const message = shortened(hideValues(report.message, environment));
     const problem = { file: at, path: "", message, ...(line === undefined ? {} : { line }) };
     throw configError([problem], cwd);
   }
@@ -71,7 +72,7 @@ function toProblems(findings: readonly Finding[], telling: Telling): Problem[] {
     .sort((a, b) => (a.place?.offset ?? 0) - (b.place?.offset ?? 0) || a.index - b.index)
     .map(({ finding, place }) => {
       const { keys, label = keys, elsewhere } = finding;
-      const says = hideValues(finding.says, environment);
+      const says = shortened(hideValues(finding.says, environment));
       const path = pathText(label);
       const subject = keys.length === 0 && label === keys ? "The default export" : path;
       const message = subject === "" ? says : `${subject} ${says}`;

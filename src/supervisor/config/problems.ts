@@ -57,14 +57,31 @@ export function pathText(keys: readonly Key[]): string {
     .join("");
 }
 
-const SHOWN_CHARACTERS = 60;
+/** Enough to recognize a value, or to show a path. */
+const SHOWN_CHARACTERS = 120;
 
-/** A text in quotes, short, and without characters that a terminal would obey. */
+/** A text in quotes, without characters that a terminal would obey. */
 export function quoted(text: string): string {
-  const short = text.length > SHOWN_CHARACTERS ? `${text.slice(0, SHOWN_CHARACTERS)}…` : text;
-  return JSON.stringify(short).replaceAll(
-    /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu,
-    (character) => `\\u${(character.codePointAt(0) ?? 0).toString(16).padStart(4, "0")}`,
+  return `"${escaped(text)}"`;
+}
+
+/** A text as it stands between the quotes. */
+export function escaped(text: string): string {
+  return JSON.stringify(text)
+    .slice(1, -1)
+    .replaceAll(
+      /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu,
+      (character) => `\\u${(character.codePointAt(0) ?? 0).toString(16).padStart(4, "0")}`,
+    );
+}
+
+/**
+ * Shortens every long text in quotes. Only a finished sentence is shortened: half of a secret would
+ * not be recognized as one.
+ */
+export function shortened(sentence: string): string {
+  return sentence.replaceAll(/"(?:[^"\\]|\\.)*"/g, (text) =>
+    text.length > SHOWN_CHARACTERS + 2 ? `${text.slice(0, SHOWN_CHARACTERS + 1)}…"` : text,
   );
 }
 

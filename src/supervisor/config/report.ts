@@ -20,3 +20,6 @@ export type Report =
 
 /** The descriptor the child writes its report to: its stdout belongs to the configuration. */
 export const REPORT_FD = 3;
+
+/** Far above any configuration, so that a wrong export cannot fill the memory. */
+export const REPORT_LIMIT_BYTES = 16_777_216;

@@ -1,3 +1,5 @@
+import { escaped } from "./problems.ts";
+
 /** Variables whose values are no secret and would only make messages unreadable. */
 const PLAIN =
   /^(?:PATH|HOME|USER|LOGNAME|SHELL|LANG|LC_\w+|TZ|TMPDIR|NODE_ENV|PWD|OLDPWD|INIT_CWD|TERM|SHLVL|_|EDITOR|HOSTNAME|NODE|npm_(?:package|lifecycle|command|execpath|node)\w*)$/;
@@ -6,7 +8,7 @@ const PLAIN =
 const SECRET_LENGTH = 6;
 
 /**
- * Replaces each value of an environment that stands in a text by `$NAME`: a message goes to
+ * Replaces each value of an environment that stands in a text, in quotes or not, by `$NAME`: a message goes to
  * terminals and logs, and a value may be a password. The longest value first, since one may contain
  * another.
  */
@@ -18,7 +20,8 @@ export function hideValues(text: string, environment: NodeJS.ProcessEnv): string
     )
     .sort((a, b) => b[1].length - a[1].length);
   return secrets.reduce(
-    (hidden, [name, value]) => hidden.replaceAll(value, () => `$${name}`),
+    (hidden, [name, value]) =>
+      hidden.replaceAll(value, () => `$${name}`).replaceAll(escaped(value), () => `$${name}`),
     text,
   );
 }

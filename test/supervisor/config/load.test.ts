@@ -1,0 +1,317 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { availableParallelism } from "node:os";
+import { join, resolve } from "node:path";
+import { test } from "node:test";
+
+import { startProcess } from "../../helpers/resources.ts";
+import { bareEnvironment, load, loadError, makeApp, serviceOf } from "./app.ts";
+
+test("every default is filled in", async (t) => {
+  const directory = makeApp(t, {
+    "my shop/newel.config.ts": 'export default { services: { clock: { run: "date" } } };',
+  });
+  const config = await load(join(directory, "my shop"));
+  assert.deepEqual(config, {
+    name: "my-shop",
+    file: join(directory, "my shop/newel.config.ts"),
+    sockets: [],
+    services: [
+      {
+        name: "clock",
+        enabled: true,
+        command: { kind: "shell", line: "date" },
+        cwd: join(directory, "my shop"),
+        env: { PATH: process.env["PATH"] },
+        listen: [],
+        replicas: 1,
+        ready: { probe: { kind: "alive" }, afterMs: 1000, timeoutMs: 30_000, stableMs: 3000 },
+        stop: { signal: "SIGTERM", graceMs: 10_000, lingerMs: 1000 },
+        restart: {
+          policy: "always",
+          max: 10,
+          withinMs: 60_000,
+          backoff: { minMs: 100, maxMs: 15_000 },
+        },
+        dependsOn: {},
+        logs: { bufsizeBytes: 64_000_000, stderr: "separate" },
+        hash: serviceOf(config, "clock").hash,
+      },
+    ],
+  });
+  assert.match(serviceOf(config, "clock").hash, /^[0-9a-f]{64}$/);
+});
+
+const FULL = `
+import { defineConfig } from "newel";
+export default defineConfig({
+  name: "shop",
+  sockets: {
+    web: { port: 3000, host: "127.0.0.1", backlog: 100 },
+    local: { path: "./run/x.sock", umask: "007" },
+  },
+  services: {
+    web: {
+      node: "server.ts",
+      args: ["--verbose"],
+      nodeArgs: ["--enable-source-maps"],
+      listen: ["web", "local", 8080, "[::1]:9000"],
+      replicas: "cpus",
+      cwd: ".",
+      ready: { http: "/healthz", after: "2s", timeout: "15s", stable: "0s" },
+      stop: { signal: "SIGINT", grace: "500ms" },
+      restart: { policy: "on-failure", max: 3, within: "5m", backoff: { min: "1s", max: "1m" } },
+      dependsOn: { migrate: "completed", off: "ready", clock: "started" },
+      logs: { bufsize: "1MiB", stderr: "stdout" },
+      umask: "027",
+    },
+    clock: { run: ["date"], listen: 3000, replicas: 0, dependsOn: ["off"], ready: { notify: true } },
+    migrate: { run: "true", restart: "never", ready: { log: "done" } },
+    off: { run: "x", enabled: false, ready: { tcp: "localhost:6380" } },
+  },
+});
+`;
+
+test("everything that can be written comes out as plain data", async (t) => {
+  const directory = makeApp(t, { "newel.config.ts": FULL });
+  const config = await load(directory);
+  assert.equal(config.name, "shop");
+  assert.deepEqual(
+    config.sockets.map(({ name }) => name),
+    ["web", "local", "port.8080", "port.__1.9000"],
+  );
+  const web = serviceOf(config, "web");
+  assert.deepEqual(web.command, {
+    kind: "node",
+    nodePath: process.execPath,
+    nodeArgs: ["--enable-source-maps"],
+    file: join(directory, "server.ts"),
+    args: ["--verbose"],
+  });
+  const [tcp, unix, everywhere, ipv6] = web.listen;
+  assert.deepEqual(tcp, { name: "web", backlog: 100, host: "127.0.0.1", port: 3000 });
+  assert.deepEqual(unix, {
+    name: "local",
+    backlog: 4096,
+    path: join(directory, "run/x.sock"),
+    umask: 0o007,
+  });
+  assert.match(everywhere?.host ?? "", /^(::|0\.0\.0\.0)$/);
+  assert.deepEqual([everywhere?.port, everywhere?.backlog], [8080, 4096]);
+  assert.deepEqual([ipv6?.host, ipv6?.port], ["::1", 9000]);
+  assert.equal(web.replicas, availableParallelism());
+  assert.deepEqual(web.ready, {
+    probe: { kind: "http", path: "/healthz" },
+    afterMs: 2000,
+    timeoutMs: 15_000,
+    stableMs: 0,
+  });
+  // The default linger is never longer than the grace.
+  assert.deepEqual(web.stop, { signal: "SIGINT", graceMs: 500, lingerMs: 500 });
+  assert.deepEqual(web.restart, {
+    policy: "on-failure",
+    max: 3,
+    withinMs: 300_000,
+    backoff: { minMs: 1000, maxMs: 60_000 },
+  });
+  assert.deepEqual(web.dependsOn, { migrate: "completed", clock: "started" });
+  assert.deepEqual(web.logs, { bufsizeBytes: 1_048_576, stderr: "stdout" });
+  assert.equal(web.umask, 0o027);
+
+  const clock = serviceOf(config, "clock");
+  assert.deepEqual(clock.command, { kind: "exec", args: ["date"] });
+  // A port finds the declared socket that has it.
+  assert.deepEqual(clock.listen, [tcp]);
+  assert.equal(clock.replicas, 0);
+  assert.deepEqual(clock.dependsOn, {});
+  assert.deepEqual(clock.ready.probe, { kind: "notify" });
+  assert.deepEqual(serviceOf(config, "migrate").ready.probe, { kind: "log", text: "done" });
+  const off = serviceOf(config, "off");
+  assert.equal(off.enabled, false);
+  assert.deepEqual(off.ready.probe, { kind: "tcp", host: "localhost", port: 6380 });
+});
+
+test("readiness defaults by what a service is", async (t) => {
+  const directory = makeApp(t, {
+    "newel.config.json": JSON.stringify({
+      sockets: { unix: { path: "x.sock" } },
+      services: {
+        listens: { node: "server.ts", listen: 3000 },
+        timed: { node: "server.ts", listen: 3000, ready: { timeout: "5s" } },
+        byTime: { node: "server.ts", listen: 3000, ready: { notify: false } },
+        worker: { node: "server.ts" },
+        asked: { run: "x", listen: "127.0.0.1:8000", ready: { http: "/h?x=1" } },
+        askedBy: { run: "x", listen: "unix", ready: { http: "/h" } },
+        url: { run: "x", ready: { http: "http://[::1]:8001/h?x=1" } },
+      },
+    }),
+  });
+  const config = await load(directory);
+  const ready = (name: string): unknown => {
+    const { probe, afterMs } = serviceOf(config, name).ready;
+    return [probe, afterMs];
+  };
+  assert.deepEqual(ready("listens"), [{ kind: "notify" }, 0]);
+  assert.deepEqual(ready("timed"), [{ kind: "notify" }, 0]);
+  assert.deepEqual(ready("byTime"), [{ kind: "alive" }, 1000]);
+  assert.deepEqual(ready("worker"), [{ kind: "alive" }, 1000]);
+  const asked = { host: "127.0.0.1", port: 8000 };
+  assert.deepEqual(ready("asked"), [
+    { kind: "http", path: "/h?x=1", address: asked, hostHeader: "127.0.0.1:8000" },
+    0,
+  ]);
+  assert.deepEqual(ready("askedBy"), [
+    {
+      kind: "http",
+      path: "/h",
+      address: { path: join(directory, "x.sock") },
+      hostHeader: "localhost",
+    },
+    0,
+  ]);
+  assert.deepEqual(ready("url"), [
+    {
+      kind: "http",
+      path: "/h?x=1",
+      address: { host: "::1", port: 8001 },
+      hostHeader: "[::1]:8001",
+    },
+    0,
+  ]);
+});
+
+test("the file is searched upwards, TypeScript first, or named", async (t) => {
+  const one = (name: string): string => `export default { name: "${name}", services: {} };`;
+  const directory = makeApp(t, {
+    "newel.config.ts": one("ts"),
+    "newel.config.js": one("js"),
+    "newel.config.json": '\uFEFF{ "name": "json", "services": {} }',
+    "mts/newel.config.mts": one("mts"),
+    "mjs/newel.config.mjs": one("mjs"),
+    "cjs/newel.config.js": 'module.exports = { name: "cjs", services: {} };',
+    "cjs/package.json": '{ "type": "commonjs" }',
+    "a/b/c/x": "",
+  });
+  const name = async (from: string, file?: string): Promise<string> => {
+    const options = file === undefined ? {} : { file };
+    return (await load(join(directory, from), options)).name;
+  };
+  assert.equal(await name("."), "ts");
+  assert.equal(await name("a/b/c"), "ts");
+  assert.equal(await name("mts"), "mts");
+  assert.equal(await name("mjs"), "mjs");
+  assert.equal(await name("cjs"), "cjs");
+  assert.equal(await name("a/b", "../../newel.config.json"), "json");
+  assert.equal(await name("mts", join(directory, "newel.config.js")), "js");
+});
+
+test("no file, or one of another kind", async (t) => {
+  const directory = makeApp(t, { "compose.yaml": "", "a/x": "" });
+  const none = await loadError(directory);
+  assert.equal(none.code, "NEWEL_E_CONFIG_MISSING");
+  assert.equal(
+    none.message,
+    `No configuration found: no newel.config.{ts,mts,js,mjs,json} in ${directory} or above.`,
+  );
+  const named = await loadError(directory, { file: "nope.ts" });
+  assert.equal(named.message, "No configuration found: nope.ts does not exist.");
+  const folder = await loadError(directory, { file: "a" });
+  assert.equal(folder.message, "No configuration found: a is a directory.");
+  const yaml = await loadError(directory, { file: "compose.yaml" });
+  assert.equal(yaml.code, "NEWEL_E_CONFIG");
+  assert.match(yaml.message, /^compose\.yaml {2}newel reads \.ts, \.mts, \.js, \.mjs, \.json: /);
+});
+
+test("a problem names its file from where the caller stands", async (t) => {
+  const directory = makeApp(t, {
+    "newel.config.ts": "\nexport default { services: { a: {} } };",
+    "a/b/c/x": "",
+  });
+  const near = await loadError(join(directory, "a/b"));
+  assert.match(near.message, /^\.\.\/\.\.\/newel\.config\.ts:2 {2}services\.a has nothing to run/);
+  const far = await loadError(join(directory, "a/b/c"));
+  assert.ok(far.message.startsWith(resolve(directory, "newel.config.ts:2  ")), far.message);
+});
+
+test("the configuration is evaluated in the caller's directory and environment", async (t) => {
+  const directory = makeApp(t, {
+    "newel.config.ts": `export default {
+      name: process.env.APP,
+      services: { a: { run: process.cwd() + (process.env.NEWEL_TEST_PARENT ?? "") } },
+    };`,
+    "sub/x": "",
+  });
+  process.env["NEWEL_TEST_PARENT"] = "leaked";
+  t.after(() => delete process.env["NEWEL_TEST_PARENT"]);
+  const cwd = join(directory, "sub");
+  const config = await load(cwd, { environment: { ...bareEnvironment, APP: "from-caller" } });
+  assert.equal(config.name, "from-caller");
+  assert.deepEqual(serviceOf(config, "a").command, { kind: "shell", line: cwd });
+});
+
+test("a configuration that leaves things running is read at once and ends", async (t) => {
+  const directory = makeApp(t, {
+    "newel.config.ts": `
+      import { createServer } from "node:net";
+      createServer().listen(0);
+      setInterval(() => {}, 1000);
+      process.on("SIGTERM", () => {});
+      export default { name: String(process.pid), services: {} };`,
+  });
+  const { name } = await load(directory, { limitMs: 5_000 });
+  assert.throws(() => process.kill(Number(name), 0), { code: "ESRCH" });
+});
+
+test("a configuration that never ends is given up", async (t) => {
+  const busy = makeApp(t, { "newel.config.ts": "for (;;);\nexport default {};" });
+  const error = await loadError(busy, { limitMs: 400 });
+  assert.match(error.message, /^newel\.config\.ts {2}The file was not read within 0\.4 s/);
+  const waiting = makeApp(t, {
+    "newel.config.ts": "await new Promise((r) => setTimeout(r, 60_000));\nexport default {};",
+  });
+  assert.match((await loadError(waiting, { limitMs: 400 })).message, /was not read within 0\.4 s/);
+});
+
+test("what the configuration writes breaks nothing", async (t) => {
+  const directory = makeApp(t, {
+    "newel.config.ts": `
+      console.log('{"type":"value","value":{},"findings":[]}');
+      console.error("to stderr");
+      export default { name: "quiet", services: {} };`,
+    "main.ts": `
+      import { loadConfig } from ${JSON.stringify(resolve("src/supervisor/config/load.ts"))};
+      const { name } = await loadConfig({ cwd: process.cwd(), environment: process.env });
+      console.log(name);`,
+  });
+  const child = startProcess(t, process.execPath, ["main.ts"], { cwd: directory });
+  const output = { stdout: "", stderr: "" };
+  for (const name of ["stdout", "stderr"] as const)
+    child[name]?.on("data", (chunk: Buffer) => (output[name] += chunk.toString()));
+  await once(child, "close");
+  assert.equal(output.stdout, "quiet\n");
+  assert.match(output.stderr, /"findings"[^]*to stderr/);
+});
+
+test("a configuration that writes into newel's descriptor is refused", async (t) => {
+  const directory = makeApp(t, {
+    "newel.config.ts": `
+      import { writeSync } from "node:fs";
+      writeSync(3, "hello\\n");
+      export default { services: {} };`,
+  });
+  assert.match((await loadError(directory)).message, /wrote into descriptor 3/);
+});
+
+test("a large configuration arrives whole", async (t) => {
+  const directory = makeApp(t, {
+    "newel.config.ts": `export default { services: Object.fromEntries(
+      Array.from({ length: 500 }, (_, i) => ["s" + i, { run: "x".repeat(2000) }])) };`,
+  });
+  const { services } = await load(directory);
+  assert.equal(services.length, 500);
+  assert.deepEqual(services.at(-1)?.command, { kind: "shell", line: "x".repeat(2000) });
+  const huge = makeApp(t, {
+    "newel.config.ts": 'export default { services: {}, name: "x".repeat(20_000_000) };',
+  });
+  assert.match((await loadError(huge)).message, /exports more than 16 MiB/);
+});
