@@ -1,0 +1,142 @@
+import { openSync, closeSync, readFileSync } from "node:fs";
+
+import { messageOf, newelError, systemCode } from "../../base/errors.ts";
+import { findHome, makeHome, type Home } from "../../base/home.ts";
+import { programPath } from "../../base/modules.ts";
+import { sleep } from "../../base/timers.ts";
+import type { ConnectOptions } from "../client-api.ts";
+import { KERNEL_EXIT } from "../exit-codes.ts";
+import { type Address, Channel } from "./channel.ts";
+import type { Message } from "./line-reader.ts";
+
+const DEFAULT_TIMEOUT_MS = 10_000;
+const RETRY_MS = 15;
+/** After another kernel was seen, how long it may take to listen before one is started again. */
+const OTHER_MS = 500;
+
+/** What a connect fails with while a kernel is starting, ending, or too busy to accept. */
+const NOT_YET = new Set(["ENOENT", "ECONNREFUSED", "ECONNRESET", "EAGAIN", "EPIPE"]);
+
+/** A kernel's address, and the home in which one may be started. */
+export interface Target {
+  readonly address: Address;
+  readonly startIn: Home | undefined;
+  readonly timeoutMs: number;
+}
+
+/** Reads the options; nothing is looked at or started yet. */
+export function toTarget(options: ConnectOptions): Target {
+  const { path, port, timeoutMs = DEFAULT_TIMEOUT_MS } = options;
+  if (port !== undefined)
+    return { address: { host: "127.0.0.1", port }, startIn: undefined, timeoutMs };
+  if (path !== undefined) return { address: { path }, startIn: undefined, timeoutMs };
+  const home = options.home ?? findHome();
+  const startIn = options.autostart === false ? undefined : home;
+  return { address: { path: home.kernelSocket }, startIn, timeoutMs };
+}
+
+/**
+ * Connects, starting a kernel if there is none and one may be started. Any number of processes may
+ * do this at once: all but one of the kernels they start end at once, and all connect to the one.
+ *
+ * @throws NEWEL_E_KERNEL_UNREACHABLE
+ */
+export async function reachKernel(
+  target: Target,
+  onStream?: (message: Message) => void,
+  signal?: AbortSignal,
+): Promise<Channel> {
+  const { address, startIn, timeoutMs } = target;
+  const until = performance.now() + timeoutMs;
+  for (;;) {
+    signal?.throwIfAborted();
+    try {
+      return await Channel.open(address, onStream);
+    } catch (error) {
+      const code = systemCode(error);
+      if (code === undefined || !NOT_YET.has(code)) throw unreachable(target, messageOf(error));
+      // Without a kernel to wait for, waiting would change nothing.
+      if (startIn === undefined && code !== "EAGAIN") throw unreachable(target, messageOf(error));
+      if (performance.now() > until)
+        throw unreachable(target, `it did not answer within ${timeoutMs} ms`);
+    }
+    if (startIn !== undefined) await start(startIn);
+    await sleep(RETRY_MS, signal);
+  }
+}
+
+/** A kernel this process started, as far as it has come. */
+interface Start {
+  state: "running" | "other" | "failed";
+  sinceMs: number;
+  why: string;
+}
+
+/** By home: however many clients one process has, it starts one kernel. */
+const starts = new Map<string, Start>();
+
+async function start(home: Home): Promise<void> {
+  const before = starts.get(home.directory);
+  if (before?.state === "running") return;
+  if (before?.state === "other" && performance.now() - before.sinceMs < OTHER_MS) return;
+  starts.delete(home.directory);
+  if (before?.state === "failed")
+    throw newelError("NEWEL_E_KERNEL_UNREACHABLE", { path: home.kernelSocket, why: before.why });
+  const started: Start = { state: "running", sinceMs: performance.now(), why: "" };
+  starts.set(home.directory, started);
+  await launch(home, (code, why) => {
+    // It served and ended meanwhile, as exit-if-idle has it: the next who needs one starts one.
+    if (code === 0) starts.delete(home.directory);
+    else started.state = code === KERNEL_EXIT.running ? "other" : "failed";
+    started.sinceMs = performance.now();
+    started.why = why;
+  });
+}
+
+/** Starts the kernel's program in a session of its own, with its output in the home's log. */
+async function launch(
+  home: Home,
+  ended: (code: number | null, why: string) => void,
+): Promise<void> {
+  const { spawn } = await import("node:child_process");
+  makeHome(home);
+  const log = openSync(home.kernelLog, "a", 0o600);
+  const args = [programPath("../main", import.meta.url), "--home", home.directory, "--autostart"];
+  const child = spawn(process.execPath, args, {
+    detached: true,
+    stdio: ["ignore", log, log],
+    cwd: "/",
+    env: kernelEnvironment(),
+  });
+  closeSync(log);
+  child.on("error", (error) => ended(null, messageOf(error)));
+  child.on("exit", (code, signal) =>
+    ended(
+      code,
+      `it ended with ${signal ?? code} as it started; the end of ${home.kernelLog}: ${lastLine(home)}`,
+    ),
+  );
+  child.unref();
+}
+
+/**
+ * The environment a kernel is started with: not what was meant for the client alone, such as its
+ * descriptors and the modules it preloads.
+ */
+function kernelEnvironment(): NodeJS.ProcessEnv {
+  const personal = /^(NEWEL_|LISTEN_|NODE_OPTIONS$|NODE_CHANNEL_|NOTIFY_SOCKET$|WATCHDOG_)/;
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !personal.test(name)));
+}
+
+function lastLine(home: Home): string {
+  try {
+    return readFileSync(home.kernelLog, "utf8").trimEnd().split("\n").at(-1) ?? "";
+  } catch (error) {
+    return messageOf(error);
+  }
+}
+
+function unreachable({ address }: Target, why: string): Error {
+  const path = "path" in address ? address.path : `port ${address.port}`;
+  return newelError("NEWEL_E_KERNEL_UNREACHABLE", { path, why });
+}

@@ -1,0 +1,141 @@
+import { hasCode, newelError } from "../../base/errors.ts";
+import type {
+  ClaimInfo,
+  KernelEvent,
+  KernelStatus,
+  ProcessInfo,
+  SignalReport,
+  SocketInfo,
+  ValueInfo,
+} from "../api.ts";
+import type { ConnectOptions, KernelClient } from "../client-api.ts";
+import { wireKey } from "../commands/wire-key.ts";
+import { toTarget, type Target } from "./autostart.ts";
+import type { Request } from "./channel.ts";
+import { Claims } from "./claims.ts";
+import { Link } from "./link.ts";
+import { tailLines, watchOutput } from "./output.ts";
+import { follow } from "./stream.ts";
+
+/**
+ * Connects to the kernel of a home, of a socket's path or of a port, and starts one in the home when
+ * there is none.
+ *
+ * @throws NEWEL_E_KERNEL_UNREACHABLE when none answers
+ *
+ * @example
+ * await using kernel = await connectKernel();
+ * await kernel.sockets.make({ name: 'web', port: 8080 });
+ */
+export async function connectKernel(options: ConnectOptions = {}): Promise<KernelClient> {
+  const target = toTarget(options);
+  const claims = new Claims(() => link);
+  const link = new Link(target, () => claims.reclaim());
+  await link.open();
+  return createClient(target, link, claims);
+}
+
+function createClient(target: Target, link: Link, claims: Claims): KernelClient {
+  const ask = <T>(request: Request): Promise<T> => link.call<T>(request, true);
+  const once = <T>(request: Request): Promise<T> => link.call<T>(request, false);
+  const closing = new AbortController();
+  const close = async (): Promise<void> => {
+    closing.abort();
+    link.close();
+  };
+  return {
+    sockets: {
+      // Made again with the same settings, the existing one is the answer: safe to repeat.
+      make: (request) => ask<SocketInfo>({ do: "make socket", ...toWire(request) }),
+      list: (...names) => ask<SocketInfo[]>({ do: "list sockets", names }),
+      remove: (...names) => remove(link, "remove sockets", names),
+    },
+    values: {
+      set: (name, value) => ask({ do: "set", name, ...(value === undefined ? {} : { value }) }),
+      get: async (name) =>
+        (await ask<{ value: string | null }>({ do: "get", name })).value ?? undefined,
+      list: (...names) => ask<ValueInfo[]>({ do: "list values", names }),
+      remove: (...names) => remove(link, "remove values", names),
+    },
+    processes: {
+      make: (request) => ask<ProcessInfo>({ do: "make process", ...toWire(request) }),
+      list: (...names) => ask<ProcessInfo[]>({ do: "list processes", names }),
+      remove: (...names) => remove(link, "remove processes", names),
+      signal: (name, signal, scope = "process") =>
+        once<SignalReport>({ do: "signal", name, signal, scope }),
+      watch: (name, options = {}) =>
+        watchOutput(target, name, { ...options, signal: eitherOf(closing.signal, options.signal) }),
+      tail: async (name, count) => {
+        const found = await ask<ProcessInfo[]>({ do: "list processes", names: [name] });
+        const process = found.find((one) => one.name === name);
+        if (process === undefined)
+          throw newelError("NEWEL_E_NOT_FOUND", { name, noun: "processes" });
+        return tailLines(target, process, count);
+      },
+    },
+    claims: {
+      list: (...names) => ask<ClaimInfo[]>({ do: "list claims", names }),
+      ask: (name, options = {}) => claims.ask(name, options.signal),
+      release: (name) => once({ do: "release", name, force: true }),
+    },
+    events: ({ since, signal } = {}) =>
+      watchEvents(target, since, eitherOf(closing.signal, signal)),
+    status: () => ask<KernelStatus>({ do: "status" }),
+    exitIfIdle: async () => (await once<{ exiting: boolean }>({ do: "exit-if-idle" })).exiting,
+    close,
+    [Symbol.asyncDispose]: close,
+  };
+}
+
+function eitherOf(own: AbortSignal, given: AbortSignal | undefined): AbortSignal {
+  return given === undefined ? own : AbortSignal.any([own, given]);
+}
+
+/** Repeated after a lost connection, what is not there any more was removed by the first try. */
+async function remove(link: Link, what: string, names: readonly string[]): Promise<void> {
+  try {
+    await link.call({ do: what, names }, false);
+  } catch (error) {
+    if (!hasCode(error, "NEWEL_E_CONNECTION_LOST")) throw error;
+    for (const name of names) await removeAgain(link, what, name);
+  }
+}
+
+async function removeAgain(link: Link, what: string, name: string): Promise<void> {
+  try {
+    await link.call({ do: what, names: [name] }, true);
+  } catch (error) {
+    if (!hasCode(error, "NEWEL_E_NOT_FOUND")) throw error;
+  }
+}
+
+async function* watchEvents(
+  target: Target,
+  since: number | undefined,
+  signal: AbortSignal,
+): AsyncGenerator<KernelEvent, void> {
+  let last = since;
+  const messages = follow(target, {
+    signal,
+    request: () => ({ do: "events", ...(last === undefined ? {} : { since: last }) }),
+    opened: (answer) => {
+      last ??= (answer as { since: number }).since;
+      return true;
+    },
+  });
+  for await (const { event } of messages) {
+    if (event === undefined) continue;
+    const next = event as KernelEvent;
+    last = next.seq;
+    yield next;
+  }
+}
+
+/** A request's settings under the names they have on the wire; what is not set is left out. */
+function toWire(request: object): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(request)
+      .filter(([, value]) => value !== undefined)
+      .map(([key, value]: [string, unknown]) => [wireKey(key), value]),
+  );
+}

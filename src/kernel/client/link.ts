@@ -1,0 +1,76 @@
+import { hasCode, newelError } from "../../base/errors.ts";
+import { reachKernel, type Target } from "./autostart.ts";
+import type { Channel, Request } from "./channel.ts";
+
+/** How often a request that ends its connection is sent again. */
+const REPEATS = 5;
+
+/** The connection that a client's calls and claims go over; opened again when it is needed. */
+export class Link {
+  readonly #target: Target;
+  readonly #onLost: () => void;
+  #channel: Promise<Channel> | undefined;
+  #closed = false;
+
+  /** @param onLost - called when a connection ended that this side did not close */
+  constructor(target: Target, onLost: () => void) {
+    this.#target = target;
+    this.#onLost = onLost;
+  }
+
+  /** Connects now, so that a kernel that cannot be reached is known at once. */
+  async open(): Promise<void> {
+    await this.#connected();
+  }
+
+  /**
+   * Sends a request and gives its answer.
+   *
+   * @param repeat - doing it twice is the same as once, so it is sent again when the connection is lost
+   */
+  async call<T>(request: Request, repeat: boolean): Promise<T> {
+    for (let attempt = 1; ; attempt += 1) {
+      const channel = await this.#connected();
+      try {
+        // The kernel is ours and of this package: its answers have the types of its API.
+        return (await channel.request(request)) as T;
+      } catch (error) {
+        const again = repeat && attempt <= REPEATS && !this.#closed;
+        if (!again || !hasCode(error, "NEWEL_E_CONNECTION_LOST")) throw error;
+      }
+    }
+  }
+
+  close(): void {
+    this.#closed = true;
+    // A connection that never came about has nothing to be closed.
+    this.#channel?.then(
+      (channel) => channel.close(),
+      () => undefined,
+    );
+  }
+
+  async #connected(): Promise<Channel> {
+    if (this.#closed)
+      throw newelError("NEWEL_E_CANCELLED", { what: "The call of a closed client" });
+    this.#channel ??= this.#connect();
+    const channel = await this.#channel;
+    if (channel.open) return channel;
+    this.#channel = undefined;
+    return this.#connected();
+  }
+
+  async #connect(): Promise<Channel> {
+    try {
+      const channel = await reachKernel(this.#target);
+      void channel.lost.then(() => {
+        this.#channel = undefined;
+        if (!this.#closed) this.#onLost();
+      });
+      return channel;
+    } catch (error) {
+      this.#channel = undefined;
+      throw error;
+    }
+  }
+}

@@ -1,0 +1,119 @@
+import { StringDecoder } from "node:string_decoder";
+
+import { hasCode, revive } from "../../base/errors.ts";
+import type { OutputChunk, OutputPosition, ProcessInfo, StreamName } from "../api.ts";
+import type { OutputEnd, WatchOptions } from "../client-api.ts";
+import type { Target } from "./autostart.ts";
+import type { Message } from "./line-reader.ts";
+import { follow } from "./stream.ts";
+
+type OutputHead = Omit<OutputChunk, "data">;
+
+/** The output of a process from a position on, then its end; goes on where it stopped after a lost connection. */
+export async function* watchOutput(
+  target: Target,
+  name: string,
+  options: WatchOptions = {},
+): AsyncGenerator<OutputChunk | OutputEnd, void> {
+  const { follow: following = true, signal } = options;
+  let position: OutputPosition = { out: options.from?.out ?? 0, err: options.from?.err ?? 0 };
+  let pid: number | undefined;
+  let replaced = false;
+  const messages = follow(target, {
+    signal,
+    request: () => ({
+      do: "watch processes",
+      names: [name],
+      from: position,
+      follow: following,
+    }),
+    opened: (answer) => {
+      const { watching } = answer as { watching: readonly { readonly pid: number }[] };
+      const now = watching[0]?.pid;
+      replaced = pid !== undefined && now !== pid;
+      pid ??= now;
+      return !replaced;
+    },
+  });
+  try {
+    for await (const message of messages) {
+      const piece = toPiece(message);
+      if (piece === "done") return;
+      if ("ended" in piece) {
+        if (following) yield piece;
+        return;
+      }
+      position = { ...position, [piece.stream]: piece.offset + piece.data.length };
+      yield piece;
+    }
+  } catch (error) {
+    // While the connection was away it left the list; nobody can say any more how it ended.
+    if (pid === undefined || !hasCode(error, "NEWEL_E_NOT_FOUND")) throw error;
+    replaced = true;
+  }
+  if (replaced && following) yield { ended: true, exitCode: null };
+}
+
+function toPiece(message: Message): OutputChunk | OutputEnd | "done" {
+  const { output, ended, data, error } = message;
+  if (typeof error === "object" && error !== null) throw revive(error);
+  if (output !== undefined && data !== undefined) {
+    const { stream, offset, gap, timeMs } = output as OutputHead;
+    return { stream, offset, gap, timeMs, data };
+  }
+  if (ended !== undefined)
+    return { ended: true, exitCode: (ended as { exitCode: number | null }).exitCode };
+  return "done";
+}
+
+/** How much of the end is read first to find lines in, in bytes. */
+const TAIL_BYTES = 65_536;
+
+/** The last lines of both streams, in the order the kernel saw them end. */
+export async function tailLines(
+  target: Target,
+  process: ProcessInfo,
+  count: number,
+): Promise<string[]> {
+  const ranges = process.output;
+  for (let bytes = TAIL_BYTES; ; bytes *= 8) {
+    const from = { out: 0, err: 0 };
+    let whole = true;
+    for (const stream of ["out", "err"] as const) {
+      const { start, end } = ranges[stream] ?? { start: 0, end: 0 };
+      from[stream] = Math.max(start, end - bytes);
+      if (from[stream] > start) whole = false;
+    }
+    const lines = await readLines(target, process, from);
+    if (whole || lines.length >= count) return count === 0 ? [] : lines.slice(-count);
+  }
+}
+
+async function readLines(
+  target: Target,
+  { name, output }: ProcessInfo,
+  from: OutputPosition,
+): Promise<string[]> {
+  const lines: string[] = [];
+  const decoders = { out: new StringDecoder("utf8"), err: new StringDecoder("utf8") };
+  const pending: Record<StreamName, string> = { out: "", err: "" };
+  /** Begun in the middle of a line, whose rest is not a line. */
+  const torn = {
+    out: from.out > (output.out?.start ?? 0),
+    err: from.err > (output.err?.start ?? 0),
+  };
+  for await (const piece of watchOutput(target, name, { from, follow: false })) {
+    if ("ended" in piece) continue;
+    const { stream, data } = piece;
+    const parts = (pending[stream] + decoders[stream].write(data)).split("\n");
+    pending[stream] = parts.pop() ?? "";
+    if (torn[stream] && parts.length > 0) {
+      parts.shift();
+      torn[stream] = false;
+    }
+    lines.push(...parts);
+  }
+  for (const stream of ["out", "err"] as const)
+    if (pending[stream] !== "" && !torn[stream]) lines.push(pending[stream]);
+  return lines;
+}

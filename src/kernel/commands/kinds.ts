@@ -1,0 +1,247 @@
+import { constants } from "node:os";
+
+import { newelError, type NewelError } from "../../base/errors.ts";
+import { nameProblem } from "../../base/names.ts";
+
+/**
+ * What a field of a command can hold, and how it is read from words of a text line and from a JSON
+ * value. Both readings give the same value, so a command cannot tell which one it got.
+ */
+export interface Kind<T> {
+  /** How help shows the value: `N`, `1|0`. */
+  readonly hint: string;
+  /** Given as `NAME.KEY=VALUE`, once for each key; `fromWords` gets `KEY=VALUE` words. */
+  readonly keyed?: true;
+  /** One word for most kinds; all the words it was given for lists and maps. */
+  fromWords(words: readonly string[], label: string): T;
+  fromJson(value: unknown, label: string): T;
+}
+
+/** The refusal of a request, naming what is wrong with it. */
+export function refuse(why: string): NewelError {
+  return newelError("NEWEL_E_BAD_REQUEST", { why });
+}
+
+/** A kind whose text form is one word, read by the same function as a JSON string. */
+function oneWord<T>(
+  hint: string,
+  read: (word: string, label: string) => T,
+  plain?: (value: unknown) => T | undefined,
+): Kind<T> {
+  return {
+    hint,
+    fromWords: ([word = ""], label) => read(word, label),
+    fromJson: (value, label) => {
+      const already = plain?.(value);
+      if (already !== undefined) return already;
+      if (typeof value !== "string") throw wrongType(label, hint, value);
+      return read(value, label);
+    },
+  };
+}
+
+function wrongType(label: string, hint: string, value: unknown): NewelError {
+  return refuse(`${label} must be ${hint}, not ${shown(value)}`);
+}
+
+/** A value as an error shows it: short, on one line. */
+function shown(value: unknown): string {
+  if (Array.isArray(value)) return "a list";
+  if (typeof value === "object" && value !== null) return "an object";
+  const text = JSON.stringify(value) ?? "nothing";
+  return text.length > 60 ? `${text.slice(0, 57)}…` : text;
+}
+
+/** The operating system ends strings at a NUL, so a NUL would cut what was asked for. */
+function withoutNul(text: string, label: string): string {
+  if (text.includes("\0")) throw refuse(`${label} has a NUL character`);
+  return text;
+}
+
+export const TEXT: Kind<string> = oneWord("text", withoutNul);
+
+/** The name of something new. */
+export const NEW_NAME: Kind<string> = oneWord("a name", (word, label) => {
+  const why = nameProblem(word);
+  if (why === undefined) return word;
+  throw newelError("NEWEL_E_NAME", { what: `The ${label}`, value: shown(word), why });
+});
+
+export const FLAG: Kind<boolean> = oneWord(
+  "1|0",
+  (word, label) => {
+    if (/^(1|true|yes|on)$/i.test(word)) return true;
+    if (/^(0|false|no|off)$/i.test(word)) return false;
+    throw wrongType(label, "1 or 0", word);
+  },
+  (value) =>
+    typeof value === "boolean" ? value : value === 1 ? true : value === 0 ? false : undefined,
+);
+
+/** A whole number within bounds, both included. */
+export function count(most: number = Number.MAX_SAFE_INTEGER, least = 0): Kind<number> {
+  const bounds = most === Number.MAX_SAFE_INTEGER ? `from ${least}` : `from ${least} to ${most}`;
+  const checked = (value: number, label: string): number => {
+    if (Number.isSafeInteger(value) && value >= least && value <= most) return value;
+    throw wrongType(label, `a whole number ${bounds}`, value);
+  };
+  return {
+    hint: "N",
+    fromWords: ([word = ""], label) => {
+      if (!/^\d{1,16}$/.test(word)) throw wrongType(label, `a whole number ${bounds}`, word);
+      return checked(Number(word), label);
+    },
+    fromJson: (value, label) => {
+      if (typeof value !== "number") throw wrongType(label, `a whole number ${bounds}`, value);
+      return checked(value, label);
+    },
+  };
+}
+
+const SIZE_UNITS: Readonly<Record<string, number>> = { "": 1, k: 1024, m: 1024 ** 2, g: 1024 ** 3 };
+
+/** `4096`, `64k`, `2m`, `1g`: powers of 1024, as papa has them. */
+export const SIZE: Kind<number> = oneWord(
+  "SIZE",
+  (word, label) => {
+    const match = /^(\d{1,15})([kmg]?)$/i.exec(word);
+    const bytes = Number(match?.[1]) * (SIZE_UNITS[(match?.[2] ?? "").toLowerCase()] ?? 1);
+    if (Number.isSafeInteger(bytes)) return bytes;
+    throw wrongType(label, "a size such as 0, 4096, 64k, 2m or 1g", word);
+  },
+  (value) => (Number.isSafeInteger(value) && Number(value) >= 0 ? Number(value) : undefined),
+);
+
+/** Decimal as papa's client sends it; with a leading 0, octal as people write it. */
+export const MASK: Kind<number> = oneWord(
+  "MASK",
+  (word, label) => {
+    const octal = /^0o?[0-7]+$/.test(word);
+    const value = octal ? Number.parseInt(word.replace("o", ""), 8) : Number(word);
+    if (/^\d+$|^0o/.test(word) && Number.isInteger(value) && value <= 0o777) return value;
+    throw wrongType(label, "a file mode mask such as 077 (octal) or 63", word);
+  },
+  (value) =>
+    Number.isInteger(value) && Number(value) >= 0 && Number(value) <= 0o777
+      ? Number(value)
+      : undefined,
+);
+
+/** One of a few words. `aliases` are what other programs call them. */
+export function choice<const Words extends readonly string[]>(
+  words: Words,
+  aliases: Readonly<Record<string, Words[number]>> = {},
+): Kind<Words[number]> {
+  return oneWord(words.join("|"), (word, label) => {
+    const lower = word.toLowerCase();
+    const found: Words[number] | undefined =
+      words.find((known) => known === lower) ??
+      (Object.hasOwn(aliases, lower) ? aliases[lower] : undefined);
+    if (found !== undefined) return found;
+    throw wrongType(label, `one of ${words.join(", ")}`, word);
+  });
+}
+
+/** A user or group, by number or name. */
+export const ACCOUNT: Kind<number | string> = oneWord<number | string>(
+  "number or name",
+  (word, label) => {
+    if (word === "") throw wrongType(label, "a number or name", word);
+    if (!/^\d+$/.test(word)) return withoutNul(word, label);
+    const id = Number(word);
+    if (id < 2 ** 32 - 1) return id;
+    throw wrongType(label, "an id below 4294967295", word);
+  },
+  (value) =>
+    Number.isInteger(value) && Number(value) >= 0 && Number(value) < 2 ** 32 - 1
+      ? Number(value)
+      : undefined,
+);
+
+/** A signal by name, with or without SIG, or by number. Gives `SIGTERM` or the number. */
+export const SIGNAL: Kind<string | number> = oneWord<string | number>(
+  "SIGNAL",
+  (word, label) => {
+    if (/^\d{1,2}$/.test(word)) return checkedSignal(Number(word), label);
+    const upper = word.toUpperCase();
+    const name = upper.startsWith("SIG") ? upper : `SIG${upper}`;
+    if (Object.hasOwn(constants.signals, name)) return name;
+    throw wrongType(label, "a signal such as TERM, HUP or 15", word);
+  },
+  (value) => (typeof value === "number" ? checkedSignal(value, "signal") : undefined),
+);
+
+function checkedSignal(number: number, label: string): number {
+  if (Number.isInteger(number) && number >= 0 && number <= 64) return number;
+  throw wrongType(label, "a signal from 0 to 64", number);
+}
+
+/** Where stderr goes: `1`, `0` or into stdout. */
+export const STDERR_MODE: Kind<boolean | "stdout"> = {
+  hint: "1|0|stdout",
+  fromWords: (words, label) => (words[0] === "stdout" ? "stdout" : FLAG.fromWords(words, label)),
+  fromJson: (value, label) => (value === "stdout" ? "stdout" : FLAG.fromJson(value, label)),
+};
+
+/** All words that are left: in JSON a list of strings. */
+export const WORDS: Kind<readonly string[]> = {
+  hint: "WORD…",
+  fromWords: (words, label) => words.map((word) => withoutNul(word, label)),
+  fromJson: (value, label) => {
+    if (!Array.isArray(value)) throw wrongType(label, "a list of strings", value);
+    return value.map((entry: unknown, index) => TEXT.fromJson(entry, `${label}[${index}]`));
+  },
+};
+
+/** A list in one word, separated by commas: in JSON a list of strings. */
+export const NAMES: Kind<readonly string[]> = {
+  hint: "NAME,…",
+  fromWords: ([word = ""], label) => WORDS.fromWords(word === "" ? [] : word.split(","), label),
+  fromJson: (value, label) => WORDS.fromJson(value, label),
+};
+
+/** All words that are left, as one text with a space between: in JSON any string. */
+export const SENTENCE: Kind<string> = {
+  hint: "WORD…",
+  fromWords: (words) => words.join(" "),
+  fromJson: (value, label) => {
+    if (typeof value !== "string") throw wrongType(label, "text", value);
+    return value;
+  },
+};
+
+/** `LABEL.KEY=VALUE` words, handed on as `KEY=VALUE`: in JSON an object. */
+export function record<T>(each: Kind<T>, keys: RegExp): Kind<Readonly<Record<string, T>>> {
+  const checkedKey = (key: string, label: string): string => {
+    if (keys.test(key)) return key;
+    throw refuse(`${label} has the key ${shown(key)}, which cannot be one`);
+  };
+  return {
+    hint: each.hint,
+    keyed: true,
+    fromWords: (words, label) =>
+      Object.fromEntries(
+        words.map((word) => {
+          const split = word.indexOf("=");
+          const key = checkedKey(word.slice(0, split), label);
+          return [key, each.fromWords([word.slice(split + 1)], `${label}.${key}`)];
+        }),
+      ),
+    fromJson: (value, label) => {
+      if (typeof value !== "object" || value === null || Array.isArray(value))
+        throw wrongType(label, "an object", value);
+      return Object.fromEntries(
+        Object.entries(value).map(([key, entry]: [string, unknown]) => [
+          checkedKey(key, label),
+          each.fromJson(entry, `${label}.${key}`),
+        ]),
+      );
+    },
+  };
+}
+
+/** A position in each output stream: JSON only, `{"out":0,"err":0}`. */
+export const POSITION: Kind<{ readonly out?: number; readonly err?: number }> = record(
+  count(),
+  /^(out|err)$/,
+);

@@ -1,0 +1,76 @@
+import type { ClaimInfo, KernelEvent, KernelStatus, ProcessInfo, SocketInfo } from "../api.ts";
+
+/** One line of text about each thing the kernel holds, as papa writes it. */
+
+export function socketLine(socket: SocketInfo): string {
+  const { name, family, type, backlog, path, umask, host, port, reuseport, fileno } = socket;
+  return oneLine(
+    `${name} ${pairs({
+      family,
+      type,
+      backlog,
+      path,
+      umask,
+      host,
+      port,
+      interface: socket.interface,
+      reuseport: reuseport === true ? "True" : undefined,
+      fileno,
+    })}`,
+  );
+}
+
+export function processLine(process: ProcessInfo): string {
+  const { name, pid, running, startedMs, uid, gid, shell, args } = process;
+  return oneLine(
+    `${name} ${pairs({
+      pid,
+      running: running ? "True" : "False",
+      started: seconds(startedMs),
+      uid,
+      gid,
+      shell: shell === true ? "True" : undefined,
+      args: args.join(" "),
+    })}`,
+  );
+}
+
+export function claimLine(claim: ClaimInfo): string {
+  const { name, epoch, holder, waiting } = claim;
+  return `${name} ${pairs({ epoch, pid: holder.pid, since: seconds(holder.sinceMs), waiting })}`;
+}
+
+export function eventLine(event: KernelEvent): string {
+  const { seq, timeMs, type, noun, name, pid, exitCode, status } = event;
+  const ended = exitCode === undefined ? undefined : (exitCode ?? "unknown");
+  return oneLine(
+    `${seq} ${seconds(timeMs)} ${type} ${noun} ${name} ${pairs({ pid, exit: ended, status })}`,
+  ).trimEnd();
+}
+
+export function statusLines(status: KernelStatus): readonly string[] {
+  const { counts } = status;
+  return [
+    `version=${status.version} pid=${status.pid} uptime=${seconds(status.uptimeMs)} home=${status.home}`,
+    `sockets=${counts.sockets} values=${counts.values} processes=${counts.processes} claims=${counts.claims}`,
+    `memory=${status.memoryBytes} last_event=${status.lastEvent}`,
+    ...status.notices.map((notice) => oneLine(`notice: ${notice}`)),
+  ];
+}
+
+/** Seconds since the epoch with three decimals. */
+export function seconds(milliseconds: number): string {
+  return (milliseconds / 1000).toFixed(3);
+}
+
+/** A reply ends at a line that begins with the prompt, so nothing shown may bring lines of its own. */
+export function oneLine(text: string): string {
+  return text.replace(/\r\n|\r|\n/g, " ");
+}
+
+function pairs(values: Readonly<Record<string, string | number | undefined>>): string {
+  return Object.entries(values)
+    .filter(([, value]) => value !== undefined)
+    .map(([key, value]) => `${key}=${value}`)
+    .join(" ");
+}

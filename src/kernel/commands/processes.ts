@@ -1,0 +1,165 @@
+import { newelError, type NewelError } from "../../base/errors.ts";
+import { matches } from "../../base/names.ts";
+import {
+  command,
+  jsonOnly,
+  option,
+  optionalRest,
+  optionalWord,
+  reply,
+  rest,
+  word,
+  type Command,
+} from "./command.ts";
+import {
+  ACCOUNT,
+  choice,
+  count,
+  FLAG,
+  MASK,
+  NAMES,
+  NEW_NAME,
+  POSITION,
+  record,
+  refuse,
+  SENTENCE,
+  SIGNAL,
+  SIZE,
+  STDERR_MODE,
+  TEXT,
+  WORDS,
+} from "./kinds.ts";
+import { oneLine, processLine } from "./lines.ts";
+
+/** A variable's name ends at the first `=`, and the system ends it at a NUL. */
+const VARIABLE = /^[^=\0]+$/;
+const LIMIT = /^[A-Za-z_]+$/;
+
+export const PROCESS_COMMANDS: readonly Command[] = [
+  command({
+    words: ["make", "process"],
+    summary: "Start a process under a name and keep its output.",
+    detail:
+      "$(socket.NAME.fileno) and $(socket.NAME.port) in the command stand for a socket's number and port. Its environment is exactly the given one. Made again with the same settings, the one there is is the answer.",
+    examples: [
+      "make process web working_dir=/srv/web env.PATH=/usr/bin:/bin node server.js $(socket.web.fileno)",
+      "make process job bufsize=64k stderr=stdout rlimit.nofile=1024 /usr/bin/job --all",
+    ],
+    fields: {
+      name: word(NEW_NAME, "what it is called"),
+      uid: option(ACCOUNT, "the user it runs as"),
+      gid: option(ACCOUNT, "the group it runs as"),
+      workingDir: option(TEXT, "the directory it starts in"),
+      bufsize: option(SIZE, "how much of each stream is kept; default 1m"),
+      stdout: option(FLAG, "keep its stdout; default 1"),
+      stderr: option(STDERR_MODE, "keep its stderr, or merge it into stdout; default 1"),
+      env: option(record(SENTENCE, VARIABLE), "a variable of its environment"),
+      rlimits: option(record(count(), LIMIT), "a limit, soft and hard"),
+      umask: option(MASK, "its file mode mask"),
+      shell: option(FLAG, "run the command with /bin/sh -c"),
+      sockets: option(NAMES, "sockets passed as descriptors 3, 4, … with LISTEN_FDS"),
+      listenPid: option(FLAG, "set LISTEN_PID too"),
+      notify: option(FLAG, "pass a descriptor for READY=1 lines; NEWEL_NOTIFY_FD has its number"),
+      watch: option(FLAG, "go on with watching it"),
+      args: rest(WORDS, "the program and its arguments"),
+    },
+    run: ({ watch, ...request }, { kernel }) => {
+      for (const [key, value] of Object.entries(request.env ?? {}))
+        if (value.includes("\0")) throw refuse(`env.${key} has a NUL character`);
+      const process = kernel.processes.make(request);
+      const first = reply(process, () => [processLine(process)]);
+      return watch === true ? { kind: "watch", names: [process.name], follow: true, first } : first;
+    },
+  }),
+  command({
+    words: ["list", "processes"],
+    summary: "Show processes: all, or those whose name or prefix* is given.",
+    examples: ["list processes", "list processes web.*"],
+    fields: { names: optionalRest(WORDS, "names, or prefixes ending in *") },
+    run: ({ names = [] }, { kernel }) => {
+      const processes = kernel.processes.list(names);
+      return reply(processes, () => processes.map(processLine).sort());
+    },
+  }),
+  command({
+    words: ["remove", "processes"],
+    summary: "Stop keeping the output of processes; they leave the list when they end.",
+    detail: "Nothing is stopped by this: see signal.",
+    examples: ["remove processes job", "remove processes web.*"],
+    fields: { names: rest(WORDS, "names, or prefixes ending in *") },
+    run: ({ names }, { kernel }) => {
+      kernel.processes.remove(names);
+      return reply();
+    },
+  }),
+  command({
+    words: ["watch", "processes"],
+    summary: "Show output as it comes. An empty line acknowledges what was shown, q stops.",
+    detail:
+      "What was not acknowledged is shown to the next who watches. A process that ended leaves the list when its end was acknowledged.",
+    examples: ["watch processes web.1", "watch processes *"],
+    fields: {
+      names: optionalRest(WORDS, "names, or prefixes ending in *"),
+      from: jsonOnly(POSITION, "where to begin in each stream; default the oldest byte kept"),
+      follow: jsonOnly(FLAG, "go on with new output until the end; default true"),
+      reader: jsonOnly(TEXT, "begin where this reader acknowledged last"),
+    },
+    run: ({ names = [], from, follow = true, reader }, { kernel }) => {
+      const processes = kernel.processes.list(names);
+      const found = processes.map(({ name }) => name).sort();
+      const watching = processes.map(({ name, pid }) => ({ name, pid }));
+      const missing = names.find(
+        (name) => !name.endsWith("*") && !found.some((one) => matches(name, one)),
+      );
+      if (missing !== undefined) throw notFound(missing);
+      return {
+        kind: "watch",
+        names: found,
+        follow,
+        ...(from === undefined ? {} : { from }),
+        ...(reader === undefined ? {} : { reader }),
+        first: reply({ watching }, () => [`Watching ${found.length}`]),
+      };
+    },
+  }),
+  command({
+    words: ["ack"],
+    summary: "Say how far a named reader has read, or that an end was read.",
+    addition: true,
+    jsonOnly: true,
+    fields: {
+      name: word(TEXT, "the process"),
+      reader: jsonOnly(TEXT, "who has read; default the readers of the prompt"),
+      position: jsonOnly(POSITION, "one past the last byte read in each stream"),
+      end: jsonOnly(FLAG, "its end was read: it may leave the list"),
+    },
+    run: ({ name, reader, position, end }, { kernel, readers }) => {
+      const process = kernel.processes.list([name]).find((one) => one.name === name);
+      if (process === undefined) throw notFound(name);
+      if (position !== undefined) readers.acknowledge(process, reader, position);
+      if (end === true) kernel.processes.acknowledgeEnd(name);
+      return reply();
+    },
+  }),
+  command({
+    words: ["signal"],
+    summary: "Send a signal to a process, to its group, or to all its descendants.",
+    addition: true,
+    examples: ["signal web.1 TERM", "signal web.1 KILL tree"],
+    fields: {
+      name: word(TEXT, "the process"),
+      signal: word(SIGNAL, "by name or number"),
+      scope: optionalWord(choice(["process", "group", "tree"]), "default process"),
+    },
+    run: ({ name, signal, scope = "process" }, { kernel }) => {
+      const report = kernel.processes.signal(name, signal, scope);
+      return reply(report, () =>
+        report.signalled.map(({ pid, command }) => oneLine(`${pid} ${command}`)),
+      );
+    },
+  }),
+];
+
+function notFound(name: string): NewelError {
+  return newelError("NEWEL_E_NOT_FOUND", { name, noun: "processes" });
+}

@@ -1,0 +1,81 @@
+import { command, option, optionalRest, reply, rest, word, type Command } from "./command.ts";
+import { choice, count, FLAG, MASK, NEW_NAME, TEXT, WORDS } from "./kinds.ts";
+import { socketLine } from "./lines.ts";
+
+/** What Python calls the same things, by constant and by number. */
+const FAMILY_ALIASES = {
+  af_inet: "inet",
+  af_inet6: "inet6",
+  af_unix: "unix",
+  "1": "unix",
+  "2": "inet",
+  "10": "inet6",
+} as const;
+const TYPE_ALIASES = {
+  sock_stream: "stream",
+  sock_dgram: "dgram",
+  sock_raw: "raw",
+  sock_rdm: "rdm",
+  sock_seqpacket: "seqpacket",
+  "1": "stream",
+  "2": "dgram",
+  "3": "raw",
+  "4": "rdm",
+  "5": "seqpacket",
+} as const;
+
+export const SOCKET_COMMANDS: readonly Command[] = [
+  command({
+    words: ["make", "socket"],
+    summary: "Make a named socket, listening from this moment on.",
+    detail:
+      "Made again with the same settings, the one there is is the answer; with other settings it is an error.",
+    examples: [
+      "make socket web port=8080",
+      "make socket api path=/run/api.sock umask=077",
+      "make socket any",
+    ],
+    fields: {
+      name: word(NEW_NAME, "what it is called"),
+      family: option(
+        choice(["inet", "inet6", "unix"], FAMILY_ALIASES),
+        "default inet; unix with a path",
+      ),
+      type: option(
+        choice(["stream", "dgram", "seqpacket", "raw", "rdm"], TYPE_ALIASES),
+        "default stream",
+      ),
+      backlog: option(count(2 ** 31 - 1), "connections that may wait; default 5"),
+      host: option(TEXT, "the address; default loopback"),
+      port: option(count(65_535), "default 0: the operating system chooses"),
+      interface: option(TEXT, "the network device, such as eth0"),
+      reuseport: option(FLAG, "reserve the port; each process gets a socket of its own on it"),
+      path: option(TEXT, "absolute: makes it a Unix socket"),
+      umask: option(MASK, "for the file of a Unix socket"),
+    },
+    run: (request, { kernel }) => {
+      const socket = kernel.sockets.make(request);
+      return reply(socket, () => [socketLine(socket)]);
+    },
+  }),
+  command({
+    words: ["list", "sockets"],
+    summary: "Show sockets: all, or those whose name or prefix* is given.",
+    examples: ["list sockets", "list sockets web api.*"],
+    fields: { names: optionalRest(WORDS, "names, or prefixes ending in *") },
+    run: ({ names = [] }, { kernel }) => {
+      const sockets = kernel.sockets.list(names);
+      return reply(sockets, () => sockets.map(socketLine).sort());
+    },
+  }),
+  command({
+    words: ["remove", "sockets"],
+    summary: "Close the kernel's copy of sockets; processes that have them keep them.",
+    examples: ["remove sockets web", "remove sockets api.*", "remove sockets 7"],
+    fields: { names: rest(WORDS, "names, prefixes ending in *, or file numbers") },
+    run: ({ names }, { kernel }) => {
+      kernel.sockets.remove(names);
+      return reply();
+    },
+  }),
+];

@@ -1,0 +1,54 @@
+import { newelError } from "../../base/errors.ts";
+import { command, optionalRest, reply, word, type Command } from "./command.ts";
+import { NEW_NAME, SENTENCE, TEXT, WORDS } from "./kinds.ts";
+import { oneLine } from "./lines.ts";
+
+export const VALUE_COMMANDS: readonly Command[] = [
+  command({
+    words: ["set"],
+    summary: "Keep a text under a name; without a text, forget it.",
+    examples: ["set color dark green", "set color"],
+    fields: {
+      name: word(NEW_NAME, "what it is called"),
+      value: optionalRest(SENTENCE, "the text; its words are joined by one space"),
+    },
+    run: ({ name, value }, { kernel }) => {
+      kernel.values.set(name, value);
+      return reply();
+    },
+  }),
+  command({
+    words: ["get"],
+    summary: "Show the text kept under a name, or nothing.",
+    examples: ["get color"],
+    fields: { name: word(TEXT, "what it is called") },
+    run: ({ name }, { kernel }) => {
+      const value = kernel.values.get(name);
+      return reply({ value: value ?? null }, () => (value === undefined ? [] : [oneLine(value)]));
+    },
+  }),
+  command({
+    words: ["list", "values"],
+    summary: "Show values: all, or those whose name or prefix* is given.",
+    examples: ["list values", "list values app.*"],
+    fields: { names: optionalRest(WORDS, "names, or prefixes ending in *") },
+    run: ({ names = [] }, { kernel }) => {
+      const values = kernel.values.list(names);
+      return reply(values, () =>
+        values.map(({ name, value }) => oneLine(`${name} ${value}`)).sort(),
+      );
+    },
+  }),
+  command({
+    words: ["remove", "values"],
+    summary: "Forget values. Not all at once: say which.",
+    examples: ["remove values color", "remove values app.*"],
+    fields: { names: optionalRest(WORDS, "names, or prefixes ending in *") },
+    run: ({ names = [] }, { kernel }) => {
+      if (names.every((name) => name === "*"))
+        throw newelError("NEWEL_E_COMMAND", { what: "You cannot remove all variables" });
+      kernel.values.remove(names);
+      return reply();
+    },
+  }),
+];

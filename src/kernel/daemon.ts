@@ -1,0 +1,64 @@
+import { writeSync } from "node:fs";
+
+import { destination, pino, type Logger } from "pino";
+
+import { PRELOAD_ENV } from "../base/preload.ts";
+import type { Home } from "../base/home.ts";
+import { Bus } from "../bus/bus.ts";
+import { signals } from "../bus/plugins/signals.ts";
+import { openKernel } from "./kernel.ts";
+import { type KernelServer, serveKernel } from "./server.ts";
+import { packageVersion } from "../base/version.ts";
+
+export interface DaemonOptions {
+  /** Its lock must be held; see home-lock. */
+  readonly home: Home;
+  /** Also listen on this loopback TCP port. */
+  readonly port?: number;
+  /** Default: JSON lines to stdout. */
+  readonly log?: Logger;
+}
+
+/**
+ * Serves the kernel of a home until a signal or `exit-if-idle` ends it. Its children live on: the
+ * next kernel of the home finds them.
+ *
+ * @returns the exit code
+ */
+export async function runKernel(options: DaemonOptions): Promise<number> {
+  const { home } = options;
+  const version = packageVersion();
+  const log = options.log ?? pino({ base: { pid: process.pid } }, destination({ sync: true }));
+  const bus = new Bus({ name: "kernel" });
+  bus.subscribe("log", ({ level, message, error }) =>
+    log[level](error === undefined ? {} : { err: error }, message),
+  );
+  signals(bus);
+
+  bus.subscribe("start", async () => {
+    const notice = (text: string): void => log.warn(text);
+    const kernel = openKernel(home, { version, notice });
+    bus.subscribe("stop", () => kernel.close(), { priority: 60, name: "kernel" });
+    const server = await serveKernel({
+      kernel,
+      version,
+      path: home.kernelSocket,
+      ...(options.port === undefined ? {} : { port: options.port }),
+      log: (text, error) => log.error(error === undefined ? {} : { err: error }, text),
+    });
+    bus.subscribe("stop", () => server.close(), { priority: 40, name: "server" });
+    void server.unused.then(() => bus.exit(0));
+    log.info({ home: home.directory, port: server.port, version }, "The kernel serves its home.");
+    sayReady(server);
+  });
+  await bus.start();
+  return bus.block();
+}
+
+/** For whoever started this process and waits. */
+function sayReady(server: KernelServer): void {
+  const fd = Number(process.env[PRELOAD_ENV.notifyFd] ?? Number.NaN);
+  if (!Number.isInteger(fd)) return;
+  const port = server.port === undefined ? "" : `STATUS=port ${server.port}\n`;
+  writeSync(fd, `${port}READY=1\n`);
+}

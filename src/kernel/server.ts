@@ -1,0 +1,211 @@
+import { once } from "node:events";
+import { rmSync } from "node:fs";
+import { createServer, type Server, type Socket } from "node:net";
+
+import { newelError, systemCode } from "../base/errors.ts";
+import type { Kernel } from "./api.ts";
+import { createReaders } from "./session/readers.ts";
+import { PENDING_BYTES, type PendingBudget } from "./session/line-splitter.ts";
+import type { ServerContext } from "./session/server-context.ts";
+import { serveConnection } from "./session/session.ts";
+import { tcpPeerUid } from "./tcp-peer.ts";
+
+/** How many clients may be connected at once. */
+const CONNECTIONS_LIMIT = 16_384;
+const BACKLOG = 1_024;
+/** How long clients get to take what was said to them when the server closes, in milliseconds. */
+const FAREWELL_MS = 500;
+
+export interface ServerOptions {
+  readonly kernel: Kernel;
+  readonly version: string;
+  /** Where the Unix socket stands; what is there already is replaced, so hold the home's lock. */
+  readonly path: string;
+  /** Also listen on this port of the loopback addresses; 0 lets the operating system choose. */
+  readonly port?: number;
+  /** Hears of faults that have no code, and of refused clients. */
+  readonly log: (message: string, error?: unknown) => void;
+}
+
+export interface KernelServer {
+  /** The TCP port, when there is one. */
+  readonly port: number | undefined;
+  readonly connections: number;
+  /** Resolves once a client asked for the end, the last client left and the kernel holds nothing. */
+  readonly unused: Promise<void>;
+  /** Stops listening and closes every connection. */
+  close(): Promise<void>;
+}
+
+/**
+ * Serves a kernel to its owner: on a Unix socket that nobody else may open, and on loopback TCP if
+ * asked, where the uid at the other end is checked.
+ *
+ * @throws NEWEL_E_ADDRESS_IN_USE
+ */
+export async function serveKernel(options: ServerOptions): Promise<KernelServer> {
+  const clients = new Clients(options);
+  const local = createServer({ allowHalfOpen: true }, (socket) => clients.accept(socket));
+  const servers = [local];
+  await listenOnPath(local, options.path);
+  let port: number | undefined;
+  if (options.port !== undefined) {
+    const opened = await listenOnLoopback(options.port, (socket) =>
+      clients.accept(socket, () => checkTcp(socket, options.log)),
+    );
+    servers.push(...opened.servers);
+    port = opened.port;
+  }
+  return {
+    port,
+    get connections() {
+      return clients.count;
+    },
+    unused: clients.unused,
+    close: async () => {
+      const closed = servers.map(async (server) => {
+        server.close();
+        await once(server, "close");
+      });
+      clients.close();
+      await Promise.all(closed);
+    },
+  };
+}
+
+/** Who is connected, and what they share. */
+class Clients {
+  readonly #options: ServerOptions;
+  readonly #sockets = new Set<Socket>();
+  readonly #unused = Promise.withResolvers<void>();
+  readonly #budget: PendingBudget = { used: 0, limit: PENDING_BYTES };
+  readonly #context: ServerContext;
+  readonly #stopForgetting: () => void;
+  #exiting = false;
+
+  constructor(options: ServerOptions) {
+    this.#options = options;
+    const { kernel, version, log } = options;
+    const readers = createReaders();
+    this.#stopForgetting = kernel.events.onEvent(({ type, noun, name }) => {
+      if (type === "removed" && noun === "process") readers.forget(name);
+    });
+    this.#context = {
+      kernel,
+      readers,
+      version,
+      peerPid: () => process.pid,
+      exitWhenUnused: () => {
+        this.#exiting = true;
+      },
+      fault: (error) => log("A command failed in a way it should not.", error),
+    };
+  }
+
+  get count(): number {
+    return this.#sockets.size;
+  }
+
+  get unused(): Promise<void> {
+    return this.#unused.promise;
+  }
+
+  /** @param check - why the client is refused, if it is */
+  accept(socket: Socket, check?: () => Promise<string | undefined>): void {
+    const crowded = this.#sockets.size >= CONNECTIONS_LIMIT;
+    this.#sockets.add(socket);
+    socket.on("error", () => socket.destroy());
+    socket.on("close", () => this.#left(socket));
+    if (crowded) refuseClient(socket, CROWDED);
+    else if (check === undefined) this.#serve(socket);
+    else
+      check().then(
+        (refusal) => (refusal === undefined ? this.#serve(socket) : refuseClient(socket, refusal)),
+        (error: unknown) => {
+          this.#options.log("A client could not be checked.", error);
+          socket.destroy();
+        },
+      );
+  }
+
+  close(): void {
+    this.#stopForgetting();
+    for (const socket of this.#sockets) farewell(socket);
+  }
+
+  #serve(socket: Socket): void {
+    serveConnection(socket, this.#context, this.#budget);
+  }
+
+  #left(socket: Socket): void {
+    this.#sockets.delete(socket);
+    if (!this.#exiting || this.#sockets.size > 0) return;
+    // Somebody may have made something since the question was asked.
+    if (this.#options.kernel.idle()) this.#unused.resolve();
+    else this.#exiting = false;
+  }
+}
+
+const CROWDED = newelError("NEWEL_E_LIMIT", {
+  what: "the clients of a kernel",
+  limit: CONNECTIONS_LIMIT,
+  unit: "at once",
+}).message;
+
+async function checkTcp(socket: Socket, log: ServerOptions["log"]): Promise<string | undefined> {
+  const uid = await tcpPeerUid(socket);
+  if (uid !== undefined && uid === process.getuid?.()) return undefined;
+  const { message } = newelError("NEWEL_E_REFUSED_UID", { uid: uid ?? "unknown" });
+  log(message);
+  return message;
+}
+
+function refuseClient(socket: Socket, message: string): void {
+  socket.end(`Error: ${message}\n`);
+  farewell(socket);
+}
+
+function farewell(socket: Socket): void {
+  socket.end();
+  setTimeout(() => socket.destroy(), FAREWELL_MS);
+}
+
+/** The socket's file is closed to others from its first moment: the bind itself makes it 0600. */
+async function listenOnPath(server: Server, path: string): Promise<void> {
+  rmSync(path, { force: true });
+  const before = process.umask(0o177);
+  try {
+    server.listen({ path, backlog: BACKLOG });
+  } finally {
+    process.umask(before);
+  }
+  await once(server, "listening");
+}
+
+async function listenOnLoopback(
+  wanted: number,
+  onConnection: (socket: Socket) => void,
+): Promise<{ readonly servers: readonly Server[]; readonly port: number }> {
+  const first = createServer({ allowHalfOpen: true }, onConnection);
+  const port = await listenOnAddress(first, "127.0.0.1", wanted);
+  const second = createServer({ allowHalfOpen: true }, onConnection);
+  try {
+    await listenOnAddress(second, "::1", port);
+    return { servers: [first, second], port };
+  } catch {
+    // No IPv6 here, or another program has its port: the IPv4 address alone will do.
+    return { servers: [first], port };
+  }
+}
+
+async function listenOnAddress(server: Server, host: string, port: number): Promise<number> {
+  server.listen({ host, port, backlog: BACKLOG });
+  try {
+    await once(server, "listening");
+  } catch (error) {
+    if (systemCode(error) !== "EADDRINUSE") throw error;
+    throw newelError("NEWEL_E_ADDRESS_IN_USE", { address: `${host}:${port}` }, error);
+  }
+  const address = server.address();
+  return typeof address === "object" && address !== null ? address.port : port;
+}

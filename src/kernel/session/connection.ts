@@ -1,0 +1,90 @@
+import type { Socket } from "node:net";
+
+/** A connection with more than this unsent is full: nothing more is read from it or made for it. */
+const QUEUE_BYTES = 262_144;
+/** How long a client may leave its end open after we closed ours, in milliseconds. */
+const LINGER_MS = 1_000;
+
+/** One client's socket: writing with a bound on what waits to be sent. */
+export class Connection {
+  readonly #socket: Socket;
+  readonly #waiting = new Set<() => void>();
+  #turns: Promise<void> = Promise.resolve();
+  #closed = false;
+  #ending = false;
+
+  constructor(socket: Socket) {
+    this.#socket = socket;
+    socket.on("drain", () => this.#wake());
+    socket.on("close", () => {
+      this.#closed = true;
+      this.#wake();
+    });
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  /** Nothing the client says matters any more. */
+  get ending(): boolean {
+    return this.#ending || this.#closed;
+  }
+
+  /** Whether the client is so far behind that nothing more should be made for it. */
+  get full(): boolean {
+    return this.#socket.writableLength > QUEUE_BYTES;
+  }
+
+  write(data: string | Buffer): void {
+    if (!this.#closed && this.#socket.writable) this.#socket.write(data);
+  }
+
+  /** Several pieces that belong together. */
+  writeAll(...pieces: readonly (string | Buffer)[]): void {
+    this.#socket.cork();
+    for (const piece of pieces) this.write(piece);
+    this.#socket.uncork();
+  }
+
+  /** Sends what is queued, then closes. */
+  end(): void {
+    if (this.ending) return;
+    this.#ending = true;
+    this.#socket.end();
+    setTimeout(() => this.#socket.destroy(), LINGER_MS).unref();
+  }
+
+  pause(): void {
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    this.#socket.resume();
+  }
+
+  /** Resolves once the client has taken what was queued, or is gone. */
+  async drained(): Promise<void> {
+    while (this.full && !this.#closed)
+      await new Promise<void>((resolve) => this.#waiting.add(resolve));
+  }
+
+  /**
+   * Runs `work` alone among this connection's streams, once there is room: however many streams a
+   * slow client opened, one piece of output at a time waits for it.
+   */
+  turn(work: () => Promise<void>): Promise<void> {
+    const mine = this.#turns.then(async () => {
+      await this.drained();
+      if (!this.#closed) await work();
+    });
+    this.#turns = mine.catch(() => undefined);
+    return mine;
+  }
+
+  #wake(): void {
+    const waiting = [...this.#waiting];
+    this.#waiting.clear();
+    for (const resume of waiting) resume();
+  }
+}

@@ -1,0 +1,227 @@
+import { isNewelError, messageOf, newelError } from "../../base/errors.ts";
+import type { OutputChunk } from "../api.ts";
+import type { Answer } from "../commands/command.ts";
+import { EnvelopeError, parseEnvelope, parseRequest, type RequestId } from "../commands/json.ts";
+import { refuse } from "../commands/kinds.ts";
+import { COMMANDS } from "../commands/table.ts";
+import type { Connection } from "./connection.ts";
+import { EventStream } from "./modes.ts";
+import type { ServerContext } from "./server-context.ts";
+import { Bell, Watched } from "./watched.ts";
+
+const CHUNK_BYTES = 65_536;
+/** How many streams one connection may have open. */
+const STREAMS_LIMIT = 1_024;
+
+interface OpenStream {
+  close(): void;
+}
+
+/** JSON rendering: each request one line, each answer one line with its id. */
+export class JsonSession {
+  readonly #context: ServerContext;
+  readonly #connection: Connection;
+  readonly #streams = new Map<RequestId, OpenStream>();
+  readonly #claims = new Map<
+    string,
+    { readonly giveUp: () => void; readonly refuse: () => void }
+  >();
+
+  constructor(context: ServerContext, connection: Connection) {
+    this.#context = context;
+    this.#connection = connection;
+  }
+
+  line(text: string): void {
+    let id: RequestId | null = null;
+    try {
+      const envelope = parseEnvelope(text);
+      id = envelope.id;
+      const { command, input } = parseRequest(COMMANDS, envelope);
+      this.#answer(envelope.id, command.execute(input, this.#context));
+    } catch (error) {
+      if (error instanceof EnvelopeError) this.refuse(error.id, error.cause);
+      else this.refuse(id, error);
+    }
+  }
+
+  close(): void {
+    for (const stream of this.#streams.values()) stream.close();
+    this.#streams.clear();
+    for (const { giveUp } of this.#claims.values()) giveUp();
+    this.#claims.clear();
+  }
+
+  refuse(id: RequestId | null, error: unknown): void {
+    if (!isNewelError(error)) this.#context.fault(error);
+    const coded = isNewelError(error)
+      ? error
+      : newelError("NEWEL_E_INTERNAL", { what: messageOf(error) });
+    this.#send({ id, error: coded.toJSON() });
+  }
+
+  #answer(id: RequestId, answer: Answer): void {
+    switch (answer.kind) {
+      case "reply":
+        this.#send({ id, ok: answer.json });
+        return;
+      case "watch":
+        this.#watch(id, answer);
+        return;
+      case "events":
+        this.#events(id, answer.since);
+        return;
+      case "unwatch":
+        this.#streams.get(answer.id)?.close();
+        this.#streams.delete(answer.id);
+        this.#send({ id, ok: null });
+        return;
+      case "claim":
+        this.#claim(id, answer.name, answer.pid);
+        return;
+      case "release":
+        this.#release(id, answer.name);
+        return;
+      case "quit":
+        this.#send({ id, ok: null });
+        this.#connection.end();
+        return;
+      case "exit":
+        this.#send({ id, ok: { exiting: true } });
+        this.#context.exitWhenUnused();
+        this.#connection.end();
+        return;
+    }
+  }
+
+  #watch(id: RequestId, request: Extract<Answer, { kind: "watch" }>): void {
+    const { names, follow, reader, from, first } = request;
+    this.#checkNewStream(id);
+    const { kernel, readers } = this.#context;
+    const streams = names
+      .flatMap((name) => kernel.processes.list([name]))
+      .map((process) => {
+        const bell = new Bell();
+        const position = from ?? (reader === undefined ? {} : readers.position(process, reader));
+        return { bell, watched: new Watched(kernel, process, position, bell.ring) };
+      });
+    let open = true;
+    const close = (): void => {
+      open = false;
+      for (const { watched, bell } of streams) {
+        watched.close();
+        bell.ring();
+      }
+    };
+    this.#streams.set(id, { close });
+    this.#send({ id, ok: first.json });
+    const following = streams.map(({ watched, bell }) =>
+      this.#follow(id, watched, bell, follow, () => open),
+    );
+    Promise.all(following)
+      .then(() => {
+        if (!open) return;
+        this.#streams.delete(id);
+        this.#send({ id, done: true });
+      })
+      .catch((error: unknown) => {
+        if (open) this.#failStream(id, error);
+      });
+  }
+
+  /** Sends the output of one process until its end, or until there is no more when not following. */
+  async #follow(
+    id: RequestId,
+    watched: Watched,
+    bell: Bell,
+    follow: boolean,
+    open: () => boolean,
+  ): Promise<void> {
+    while (open()) {
+      const { over } = watched;
+      let more = false;
+      await this.#connection.turn(async () => {
+        const chunk = open() ? await watched.next(CHUNK_BYTES) : undefined;
+        more = chunk !== undefined;
+        if (chunk !== undefined && open()) this.#sendOutput(id, watched.name, chunk);
+      });
+      if (more) continue;
+      if (over || !follow) {
+        watched.close();
+        const { name } = watched;
+        if (over && open()) this.#send({ id, ended: { name, exitCode: watched.end.exitCode } });
+        return;
+      }
+      await bell.wait();
+    }
+  }
+
+  #sendOutput(id: RequestId, name: string, chunk: OutputChunk): void {
+    const { stream, offset, gap, timeMs, data } = chunk;
+    const output = { name, stream, offset, gap, timeMs, bytes: data.length };
+    this.#connection.writeAll(`${JSON.stringify({ id, output })}\n`, data, "\n");
+  }
+
+  #events(id: RequestId, since: number): void {
+    this.#checkNewStream(id);
+    const { kernel } = this.#context;
+    const stream = new EventStream(kernel, this.#connection, since, (event) =>
+      this.#send({ id, event }),
+    );
+    this.#streams.set(id, stream);
+    this.#send({ id, ok: { since, last: kernel.events.last } });
+    stream.run().catch((error: unknown) => this.#failStream(id, error));
+  }
+
+  #claim(id: RequestId, name: string, pid: number | undefined): void {
+    if (this.#claims.has(name))
+      throw refuse(`this connection already has or waits for the claim ${name}`);
+    const { kernel } = this.#context;
+    let granted: number | undefined;
+    const giveUp = kernel.claims.ask(
+      name,
+      { pid: pid ?? this.#context.peerPid(this.#connection) },
+      (epoch) => {
+        granted = epoch;
+        this.#send({ id, ok: { name, epoch } });
+      },
+    );
+    const refuseWaiting = (): void => {
+      if (granted === undefined)
+        this.refuse(
+          id,
+          newelError("NEWEL_E_CANCELLED", { what: `The wait for the claim ${name}` }),
+        );
+    };
+    this.#claims.set(name, { giveUp, refuse: refuseWaiting });
+  }
+
+  #release(id: RequestId, name: string): void {
+    const claim = this.#claims.get(name);
+    if (claim === undefined) throw newelError("NEWEL_E_NOT_FOUND", { name, noun: "claims" });
+    this.#claims.delete(name);
+    claim.giveUp();
+    claim.refuse();
+    this.#send({ id, ok: null });
+  }
+
+  #checkNewStream(id: RequestId): void {
+    if (this.#streams.has(id)) throw refuse(`the id ${JSON.stringify(id)} has a stream already`);
+    if (this.#streams.size >= STREAMS_LIMIT)
+      throw newelError("NEWEL_E_LIMIT", {
+        what: "the streams of a connection",
+        limit: STREAMS_LIMIT,
+        unit: "at once",
+      });
+  }
+
+  #failStream(id: RequestId, error: unknown): void {
+    this.#streams.get(id)?.close();
+    this.#streams.delete(id);
+    this.refuse(id, error);
+  }
+
+  #send(message: unknown): void {
+    this.#connection.write(`${JSON.stringify(message)}\n`);
+  }
+}

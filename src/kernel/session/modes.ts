@@ -1,0 +1,222 @@
+import type { Kernel, KernelEvent } from "../api.ts";
+import { eventLine, seconds } from "../commands/lines.ts";
+import type { Readers } from "./readers.ts";
+import type { Connection } from "./connection.ts";
+import { Bell, Watched } from "./watched.ts";
+
+/**
+ * What a text session does that takes longer than one reply: until it is over, the lines of the
+ * client go to it instead of the command table.
+ */
+export interface Mode {
+  /** A line the client sent. */
+  line(text: string): void;
+  /** The connection is gone. */
+  close(): void;
+}
+
+export interface ModeContext {
+  readonly kernel: Kernel;
+  readonly readers: Readers;
+  readonly connection: Connection;
+  /** Leaves the mode with a last line before the prompt. */
+  leave(lastLine: string): void;
+  /** Something failed that should not; leaves the mode. */
+  failed(error: unknown): void;
+}
+
+/** How much output one batch may have, over all watched processes. */
+const BATCH_BYTES = 262_144;
+const CHUNK_BYTES = 65_536;
+/** What papa's clients get for an exit code nobody could learn. */
+const UNKNOWN_EXIT_CODE = 256;
+const END_OF_BATCH = "] ";
+
+/** Frames of output in batches; the next batch waits for the acknowledgement of the last. */
+export class TextWatch implements Mode {
+  readonly #context: ModeContext;
+  readonly #bell = new Bell();
+  readonly #watched = new Map<string, Watched>();
+  /** The ends that the batch on its way tells of. */
+  readonly #told = new Set<Watched>();
+  #unacknowledged = false;
+  #over = false;
+
+  constructor(context: ModeContext, names: readonly string[]) {
+    this.#context = context;
+    const { kernel, readers } = context;
+    for (const process of names.flatMap((name) => kernel.processes.list([name]))) {
+      const position = readers.position(process, undefined);
+      this.#watched.set(process.name, new Watched(kernel, process, position, this.#bell.ring));
+    }
+    this.#run().catch((error: unknown) => this.#fail(error));
+  }
+
+  line(text: string): void {
+    const word = text.trim();
+    if (word === "") this.#acknowledge();
+    else if ("quit".startsWith(word)) this.#stop();
+    else this.#context.connection.write("Error: Watching: an empty line goes on, q stops\n");
+  }
+
+  close(): void {
+    this.#over = true;
+    for (const watched of this.#watched.values()) watched.close();
+    this.#bell.ring();
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#over) {
+      if (!this.#unacknowledged) {
+        this.#dropGone();
+        if (this.#watched.size === 0) {
+          this.#finish("Nothing left to watch");
+          return;
+        }
+        await this.#context.connection.turn(() => this.#sendBatch());
+      }
+      await this.#bell.wait();
+    }
+  }
+
+  async #sendBatch(): Promise<void> {
+    const frames: (string | Buffer)[] = [];
+    let room = BATCH_BYTES;
+    for (const watched of this.#watched.values()) {
+      while (room > 0) {
+        const over = watched.over;
+        const chunk = await watched.next(Math.min(room, CHUNK_BYTES));
+        if (chunk === undefined) {
+          if (over && watched.ended) frames.push(this.#closedFrame(watched));
+          break;
+        }
+        const { stream, timeMs, data } = chunk;
+        if (data.length === 0) continue;
+        frames.push(`${stream}:${watched.name}:${seconds(timeMs)}:${data.length}\n`, data, "\n");
+        room -= data.length;
+      }
+    }
+    if (this.#over || frames.length === 0) return;
+    this.#unacknowledged = true;
+    this.#context.connection.writeAll(...frames, END_OF_BATCH);
+  }
+
+  #closedFrame(watched: Watched): string {
+    this.#told.add(watched);
+    const { exitCode, timeMs } = watched.end;
+    return `closed:${watched.name}:${seconds(timeMs)}:${exitCode ?? UNKNOWN_EXIT_CODE}\n`;
+  }
+
+  #acknowledge(): void {
+    if (!this.#unacknowledged) return;
+    this.#unacknowledged = false;
+    const { kernel, readers } = this.#context;
+    for (const watched of this.#watched.values())
+      if (!watched.gone) readers.acknowledge(watched, undefined, watched.position);
+    for (const watched of this.#told) {
+      watched.close();
+      this.#watched.delete(watched.name);
+      if (!watched.gone) kernel.processes.acknowledgeEnd(watched.name);
+    }
+    this.#told.clear();
+    this.#bell.ring();
+  }
+
+  /** A process that was removed while it ran has no end to tell of. */
+  #dropGone(): void {
+    for (const watched of this.#watched.values()) {
+      if (!watched.gone || watched.ended) continue;
+      watched.close();
+      this.#watched.delete(watched.name);
+    }
+  }
+
+  #stop(): void {
+    this.#acknowledge();
+    this.#finish("Stopped watching");
+  }
+
+  #finish(lastLine: string): void {
+    this.close();
+    this.#context.leave(lastLine);
+  }
+
+  #fail(error: unknown): void {
+    this.close();
+    this.#context.failed(error);
+  }
+}
+
+/** Events as they happen, one a line. */
+export class TextEvents implements Mode {
+  readonly #context: ModeContext;
+  readonly #stream: EventStream;
+
+  constructor(context: ModeContext, since: number) {
+    this.#context = context;
+    this.#stream = new EventStream(context.kernel, context.connection, since, (event) =>
+      context.connection.write(`${eventLine(event)}\n`),
+    );
+    this.#stream.run().catch((error: unknown) => {
+      this.close();
+      context.failed(error);
+    });
+  }
+
+  line(text: string): void {
+    const word = text.trim();
+    if (word === "") return;
+    if (!"quit".startsWith(word)) {
+      this.#context.connection.write("Error: Showing events: q stops\n");
+      return;
+    }
+    this.close();
+    this.#context.leave("Stopped watching");
+  }
+
+  close(): void {
+    this.#stream.close();
+  }
+}
+
+/** Hands out the events after a number, at the pace of the connection. */
+export class EventStream {
+  readonly #kernel: Kernel;
+  readonly #connection: Connection;
+  readonly #give: (event: KernelEvent) => void;
+  readonly #bell = new Bell();
+  readonly #stopListening: () => void;
+  #since: number;
+  #over = false;
+
+  constructor(
+    kernel: Kernel,
+    connection: Connection,
+    since: number,
+    give: (event: KernelEvent) => void,
+  ) {
+    this.#kernel = kernel;
+    this.#connection = connection;
+    this.#since = since;
+    this.#give = give;
+    this.#stopListening = kernel.events.onEvent(this.#bell.ring);
+  }
+
+  async run(): Promise<void> {
+    while (!this.#over) {
+      for (const event of this.#kernel.events.since(this.#since)) {
+        await this.#connection.drained();
+        if (this.#over) return;
+        this.#give(event);
+        this.#since = event.seq;
+      }
+      await this.#bell.wait();
+    }
+  }
+
+  close(): void {
+    this.#over = true;
+    this.#stopListening();
+    this.#bell.ring();
+  }
+}

@@ -1,0 +1,111 @@
+import type { Socket } from "node:net";
+
+import { newelError } from "../../base/errors.ts";
+import { refuse } from "../commands/kinds.ts";
+import { Connection } from "./connection.ts";
+import { JsonSession } from "./json-session.ts";
+import { type Line, LineSplitter, type PendingBudget } from "./line-splitter.ts";
+import type { ServerContext } from "./server-context.ts";
+import { TextSession } from "./text-session.ts";
+
+const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+/** A browser can be made to send such lines to a local port; then nothing after them is obeyed. */
+const HTTP_REQUEST = /^[A-Z]+ \S+ HTTP\/\d/;
+
+/**
+ * Serves one connection until it ends: cuts it into lines and hands each to the rendering it is in.
+ * Lines are worked on in order, and none while the client does not take its answers.
+ */
+export function serveConnection(
+  socket: Socket,
+  context: ServerContext,
+  budget: PendingBudget,
+): { close(): void } {
+  const connection = new Connection(socket);
+  const text = new TextSession(context, connection);
+  const json = new JsonSession(context, connection);
+  const splitter = new LineSplitter(budget);
+  const lines: Line[] = [];
+  let working = false;
+  let noMore = false;
+
+  const close = (): void => {
+    noMore = true;
+    lines.length = 0;
+    splitter.close();
+    text.close();
+    json.close();
+  };
+  const work = async (): Promise<void> => {
+    if (working) return;
+    working = true;
+    for (let next = 0; next < lines.length && !connection.ending; next += 1) {
+      if (connection.full) {
+        connection.pause();
+        await connection.drained();
+        connection.resume();
+      }
+      const line = lines[next];
+      if (line === undefined) break;
+      serveLine(line, text, json, connection);
+    }
+    lines.length = 0;
+    working = false;
+    if (noMore) {
+      close();
+      connection.end();
+    }
+  };
+
+  text.greet();
+  socket.on("data", (chunk: Buffer) => {
+    if (noMore || connection.ending) return;
+    for (const line of splitter.push(chunk)) lines.push(line);
+    work().catch((error: unknown) => context.fault(error));
+  });
+  // A line that lacks its end is a request cut off: it is not obeyed.
+  socket.on("end", () => {
+    noMore = true;
+    if (!working) {
+      close();
+      connection.end();
+    }
+  });
+  socket.on("error", () => socket.destroy());
+  socket.on("close", close);
+  return { close };
+}
+
+function serveLine(line: Line, text: TextSession, json: JsonSession, connection: Connection): void {
+  if (line.kind === "refused") {
+    const error = newelError("NEWEL_E_LIMIT", {
+      what: line.json ? "a JSON line" : "a line",
+      limit: line.limit,
+      unit: "bytes",
+    });
+    if (line.json) json.refuse(null, error);
+    else text.refuse(error);
+    return;
+  }
+  const isJson = line.bytes[0] === 0x7b;
+  const decoded = decode(line.bytes);
+  if (decoded === undefined) {
+    const error = refuse("it is not UTF-8");
+    if (isJson) json.refuse(null, error);
+    else text.refuse(error);
+  } else if (isJson) json.line(decoded);
+  else if (HTTP_REQUEST.test(decoded)) {
+    text.refuse(newelError("NEWEL_E_COMMAND", { what: "This is no web server" }));
+    connection.end();
+  } else text.line(decoded);
+}
+
+function decode(bytes: Buffer): string | undefined {
+  try {
+    return utf8.decode(bytes);
+  } catch {
+    // The one reason it has to fail: the bytes are not UTF-8, which the caller says.
+    return undefined;
+  }
+}
