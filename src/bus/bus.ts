@@ -21,6 +21,7 @@ import { PubSub } from "./pubsub.ts";
 import { isRehearsal } from "./rehearsal.ts";
 import { type BusEvent, type BusState, STATE_WORDS, TRANSITIONS } from "./states.ts";
 import { type Ending, Tasks } from "./tasks.ts";
+import { codeWhenUncaught } from "./uncaught.ts";
 import { Waiters } from "./waiters.ts";
 
 /** A ref'd timer that never matters: it keeps the loop alive at the price of no wake-up. */
@@ -322,7 +323,11 @@ export class Bus<Channels extends ChannelMap<Channels> = OpenChannels>
     } else if (outcome.failures.length > 0) {
       this.#move("fail");
       await this.exit();
-      throw new ChannelFailures("start", outcome.failures, outcome.results);
+      const failed = new ChannelFailures("start", outcome.failures, outcome.results);
+      codeWhenUncaught(failed, this.exitCode);
+      // Uncaught, it ends the process at once, and what stdout still holds would be lost.
+      await flushOutput();
+      throw failed;
     } else {
       this.#move("started");
     }
