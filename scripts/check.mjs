@@ -16,7 +16,7 @@ for (const [name, command, args] of CHECKS) {
   const started = performance.now();
   const { status, stdout, stderr } = spawnSync(command, args, { encoding: "utf8" });
   const seconds = ((performance.now() - started) / 1000).toFixed(1);
-  console.log(`${status === 0 ? "ok  " : "FAIL"} ${name} (${seconds} s)`);
+  console.log(`${status === 0 ? "ok  " : "FAIL"} ${name} (${String(seconds)} s)`);
   if (status === 0) continue;
   failed += 1;
   console.log(stdout + stderr);

@@ -73,6 +73,26 @@ export const ERROR_CODES = {
     text: "The peer failed: {message}",
     fix: "The cause carries what the peer said.",
   },
+  NEWEL_E_UNREACHABLE: {
+    text: "Nobody answers at {path}: {why}.",
+    fix: "Check that the program which serves it runs, as the same user.",
+  },
+  NEWEL_E_CLOSED: {
+    text: "The connection to {peer} takes no calls: {why}.",
+    fix: "The call was not made. Connect again and repeat it.",
+  },
+  NEWEL_E_NOT_SENDABLE: {
+    text: "The value cannot be sent: it has {what}, and {why}.",
+    fix: "Send plain data, binary data, Date, Map, Set, errors or functions.",
+  },
+  NEWEL_E_CONTRACT: {
+    text: "The method {method} does not fit its contract: {why}.",
+    fix: "Mend the contract or its implementation.",
+  },
+  NEWEL_E_SECRET: {
+    text: "The peer at {peer} could not prove that it knows the shared secret: {why}.",
+    fix: "Give both sides the same secret, and let both use it.",
+  },
 
   // Bus
   NEWEL_E_BUS_TRANSITION: {

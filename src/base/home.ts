@@ -18,6 +18,7 @@ export interface Home {
   readonly fifoDirectory: string;
   readonly supervisorSocket: string;
   readonly supervisorLog: string;
+  readonly supervisorLock: string;
   /** Control sockets of processes that run the preload (`newel/register`). */
   readonly controlDirectory: string;
 }
@@ -59,6 +60,7 @@ export function homeAt(directory: string): Home {
     fifoDirectory: join(directory, "fifo"),
     supervisorSocket,
     supervisorLog: join(directory, "supervisor.log"),
+    supervisorLock: join(directory, "supervisor.lock"),
     controlDirectory: join(directory, "control"),
   };
 }

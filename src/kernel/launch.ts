@@ -47,13 +47,18 @@ export function prepareLaunch(
   const env = { ...request.env };
   if (listed > 0) {
     env["LISTEN_FDS"] = String(listed);
-    env["LISTEN_FDNAMES"] = sockets.slice(0, listed).join(":");
+    env["LISTEN_FDNAMES"] = sockets.slice(0, listed).map(plainName).join(":");
   }
   if (request.notify === true) env["NEWEL_NOTIFY_FD"] = String(FIRST_DESCRIPTOR + sockets.length);
   const argv = request.shell === true ? ["/bin/sh", "-c", args.join(" ")] : args;
   const file = request.shell === true ? "/bin/sh" : findProgram(program, env["PATH"], workingDir);
   const { uid, gid } = findUser(request);
   return { ...wrap(file, argv, request, uid, gid), env, workingDir, sockets, uid, gid };
+}
+
+/** What a program calls its socket: `shop/web` is `web` to it, and a colon would end the name. */
+function plainName(socket: string): string {
+  return socket.slice(socket.lastIndexOf("/") + 1).replaceAll(":", "_");
 }
 
 /** Replaces `$(socket.NAME.fileno)` and `$(socket.NAME.port)`; any other `$(…)` stays as it is. */

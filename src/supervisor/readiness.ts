@@ -13,6 +13,7 @@ const LOG_TAIL_CHARACTERS = 64 << 10;
 export interface ProbedProcess {
   readonly kernelName: string;
   readonly controlPath: string;
+  readonly startedMs: number;
   /** Resolves when the process says READY=1. */
   readonly saidReady: Promise<void>;
 }
@@ -27,7 +28,7 @@ export async function probeReady(
   kernel: KernelClient,
   signal: AbortSignal,
 ): Promise<void> {
-  const alive = sleep(ready.afterMs, signal);
+  const alive = sleep(Math.max(0, process.startedMs + ready.afterMs - Date.now()), signal);
   await probeKind(process, ready.probe, kernel, signal);
   await alive;
 }

@@ -124,6 +124,7 @@ export class Replica {
     const probed = {
       kernelName: this.kernelName,
       controlPath: controlPath(this.#parts.home, this.kernelName),
+      startedMs: this.startedMs,
       saidReady: this.#saidReady,
     };
     try {

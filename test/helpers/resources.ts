@@ -4,10 +4,11 @@ import { chmodSync, mkdtempSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { tmpdir } from "node:os";
-import type { TestContext } from "node:test";
 
 /** The part of a test context the helpers need: also `{ after }` of node:test itself. */
-export type Scope = Pick<TestContext, "after">;
+export interface Scope {
+  after(end: () => void | Promise<void>): void;
+}
 
 /** A directory of the test's own, removed after it. Short, since Unix socket paths are. */
 export function temporaryDirectory(scope: Scope, mode = 0o700): string {

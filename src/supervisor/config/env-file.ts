@@ -1,5 +1,5 @@
 /** What a .env file holds, or the lines of it that cannot be read. No value stands in a problem. */
-export interface EnvFile {
+interface EnvFile {
   readonly variables: Readonly<Record<string, string>>;
   readonly problems: readonly { readonly line: number; readonly message: string }[];
 }

@@ -76,7 +76,7 @@ function readEnvFile(path: string, directory: string, keys: readonly Key[]): Env
 }
 
 /** The sources of a service's environment, the weakest first. */
-export interface EnvironmentSources {
+interface EnvironmentSources {
   readonly caller: NodeJS.ProcessEnv;
   readonly passEnv: readonly string[];
   readonly layers: readonly (EnvironmentConfig | undefined)[];

@@ -16,7 +16,7 @@ import { type Report, REPORT_FD, REPORT_LIMIT_BYTES } from "./report.ts";
 /** A configuration that takes longer waits for something it should not. */
 const LIMIT_MS = 10_000;
 
-export interface EvaluateOptions {
+interface EvaluateOptions {
   /** Absolute. */
   readonly file: string;
   readonly cwd: string;

@@ -15,7 +15,7 @@ export interface Loading {
   missing?: { readonly specifier: string; readonly from: string | undefined };
 }
 
-export interface Failure {
+interface Failure {
   readonly file?: string;
   readonly line?: number;
   readonly message: string;

@@ -18,6 +18,7 @@ export function toPlain(exported: unknown): Plain {
   const findings: Finding[] = [];
   const open = new Set<object>();
   let count = 0;
+  let isFull = false;
   const refuse = (keys: readonly Key[], says: string): undefined => {
     findings.push({ keys, says });
     return undefined;
@@ -25,13 +26,16 @@ export function toPlain(exported: unknown): Plain {
   const copy = (value: unknown, keys: readonly Key[]): unknown => {
     if (typeof value === "number" && !Number.isFinite(value))
       return refuse(keys, `is ${value}; write a finite number.`);
+    if (isFull) return undefined;
     if (value === null || ["string", "number", "boolean", "undefined"].includes(typeof value))
       return value;
     if (typeof value !== "object") return refuse(keys, oddKind(value));
     count += 1;
     if (open.has(value)) return refuse(keys, "contains itself: newel takes plain data.");
-    if (keys.length > DEEPEST || count > MOST_VALUES)
-      return refuse(keys.slice(0, 8), "is too deep or too large for a configuration.");
+    if (keys.length > DEEPEST || count > MOST_VALUES) {
+      isFull = true; // One sentence says it all.
+      return refuse(keys.slice(0, 4), "is too deep or too large for a configuration.");
+    }
     const odd = oddObject(value);
     if (odd !== undefined) return refuse(keys, odd);
     open.add(value);

@@ -16,7 +16,7 @@ import { addressText, listenSockets, parseAddress } from "./sockets.ts";
 import type { EnvironmentConfig } from "./types.ts";
 
 /** What a service needs beside its own settings. */
-export interface ResolveContext {
+interface ResolveContext {
   /** Of the configuration file. */
   readonly directory: string;
   readonly caller: NodeJS.ProcessEnv;

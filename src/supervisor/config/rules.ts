@@ -261,8 +261,9 @@ export function dependencyFindings(
   names: readonly string[],
   unsure: ReadonlySet<string>,
 ): readonly Finding[] {
+  const active = new Map([...services].filter(([, { enabled }]) => enabled !== false));
   const endless = (name: string): boolean =>
-    !unsure.has(name) && policyOf(services.get(name)) === "always";
+    !unsure.has(name) && policyOf(active.get(name)) === "always";
   const findings: Finding[] = [];
   for (const [name, service] of services) {
     const listed = Array.isArray(service.dependsOn);
@@ -285,7 +286,7 @@ export function dependencyFindings(
         });
     }
   }
-  return [...findings, ...circles(services)];
+  return [...findings, ...circles(active)];
 }
 
 function unknownService(name: string, names: readonly string[]): string {

@@ -18,7 +18,7 @@ export function parseAddress(text: string): { host: string; port: number } | und
   return isPort(port) ? { host: match[1] ?? match[2] ?? "", port } : undefined;
 }
 
-export function isPort(port: number): boolean {
+function isPort(port: number): boolean {
   return Number.isInteger(port) && port >= 1 && port <= 65_535;
 }
 

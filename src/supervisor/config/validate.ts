@@ -25,9 +25,7 @@ import {
 import { addressText, collide, listenSockets, resolveSocket } from "./sockets.ts";
 
 /** A configuration that can be worked with, or everything that is wrong with it. */
-export type Validated =
-  | { readonly config: ResolvedConfig }
-  | { readonly findings: readonly Finding[] };
+type Validated = { readonly config: ResolvedConfig } | { readonly findings: readonly Finding[] };
 
 /**
  * Checks a configuration and fills it in. All problems are told at once: a part that is wrong is
@@ -195,6 +193,7 @@ function collisions(
   };
   for (const socket of declared) place(socket, ["sockets", socket.name]);
   for (const [name, service] of services) {
+    if (service.enabled === false) continue;
     for (const socket of listenSockets(service, declared))
       place(socket, ["services", name, "listen"]);
   }
@@ -221,7 +220,7 @@ function assemble({ file, caller, top, appFiles, sockets, services }: Parts): Re
     const context = { directory, caller, sockets: sockets.declared, layers, disabled };
     return resolveService(name, service, context);
   });
-  const listened = resolved.flatMap(({ listen }) => listen);
+  const listened = resolved.flatMap(({ enabled, listen }) => (enabled ? listen : []));
   const bySocketName = new Map([...sockets.declared, ...listened].map((each) => [each.name, each]));
   return {
     name: top.name ?? appName(directory),

@@ -1,0 +1,108 @@
+import { closeSync, openSync, readFileSync } from "node:fs";
+
+import { messageOf, newelError, systemCode } from "../base/errors.ts";
+import { findHome, type Home, makeHome } from "../base/home.ts";
+import { programPath } from "../base/modules.ts";
+import { sleep } from "../base/timers.ts";
+import type { Remote } from "../wire/contract.ts";
+import { connectUnix } from "../wire/unix.ts";
+import type { SupervisorApi } from "./api.ts";
+import { SUPERVISOR_CONTRACT } from "./contract.ts";
+import { SUPERVISOR_EXIT } from "./exit-codes.ts";
+
+const TIMEOUT_MS = 20_000;
+const RETRY_MS = 20;
+/** What a connect fails with while a supervisor is starting or ending. */
+const NOT_YET = new Set(["ENOENT", "ECONNREFUSED", "ECONNRESET", "EPIPE", "EAGAIN"]);
+
+/** How to reach the supervisor of a home. */
+export interface SupervisorOptions {
+  /** Default: the home of the environment. */
+  readonly home?: Home;
+  /** Start one when none answers. Default true. */
+  readonly autostart?: boolean;
+  /** How long to try, in milliseconds. Default 20,000. */
+  readonly timeoutMs?: number;
+}
+
+/** A supervisor from the outside. */
+export interface SupervisorConnection {
+  readonly remote: Remote<SupervisorApi>;
+  /** Resolves when the connection ended, however. */
+  readonly closed: Promise<unknown>;
+  close(): Promise<void>;
+}
+
+/**
+ * Connects to the supervisor of a home, starting one if there is none and one may be started. Any
+ * number of processes may do this at once: one supervisor results.
+ *
+ * @throws NEWEL_E_SUPERVISOR_UNREACHABLE
+ */
+export async function connectSupervisor(
+  options: SupervisorOptions = {},
+): Promise<SupervisorConnection> {
+  const home = options.home ?? findHome();
+  const until = performance.now() + (options.timeoutMs ?? TIMEOUT_MS);
+  let launch: Launch | undefined;
+  for (;;) {
+    try {
+      return await connectUnix(home.supervisorSocket, SUPERVISOR_CONTRACT);
+    } catch (error) {
+      const missing = [error, causeOf(error)].some((each) => NOT_YET.has(systemCode(each) ?? ""));
+      if (!missing || options.autostart === false) throw unreachable(home, messageOf(error), error);
+      if (performance.now() > until) throw unreachable(home, "it did not answer in time", error);
+    }
+    if (launch?.failed !== undefined) throw unreachable(home, launch.failed);
+    // One that lost a race to another has ended; should that other one be gone too, the next may win.
+    if (launch === undefined || launch.lostRace) launch = await startSupervisor(home);
+    await sleep(RETRY_MS);
+  }
+}
+
+interface Launch {
+  lostRace: boolean;
+  failed: string | undefined;
+}
+
+/** Starts the supervisor's program in a session of its own, with its output in the home's log. */
+async function startSupervisor(home: Home): Promise<Launch> {
+  const { spawn } = await import("node:child_process");
+  makeHome(home);
+  const log = openSync(home.supervisorLog, "a", 0o600);
+  const args = [programPath("./main", import.meta.url), "--home", home.directory, "--autostart"];
+  const child = spawn(process.execPath, args, {
+    detached: true,
+    stdio: ["ignore", log, log],
+    cwd: "/",
+    env: daemonEnvironment(),
+  });
+  closeSync(log);
+  const launch: Launch = { lostRace: false, failed: undefined };
+  child.on("error", (error) => (launch.failed = messageOf(error)));
+  child.on("exit", (code, signal) => {
+    if (code === SUPERVISOR_EXIT.running || code === 0) launch.lostRace = true;
+    else launch.failed = `it ended with ${signal ?? code}; its last line: ${lastLine(home)}`;
+  });
+  child.unref();
+  return launch;
+}
+
+/** Not what was meant for the caller alone: its descriptors, the modules it preloads. */
+function daemonEnvironment(): NodeJS.ProcessEnv {
+  const personal = /^(NEWEL_|LISTEN_|NODE_OPTIONS$|NODE_CHANNEL_|NOTIFY_SOCKET$|WATCHDOG_)/;
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !personal.test(name)));
+}
+
+function lastLine(home: Home): string {
+  return readFileSync(home.supervisorLog, "utf8").trimEnd().split("\n").at(-1) ?? "";
+}
+
+function causeOf(error: unknown): unknown {
+  return error instanceof Error ? error.cause : undefined;
+}
+
+function unreachable(home: Home, why: string, cause?: unknown): Error {
+  const { supervisorSocket: path, supervisorLog: log } = home;
+  return newelError("NEWEL_E_SUPERVISOR_UNREACHABLE", { path, why, log }, cause);
+}

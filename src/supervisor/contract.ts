@@ -1,0 +1,10 @@
+import { type Contract, defineContract } from "../wire/contract.ts";
+import type { SupervisorApi } from "./api.ts";
+
+/** What can be called on a supervisor over its socket. */
+export const SUPERVISOR_CONTRACT: Contract<SupervisorApi> = defineContract<SupervisorApi>()({
+  name: "newel.supervisor",
+  version: 1,
+  calls: ["hello", "plan", "list", "show", "signal", "quit"],
+  streams: ["up", "down", "start", "stop", "restart", "reload", "scale", "events"],
+});

@@ -1,0 +1,77 @@
+import { ftruncateSync, writeSync } from "node:fs";
+
+import { destination, type Logger, pino } from "pino";
+
+import { newelError } from "../base/errors.ts";
+import { type Home, makeHome } from "../base/home.ts";
+import { PRELOAD_ENV } from "../base/preload.ts";
+import { packageVersion } from "../base/version.ts";
+import { Bus } from "../bus/bus.ts";
+import { signals } from "../bus/plugins/signals.ts";
+import { connectKernel } from "../kernel/client/client.ts";
+import { lockFile } from "../posix/lock.ts";
+import { serveUnix } from "../wire/unix.ts";
+import { SUPERVISOR_CONTRACT } from "./contract.ts";
+import { Supervisor } from "./supervisor.ts";
+
+/** How long the kernel may take to answer at the start: on a busy machine it has to be started first. */
+const KERNEL_MS = 30_000;
+
+/**
+ * Takes the home for this supervisor alone, until the process ends.
+ *
+ * @throws NEWEL_E_SUPERVISOR_RUNNING
+ */
+export function lockSupervisor(home: Home): void {
+  makeHome(home);
+  const lock = lockFile(home.supervisorLock);
+  if (lock === undefined) throw newelError("NEWEL_E_SUPERVISOR_RUNNING", { home: home.directory });
+  ftruncateSync(lock.fd);
+  writeSync(lock.fd, String(process.pid), 0);
+}
+
+/**
+ * Supervises the apps of a home until a signal or `quit` ends it. Services run on: the next
+ * supervisor finds them through the kernel.
+ *
+ * @returns the exit code
+ */
+export async function runSupervisor(options: {
+  readonly home: Home;
+  readonly log?: Logger;
+}): Promise<number> {
+  const { home } = options;
+  const version = packageVersion();
+  const log = options.log ?? pino({ base: { pid: process.pid } }, destination({ sync: true }));
+  const bus = new Bus({ name: "supervisor" });
+  bus.subscribe("log", ({ level, message, error }) =>
+    log[level](error === undefined ? {} : { err: error }, message),
+  );
+  signals(bus);
+
+  bus.subscribe("start", async () => {
+    const kernel = await connectKernel({ home, timeoutMs: KERNEL_MS });
+    bus.subscribe("stop", () => kernel.close(), { priority: 60, name: "kernel" });
+    const supervisor = new Supervisor({
+      kernel,
+      home,
+      version,
+      log: (text) => log.info(text),
+      quit: () => void bus.exit(0),
+    });
+    await supervisor.open();
+    bus.subscribe("stop", () => supervisor.close(), { priority: 50, name: "supervisor" });
+    const server = await serveUnix(home.supervisorSocket, SUPERVISOR_CONTRACT, supervisor);
+    bus.subscribe("stop", () => server.close(), { priority: 40, name: "server" });
+    log.info({ home: home.directory, version }, "The supervisor serves its home.");
+    sayReady();
+  });
+  await bus.start();
+  return bus.block();
+}
+
+/** For whoever started this process and waits. */
+function sayReady(): void {
+  const fd = Number(process.env[PRELOAD_ENV.notifyFd] ?? Number.NaN);
+  if (Number.isInteger(fd)) writeSync(fd, "READY=1\n");
+}

@@ -1,0 +1,16 @@
+export type {
+  Hello,
+  LastExit,
+  PlannedChange,
+  ProcessView,
+  Progress,
+  ScaleRequest,
+  ServiceDetail,
+  ServiceState,
+  ServiceView,
+  SupervisorApi,
+  SupervisorEvent,
+  Target,
+} from "./api.ts";
+export { connectSupervisor, type SupervisorConnection, type SupervisorOptions } from "./client.ts";
+export { loadConfig } from "./config/load.ts";
