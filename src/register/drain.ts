@@ -3,7 +3,13 @@ import type { Server } from "node:net";
 
 import { announceClose } from "./answers.ts";
 import { standIn } from "./inherited.ts";
-import { handleOf, isUpgraded, replaceHandle, type ServerHandle } from "./internals.ts";
+import {
+  handleOf,
+  isUpgraded,
+  replaceHandle,
+  sentHeaders,
+  type ServerHandle,
+} from "./internals.ts";
 import { speaksHttp1, speaksHttp2 } from "./protocols.ts";
 import type { Connection, Traffic } from "./traffic.ts";
 
@@ -11,6 +17,8 @@ import type { Connection, Traffic } from "./traffic.ts";
 const LAST_STREAM = 2 ** 31 - 1;
 /** How long an upgraded connection may take to send what it has before its FIN. */
 const FAREWELL_MS = 250;
+
+const EVENT_STREAM = /^content-type: *text\/event-stream/im;
 
 /** What a drain goes by. */
 export interface DrainPlan {
@@ -29,8 +37,8 @@ export interface DrainPlan {
 /**
  * Lets an app end without losing a request: it stops accepting, answers what is running and what is
  * on its way, each answer with `Connection: close` (GOAWAY for HTTP/2), closes connections that
- * stay quiet for the linger, and cuts what is left shortly before the grace ends, streams with a
- * proper end. Upgraded connections are left to the app's handlers.
+ * stay quiet for the linger, and cuts what is left shortly before the grace ends, streams by
+ * FIN. Upgraded connections are left to the app's handlers.
  *
  * Plain `server.close()` destroys connections whose request is not read yet and goes on answering
  * `keep-alive` (nodejs/node#60617), hence all this.
@@ -143,14 +151,17 @@ function closeQuiet(connection: Connection): void {
   socket.destroySoon();
 }
 
+// What has begun to answer ends with FIN. Only an event stream gets a proper end: its client comes
+// back by itself. Any other answer must be seen to be cut, or half of it would pass for the whole.
 function endStreams(traffic: Traffic): void {
   for (const { running, socket } of traffic.connections.values()) {
     for (const response of running) {
-      // One that has sent nothing cannot be ended truthfully; it is cut with the rest.
-      if (!response.headersSent) continue;
-      // The app may go on writing into it; that loss is the grace's, not an error of the app.
+      const headers = sentHeaders(response);
+      if (headers === "" || response.writableEnded) continue;
+      // The app may go on writing; that loss is the grace's, not an error of the app.
       response.on("error", () => undefined);
-      response.end(() => socket.destroySoon());
+      if (EVENT_STREAM.test(headers)) response.end(() => socket.destroySoon());
+      else socket.end();
     }
   }
 }

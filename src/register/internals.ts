@@ -1,7 +1,8 @@
 /**
- * Every use of Node's unpublished API by the preload, and why it has to be. Each is covered by
- * test/register/internals.test.ts, so that a Node version that changes one is found by the tests.
+ * Every use of Node's unpublished API by the preload, and why it has to be. The tests of listening,
+ * drain, probe and output each need some of it, so a Node version that changes one fails them.
  */
+import type { ServerResponse } from "node:http";
 import net from "node:net";
 import type { Server, Socket } from "node:net";
 import type { WriteStream } from "node:tty";
@@ -95,6 +96,11 @@ export function replaceHandle(server: Server, handle: ServerHandle): void {
 /** Whether an HTTP/1 connection was handed over by an upgrade or CONNECT. */
 export function isUpgraded(socket: Socket): boolean {
   return (socket as SocketInternals).parser === null;
+}
+
+/** The headers of an HTTP/1 answer as they are sent; empty before. */
+export function sentHeaders(response: ServerResponse): string {
+  return (response as unknown as { _header: string | null })._header ?? "";
 }
 
 /** The accepted socket below a TLS socket. */

@@ -41,7 +41,7 @@ export function inheritListen(
 ): Inheritance {
   const original = Reflect.get(Server.prototype, "listen") as Listen;
   const missing = new Set<Target>(targets);
-  const handles = new Map<Target, ServerHandle | undefined>();
+  const handles = new Map<Target, { handle: ServerHandle; server: Server }>();
   const taken = new Map<Server, ServerHandle>();
   const held: (() => void)[] = [];
   let isHolding = hold;
@@ -51,11 +51,15 @@ export function inheritListen(
   };
   const take = (server: Server, target: Target): ServerHandle | undefined => {
     const first = handles.get(target);
-    if (first !== undefined) return standIn(first, true);
-    if (handles.has(target)) return undefined;
+    if (first !== undefined && taken.has(first.server)) return standIn(first.handle, true);
+    if (first !== undefined) {
+      // The descriptor went with the server, and Node has no way to make a second one of it.
+      report(`the app has closed the socket ${target.name}; listen() does without it`);
+      return undefined;
+    }
     const handle = tryInherited(target);
-    handles.set(target, handle);
     if (handle === undefined) return undefined;
+    handles.set(target, { handle, server });
     if (isHolding) held.push(holdBack(handle, (errno) => failListen(server, errno)));
     taken.set(server, handle);
     server.once("close", () => taken.delete(server));

@@ -16,15 +16,19 @@ import { drainWorkers } from "./workers.ts";
 
 /** Sets up everything the supervisor asked for; what fails is said and left out. */
 export function start(settings: Settings): void {
+  attempt("the output is as Node makes it", makeOutputWhole);
+  attempt("the app runs as without the preload", () => setUp(settings));
+}
+
+function attempt(otherwise: string, action: () => void): void {
   try {
-    setUp(settings);
+    action();
   } catch (error) {
-    report(`${messageOf(error)}; the app goes on without what is missing`);
+    report(`${messageOf(error)}; ${otherwise}`);
   }
 }
 
 function setUp(settings: Settings): void {
-  makeOutputWhole();
   const notifier = openNotifier(settings.notifyFd);
   const traffic = watchTraffic();
   if (settings.control !== undefined) {

@@ -1,3 +1,7 @@
+import { messageOf } from "../base/errors.ts";
+
+import { report } from "./report.ts";
+
 /**
  * Takes the stop signal before the app's own handlers, whenever those were added, and lets them run
  * once the drain is over; without handlers the process then ends with exit code 0 (or
@@ -20,7 +24,9 @@ export function takeStopSignal(
     if (event !== signal || state === "done") return emit(event, ...args);
     if (state === "waiting") {
       state = "draining";
-      void drain(appHandles).then(() => finish(args));
+      void drain(appHandles)
+        .catch((error: unknown) => report(`the drain failed (${messageOf(error)})`))
+        .then(() => finish(args));
     }
     return true;
   };

@@ -1,11 +1,14 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
+import { connect as connectHttp2, type ClientHttp2Session } from "node:http2";
 import net, { type Socket } from "node:net";
+import { text } from "node:stream/consumers";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import { connect as connectTls } from "node:tls";
 
 import { eventually, isAlive, type Scope } from "../helpers/resources.ts";
-import { holdSocket, startReplica, type HeldSocket } from "./replica.ts";
+import { appPath, holdSocket, startReplica, type HeldSocket } from "./replica.ts";
 
 /** A client that writes by hand and keeps all it gets. */
 class RawClient {
@@ -19,7 +22,7 @@ class RawClient {
     this.socket.setEncoding("utf8").on("data", (text: string) => (this.received += text));
     this.socket.on("error", () => (this.isReset = true));
     this.ended = once(this.socket, "close").then(() => undefined);
-    scope.after(() => this.socket.destroy());
+    scope.after(() => void this.socket.destroy());
   }
 
   get(path: string, headers = ""): void {
@@ -246,6 +249,22 @@ test("a stream may go on until shortly before the grace ends, and ends with FIN"
   assert.equal(replica.output(), "");
 });
 
+test("another answer that is not whole when the grace ends is seen to be cut", async (t) => {
+  const socket = await holdSocket(t);
+  const routes = "response.write('half'); setInterval(() => response.write('more'), 50);";
+  const replica = startReplica(t, app(routes), [socket], { graceMs: 800, lingerMs: 100 });
+  await replica.ready;
+  const client = new RawClient(t, socket);
+  client.get("/");
+  await client.has("half");
+  const exited = replica.stop();
+  await client.ended;
+  assert.equal(client.isReset, false);
+  assert.doesNotMatch(client.received, /0\r\n\r\n$/);
+  assert.equal(await exited, 0);
+  assert.equal(replica.output(), "");
+});
+
 test("a request that outlasts the grace is cut, and the app's handlers still run", async (t) => {
   const socket = await holdSocket(t);
   const code = app("", "process.on('SIGTERM', () => { console.log('bye'); process.exit(3); });");
@@ -357,4 +376,47 @@ test("NEWEL_STOP_SIGNAL chooses the signal; others stay plain Node's", async (t)
   await second.ready;
   assert.equal(await second.stop(), "SIGTERM");
   assert.equal(isAlive(second.pid), false);
+});
+
+test("HTTP/2: streams under way are answered, new ones go elsewhere, quiet sessions end", async (t) => {
+  const socket = await holdSocket(t);
+  const code = `
+    import http2 from 'node:http2';
+    http2.createServer((request, response) => setTimeout(() => response.end('hello'), 500))
+      .listen(Number(process.env.PORT));`;
+  const replica = startReplica(t, code, [socket], { lingerMs: 200 });
+  await replica.ready;
+  const open = (): ClientHttp2Session => {
+    const session = connectHttp2(`http://127.0.0.1:${socket.port}`);
+    t.after(() => session.destroy());
+    return session;
+  };
+  const [quiet, busy] = [open(), open()];
+  await Promise.all([once(quiet, "connect"), once(busy, "connect")]);
+  const answer = text(busy.request({ ":path": "/" }));
+  await sleep(100);
+  const closed = once(quiet, "close");
+  const goaway = once(busy, "goaway");
+  const exited = replica.stop();
+  assert.deepEqual((await goaway).slice(0, 2), [0, 2 ** 31 - 1]);
+  await closed;
+  assert.equal(await answer, "hello");
+  assert.equal(await exited, 0);
+  assert.equal(replica.output(), "");
+});
+
+test("HTTPS: an accepted connection that is still shaking hands is answered", async (t) => {
+  const socket = await holdSocket(t);
+  const replica = startReplica(t, appPath("https"), [socket]);
+  await replica.ready;
+  const plain = net.connect({ port: socket.port, host: "127.0.0.1" });
+  t.after(() => plain.destroy());
+  await once(plain, "connect");
+  await sleep(100);
+  const exited = replica.stop();
+  await eventually(() => replica.said.includes("STOPPING=1"), "STOPPING");
+  const secure = connectTls({ socket: plain, rejectUnauthorized: false });
+  secure.write("GET /echo/5 HTTP/1.1\r\nHost: x\r\n\r\n");
+  assert.match(await text(secure), /^HTTP\/1\.1 200 OK[^]*Connection: close[^]*5/);
+  assert.equal(await exited, 0);
 });

@@ -227,3 +227,18 @@ test("a node:cluster primary inherits the socket for its workers", async (t) => 
   assert.equal(await replica.stop(), 0);
   assert.equal(replica.output(), "");
 });
+
+test("a socket that the app has closed is gone: a later listen() is plain Node's", async (t) => {
+  const app = `
+    import net from 'node:net';
+    const first = net.createServer().listen(${PORT}, () => first.close(() => {
+      const second = net.createServer().listen(${PORT});
+      second.on('error', (error) => console.log(error.code));
+    }));`;
+  const replica = startReplica(t, app, [await holdSocket(t)]);
+  assert.equal(await replica.exited, 0);
+  assert.match(
+    replica.output(),
+    /^newel\/register: the app has closed the socket web; .*\nEADDRINUSE\n$/,
+  );
+});
