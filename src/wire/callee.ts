@@ -1,0 +1,264 @@
+import { newelError } from "../base/errors.ts";
+import { decodeArguments, encode } from "./codec.ts";
+import { runWithin, type CallContext } from "./context.ts";
+import { FrameFlag, FrameType, frameError, readU32, type Frame } from "./frames.ts";
+import type { MethodKind } from "./hello.ts";
+import type { Link } from "./link.ts";
+import { iteratorOf, OutgoingStream } from "./outgoing-stream.ts";
+
+/** A method as the session runs it; its place in the table is its number on the wire. */
+export interface ServedMethod {
+  readonly name: string;
+  readonly kind: MethodKind;
+  readonly run: (...args: unknown[]) => unknown;
+}
+
+/** Deadlines are looked at this often. */
+const SWEEP_MS = 20;
+
+/** A call of the peer that runs here. */
+export class Incoming implements CallContext {
+  readonly id: number;
+  readonly name: string;
+  readonly peer: string;
+  readonly deadlineAt: number;
+  stream: OutgoingStream | undefined;
+  #controller: AbortController | undefined;
+  #reason: Error | undefined;
+
+  constructor(id: number, name: string, peer: string, deadlineAt: number) {
+    this.id = id;
+    this.name = name;
+    this.peer = peer;
+    this.deadlineAt = deadlineAt;
+  }
+
+  /** Made when a method asks for it, which most never do. */
+  get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController();
+      if (this.#reason !== undefined) this.#controller.abort(this.#reason);
+    }
+    return this.#controller.signal;
+  }
+
+  /** Why it was cancelled, if it was. */
+  get reason(): Error | undefined {
+    return this.#reason;
+  }
+
+  cancel(reason: Error): void {
+    if (this.#reason !== undefined) return;
+    this.#reason = reason;
+    this.#controller?.abort(reason);
+    this.stream?.stop();
+  }
+}
+
+/**
+ * The answering half of a session. Only methods of its table can be run: a frame names one by its
+ * number, so that inherited or private ones cannot even be asked for. Each call is answered exactly
+ * once, when its method has settled, also when the caller has long given up.
+ */
+export class Callee {
+  readonly #link: Link;
+  readonly #methods: readonly ServedMethod[];
+  readonly #running = new Map<number, Incoming>();
+  readonly #onIdle: () => void;
+  #streams = 0;
+  #withDeadline = 0;
+  #sweeper: NodeJS.Timeout | undefined;
+  #peerWindow = 0;
+  #isDraining = false;
+  #isLost = false;
+
+  constructor(link: Link, methods: readonly ServedMethod[], onIdle: () => void) {
+    this.#link = link;
+    this.#methods = methods;
+    this.#onIdle = onIdle;
+  }
+
+  /** Calls and streams that run now. */
+  get running(): number {
+    return this.#running.size;
+  }
+
+  /** The peer has said how much of a stream it takes unread. */
+  open(streamWindow: number): void {
+    this.#peerWindow = streamWindow;
+  }
+
+  onCall(frame: Frame): void {
+    const { id } = frame;
+    if (this.#running.has(id)) throw frameError("a call with the number of one that runs");
+    const isStream = frame.type === FrameType.STREAM;
+    const isReference = (frame.flags & FrameFlag.REFERENCE) !== 0;
+    const method = isReference ? this.#referenced(frame) : this.#methods[frame.method];
+    const args = this.#arguments(frame, isReference);
+    const refusal = this.#refusal(frame, method, isStream);
+    if (refusal !== undefined || method === undefined) {
+      this.#link.sendError(FrameType.ERR, id, refusal);
+      return;
+    }
+    const deadlineAt = frame.aux === 0 ? 0 : performance.now() + frame.aux;
+    const incoming = new Incoming(id, method.name, this.#link.peer, deadlineAt);
+    if (isStream) this.#openStream(incoming, method, args);
+    else this.#run(incoming, method, args);
+  }
+
+  #referenced(frame: Frame): ServedMethod | undefined {
+    if (frame.end - frame.start < 4) throw frameError("a call of a function without its reference");
+    const callback = this.#link.references.held(readU32(frame.buffer, frame.start));
+    if (callback === undefined) return undefined;
+    return {
+      name: "a function",
+      kind: "call",
+      run: (...args) => callback(...(args as never[])),
+    };
+  }
+
+  #arguments(frame: Frame, isReference: boolean): unknown[] {
+    const isTagged = (frame.flags & FrameFlag.TAGGED) !== 0;
+    const { limits, references } = this.#link;
+    const start = isReference ? frame.start + 4 : frame.start;
+    return decodeArguments(frame.buffer, start, frame.end, isTagged, limits, references);
+  }
+
+  #refusal(frame: Frame, method: ServedMethod | undefined, isStream: boolean): Error | undefined {
+    if (this.#isDraining) return this.#link.closedError("it is about to close");
+    if (method === undefined || (method.kind === "stream") !== isStream)
+      return newelError("NEWEL_E_NO_METHOD", { method: method?.name ?? `number ${frame.method}` });
+    const { maxCalls, maxStreams } = this.#link.limits;
+    const [limit, now] = isStream
+      ? [maxStreams, this.#streams]
+      : [maxCalls, this.#running.size - this.#streams];
+    if (now < limit) return undefined;
+    const what = isStream ? "the number of streams at once" : "the number of calls at once";
+    return newelError("NEWEL_E_LIMIT", { what, limit, unit: isStream ? "streams" : "calls" });
+  }
+
+  #run(incoming: Incoming, method: ServedMethod, args: unknown[]): void {
+    let result: unknown;
+    try {
+      result = runWithin(incoming, () => method.run(...args));
+    } catch (error) {
+      this.#link.sendError(FrameType.ERR, incoming.id, error);
+      return;
+    }
+    if (!isThenable(result)) {
+      this.#answer(incoming, result);
+      return;
+    }
+    this.#begin(incoming);
+    result.then(
+      (value) => {
+        if (this.#end(incoming)) this.#answer(incoming, value);
+      },
+      (error: unknown) => {
+        if (this.#end(incoming)) this.#link.sendError(FrameType.ERR, incoming.id, error);
+      },
+    );
+  }
+
+  #answer(incoming: Incoming, value: unknown): void {
+    const { limits, references } = this.#link;
+    try {
+      this.#link.send(FrameType.OK, 0, incoming.id, 0, () => encode(value, limits, references));
+    } catch (error) {
+      this.#link.sendError(FrameType.ERR, incoming.id, error);
+    }
+  }
+
+  #openStream(incoming: Incoming, method: ServedMethod, args: unknown[]): void {
+    try {
+      const iterator = runWithin(incoming, () => iteratorOf(method.run(...args), method.name));
+      incoming.stream = new OutgoingStream(this.#link, incoming, iterator, this.#peerWindow);
+    } catch (error) {
+      this.#link.sendError(FrameType.ERR, incoming.id, error);
+      return;
+    }
+    this.#begin(incoming);
+    this.#streams += 1;
+    void incoming.stream.pump().then((failure) => {
+      this.#streams -= 1;
+      if (!this.#end(incoming)) return;
+      const error = failure === undefined ? incoming.reason : failure.error;
+      if (error === undefined) this.#link.signal(FrameType.END, incoming.id);
+      else this.#link.sendError(FrameType.ERR, incoming.id, error);
+    });
+  }
+
+  #begin(incoming: Incoming): void {
+    this.#running.set(incoming.id, incoming);
+    if (incoming.deadlineAt === 0) return;
+    this.#withDeadline += 1;
+    this.#sweeper ??= setInterval(() => this.#sweep(), SWEEP_MS);
+  }
+
+  /** The method has settled; false when there is nobody left to answer. */
+  #end(incoming: Incoming): boolean {
+    if (this.#isLost) return false;
+    this.#running.delete(incoming.id);
+    if (incoming.deadlineAt !== 0) {
+      this.#withDeadline -= 1;
+      if (this.#withDeadline === 0) this.#stopSweeping();
+    }
+    if (this.#isDraining && this.#running.size === 0) process.nextTick(this.#onIdle);
+    return true;
+  }
+
+  onCancel(id: number): void {
+    const incoming = this.#running.get(id);
+    incoming?.cancel(newelError("NEWEL_E_CANCELLED", { what: `The call of ${incoming.name}` }));
+  }
+
+  onCredit(id: number, amount: number): void {
+    this.#running.get(id)?.stream?.addCredit(amount);
+  }
+
+  /** The way out is free again: streams go on. */
+  drained(): void {
+    if (this.#streams === 0) return;
+    for (const incoming of this.#running.values()) incoming.stream?.wake();
+  }
+
+  #sweep(): void {
+    const now = performance.now();
+    for (const incoming of this.#running.values()) {
+      if (incoming.deadlineAt === 0 || incoming.deadlineAt > now) continue;
+      const what = `The call of ${incoming.name}`;
+      incoming.cancel(newelError("NEWEL_E_CANCELLED", { what: `${what}, past its deadline,` }));
+    }
+  }
+
+  #stopSweeping(): void {
+    clearInterval(this.#sweeper);
+    this.#sweeper = undefined;
+  }
+
+  /** No more calls are taken; streams are ended, calls may finish. */
+  drain(reason: Error): void {
+    this.#isDraining = true;
+    for (const incoming of this.#running.values())
+      if (incoming.stream !== undefined) incoming.cancel(reason);
+  }
+
+  /** The caller is gone: whatever it asked for is cancelled. */
+  lost(reason: Error): void {
+    this.#isLost = true;
+    this.#stopSweeping();
+    const running = [...this.#running.values()];
+    this.#running.clear();
+    for (const incoming of running) incoming.cancel(reason);
+  }
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return (
+    value instanceof Promise ||
+    (typeof value === "object" &&
+      value !== null &&
+      "then" in value &&
+      typeof value.then === "function")
+  );
+}

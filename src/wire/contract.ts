@@ -1,0 +1,182 @@
+import { newelError } from "../base/errors.ts";
+import type { CallOptions, Caller, Target } from "./caller.ts";
+import type { ServedMethod } from "./callee.ts";
+import type { Hello, MethodKind } from "./hello.ts";
+
+export { callContext, type CallContext } from "./context.ts";
+export type { CallOptions } from "./caller.ts";
+
+/**
+ * A contract joins the two ends of a connection: an interface for the compiler, and for run time the
+ * list of its methods, which is all a peer can call. One side serves an implementation, the other
+ * gets a {@link Remote} of it:
+ *
+ *     interface Counter {
+ *       increment(by: number): Promise<number>;
+ *       changes(): AsyncIterable<number>;
+ *     }
+ *     const counter: Contract<Counter> = defineContract<Counter>()({
+ *       name: "counter", version: 1, calls: ["increment"], streams: ["changes"],
+ *     });
+ *
+ *     await serveUnix(path, counter, new MyCounter());
+ *
+ *     const { remote, close } = await connectUnix(path, counter);
+ *     await remote.increment(2);
+ *     for await (const value of remote.changes()) console.log(value);
+ *     await remote.with({ signal, timeoutMs: 500 }).increment(1);
+ *
+ * An implementation's methods are plain or async functions, and (async) generators for streams. One
+ * that wants to know when its caller gives up asks `callContext()` at its beginning; nothing is added
+ * to its parameters, so that it can be called locally just the same. Functions among arguments and
+ * results cross by reference: the other side can call them (they answer with a promise), and
+ * `fn[Symbol.dispose]()` gives them back; so does the garbage collector, and the connection's end.
+ * A Buffer is not copied on its way out: leave it alone until the call has answered.
+ */
+export interface Contract<Api> {
+  readonly name: string;
+  readonly version: number;
+  readonly calls: readonly string[];
+  readonly streams: readonly string[];
+  /** For the compiler alone. */
+  readonly api?: Api;
+}
+
+type AnyMethod = (...args: never[]) => unknown;
+
+/** What an implementation is made of. */
+export type Methods = Record<string, AnyMethod>;
+
+type Streaming = AsyncIterable<unknown> | Generator;
+
+/** The methods of an interface that give one answer. */
+export type CallNames<Api> = {
+  [Name in keyof Api]: Api[Name] extends AnyMethod
+    ? ReturnType<Api[Name]> extends Streaming
+      ? never
+      : Name
+    : never;
+}[keyof Api] &
+  string;
+
+/** The methods of an interface that give many. */
+export type StreamNames<Api> = {
+  [Name in keyof Api]: Api[Name] extends (...args: never[]) => Streaming ? Name : never;
+}[keyof Api] &
+  string;
+
+type RemoteMethod<Method> = Method extends (...args: infer Args) => infer Result
+  ? Result extends AsyncIterable<infer Item> | Generator<infer Item>
+    ? (...args: Args) => AsyncIterableIterator<Item>
+    : (...args: Args) => Promise<Awaited<Result>>
+  : never;
+
+/**
+ * An implementation from the other side: every method answers with a promise, or with an async
+ * iterator where it streams. It is a plain object with exactly the contract's methods and `with`.
+ */
+export type Remote<Api> = {
+  readonly [Name in CallNames<Api> | StreamNames<Api>]: RemoteMethod<Api[Name]>;
+} & {
+  /** The same methods, called with a signal or a time limit. */
+  with(options: CallOptions): Remote<Api>;
+};
+
+/**
+ * States a contract. Every method of `Api` that shall be callable is named once, under `calls` or,
+ * when it gives many answers, under `streams`; the result has only these.
+ *
+ * @throws NEWEL_E_CONTRACT when a name cannot be one (`then` would make a remote look like a promise,
+ * `constructor` is inherited, one that starts with `_` is private by custom)
+ */
+export function defineContract<Api>(): <
+  const Calls extends readonly CallNames<Api>[],
+  const Streams extends readonly StreamNames<Api>[],
+>(spec: {
+  readonly name: string;
+  readonly version: number;
+  readonly calls: Calls;
+  readonly streams: Streams;
+}) => Contract<Pick<Api, Calls[number] | Streams[number]>> {
+  return ({ name, version, calls, streams }) => {
+    const names: string[] = [...calls, ...streams];
+    for (const [index, method] of names.entries()) {
+      const why = names.indexOf(method) < index ? "it stands there twice" : nameProblem(method);
+      if (why !== undefined) throw newelError("NEWEL_E_CONTRACT", { method, why });
+    }
+    return Object.freeze({
+      name,
+      version,
+      calls: Object.freeze([...calls]),
+      streams: Object.freeze([...streams]),
+    });
+  };
+}
+
+const RESERVED: ReadonlySet<string> = new Set(["then", "catch", "finally", "with", "prototype"]);
+
+/** Why a method cannot be exposed under this name. */
+function nameProblem(name: string): string | undefined {
+  if (RESERVED.has(name)) return "the name has a meaning of its own";
+  if (name in Object.prototype) return "every object inherits one";
+  if (name.startsWith("_")) return "a name that starts with _ is private";
+  return undefined;
+}
+
+/**
+ * The method table of an implementation, in the order of the contract.
+ *
+ * @throws NEWEL_E_CONTRACT when the implementation lacks a method
+ */
+export function methodTable<Api>(
+  contract: Contract<Api>,
+  implementation: Api,
+): readonly ServedMethod[] {
+  const methods = implementation as Readonly<Record<string, unknown>>;
+  const entry =
+    (kind: MethodKind) =>
+    (name: string): ServedMethod => {
+      const method = methods[name];
+      if (typeof method !== "function")
+        throw newelError("NEWEL_E_CONTRACT", { method: name, why: "the implementation has none" });
+      const run = method as (...args: unknown[]) => unknown;
+      return { name, kind, run: (...args) => run.apply(implementation, args) };
+    };
+  return [...contract.calls.map(entry("call")), ...contract.streams.map(entry("stream"))];
+}
+
+/** The remote of what the peer said it serves. */
+export function makeRemote<Api>(
+  caller: Caller,
+  contract: Contract<Api>,
+  table: NonNullable<Hello["serves"]>["methods"],
+): Remote<Api> {
+  const targets = new Map<string, Target>();
+  for (const name of [...contract.calls, ...contract.streams]) {
+    // An older peer may lack a method: calling it fails there, by name, and nothing else does.
+    const index = table.findIndex(([served]) => served === name);
+    targets.set(name, { method: index < 0 ? UNKNOWN_METHOD : index, name });
+  }
+  const build = (options?: CallOptions): Remote<Api> => {
+    const remote = Object.create(null) as Record<string, unknown>;
+    for (const name of contract.calls)
+      remote[name] = (...args: unknown[]) => {
+        const target = targets.get(name);
+        return target === undefined || target.method === UNKNOWN_METHOD
+          ? Promise.reject(newelError("NEWEL_E_NO_METHOD", { method: name }))
+          : caller.call(target, args, options);
+      };
+    for (const name of contract.streams)
+      remote[name] = (...args: unknown[]) => {
+        const target = targets.get(name);
+        if (target === undefined || target.method === UNKNOWN_METHOD)
+          throw newelError("NEWEL_E_NO_METHOD", { method: name });
+        return caller.stream(target, args, options);
+      };
+    remote["with"] = (more: CallOptions) => build({ ...options, ...more });
+    return Object.freeze(remote) as Remote<Api>;
+  };
+  return build();
+}
+
+const UNKNOWN_METHOD = -1;

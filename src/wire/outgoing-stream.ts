@@ -1,0 +1,111 @@
+import { newelError } from "../base/errors.ts";
+import { encode } from "./codec.ts";
+import { runWithin, type CallContext } from "./context.ts";
+import { FrameType } from "./frames.ts";
+import { creditCost } from "./limits.ts";
+import type { Link } from "./link.ts";
+
+/** Either kind of iterator: awaiting the step of a synchronous one would only cost time. */
+type Source = Iterator<unknown> | AsyncIterator<unknown>;
+
+/** The iterator of what a streaming method returned. */
+export function iteratorOf(value: unknown, method: string): Source {
+  if (typeof value === "object" && value !== null) {
+    if (Symbol.asyncIterator in value)
+      return (value as AsyncIterable<unknown>)[Symbol.asyncIterator]();
+    if (Symbol.iterator in value) return (value as Iterable<unknown>)[Symbol.iterator]();
+  }
+  throw newelError("NEWEL_E_CONTRACT", {
+    method,
+    why: "the contract says it streams, but it returned nothing that can be iterated",
+  });
+}
+
+/**
+ * The sending end of a stream: takes the next item only when the reader has given credit for it and
+ * the way out is free, so that a slow reader holds the producer back and not memory.
+ */
+export class OutgoingStream {
+  readonly #link: Link;
+  readonly #context: CallContext & { readonly id: number };
+  readonly #iterator: Source;
+  #credit: number;
+  #isStopped = false;
+  #stopping: Promise<void> | undefined;
+  #wake: (() => void) | undefined;
+
+  constructor(
+    link: Link,
+    context: CallContext & { readonly id: number },
+    iterator: Source,
+    credit: number,
+  ) {
+    this.#link = link;
+    this.#context = context;
+    this.#iterator = iterator;
+    this.#credit = credit;
+  }
+
+  /** Sends items until the producer ends, fails or is stopped. */
+  async pump(): Promise<{ readonly error: unknown } | undefined> {
+    try {
+      while (!this.#isStopped) {
+        if (this.#credit <= 0 || this.#link.outbox.isBlocked) {
+          await this.#untilFree();
+          continue;
+        }
+        const step = runWithin(this.#context, () => this.#iterator.next());
+        const { done, value } = "then" in step ? await step : step;
+        if (this.#isStopped || done === true) break;
+        this.#send(value);
+      }
+      await this.#stopping;
+      return undefined;
+    } catch (error) {
+      return { error };
+    }
+  }
+
+  #send(value: unknown): void {
+    const { limits, references } = this.#link;
+    try {
+      const bytes = this.#link.send(FrameType.ITEM, 0, this.#context.id, 0, () =>
+        encode(value, limits, references),
+      );
+      this.#credit -= creditCost(bytes);
+    } catch (error) {
+      this.stop();
+      throw error;
+    }
+  }
+
+  #untilFree(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#wake = resolve;
+    });
+  }
+
+  wake(): void {
+    this.#wake?.();
+    this.#wake = undefined;
+  }
+
+  addCredit(amount: number): void {
+    this.#credit += amount;
+    this.wake();
+  }
+
+  /** Ends the producer: its `finally` blocks run. One that waits for something needs its signal. */
+  stop(): void {
+    if (this.#isStopped) return;
+    this.#isStopped = true;
+    this.#stopping = this.#return();
+    // `pump` awaits it and answers with its failure; until then it may not count as unhandled.
+    this.#stopping.catch(() => undefined);
+    this.wake();
+  }
+
+  async #return(): Promise<void> {
+    await runWithin(this.#context, () => this.#iterator.return?.());
+  }
+}

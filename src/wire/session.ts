@@ -1,0 +1,310 @@
+import { messageOf, newelError } from "../base/errors.ts";
+import { nextState, type Transitions } from "../base/machine.ts";
+import { Callee, type ServedMethod } from "./callee.ts";
+import { Caller } from "./caller.ts";
+import { encode } from "./codec.ts";
+import { FrameReader, FrameType, frameError, PROTOCOL_VERSION, type Frame } from "./frames.ts";
+import { MAX_HELLO_BYTES, readHello, type Hello } from "./hello.ts";
+import { DEFAULT_LIMITS, type WireLimits } from "./limits.ts";
+import { Link } from "./link.ts";
+import { Outbox } from "./outbox.ts";
+import { ReferenceTable } from "./references.ts";
+import type { Transport } from "./transport.ts";
+import { Vigil } from "./vigil.ts";
+
+/** What one side brings to a connection. */
+export interface SessionOptions {
+  /** The contract whose methods the peer may call here. */
+  readonly serves?: Identity & { readonly methods: readonly ServedMethod[] };
+  /** The contract the peer must serve. */
+  readonly expects?: Identity;
+  readonly limits?: Partial<WireLimits>;
+  /** The side that was connected to reads nothing more from a peer that does not take its answers. */
+  readonly isServer?: boolean;
+}
+
+interface Identity {
+  readonly name: string;
+  readonly version: number;
+}
+
+/**
+ * opening: HELLO of the peer has not come. open: calls go both ways. draining: no new calls, those
+ * that run are answered. closed: the transport is gone or about to go; nothing is read any more.
+ */
+type State = "opening" | "open" | "draining" | "closed";
+type Event = "hello" | "drain" | "end";
+
+const TRANSITIONS: Transitions<State, Event> = {
+  opening: { hello: "open", drain: "closed", end: "closed" },
+  open: { drain: "draining", end: "closed" },
+  draining: { drain: "draining", end: "closed" },
+  closed: {},
+};
+
+/** After this long a peer that does not read is cut off instead of waited for. */
+const LINGER_MS = 1_000;
+
+/**
+ * One connection: calls and streams in both directions over a transport. A peer that breaks the
+ * protocol loses its connection, and nothing else happens.
+ */
+export class Session {
+  readonly caller: Caller;
+  /** Settles when the peer has said HELLO and fits: what it serves. */
+  readonly ready: Promise<NonNullable<Hello["serves"]>["methods"]>;
+  /** Resolves when the connection is gone, with the reason if it was none of ours. */
+  readonly closed: Promise<Error | undefined>;
+  readonly #transport: Transport;
+  readonly #options: SessionOptions;
+  readonly #limits: WireLimits;
+  readonly #link: Link;
+  readonly #outbox: Outbox;
+  readonly #callee: Callee;
+  readonly #reader: FrameReader;
+  readonly #vigil: Vigil;
+  readonly #readiness = Promise.withResolvers<NonNullable<Hello["serves"]>["methods"]>();
+  readonly #closing = Promise.withResolvers<Error | undefined>();
+  #state: State = "opening";
+  #reason: Error | undefined;
+  #isPaused = false;
+
+  constructor(transport: Transport, options: SessionOptions) {
+    this.#transport = transport;
+    this.#options = options;
+    this.#limits = { ...DEFAULT_LIMITS, ...options.limits };
+    this.#outbox = new Outbox(transport, this.#limits.maxBacklogBytes, (error) => this.fail(error));
+    const references = new ReferenceTable(this.#limits.maxReferences, {
+      call: (id, args) => this.caller.call({ method: 0, name: "a function", reference: id }, args),
+      release: (id, count) => this.#release(id, count),
+    });
+    this.#link = new Link(transport.peer, this.#limits, this.#outbox, references);
+    this.caller = new Caller(this.#link);
+    this.#callee = new Callee(this.#link, options.serves?.methods ?? [], () => this.#onIdle());
+    this.#reader = new FrameReader(MAX_HELLO_BYTES, (frame) => this.#onFrame(frame));
+    this.#vigil = new Vigil(this.#limits, {
+      heldFrame: () => this.#reader.heldFrame,
+      ping: () => this.#link.signal(FrameType.PING, 0),
+      overdue: (error) => this.fail(error),
+    });
+    this.ready = this.#readiness.promise;
+    this.closed = this.#closing.promise;
+    // Who does not ask for readiness learns of the failure by `closed`.
+    this.ready.catch(() => undefined);
+    this.#sayHello();
+    transport.start({
+      bytes: (chunk) => this.#onBytes(chunk),
+      drained: () => this.#onDrained(),
+      closed: (error) => this.#onClosed(error),
+    });
+  }
+
+  /** Functions kept for the peer, and its calls and streams that run now: for status and tests. */
+  get load(): { readonly held: number; readonly running: number; readonly inFlight: number } {
+    return {
+      held: this.#link.references.heldCount,
+      running: this.#callee.running,
+      inFlight: this.caller.inFlight,
+    };
+  }
+
+  /** Ends the connection: no new calls, then those that run are answered, for at most `graceMs`. */
+  async close(graceMs = 0): Promise<void> {
+    if (this.#state !== "closed") {
+      const error = this.#link.closedError("it was closed here");
+      this.caller.refuse(error);
+      this.#callee.drain(this.#link.closedError("the peer is closing"));
+      const wasOpen = this.#state === "open";
+      this.#move("drain");
+      if (wasOpen && graceMs > 0 && this.#callee.running > 0) {
+        this.#link.signal(FrameType.GOAWAY, 0);
+        const timer = setTimeout(() => this.#end(), graceMs);
+        void this.closed.then(() => clearTimeout(timer));
+      } else {
+        this.#end();
+      }
+    }
+    await this.closed;
+  }
+
+  /** The peer broke the protocol, or cannot be waited for: it is told why, and let go. */
+  fail(error: Error): void {
+    if (this.#state === "closed") return;
+    this.#reason ??= error;
+    this.#link.sendError(FrameType.GOAWAY, 0, error);
+    this.#end();
+  }
+
+  #sayHello(): void {
+    const { serves, expects } = this.#options;
+    const { maxFrameBytes, maxCalls, maxStreams, streamWindow } = this.#limits;
+    const hello: Hello = {
+      limits: { maxFrameBytes, maxCalls, maxStreams, streamWindow },
+      ...(serves === undefined
+        ? {}
+        : {
+            serves: {
+              name: serves.name,
+              version: serves.version,
+              methods: serves.methods.map(({ name, kind }) => [name, kind] as const),
+            },
+          }),
+      ...(expects === undefined
+        ? {}
+        : { expects: { name: expects.name, version: expects.version } }),
+    };
+    this.#link.send(FrameType.HELLO, 0, 0, PROTOCOL_VERSION, () => encode(hello, this.#limits));
+  }
+
+  #onBytes(chunk: Buffer): void {
+    if (this.#state === "closed") return;
+    try {
+      this.#reader.push(chunk);
+    } catch (error) {
+      this.fail(error instanceof Error ? error : frameError(messageOf(error)));
+      return;
+    }
+    this.#vigil.heard();
+    if (
+      this.#options.isServer === true &&
+      !this.#isPaused &&
+      this.#outbox.backlogBytes > this.#limits.highWaterBytes
+    ) {
+      this.#isPaused = true;
+      this.#transport.pause();
+    }
+  }
+
+  #onDrained(): void {
+    this.#outbox.drained();
+    this.#vigil.heard();
+    if (this.#isPaused && this.#outbox.backlogBytes <= this.#limits.highWaterBytes) {
+      this.#isPaused = false;
+      this.#transport.resume();
+    }
+    if (!this.#outbox.isBlocked) this.#callee.drained();
+  }
+
+  #onFrame(frame: Frame): void {
+    if (this.#state === "opening") {
+      if (frame.type === FrameType.HELLO) this.#onHello(frame);
+      else if (frame.type === FrameType.GOAWAY) this.#onGoAway(frame);
+      else throw frameError("another frame before HELLO");
+      return;
+    }
+    switch (frame.type) {
+      case FrameType.CALL:
+      case FrameType.STREAM:
+        return this.#callee.onCall(frame);
+      case FrameType.OK:
+        return this.caller.onOk(frame);
+      case FrameType.ITEM:
+        return this.caller.onItem(frame);
+      case FrameType.ERR:
+        return this.caller.onError(frame);
+      case FrameType.END:
+        return this.caller.onEnd(frame);
+      case FrameType.CANCEL:
+        return this.#callee.onCancel(frame.id);
+      case FrameType.CREDIT:
+        return this.#callee.onCredit(frame.id, frame.aux);
+      case FrameType.RELEASE:
+        return this.#link.references.release(frame.id, frame.aux);
+      case FrameType.PING:
+        return this.#link.signal(FrameType.PONG, 0);
+      case FrameType.PONG:
+        return;
+      case FrameType.GOAWAY:
+        return this.#onGoAway(frame);
+      default:
+        throw frameError("a second HELLO");
+    }
+  }
+
+  #onHello(frame: Frame): void {
+    const hello = readHello(frame.aux, this.#link.value(frame));
+    const { serves, expects } = this.#options;
+    // Either side may be the newer one: both look, so that each gets an error that names both.
+    checkIdentity(expects, hello.serves);
+    checkIdentity(hello.expects, serves, true);
+    this.#move("hello");
+    this.#vigil.greeted();
+    this.#reader.maxFrameBytes = this.#limits.maxFrameBytes;
+    this.#outbox.peerMaxFrameBytes = hello.limits.maxFrameBytes;
+    this.#callee.open(hello.limits.streamWindow);
+    this.#readiness.resolve(hello.serves?.methods ?? []);
+    this.caller.open(hello.limits);
+  }
+
+  /** The peer takes no more calls: it is closing, or this side broke a rule. */
+  #onGoAway(frame: Frame): void {
+    const value = frame.start === frame.end ? undefined : this.#link.value(frame);
+    const cause = value instanceof Error ? value : undefined;
+    if (cause !== undefined) {
+      this.#reason ??= cause;
+      this.#end();
+      return;
+    }
+    this.caller.refuse(this.#link.closedError("the peer is closing"));
+    this.#move("drain");
+  }
+
+  #onIdle(): void {
+    if (this.#state === "draining") this.#end();
+  }
+
+  #release(id: number, count: number): void {
+    if (this.#state !== "closed") this.#link.signal(FrameType.RELEASE, id, count);
+  }
+
+  #onClosed(error: Error | undefined): void {
+    if (error !== undefined) this.#reason ??= error;
+    this.#finish();
+    this.#closing.resolve(this.#reason);
+  }
+
+  /** Sends what is there, then closes the transport; `closed` follows. */
+  #end(): void {
+    this.#outbox.flush();
+    this.#finish();
+    this.#transport.close();
+    const timer = setTimeout(() => this.#transport.abort(), LINGER_MS);
+    void this.closed.then(() => clearTimeout(timer));
+  }
+
+  /** Whatever is under way on either half ends now. */
+  #finish(): void {
+    if (this.#state === "closed") return;
+    const wasOpening = this.#state === "opening";
+    this.#move("end");
+    this.#reader.stop();
+    this.#vigil.end();
+    const { peer } = this.#link;
+    const loss = newelError("NEWEL_E_CONNECTION_LOST", { peer }, this.#reason);
+    this.caller.lost(this.#link.closedError("it has ended", this.#reason), loss);
+    this.#callee.lost(loss);
+    this.#link.references.clear();
+    this.#outbox.close();
+    if (wasOpening) this.#readiness.reject(this.#reason ?? loss);
+  }
+
+  #move(event: Event): void {
+    this.#state = nextState(TRANSITIONS, this.#state, event) ?? this.#state;
+  }
+}
+
+/** @throws NEWEL_E_VERSION_SKEW */
+function checkIdentity(
+  wanted: Identity | undefined,
+  served: Identity | undefined,
+  isOurs = false,
+): void {
+  if (wanted === undefined) return;
+  if (served?.name === wanted.name && served.version === wanted.version) return;
+  const [theirs, ours] = isOurs ? [wanted, served] : [served, wanted];
+  throw newelError("NEWEL_E_VERSION_SKEW", { theirs: nameOf(theirs), ours: nameOf(ours) });
+}
+
+function nameOf(identity: Identity | undefined): string {
+  return identity === undefined ? "(none)" : `${identity.name}/${identity.version}`;
+}

@@ -1,0 +1,136 @@
+import { chmodSync, lstatSync, unlinkSync } from "node:fs";
+import { connect, createServer, type Server, type Socket } from "node:net";
+
+import { newelError, systemCode } from "../base/errors.ts";
+import { connectSocket, unreachable, type Connection, type ConnectOptions } from "./client.ts";
+import type { Contract } from "./contract.ts";
+import { Sessions, type ServeOptions, type WireServer } from "./server.ts";
+import { socketTransport } from "./transport.ts";
+
+/**
+ * The wire over Unix sockets: for one user, on one machine. The socket file has mode 0600, and the
+ * server asks the operating system for the uid of each peer (SO_PEERCRED): only its own and root's
+ * are served. Where that cannot be asked (not on Linux) the mode alone guards it: keep the file in a
+ * directory of mode 0700.
+ */
+
+/** The bytes a Unix socket path may have (sun_path less its closing NUL). */
+const SOCKET_PATH_BYTES = 107;
+
+/** Connections that wait to be accepted. */
+const BACKLOG = 511;
+
+/**
+ * Serves a contract at a path. A lock beside it (`PATH.lock`) makes this the only server there: a
+ * file that a dead one left is replaced, a living one never.
+ *
+ * @throws NEWEL_E_ADDRESS_IN_USE when another process serves this path
+ * @throws NEWEL_E_HOME_PATH when the path is too long for a socket
+ * @throws NEWEL_E_CONTRACT when the implementation lacks a method
+ */
+export async function serveUnix<Api>(
+  path: string,
+  contract: Contract<Api>,
+  implementation: Api,
+  options: ServeOptions = {},
+): Promise<WireServer> {
+  const sessions = new Sessions(contract, implementation, options);
+  checkPath(path);
+  const lock = await takePath(path);
+  // Only a server needs the system calls: a client shall not pay for loading them.
+  const { peerCredentials } = await import("./peer.ts");
+  const server = createServer((socket) => {
+    const credentials = peerCredentials(descriptorOf(socket));
+    const peer =
+      credentials === undefined ? path : `uid ${credentials.uid}, pid ${credentials.pid}`;
+    const uid = credentials?.uid;
+    if (uid === undefined || uid === 0 || uid === process.getuid?.()) {
+      sessions.accept(socket, peer);
+    } else {
+      socket.destroy();
+      sessions.refused(newelError("NEWEL_E_REFUSED_UID", { uid }), peer);
+    }
+  });
+  try {
+    await listen(server, path);
+  } catch (error) {
+    lock?.release();
+    throw error;
+  }
+  const close = async (graceMs?: number): Promise<void> => {
+    await sessions.close(server, graceMs);
+    lock?.release();
+  };
+  return {
+    get connections() {
+      return sessions.size;
+    },
+    close,
+    [Symbol.asyncDispose]: () => close(),
+  };
+}
+
+/**
+ * Connects to the server of a contract.
+ *
+ * @throws NEWEL_E_UNREACHABLE when nobody answers there within `timeoutMs`
+ * @throws NEWEL_E_VERSION_SKEW when the server has another contract, or another version of it
+ */
+export async function connectUnix<Api>(
+  path: string,
+  contract: Contract<Api>,
+  options: ConnectOptions = {},
+): Promise<Connection<Api>> {
+  checkPath(path);
+  try {
+    return await connectSocket(connect(path), "connect", contract, options, (socket) =>
+      socketTransport(socket, path),
+    );
+  } catch (error) {
+    throw unreachable(path, error);
+  }
+}
+
+function checkPath(path: string): void {
+  const length = Buffer.byteLength(path);
+  if (length > SOCKET_PATH_BYTES) throw newelError("NEWEL_E_HOME_PATH", { path, length });
+}
+
+/** Locks the path and removes what a dead server left there. */
+async function takePath(path: string): Promise<{ release(): void } | undefined> {
+  // Elsewhere than on Linux there is no lock: a file in the way is an error there.
+  if (process.platform !== "linux") return undefined;
+  const { lockFile } = await import("../posix/lock.ts");
+  const lock = lockFile(`${path}.lock`);
+  if (lock === undefined) throw newelError("NEWEL_E_ADDRESS_IN_USE", { address: path });
+  try {
+    if (lstatSync(path).isSocket()) unlinkSync(path);
+  } catch (error) {
+    if (systemCode(error) !== "ENOENT") {
+      lock.release();
+      throw error;
+    }
+  }
+  return lock;
+}
+
+function listen(server: Server, path: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once("error", (error) => {
+      const inUse = systemCode(error) === "EADDRINUSE";
+      reject(inUse ? newelError("NEWEL_E_ADDRESS_IN_USE", { address: path }, error) : error);
+    });
+    server.once("listening", resolve);
+    // Exclusive: a node:cluster worker would else share the socket of its primary.
+    server.listen({ path, backlog: BACKLOG, exclusive: true });
+    // Bound already, within the call above: nobody else has had a turn to connect.
+    if (server.listening) chmodSync(path, 0o600);
+  });
+}
+
+/** Node has no public way to a socket's descriptor; without one the mode of the file must do. */
+function descriptorOf(socket: Socket): number {
+  const handle = "_handle" in socket ? socket._handle : undefined;
+  const isHandle = typeof handle === "object" && handle !== null && "fd" in handle;
+  return isHandle && typeof handle.fd === "number" ? handle.fd : -1;
+}
