@@ -10,6 +10,7 @@ import { hasCode, messageOf } from "../../base/errors.ts";
 import { programPath } from "../../base/modules.ts";
 import { within } from "../../base/timers.ts";
 import { lineOfParseError } from "./failure.ts";
+import { toPlain } from "./plain.ts";
 import { parseReport } from "./read-report.ts";
 import { type Report, REPORT_FD, REPORT_LIMIT_BYTES } from "./report.ts";
 
@@ -36,7 +37,7 @@ export async function evaluate(options: EvaluateOptions): Promise<Report> {
 async function readJson(file: string): Promise<Report> {
   const source = readFileSync(file, "utf8").replace(/^\uFEFF/, "");
   try {
-    return { type: "value", value: JSON.parse(source), findings: [], script: source };
+    return { type: "value", ...toPlain(JSON.parse(source)), script: source };
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;
     const advice = "JSON has names and texts in double quotes, no comments, no comma at the end";

@@ -34,9 +34,9 @@ export function locateInJson(source: string): Locate {
   }
 }
 
-/** What acorn does not know (JSX, newer syntax) only costs the line numbers. */
+/** What acorn cannot read (newer syntax, very deep nesting) only costs the line numbers. */
 function nowhere(error: unknown): Locate {
-  if (error instanceof SyntaxError) return () => undefined;
+  if (error instanceof SyntaxError || error instanceof RangeError) return () => undefined;
   throw error;
 }
 

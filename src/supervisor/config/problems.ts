@@ -27,17 +27,20 @@ export interface Problem {
   readonly message: string;
 }
 
+/** Nobody reads more; a list with a thousand wrong elements would hide the rest. */
+const MOST_LINES = 100;
+
 /** NEWEL_E_CONFIG with one line for each problem, files relative to `cwd`. */
-export function configError(
-  problems: readonly Problem[],
-  cwd: string,
-  cause?: unknown,
-): NewelError {
+export function configError(problems: readonly Problem[], cwd: string): NewelError {
   const lines = problems.map(({ file, line, message }) => {
     const place = line === undefined ? "" : `:${line}`;
     return `${shownFile(file, cwd)}${place}  ${message}`;
   });
-  return newelError("NEWEL_E_CONFIG", { problems: [...new Set(lines)].join("\n") }, cause);
+  const distinct = [...new Set(lines)];
+  const shown = distinct.slice(0, MOST_LINES);
+  const more = distinct.length - shown.length;
+  if (more > 0) shown.push(`and ${more} more problems.`);
+  return newelError("NEWEL_E_CONFIG", { problems: shown.join("\n") });
 }
 
 /** A file as the operator knows it: relative to where they stand, if it is below or near. */

@@ -315,3 +315,56 @@ test("a large configuration arrives whole", async (t) => {
   });
   assert.match((await loadError(huge)).message, /exports more than 16 MiB/);
 });
+
+test("what is switched off binds nothing and holds nobody up", async (t) => {
+  const directory = makeApp(t, {
+    "newel.config.ts": `
+      const env = { SHARED: "1" };
+      export default {
+        services: {
+          web: { node: "server.ts", env, listen: 3000, dependsOn: { old: "completed" } },
+          old: { node: "gone.ts", env, listen: "127.0.0.1:3000", enabled: false, dependsOn: ["web"] },
+        },
+      };`,
+  });
+  const config = await load(directory);
+  assert.deepEqual(
+    config.sockets.map(({ name }) => name),
+    ["port.3000"],
+  );
+  assert.deepEqual(serviceOf(config, "web").dependsOn, {});
+});
+
+const HOSTILE: Readonly<Record<string, string>> = {
+  "a proxy that throws": "new Proxy({}, { ownKeys() { throw new Error('x'); } })",
+  "a revoked proxy": "(() => { const p = Proxy.revocable({}, {}); p.revoke(); return p.proxy; })()",
+  "endless depth":
+    "new Proxy({}, { ownKeys: () => ['a'], get: (_, k, me) => k === 'a' ? me : undefined, getOwnPropertyDescriptor: () => ({ enumerable: true, configurable: true }) })",
+  "deep lists": "JSON.parse('['.repeat(5000) + ']'.repeat(5000))",
+  "many values": "{ services: {}, env: Array.from({ length: 300_000 }, () => ({})) }",
+  "endless getters": "{ services: { get a() { return { get b() { throw 1; } }; } } }",
+  "a thenable": "{ then() {} }",
+  "a class": "class {}",
+  null: "null",
+  "a name that throws": "{ services: {}, env: new (class { static get name() { throw 1; } })() }",
+};
+
+for (const [title, expression] of Object.entries(HOSTILE)) {
+  test(`a hostile value is refused, and quickly: ${title}`, async (t) => {
+    const directory = makeApp(t, { "newel.config.mjs": `export default ${expression};` });
+    const error = await loadError(directory, { limitMs: 5_000 });
+    assert.equal(error.code, "NEWEL_E_CONFIG");
+    assert.match(error.message, /^newel\.config\.mjs:1 {2}\S/);
+    assert.ok(error.message.length < 2_000, `${error.message.length} characters`);
+  });
+}
+
+test("hostile JSON is refused too", async (t) => {
+  const deep = makeApp(t, { "newel.config.json": "[".repeat(5_000) + "]".repeat(5_000) });
+  assert.match((await loadError(deep)).message, /too deep/);
+  const services = { a: { run: Array.from({ length: 5000 }, (_, index) => index) } };
+  const many = makeApp(t, { "newel.config.json": JSON.stringify({ services }) });
+  const lines = (await loadError(many)).message.split("\n");
+  assert.equal(lines.length, 101);
+  assert.equal(lines.at(-1), "and 4900 more problems.");
+});
