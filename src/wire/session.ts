@@ -36,7 +36,7 @@ type State = "opening" | "open" | "draining" | "closed";
 type Event = "hello" | "drain" | "end";
 
 const TRANSITIONS: Transitions<State, Event> = {
-  opening: { hello: "open", drain: "closed", end: "closed" },
+  opening: { hello: "open", end: "closed" },
   open: { drain: "draining", end: "closed" },
   draining: { drain: "draining", end: "closed" },
   closed: {},
@@ -240,7 +240,7 @@ export class Session {
   #onGoAway(frame: Frame): void {
     const value = frame.start === frame.end ? undefined : this.#link.value(frame);
     const cause = value instanceof Error ? value : undefined;
-    if (cause !== undefined) {
+    if (cause !== undefined || this.#state === "opening") {
       this.#reason ??= cause;
       this.#end();
       return;
