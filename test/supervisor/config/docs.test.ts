@@ -40,6 +40,6 @@ test("the page names every setting", async (t) => {
     names.split(", ").map((name) => name.replaceAll('"', "")),
   );
   assert.ok(settings.length > 35, `only ${settings.length} settings`);
-  const missing = settings.filter((name) => !new RegExp(`[\`.{ ]${name}[\`:, ]`).test(page));
+  const missing = settings.filter((name) => !new RegExp(`[\`.{ ]${name}[\`:., ]`).test(page));
   assert.deepEqual(missing, []);
 });
