@@ -4,7 +4,7 @@ import { parse, parseExpressionAt } from "acorn";
 import type { Key } from "./problems.ts";
 
 /** Where a value stands in a source. */
-export interface Place {
+interface Place {
   /** From 1. */
   readonly line: number;
   /** Of its first character: sorts problems as the file has them. */

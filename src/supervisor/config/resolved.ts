@@ -44,7 +44,7 @@ export type ResolvedCommand =
   | { readonly kind: "shell"; readonly line: string };
 
 /** Where a probe connects. */
-export type ResolvedAddress =
+type ResolvedAddress =
   | { readonly host: string; readonly port: number }
   | { readonly path: string };
 
