@@ -4,6 +4,7 @@ import type { Answer } from "../commands/command.ts";
 import { EnvelopeError, parseEnvelope, parseRequest, type RequestId } from "../commands/json.ts";
 import { refuse } from "../commands/kinds.ts";
 import { COMMANDS } from "../commands/table.ts";
+import { ConnectionClaims } from "./claims.ts";
 import type { Connection } from "./connection.ts";
 import { EventStream } from "./modes.ts";
 import type { ServerContext } from "./server-context.ts";
@@ -22,14 +23,14 @@ export class JsonSession {
   readonly #context: ServerContext;
   readonly #connection: Connection;
   readonly #streams = new Map<RequestId, OpenStream>();
-  readonly #claims = new Map<
-    string,
-    { readonly giveUp: () => void; readonly refuse: () => void }
-  >();
+  readonly #claims: ConnectionClaims;
+  /** The requests that wait for a claim, by its name. */
+  readonly #waiting = new Map<string, RequestId>();
 
   constructor(context: ServerContext, connection: Connection) {
     this.#context = context;
     this.#connection = connection;
+    this.#claims = new ConnectionClaims(context.kernel);
   }
 
   line(text: string): void {
@@ -48,8 +49,7 @@ export class JsonSession {
   close(): void {
     for (const stream of this.#streams.values()) stream.close();
     this.#streams.clear();
-    for (const { giveUp } of this.#claims.values()) giveUp();
-    this.#claims.clear();
+    this.#claims.close();
   }
 
   refuse(id: RequestId | null, error: unknown): void {
@@ -174,34 +174,27 @@ export class JsonSession {
   }
 
   #claim(id: RequestId, name: string, pid: number | undefined): void {
-    if (this.#claims.has(name))
-      throw refuse(`this connection already has or waits for the claim ${name}`);
-    const { kernel } = this.#context;
-    let granted: number | undefined;
-    const giveUp = kernel.claims.ask(
-      name,
-      { pid: pid ?? this.#context.peerPid(this.#connection) },
-      (epoch) => {
-        granted = epoch;
-        this.#send({ id, ok: { name, epoch } });
-      },
-    );
-    const refuseWaiting = (): void => {
-      if (granted === undefined)
-        this.refuse(
-          id,
-          newelError("NEWEL_E_CANCELLED", { what: `The wait for the claim ${name}` }),
-        );
-    };
-    this.#claims.set(name, { giveUp, refuse: refuseWaiting });
+    const held = this.#claims.epochOf(name);
+    if (held !== undefined) {
+      this.#send({ id, ok: { name, epoch: held } });
+      return;
+    }
+    if (this.#claims.waitsFor(name))
+      throw refuse(`this connection waits for the claim ${name} already`);
+    this.#waiting.set(name, id);
+    this.#claims.ask(name, pid ?? this.#context.peerPid(this.#connection), (epoch) => {
+      this.#waiting.delete(name);
+      this.#send({ id, ok: { name, epoch } });
+    });
   }
 
   #release(id: RequestId, name: string): void {
-    const claim = this.#claims.get(name);
-    if (claim === undefined) throw newelError("NEWEL_E_NOT_FOUND", { name, noun: "claims" });
-    this.#claims.delete(name);
-    claim.giveUp();
-    claim.refuse();
+    if (!this.#claims.release(name))
+      throw newelError("NEWEL_E_NOT_FOUND", { name, noun: "claims" });
+    const waiting = this.#waiting.get(name);
+    this.#waiting.delete(name);
+    if (waiting !== undefined)
+      this.refuse(waiting, newelError("NEWEL_E_CANCELLED", { what: `The wait for ${name}` }));
     this.#send({ id, ok: null });
   }
 

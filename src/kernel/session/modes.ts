@@ -9,6 +9,8 @@ import { Bell, Watched } from "./watched.ts";
  * client go to it instead of the command table.
  */
 export interface Mode {
+  /** It is the session's mode now: what it does may also end it at once. */
+  begin(): void;
   /** A line the client sent. */
   line(text: string): void;
   /** The connection is gone. */
@@ -49,6 +51,9 @@ export class TextWatch implements Mode {
       const position = readers.position(process, undefined);
       this.#watched.set(process.name, new Watched(kernel, process, position, this.#bell.ring));
     }
+  }
+
+  begin(): void {
     this.#run().catch((error: unknown) => this.#fail(error));
   }
 
@@ -157,9 +162,12 @@ export class TextEvents implements Mode {
     this.#stream = new EventStream(context.kernel, context.connection, since, (event) =>
       context.connection.write(`${eventLine(event)}\n`),
     );
+  }
+
+  begin(): void {
     this.#stream.run().catch((error: unknown) => {
       this.close();
-      context.failed(error);
+      this.#context.failed(error);
     });
   }
 

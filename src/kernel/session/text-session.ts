@@ -3,6 +3,7 @@ import type { Answer } from "../commands/command.ts";
 import { oneLine } from "../commands/lines.ts";
 import { COMMANDS } from "../commands/table.ts";
 import { parseText } from "../commands/text.ts";
+import { ConnectionClaims } from "./claims.ts";
 import type { Connection } from "./connection.ts";
 import { type Mode, type ModeContext, TextEvents, TextWatch } from "./modes.ts";
 import type { ServerContext } from "./server-context.ts";
@@ -13,13 +14,13 @@ export const PROMPT = "> ";
 export class TextSession {
   readonly #context: ServerContext;
   readonly #connection: Connection;
-  /** Claims this connection waits for or holds, and how each is given up. */
-  readonly #claims = new Map<string, () => void>();
+  readonly #claims: ConnectionClaims;
   #mode: Mode | undefined;
 
   constructor(context: ServerContext, connection: Connection) {
     this.#context = context;
     this.#connection = connection;
+    this.#claims = new ConnectionClaims(context.kernel);
   }
 
   greet(): void {
@@ -36,8 +37,7 @@ export class TextSession {
   close(): void {
     this.#mode?.close();
     this.#mode = undefined;
-    for (const giveUp of this.#claims.values()) giveUp();
-    this.#claims.clear();
+    this.#claims.close();
   }
 
   /** Answers `Error: …`; what is no coded error is a fault of ours and goes to the log too. */
@@ -62,10 +62,10 @@ export class TextSession {
         return;
       case "watch":
         this.#connection.write(`${answer.first.text().join("\n")}\n`);
-        this.#mode = new TextWatch(this.#modeContext(), answer.names);
+        this.#enter(new TextWatch(this.#modeContext(), answer.names));
         return;
       case "events":
-        this.#mode = new TextEvents(this.#modeContext(), answer.since);
+        this.#enter(new TextEvents(this.#modeContext(), answer.since));
         return;
       case "claim":
         this.#claim(answer.name);
@@ -90,45 +90,46 @@ export class TextSession {
 
   /** Granted at once, or it waits: until then `q` gives up. */
   #claim(name: string): void {
-    if (this.#claims.has(name)) {
-      const epoch = this.#context.kernel.claims.list([name])[0]?.epoch;
-      this.#say(`${name} epoch=${epoch ?? "unknown"}`);
+    const held = this.#claims.epochOf(name);
+    if (held !== undefined) {
+      this.#say(`${name} epoch=${held}`);
       return;
     }
     let granted = false;
-    const giveUp = this.#context.kernel.claims.ask(
-      name,
-      { pid: this.#context.peerPid(this.#connection) },
-      (epoch) => {
-        granted = true;
-        this.#mode = undefined;
-        this.#say(`${name} epoch=${epoch}`);
-      },
-    );
-    this.#claims.set(name, giveUp);
+    this.#claims.ask(name, this.#context.peerPid(this.#connection), (epoch) => {
+      granted = true;
+      this.#mode = undefined;
+      this.#say(`${name} epoch=${epoch}`);
+    });
     if (granted) return;
     this.#connection.write(`Waiting for ${name}, q gives up\n`);
-    this.#mode = {
+    this.#enter({
+      begin: () => undefined,
       line: (text) => {
-        if (!"quit".startsWith(text.trim()) || text.trim() === "") return;
-        this.#release(name);
+        if (text.trim() === "") return;
+        if (!"quit".startsWith(text.trim())) {
+          this.#connection.write("Error: Waiting for a claim: q gives up\n");
+          return;
+        }
         this.#mode = undefined;
+        this.#claims.release(name);
+        this.#say("Stopped waiting");
       },
       close: () => undefined,
-    };
+    });
   }
 
   #release(name: string): void {
-    const giveUp = this.#claims.get(name);
-    if (giveUp === undefined) {
+    if (this.#claims.release(name)) this.#say();
+    else
       this.#say(
         `Error: This connection has no claim ${name}; release ${name} --force takes it from its holder`,
       );
-      return;
-    }
-    this.#claims.delete(name);
-    giveUp();
-    this.#say();
+  }
+
+  #enter(mode: Mode): void {
+    this.#mode = mode;
+    mode.begin();
   }
 
   #modeContext(): ModeContext {

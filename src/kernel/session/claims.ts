@@ -1,0 +1,52 @@
+import type { Kernel } from "../api.ts";
+
+interface Asked {
+  /** Once granted. */
+  epoch: number | undefined;
+  giveUp(): void;
+}
+
+/** The claims one connection waits for or has; they end with it. */
+export class ConnectionClaims {
+  readonly #kernel: Kernel;
+  readonly #asked = new Map<string, Asked>();
+
+  constructor(kernel: Kernel) {
+    this.#kernel = kernel;
+  }
+
+  /** The fencing number of a claim this connection has; nobody took it meanwhile. */
+  epochOf(name: string): number | undefined {
+    const epoch = this.#asked.get(name)?.epoch;
+    const now = this.#kernel.claims.list([name]).find((claim) => claim.name === name);
+    return epoch !== undefined && now?.epoch === epoch ? epoch : undefined;
+  }
+
+  waitsFor(name: string): boolean {
+    const asked = this.#asked.get(name);
+    return asked !== undefined && asked.epoch === undefined;
+  }
+
+  /** @param granted - called once, maybe before this returns; never after {@link release} */
+  ask(name: string, pid: number, granted: (epoch: number) => void): void {
+    const asked: Asked = { epoch: undefined, giveUp: () => undefined };
+    asked.giveUp = this.#kernel.claims.ask(name, { pid }, (epoch) => {
+      asked.epoch = epoch;
+      granted(epoch);
+    });
+    this.#asked.set(name, asked);
+  }
+
+  /** Gives a claim back, or the wait for it up; `false` when there was neither. */
+  release(name: string): boolean {
+    const asked = this.#asked.get(name);
+    this.#asked.delete(name);
+    asked?.giveUp();
+    return asked !== undefined;
+  }
+
+  close(): void {
+    for (const asked of this.#asked.values()) asked.giveUp();
+    this.#asked.clear();
+  }
+}

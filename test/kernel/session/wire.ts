@@ -1,0 +1,154 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { connect, type NetConnectOpts, type Socket } from "node:net";
+import { after } from "node:test";
+
+import type { Home } from "../../../src/base/home.ts";
+import type { OpenKernel } from "../../../src/kernel/kernel.ts";
+import { type KernelServer, serveKernel } from "../../../src/kernel/server.ts";
+import { openTestKernel } from "../../helpers/kernel.ts";
+import type { Scope } from "../../helpers/resources.ts";
+
+export const GREETING = 'newel kernel test. Type "help" for help.\n> ';
+
+/** A scope for what all tests of a file share: ended in reverse order after the last one. */
+export function fileScope(): Scope {
+  const ends: Parameters<Scope["after"]>[0][] = [];
+  after(async () => {
+    for (const end of ends.reverse()) await end?.();
+  });
+  return { after: (end) => void ends.push(end) };
+}
+
+export interface Served {
+  readonly kernel: OpenKernel;
+  readonly home: Home;
+  readonly server: KernelServer;
+  /** Faults and refused clients that the server spoke of. */
+  readonly logged: string[];
+}
+
+/** A kernel in this process with its server on a Unix socket and a TCP port. */
+export async function serveTestKernel(scope: Scope): Promise<Served> {
+  const { kernel, home } = openTestKernel(scope);
+  const logged: string[] = [];
+  const log = (text: string, error?: unknown): void =>
+    void logged.push(`${text} ${error instanceof Error ? error.stack : ""}`);
+  const server = await serveKernel({
+    kernel,
+    version: "test",
+    path: home.kernelSocket,
+    port: 0,
+    log,
+  });
+  scope.after(() => server.close());
+  return { kernel, home, server, logged };
+}
+
+/** A plain socket: what is sent is what is written here, what comes is compared byte by byte. */
+export class Wire {
+  readonly socket: Socket;
+  #received = Buffer.alloc(0);
+  #wake = (): void => undefined;
+  ended = false;
+
+  constructor(socket: Socket) {
+    this.socket = socket;
+    socket.on("data", (chunk: Buffer) => {
+      this.#received = Buffer.concat([this.#received, chunk]);
+      this.#wake();
+    });
+    const end = (): void => {
+      this.ended = true;
+      this.#wake();
+    };
+    socket.on("end", end);
+    socket.on("error", end);
+    socket.on("close", end);
+  }
+
+  /** Connects and takes the greeting. */
+  static async open(scope: Scope, to: NetConnectOpts): Promise<Wire> {
+    const wire = await Wire.connect(scope, to);
+    await wire.expect(GREETING);
+    return wire;
+  }
+
+  static async connect(scope: Scope, to: NetConnectOpts): Promise<Wire> {
+    const socket = connect(to);
+    scope.after(() => void socket.destroy());
+    const wire = new Wire(socket);
+    await once(socket, "connect");
+    return wire;
+  }
+
+  send(text: string | Buffer): void {
+    this.socket.write(text);
+  }
+
+  /** Takes as many bytes as `text` has; they must be these. */
+  async expect(text: string): Promise<void> {
+    const bytes = await this.take(Buffer.byteLength(text), text);
+    assert.equal(bytes.toString(), text);
+  }
+
+  async take(count: number, wanted = ""): Promise<Buffer> {
+    await this.#until(
+      () => this.#received.length >= count,
+      `${count} bytes ${JSON.stringify(wanted)}`,
+    );
+    const taken = this.#received.subarray(0, count);
+    this.#received = this.#received.subarray(count);
+    return taken;
+  }
+
+  /** Takes everything up to the first `mark`, and the mark. */
+  async until(mark: string): Promise<string> {
+    await this.#until(() => this.#received.includes(mark), JSON.stringify(mark));
+    return (await this.take(this.#received.indexOf(mark) + Buffer.byteLength(mark))).toString();
+  }
+
+  /** Sends a line; the reply to it up to the prompt, which is left out. */
+  async ask(line: string): Promise<string> {
+    this.send(`${line}\n`);
+    return (await this.until("\n> ")).slice(0, -3);
+  }
+
+  /** Sends a JSON request and gives the next message. */
+  async json(request: unknown): Promise<Record<string, unknown>> {
+    this.send(`${JSON.stringify(request)}\n`);
+    return this.message();
+  }
+
+  async message(): Promise<Record<string, unknown>> {
+    return JSON.parse(await this.until("\n")) as Record<string, unknown>;
+  }
+
+  /** Waits for the server to close the connection; nothing more may have come. */
+  async expectEnd(): Promise<void> {
+    await this.#until(() => this.ended, "the end");
+    assert.equal(this.#received.toString(), "");
+  }
+
+  get unread(): number {
+    return this.#received.length;
+  }
+
+  async #until(ready: () => boolean, what: string): Promise<void> {
+    const end = performance.now() + 10_000;
+    while (!ready()) {
+      const left = end - performance.now();
+      if (left <= 0 || (this.ended && !ready()))
+        throw new Error(
+          `${this.ended ? "the connection ended" : "timeout"} waiting for ${what}; received ${JSON.stringify(this.#received.toString().slice(0, 2_000))}`,
+        );
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, left);
+        this.#wake = () => {
+          clearTimeout(timer);
+          resolve();
+        };
+      });
+    }
+  }
+}
