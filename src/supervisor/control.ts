@@ -8,6 +8,7 @@ import type { Home } from "../base/home.ts";
 import { CONTROL } from "../base/preload.ts";
 
 const ANSWER_MS = 2_000;
+const ANSWER_BYTES = 1_024;
 
 /** Where the preload of a process listens for the supervisor. Short: socket paths have 107 bytes. */
 export function controlPath(home: Home, kernelName: string): string {
@@ -48,7 +49,8 @@ export function httpStatus(
       {
         ...target,
         path,
-        agent: false,
+        // With an agent, even a false one, Node would not ask for our connection.
+        ...("createConnection" in target ? {} : { agent: false as const }),
         timeout: ANSWER_MS,
         headers: { host: hostHeader ?? "localhost", connection: "close" },
       },
@@ -87,27 +89,18 @@ function converse(path: string, line: string): Promise<Socket | undefined> {
           ),
         );
     };
-    let answer = "";
     socket.setTimeout(ANSWER_MS, () => fail());
     socket.on("error", fail);
     socket.on("end", () => fail());
-    socket.on("readable", function onReadable() {
-      for (
-        let byte: Buffer | null = socket.read(1) as Buffer | null;
-        byte !== null;
-        byte = socket.read(1) as Buffer | null
-      ) {
-        if (byte[0] !== 0x0a) {
-          answer += byte.toString("latin1");
-          continue;
-        }
-        if (answer !== "ok") return fail();
-        socket.removeListener("readable", onReadable);
-        socket.removeAllListeners("end");
-        socket.removeListener("error", fail);
-        socket.setTimeout(0);
-        return resolve(socket);
-      }
+    let answer = "";
+    // The peer is silent after its line, until it is asked: nothing is lost between two listeners.
+    socket.on("data", function hear(chunk: Buffer) {
+      answer += chunk.toString("latin1");
+      if (!answer.endsWith("\n") && answer.length < ANSWER_BYTES) return;
+      if (answer !== "ok\n") return fail();
+      socket.removeAllListeners("end").removeListener("data", hear).removeListener("error", fail);
+      socket.setTimeout(0);
+      resolve(socket);
     });
     socket.write(`${line}\n`);
   });

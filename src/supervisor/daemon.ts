@@ -1,34 +1,19 @@
-import { ftruncateSync, writeSync } from "node:fs";
+import { writeSync } from "node:fs";
 
 import { destination, type Logger, pino } from "pino";
 
-import { newelError } from "../base/errors.ts";
-import { type Home, makeHome } from "../base/home.ts";
+import type { Home } from "../base/home.ts";
 import { PRELOAD_ENV } from "../base/preload.ts";
 import { packageVersion } from "../base/version.ts";
 import { Bus } from "../bus/bus.ts";
 import { signals } from "../bus/plugins/signals.ts";
 import { connectKernel } from "../kernel/client/client.ts";
-import { lockFile } from "../posix/lock.ts";
 import { serveUnix } from "../wire/unix.ts";
 import { SUPERVISOR_CONTRACT } from "./contract.ts";
 import { Supervisor } from "./supervisor.ts";
 
 /** How long the kernel may take to answer at the start: on a busy machine it has to be started first. */
 const KERNEL_MS = 30_000;
-
-/**
- * Takes the home for this supervisor alone, until the process ends.
- *
- * @throws NEWEL_E_SUPERVISOR_RUNNING
- */
-export function lockSupervisor(home: Home): void {
-  makeHome(home);
-  const lock = lockFile(home.supervisorLock);
-  if (lock === undefined) throw newelError("NEWEL_E_SUPERVISOR_RUNNING", { home: home.directory });
-  ftruncateSync(lock.fd);
-  writeSync(lock.fd, String(process.pid), 0);
-}
 
 /**
  * Supervises the apps of a home until a signal or `quit` ends it. Services run on: the next

@@ -4,6 +4,7 @@ import { parseArgs } from "node:util";
 import { hasCode, messageOf } from "../base/errors.ts";
 import { findHome, homeAt } from "../base/home.ts";
 import { SUPERVISOR_EXIT } from "./exit-codes.ts";
+import { lockSupervisor } from "./home-lock.ts";
 
 async function main(): Promise<number> {
   const { values } = parseArgs({
@@ -11,8 +12,9 @@ async function main(): Promise<number> {
   });
   try {
     const home = values.home === undefined ? findHome() : homeAt(values.home);
-    const { lockSupervisor, runSupervisor } = await import("./daemon.ts");
     lockSupervisor(home);
+    // Only now the rest is loaded: of many that are started at once, all but one end here.
+    const { runSupervisor } = await import("./daemon.ts");
     return await runSupervisor({ home });
   } catch (error) {
     const running = hasCode(error, "NEWEL_E_SUPERVISOR_RUNNING");

@@ -6,7 +6,7 @@ import type { PresentService, Step } from "./plan.ts";
 import { isOfHash, type RunName } from "./process-names.ts";
 import { failure, type Report } from "./progress.ts";
 import { Replica, type ReplicaParts } from "./replica.ts";
-import { decideRestart } from "./restart-policy.ts";
+import { decideRestart, describeExit } from "./restart-policy.ts";
 import { performSteps } from "./rollout.ts";
 
 const EXITS_KEPT = 10;
@@ -237,9 +237,8 @@ export class Service {
       this.#inARow =
         Date.now() - replica.startedMs > this.spec.restart.withinMs ? 0 : this.#inARow + 1;
       this.#absent.set(slot, { kind: "ended", exitCode });
-      this.#parts.log(
-        `${name} (pid ${pid ?? "none"}) ended by itself: ${exitCode ?? "unknown exit code"}`,
-      );
+      this.why = `${name} ended with ${describeExit(exitCode)}`;
+      this.#parts.log(`${this.why} (pid ${pid ?? "none"})`);
     }
     if (this.#pending.size === 0) this.#converge();
     this.#changed();
@@ -303,10 +302,12 @@ export class Service {
     begin()
       .then(() => replica.waitReady(new AbortController().signal))
       .then(() => replica.accept())
+      .then(() => (this.why = undefined))
       .catch((error: unknown) => {
+        this.#parts.log(`${replica.name}: ${messageOf(error)}`);
+        if (!replica.alive || replica.asked) return;
         this.why = messageOf(error);
-        this.#parts.log(`${replica.name}: ${this.why}`);
-        if (replica.alive && !replica.asked) this.#stopQuietly(replica, true);
+        this.#stopQuietly(replica, true);
       });
   }
 

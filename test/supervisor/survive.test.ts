@@ -1,0 +1,170 @@
+import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+
+import { eventually, freePort, isAlive } from "../helpers/resources.ts";
+import { fixtureApp, SupervisedApp } from "../helpers/supervised.ts";
+
+test("a supervisor that was killed finds its services again and restarts nothing", async (t) => {
+  const app = new SupervisedApp(t);
+  const port = await freePort();
+  const services = {
+    web: {
+      node: fixtureApp("http"),
+      listen: `127.0.0.1:${port}`,
+      replicas: 2,
+      env: { PORT: String(port) },
+      ready: { http: "/healthz" },
+    },
+    clock: { run: "while true; do date; sleep 1; done" },
+    off: { run: "sleep 1000" },
+  };
+  assert.ok((await app.up({ services })).ok);
+  assert.ok((await app.scale("web", 3)).ok);
+  assert.ok((await app.verb("stop", "off")).ok);
+  const before = { ...(await app.pids("web")), ...(await app.pids("clock")) };
+  assert.equal(Object.keys(before).length, 4);
+
+  await app.killSupervisor();
+  assert.equal(await (await fetch(`http://127.0.0.1:${port}/echo/7`)).text(), "7");
+
+  await eventually(async () => (await app.service("web")).ready === 3, "web is ready");
+  assert.deepEqual({ ...(await app.pids("web")), ...(await app.pids("clock")) }, before);
+  assert.equal((await app.service("off")).state, "stopped");
+  const again = await (await app.supervisor()).plan(await app.configure({ services }));
+  assert.deepEqual(
+    again.map(({ service, change, reasons }) => [service, change, ...reasons]),
+    [
+      ["web", "scale", "replicas 3 → 2"],
+      ["clock", "none"],
+      ["off", "start", "not running"],
+    ],
+  );
+});
+
+test("what died while nobody supervised is brought back as its restart policy says", async (t) => {
+  const app = new SupervisedApp(t);
+  const services = {
+    always: { run: "sleep 1000", ready: { after: "50ms" } },
+    once: { run: "sleep 1000", restart: "never", ready: { after: "50ms" } },
+  };
+  assert.ok((await app.up({ services })).ok);
+  const [always] = Object.values(await app.pids("always"));
+  const [once] = Object.values(await app.pids("once"));
+  await app.killSupervisor();
+  for (const pid of [always, once]) process.kill(pid ?? 0, "SIGKILL");
+  await eventually(() => !isAlive(always ?? 0), "it is dead");
+  const back = await eventually(
+    async () => (await app.service("always")).ready === 1 && app.pids("always"),
+    "it is back",
+  );
+  assert.notDeepEqual(Object.values(back), [always]);
+  assert.notEqual((await app.service("once")).state, "running");
+});
+
+test("a process that dies is started again with backoff, and given up when it goes on dying", async (t) => {
+  const app = new SupervisedApp(t);
+  const restart = { policy: "always", max: 3, within: "1m", backoff: { min: "20ms", max: "50ms" } };
+  const services = {
+    flaky: {
+      run: `test -e ${join(app.directory, "mended")} && exec sleep 1000; exit 4`,
+      restart,
+      ready: { after: "50ms" },
+    },
+  };
+  const up = await app.up({ services });
+  assert.equal(up.ok, false);
+  assert.match(
+    up.failed[0]?.message ?? "",
+    /flaky\.1 did not get ready: it ended with exit code 4/,
+  );
+  const view = await eventually(async () => {
+    const now = await app.service("flaky");
+    return now.state === "failed" && now;
+  }, "it is given up");
+  assert.match(view.why ?? "", /4 times within 60 s.*exit code 4/);
+  assert.equal(view.restarts, 3);
+  writeFileSync(join(app.directory, "mended"), "");
+  assert.ok((await app.verb("start", "flaky")).ok);
+  assert.equal((await app.service("flaky")).state, "running");
+});
+
+test("services start after those they depend on; a failed dependency is named", async (t) => {
+  const app = new SupervisedApp(t);
+  const port = await freePort();
+  const mark = (name: string): string => `echo ${name} >> ${join(app.directory, "order")}`;
+  const services = {
+    web: {
+      run: `${mark("web")}; exec sleep 1000`,
+      dependsOn: { migrate: "completed", db: "ready" },
+      ready: { after: "10ms" },
+    },
+    migrate: { run: `sleep 0.3; ${mark("migrate")}`, restart: "never" },
+    db: {
+      run: [
+        process.execPath,
+        "-e",
+        `setTimeout(() => require('net').createServer().listen(${port}, '127.0.0.1'), 400)`,
+      ],
+      ready: { tcp: `127.0.0.1:${port}` },
+    },
+    broken: { run: "exit 1", restart: "never" },
+    above: { run: "sleep 1000", dependsOn: ["broken"] },
+  };
+  const up = await app.up({ services });
+  assert.equal(up.ok, false);
+  const codes = Object.fromEntries(up.failed.map(({ service, code }) => [service, code]));
+  assert.deepEqual(codes, { broken: "NEWEL_E_NOT_READY", above: "NEWEL_E_DEPENDENCY" });
+  assert.equal((await app.service("web")).state, "running");
+  assert.equal((await app.service("above")).state, "stopped");
+});
+
+test("up does nothing the second time, and exactly what the plan says after a change", async (t) => {
+  const app = new SupervisedApp(t);
+  const service = (extra: object): object => ({
+    run: "sleep 1000",
+    ready: { after: "10ms", stable: "10ms" },
+    ...extra,
+  });
+  assert.ok((await app.up({ services: { a: service({}), b: service({}), c: service({}) } })).ok);
+  const before = { ...(await app.pids("a")), ...(await app.pids("b")), ...(await app.pids("c")) };
+  const second = await app.up({ services: { a: service({}), b: service({}), c: service({}) } });
+  assert.deepEqual([second.ok, second.changed, second.steps], [true, false, []]);
+  const changed = {
+    services: {
+      a: service({ env: { SECRET: "hush" } }),
+      b: service({ restart: "never" }),
+      d: service({}),
+    },
+  };
+  const plan = await (await app.supervisor()).plan(await app.configure(changed));
+  assert.deepEqual(
+    plan.map((entry) => [entry.service, entry.change]),
+    [
+      ["a", "reload"],
+      ["b", "update"],
+      ["d", "start"],
+      ["c", "stop"],
+    ],
+  );
+  assert.ok(plan[0]?.reasons.includes("env.SECRET changed"));
+  assert.ok(!JSON.stringify(plan).includes("hush"));
+  assert.ok((await app.up(changed)).ok);
+  assert.deepEqual(await app.pids("b"), { "b.1": before["b.1"] });
+  assert.notDeepEqual(Object.values(await app.pids("a")), [before["a.1"]]);
+  await assert.rejects(app.service("c"), { code: "NEWEL_E_NO_SERVICE" });
+});
+
+test("20 clients that start at once get one supervisor and one kernel", async (t) => {
+  const app = new SupervisedApp(t);
+  const { connectSupervisor } = await import("../../src/supervisor/client.ts");
+  const clients = await Promise.all(
+    Array.from({ length: 20 }, () => connectSupervisor({ home: app.home })),
+  );
+  const pids = new Set(
+    await Promise.all(clients.map(async ({ remote }) => (await remote.hello()).pid)),
+  );
+  assert.equal(pids.size, 1);
+  await Promise.all(clients.map((client) => client.close()));
+});
