@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from "node:async_hooks";
 import type { IncomingMessage, Server as HttpServer, ServerResponse } from "node:http";
 import { Server as NetServer, type Socket } from "node:net";
 
@@ -34,6 +35,14 @@ interface Connection {
   opaque: boolean;
   /** Its next answer is its last. */
   last: boolean;
+}
+
+/** The connection whose request the running code answers. */
+const answering = new AsyncLocalStorage<Socket>();
+
+/** The connection whose HTTP request led to here, if one did and its server is on a bus. */
+export function currentConnection(): Socket | undefined {
+  return answering.getStore();
 }
 
 /** What is left of a connection after its FIN, for the peer's last words, in milliseconds. */
@@ -142,6 +151,7 @@ export class Connections {
     const connection = this.#connections.get(socket);
     // HTTP/2 has no such connection: its sessions end by themselves after GOAWAY.
     if (connection === undefined) return;
+    answering.enterWith(socket);
     connection.active.add(response);
     if (this.#draining || connection.last) sayLast(response);
     response.once("close", () => this.#answered(socket, connection, response));
