@@ -1,5 +1,5 @@
 import { newelError } from "../base/errors.ts";
-import { decodeArguments, encode } from "./codec.ts";
+import { decodeArguments } from "./codec.ts";
 import { runWithin, type CallContext } from "./context.ts";
 import { FrameFlag, FrameType, frameError, readU32, type Frame } from "./frames.ts";
 import type { MethodKind } from "./hello.ts";
@@ -11,6 +11,8 @@ export interface ServedMethod {
   readonly name: string;
   readonly kind: MethodKind;
   readonly run: (...args: unknown[]) => unknown;
+  /** `this` of the method. */
+  readonly target: unknown;
 }
 
 /** Deadlines are looked at this often. */
@@ -113,7 +115,8 @@ export class Callee {
     return {
       name: "a function",
       kind: "call",
-      run: (...args) => callback(...(args as never[])),
+      run: callback as (...args: unknown[]) => unknown,
+      target: undefined,
     };
   }
 
@@ -140,7 +143,7 @@ export class Callee {
   #run(incoming: Incoming, method: ServedMethod, args: unknown[]): void {
     let result: unknown;
     try {
-      result = runWithin(incoming, () => method.run(...args));
+      result = runWithin(incoming, method.run, method.target, args);
     } catch (error) {
       this.#link.sendError(FrameType.ERR, incoming.id, error);
       return;
@@ -161,9 +164,8 @@ export class Callee {
   }
 
   #answer(incoming: Incoming, value: unknown): void {
-    const { limits, references } = this.#link;
     try {
-      this.#link.send(FrameType.OK, 0, incoming.id, 0, () => encode(value, limits, references));
+      this.#link.sendValue(FrameType.OK, incoming.id, value);
     } catch (error) {
       this.#link.sendError(FrameType.ERR, incoming.id, error);
     }
@@ -171,7 +173,10 @@ export class Callee {
 
   #openStream(incoming: Incoming, method: ServedMethod, args: unknown[]): void {
     try {
-      const iterator = runWithin(incoming, () => iteratorOf(method.run(...args), method.name));
+      const iterator = iteratorOf(
+        runWithin(incoming, method.run, method.target, args),
+        method.name,
+      );
       incoming.stream = new OutgoingStream(this.#link, incoming, iterator, this.#peerWindow);
     } catch (error) {
       this.#link.sendError(FrameType.ERR, incoming.id, error);

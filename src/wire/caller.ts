@@ -1,8 +1,7 @@
 import { newelError } from "../base/errors.ts";
-import { encodeArguments } from "./codec.ts";
 import { FrameType, frameError, type Frame } from "./frames.ts";
 import { IncomingStream } from "./incoming-stream.ts";
-import type { Link } from "./link.ts";
+import type { Link, Target } from "./link.ts";
 import { thrownValue } from "./remote-errors.ts";
 
 /** How one call is made. */
@@ -11,13 +10,6 @@ export interface CallOptions {
   readonly signal?: AbortSignal;
   /** Milliseconds until the call rejects with NEWEL_E_DEADLINE and the method's signal aborts. */
   readonly timeoutMs?: number;
-}
-
-/** What is called: a method by its number in the peer's table, or a function by its reference. */
-export interface Target {
-  readonly method: number;
-  readonly name: string;
-  readonly reference?: number;
 }
 
 /** How many calls and streams the peer takes at once. */
@@ -183,20 +175,12 @@ export class Caller {
     const aux =
       call.deadlineAt === 0 ? 0 : Math.max(1, Math.ceil(call.deadlineAt - performance.now()));
     const type = stream === undefined ? FrameType.CALL : FrameType.STREAM;
-    const { limits, references } = this.#link;
     this.#slots[id] = call;
     call.id = id;
     if (stream === undefined) this.#calls += 1;
     else this.#streams += 1;
     try {
-      this.#link.send(
-        type,
-        target.method,
-        id,
-        aux,
-        () => encodeArguments(args, limits, references),
-        target.reference,
-      );
+      this.#link.sendCall(type, target, id, aux, args);
     } catch (error) {
       this.#release(call);
       this.#settle(call);

@@ -31,7 +31,7 @@ export async function connectSocket<Api>(
   event: "connect" | "secureConnect",
   contract: Contract<Api>,
   options: ConnectOptions,
-  wrap: (socket: Socket) => Transport,
+  wrap: () => Transport,
 ): Promise<Connection<Api>> {
   const timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
   const deadline = performance.now() + timeoutMs;
@@ -47,7 +47,7 @@ export async function connectSocket<Api>(
     throw error;
   }
   const left = Math.max(1, deadline - performance.now());
-  return openConnection(wrap(socket), contract, { ...options, timeoutMs: left });
+  return openConnection(wrap(), contract, { ...options, timeoutMs: left });
 }
 
 /** Opens a session over a transport that is connected. */

@@ -6,6 +6,7 @@ import {
   type Encoded,
   type References,
 } from "./tagged.ts";
+import { READ_BYTES } from "./transport.ts";
 
 /**
  * How values become bodies. What JSON can say exactly is sent as JSON and nothing else; a value with
@@ -173,8 +174,13 @@ function readTagged(
   );
 }
 
-/** A part as a Buffer that does not keep much more memory alive than it has. */
+/**
+ * A part as a Buffer of its own: one this large lies in a frame that was copied together, and can
+ * stay there unless it would keep much more memory alive than it has; a smaller one may lie in
+ * memory that the next read uses again.
+ */
 function ownBytes(buffer: Buffer, start: number, end: number): Buffer {
   const part = buffer.subarray(start, end);
-  return part.length * 2 > buffer.buffer.byteLength ? part : Buffer.from(part);
+  const stays = part.length > READ_BYTES && part.length * 2 > buffer.buffer.byteLength;
+  return stays ? part : Buffer.from(part);
 }

@@ -24,11 +24,16 @@ export function callContext(): CallContext {
 }
 
 /** Runs the synchronous part of a method within its context. */
-export function runWithin<Result>(context: CallContext, run: () => Result): Result {
+export function runWithin<Result, Args extends readonly unknown[]>(
+  context: CallContext,
+  run: (...args: Args) => Result,
+  target: unknown,
+  args: Args,
+): Result {
   const outer = current;
   current = context;
   try {
-    return run();
+    return Reflect.apply<unknown, Args, Result>(run, target, args);
   } finally {
     current = outer;
   }

@@ -1,7 +1,8 @@
 import { newelError } from "../base/errors.ts";
-import type { CallOptions, Caller, Target } from "./caller.ts";
+import type { CallOptions, Caller } from "./caller.ts";
 import type { ServedMethod } from "./callee.ts";
 import type { Hello, MethodKind } from "./hello.ts";
+import type { Target } from "./link.ts";
 
 export { callContext, type CallContext } from "./context.ts";
 export type { CallOptions } from "./caller.ts";
@@ -139,8 +140,7 @@ export function methodTable<Api>(
       const method = methods[name];
       if (typeof method !== "function")
         throw newelError("NEWEL_E_CONTRACT", { method: name, why: "the implementation has none" });
-      const run = method as (...args: unknown[]) => unknown;
-      return { name, kind, run: (...args) => run.apply(implementation, args) };
+      return { name, kind, run: method as ServedMethod["run"], target: implementation };
     };
   return [...contract.calls.map(entry("call")), ...contract.streams.map(entry("stream"))];
 }
@@ -151,32 +151,30 @@ export function makeRemote<Api>(
   contract: Contract<Api>,
   table: NonNullable<Hello["serves"]>["methods"],
 ): Remote<Api> {
-  const targets = new Map<string, Target>();
-  for (const name of [...contract.calls, ...contract.streams]) {
+  const targets = [...contract.calls, ...contract.streams].map((name): Target => {
     // An older peer may lack a method: calling it fails there, by name, and nothing else does.
-    const index = table.findIndex(([served]) => served === name);
-    targets.set(name, { method: index < 0 ? UNKNOWN_METHOD : index, name });
-  }
+    return { name, method: table.findIndex(([served]) => served === name) };
+  });
   const build = (options?: CallOptions): Remote<Api> => {
     const remote = Object.create(null) as Record<string, unknown>;
-    for (const name of contract.calls)
-      remote[name] = (...args: unknown[]) => {
-        const target = targets.get(name);
-        return target === undefined || target.method === UNKNOWN_METHOD
-          ? Promise.reject(newelError("NEWEL_E_NO_METHOD", { method: name }))
-          : caller.call(target, args, options);
-      };
-    for (const name of contract.streams)
-      remote[name] = (...args: unknown[]) => {
-        const target = targets.get(name);
-        if (target === undefined || target.method === UNKNOWN_METHOD)
-          throw newelError("NEWEL_E_NO_METHOD", { method: name });
-        return caller.stream(target, args, options);
-      };
+    for (const target of targets) {
+      const isStream = contract.streams.includes(target.name);
+      if (target.method < 0) remote[target.name] = missing(target.name, isStream);
+      else if (isStream)
+        remote[target.name] = (...args: unknown[]) => caller.stream(target, args, options);
+      else remote[target.name] = (...args: unknown[]) => caller.call(target, args, options);
+    }
     remote["with"] = (more: CallOptions) => build({ ...options, ...more });
     return Object.freeze(remote) as Remote<Api>;
   };
   return build();
 }
 
-const UNKNOWN_METHOD = -1;
+/** A method that the peer's version of the contract lacks. */
+function missing(method: string, isStream: boolean): () => unknown {
+  const error = (): Error => newelError("NEWEL_E_NO_METHOD", { method });
+  if (!isStream) return () => Promise.reject(error());
+  return () => {
+    throw error();
+  };
+}

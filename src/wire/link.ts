@@ -1,10 +1,16 @@
 import { messageOf, newelError } from "../base/errors.ts";
-import { decode, encode } from "./codec.ts";
+import { decode, encode, encodeArguments } from "./codec.ts";
 import { FrameFlag, type Frame } from "./frames.ts";
 import type { WireLimits } from "./limits.ts";
 import type { Outbox } from "./outbox.ts";
 import type { ReferenceTable } from "./references.ts";
-import type { Encoded } from "./tagged.ts";
+
+/** What is called: a method by its number in the peer's table, or a function by its reference. */
+export interface Target {
+  readonly method: number;
+  readonly name: string;
+  readonly reference?: number;
+}
 
 /**
  * What the two halves of a session (caller.ts, callee.ts) share: the way out, the codec and the
@@ -24,24 +30,36 @@ export class Link {
   }
 
   /**
-   * Sends a frame; when it cannot be sent nothing was.
+   * Sends what a method gave; when it cannot be sent nothing was.
    *
-   * @returns the bytes of its body
+   * @returns the bytes of the body
    * @throws NEWEL_E_LIMIT, NEWEL_E_NOT_SENDABLE
    */
-  send(
-    type: number,
-    method: number,
-    id: number,
-    aux: number,
-    body: () => Encoded,
-    reference?: number,
-  ): number {
+  sendValue(type: number, id: number, value: unknown, aux = 0): number {
     try {
-      const flags = reference === undefined ? 0 : FrameFlag.REFERENCE;
-      const bytes = this.outbox.add(type, flags, method, id, aux, body(), reference);
+      const body = encode(value, this.limits, this.references);
+      const bytes = this.outbox.add(type, 0, 0, id, aux, body);
       this.references.commit();
       return bytes;
+    } catch (error) {
+      this.references.rollBack();
+      throw error;
+    }
+  }
+
+  /**
+   * Sends a call; when it cannot be sent nothing was.
+   *
+   * @param aux - milliseconds until its deadline
+   * @throws NEWEL_E_LIMIT, NEWEL_E_NOT_SENDABLE
+   */
+  sendCall(type: number, target: Target, id: number, aux: number, args: readonly unknown[]): void {
+    try {
+      const { method, reference } = target;
+      const flags = reference === undefined ? 0 : FrameFlag.REFERENCE;
+      const body = encodeArguments(args, this.limits, this.references);
+      this.outbox.add(type, flags, method, id, aux, body, reference);
+      this.references.commit();
     } catch (error) {
       this.references.rollBack();
       throw error;
@@ -56,11 +74,11 @@ export class Link {
   /** Answers with an error; with a smaller one if it cannot be sent as it is. */
   sendError(type: number, id: number, error: unknown): void {
     try {
-      this.send(type, 0, id, 0, () => encode(error, this.limits));
+      this.sendValue(type, id, error);
     } catch (reason) {
       const message = `${messageOf(error)} (its details cannot be sent: ${messageOf(reason)})`;
       const short = newelError("NEWEL_E_REMOTE", { message: message.slice(0, 4_096) });
-      this.send(type, 0, id, 0, () => encode(short, this.limits));
+      this.sendValue(type, id, short);
     }
   }
 

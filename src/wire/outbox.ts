@@ -168,6 +168,15 @@ export class Outbox {
     this.#used = 0;
   }
 
+  /** Until `endTurn` nothing is sent by itself: the caller adds all frames of a turn and flushes. */
+  beginTurn(): void {
+    this.#isScheduled = true;
+  }
+
+  endTurn(): void {
+    this.#flushScheduled();
+  }
+
   #schedule(): void {
     this.#isScheduled = true;
     process.nextTick(this.#flushScheduled);
@@ -194,11 +203,11 @@ export class Outbox {
       const chunks = this.#queue;
       this.#queue = [];
       this.#queueBytes = 0;
-      this.#isBlocked = !this.#transport.send(chunks);
+      this.#isBlocked = !this.#transport.sendAll(chunks);
     } else if (this.#used > this.#sent) {
       const chunk = this.#slab.subarray(this.#sent, this.#used);
       this.#sent = this.#used;
-      this.#isBlocked = !this.#transport.send([chunk]);
+      this.#isBlocked = !this.#transport.send(chunk);
     }
     // All of it has left this process: the slab can be written from its beginning again.
     if (this.#transport.pendingBytes === 0) {

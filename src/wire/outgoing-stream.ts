@@ -1,12 +1,16 @@
 import { newelError } from "../base/errors.ts";
-import { encode } from "./codec.ts";
 import { runWithin, type CallContext } from "./context.ts";
 import { FrameType } from "./frames.ts";
 import { creditCost } from "./limits.ts";
 import type { Link } from "./link.ts";
 
 /** Either kind of iterator: awaiting the step of a synchronous one would only cost time. */
-type Source = Iterator<unknown> | AsyncIterator<unknown>;
+interface Source {
+  readonly next: () => Step | Promise<Step>;
+  readonly return?: () => unknown;
+}
+
+type Step = IteratorResult<unknown, unknown>;
 
 /** The iterator of what a streaming method returned. */
 export function iteratorOf(value: unknown, method: string): Source {
@@ -54,7 +58,7 @@ export class OutgoingStream {
           await this.#untilFree();
           continue;
         }
-        const step = runWithin(this.#context, () => this.#iterator.next());
+        const step = runWithin(this.#context, this.#iterator.next, this.#iterator, []);
         const { done, value } = "then" in step ? await step : step;
         if (this.#isStopped || done === true) break;
         this.#send(value);
@@ -67,11 +71,8 @@ export class OutgoingStream {
   }
 
   #send(value: unknown): void {
-    const { limits, references } = this.#link;
     try {
-      const bytes = this.#link.send(FrameType.ITEM, 0, this.#context.id, 0, () =>
-        encode(value, limits, references),
-      );
+      const bytes = this.#link.sendValue(FrameType.ITEM, this.#context.id, value);
       this.#credit -= creditCost(bytes);
     } catch (error) {
       this.stop();
@@ -106,6 +107,7 @@ export class OutgoingStream {
   }
 
   async #return(): Promise<void> {
-    await runWithin(this.#context, () => this.#iterator.return?.());
+    const end = this.#iterator.return;
+    if (end !== undefined) await runWithin(this.#context, end, this.#iterator, []);
   }
 }

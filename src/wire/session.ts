@@ -2,7 +2,6 @@ import { messageOf, newelError } from "../base/errors.ts";
 import { nextState, type Transitions } from "../base/machine.ts";
 import { Callee, type ServedMethod } from "./callee.ts";
 import { Caller } from "./caller.ts";
-import { encode } from "./codec.ts";
 import { FrameReader, FrameType, frameError, PROTOCOL_VERSION, type Frame } from "./frames.ts";
 import { MAX_HELLO_BYTES, readHello, type Hello } from "./hello.ts";
 import { DEFAULT_LIMITS, type WireLimits } from "./limits.ts";
@@ -153,17 +152,19 @@ export class Session {
         ? {}
         : { expects: { name: expects.name, version: expects.version } }),
     };
-    this.#link.send(FrameType.HELLO, 0, 0, PROTOCOL_VERSION, () => encode(hello, this.#limits));
+    this.#link.sendValue(FrameType.HELLO, 0, hello, PROTOCOL_VERSION);
   }
 
   #onBytes(chunk: Buffer): void {
     if (this.#state === "closed") return;
+    this.#outbox.beginTurn();
     try {
       this.#reader.push(chunk);
     } catch (error) {
       this.fail(error instanceof Error ? error : frameError(messageOf(error)));
       return;
     }
+    this.#outbox.endTurn();
     this.#vigil.heard();
     if (
       this.#options.isServer === true &&

@@ -1,4 +1,4 @@
-import type { Socket } from "node:net";
+import type { OnReadOpts, Socket } from "node:net";
 
 /**
  * What a session needs of the thing beneath it: bytes, in order, both ways. Sockets, TLS and message
@@ -12,7 +12,9 @@ export interface Transport {
   /** From now on the receiver is told what happens. Called once. */
   start(receiver: Receiver): void;
   /** Returns false when the other end is slow: send nothing more until `drained`. */
-  send(chunks: readonly Buffer[]): boolean;
+  send(chunk: Buffer): boolean;
+  /** The same for several chunks, with one system call where that is possible. */
+  sendAll(chunks: readonly Buffer[]): boolean;
   /** Stops and continues reading. */
   pause(): void;
   resume(): void;
@@ -23,14 +25,50 @@ export interface Transport {
 }
 
 export interface Receiver {
+  /** The chunk's memory is used again afterwards: what is kept of it must be copied. */
   bytes(chunk: Buffer): void;
   drained(): void;
   /** Once, whoever closed it. */
   closed(error?: Error): void;
 }
 
-/** A transport over a connected socket, TLS sockets included. */
-export function socketTransport(socket: Socket, peer: string): Transport {
+/** Bytes that one read takes at most. */
+export const READ_BYTES = 65_536;
+
+/**
+ * What a client's socket reads into: one piece of memory for all reads, where a socket by itself
+ * takes new memory each time. Node offers this only for sockets that connect.
+ */
+export class ReadBuffer {
+  /** For the options of `net.connect`. */
+  readonly onread: OnReadOpts;
+  #receive: ((chunk: Buffer) => void) | undefined;
+  #early: Buffer[] = [];
+
+  constructor() {
+    const buffer = Buffer.allocUnsafeSlow(READ_BYTES);
+    const callback = (bytes: number): boolean => {
+      const chunk = buffer.subarray(0, bytes);
+      if (this.#receive === undefined) this.#early.push(Buffer.from(chunk));
+      else this.#receive(chunk);
+      return true;
+    };
+    this.onread = { buffer, callback };
+  }
+
+  /** From now on `receive` is given what is read, and what was read before. */
+  start(receive: (chunk: Buffer) => void): void {
+    this.#receive = receive;
+    for (const chunk of this.#early.splice(0)) receive(chunk);
+  }
+}
+
+/**
+ * A transport over a connected socket, TLS sockets included.
+ *
+ * @param readBuffer - the one the socket was connected with, if it was
+ */
+export function socketTransport(socket: Socket, peer: string, readBuffer?: ReadBuffer): Transport {
   return {
     peer,
     get pendingBytes() {
@@ -39,7 +77,6 @@ export function socketTransport(socket: Socket, peer: string): Transport {
     start(receiver) {
       let failure: Error | undefined;
       socket.setNoDelay(true);
-      socket.on("data", (chunk: Buffer) => receiver.bytes(chunk));
       socket.on("drain", () => receiver.drained());
       socket.on("error", (error) => {
         failure = error;
@@ -47,10 +84,11 @@ export function socketTransport(socket: Socket, peer: string): Transport {
       // The peer has said all it will say: without it there is nobody left to answer.
       socket.on("end", () => socket.destroy());
       socket.on("close", () => receiver.closed(failure));
+      if (readBuffer === undefined) socket.on("data", (chunk: Buffer) => receiver.bytes(chunk));
+      else readBuffer.start((chunk) => receiver.bytes(chunk));
     },
-    send(chunks) {
-      const only = chunks[0];
-      if (chunks.length === 1 && only !== undefined) return socket.write(only);
+    send: (chunk) => socket.write(chunk),
+    sendAll(chunks) {
       socket.cork();
       let ready = true;
       for (const chunk of chunks) ready = socket.write(chunk);

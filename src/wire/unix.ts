@@ -5,7 +5,7 @@ import { newelError, systemCode } from "../base/errors.ts";
 import { connectSocket, unreachable, type Connection, type ConnectOptions } from "./client.ts";
 import type { Contract } from "./contract.ts";
 import { Sessions, type ServeOptions, type WireServer } from "./server.ts";
-import { socketTransport } from "./transport.ts";
+import { ReadBuffer, socketTransport } from "./transport.ts";
 
 /**
  * The wire over Unix sockets: for one user, on one machine. The socket file has mode 0600, and the
@@ -83,8 +83,10 @@ export async function connectUnix<Api>(
 ): Promise<Connection<Api>> {
   checkPath(path);
   try {
-    return await connectSocket(connect(path), "connect", contract, options, (socket) =>
-      socketTransport(socket, path),
+    const readBuffer = new ReadBuffer();
+    const socket = connect({ path, onread: readBuffer.onread });
+    return await connectSocket(socket, "connect", contract, options, () =>
+      socketTransport(socket, path, readBuffer),
     );
   } catch (error) {
     throw unreachable(path, error);
