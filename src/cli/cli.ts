@@ -1,0 +1,70 @@
+import { leave } from "../bus/output.ts";
+import { parseArguments } from "./arguments.ts";
+import { EXIT, type ExitCode, exitCodeOf } from "./exit-codes.ts";
+import { printError } from "./output/errors.ts";
+import { Output, type Screen } from "./output/output.ts";
+import { commandNames, loadCommand } from "./table.ts";
+
+/** Where a command line is run; the streams may be any. */
+export interface Surroundings {
+  readonly stdout: Screen;
+  readonly stderr: Screen;
+  readonly cwd: string;
+  readonly environment: NodeJS.ProcessEnv;
+}
+
+/** Runs the command line of this process and ends it with the exit code. */
+export async function runCli(argv: readonly string[]): Promise<void> {
+  const { stdout, stderr, env: environment } = process;
+  const exitCode = await execute(argv, { stdout, stderr, cwd: process.cwd(), environment });
+  await leave(exitCode);
+}
+
+/** Runs a command line and prints what comes of it. */
+export async function execute(
+  argv: readonly string[],
+  surroundings: Surroundings,
+): Promise<ExitCode> {
+  const { environment } = surroundings;
+  const json = argv.includes("--json") && !argv.slice(0, argv.indexOf("--json")).includes("--");
+  const output = new Output({ ...surroundings, json });
+  try {
+    return await dispatch(argv, surroundings, output);
+  } catch (error) {
+    printError(output, error, environment);
+    return exitCodeOf(error);
+  }
+}
+
+async function dispatch(
+  argv: readonly string[],
+  { cwd, environment }: Surroundings,
+  output: Output,
+): Promise<ExitCode> {
+  const [first, ...rest] = normalize(argv);
+  if (first === undefined) return printOverview(output);
+  const command = await loadCommand(first);
+  const args = parseArguments(command, rest);
+  if (args.has("help")) {
+    const { formatCommandHelp } = await import("./help.ts");
+    for (const line of formatCommandHelp(command, output)) output.print(line);
+    return EXIT.done;
+  }
+  return command.run(args, { output, cwd, environment });
+}
+
+/** `newel --help` and `newel --version` are commands too. */
+function normalize(argv: readonly string[]): readonly string[] {
+  const [first, ...rest] = argv;
+  if (first === "--help" || first === "-h") return ["help", ...rest];
+  if (first === "--version" || first === "-v" || first === "-V") return ["version", ...rest];
+  if (first === "--json") return [...rest.slice(0, 1), "--json", ...rest.slice(1)];
+  return argv;
+}
+
+async function printOverview(output: Output): Promise<ExitCode> {
+  const { formatOverview } = await import("./help.ts");
+  const everyday = await Promise.all(commandNames("everyday").map(loadCommand));
+  for (const line of formatOverview(everyday, output)) output.print(line);
+  return EXIT.done;
+}

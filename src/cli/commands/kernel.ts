@@ -1,0 +1,56 @@
+import { findHome } from "../../base/home.ts";
+import { formatDuration, formatSize } from "../../base/units.ts";
+import type { KernelStatus } from "../../kernel/api.ts";
+import { connectKernel } from "../../kernel/client/client.ts";
+import { usageError } from "../arguments.ts";
+import type { Command, Context } from "../command.ts";
+import { EXIT, type ExitCode } from "../exit-codes.ts";
+
+export const kernel: Command = {
+  name: "kernel",
+  summary: "Run the kernel in the foreground, or tell how it is",
+  usage: "[--detach | status]",
+  words: { max: 1 },
+  options: { detach: { summary: "start it in the background, if none runs" } },
+  examples: [
+    { line: "newel kernel --detach", does: "make sure that one runs" },
+    { line: "newel kernel status", does: "its pid, memory and what it holds" },
+  ],
+  notes: ["Nobody has to start it: whoever needs a kernel does."],
+  async run(args, context) {
+    const [word] = args.words;
+    if (word === "status") return showStatus(context, false);
+    if (word !== undefined)
+      throw usageError(`"${word}" is nothing the kernel does. Did you mean status?`);
+    if (args.has("detach")) return showStatus(context, true);
+    const { lockHome } = await import("../../kernel/home-lock.ts");
+    const home = findHome(context.environment);
+    lockHome(home);
+    const { runKernel } = await import("../../kernel/daemon.ts");
+    return (await runKernel({ home })) === 0 ? EXIT.done : EXIT.failed;
+  },
+};
+
+async function showStatus(context: Context, autostart: boolean): Promise<ExitCode> {
+  const { output, environment } = context;
+  const client = await connectKernel({ home: findHome(environment), autostart });
+  try {
+    const status = await client.status();
+    if (output.json) output.printDocument(status);
+    else for (const line of formatStatus(status)) output.print(line);
+    return EXIT.done;
+  } finally {
+    await client.close();
+  }
+}
+
+/** A kernel's status in a few lines. */
+export function formatStatus(status: KernelStatus): string[] {
+  const { version, pid, uptimeMs, home, counts, memoryBytes, notices } = status;
+  const holds = `${counts.processes} processes, ${counts.sockets} sockets, ${counts.values} values, ${counts.claims} claims`;
+  return [
+    `kernel ${version} (pid ${pid}) in ${home}, up ${formatDuration(uptimeMs)}, ${formatSize(memoryBytes)}`,
+    `holds ${holds}`,
+    ...notices.map((notice) => `notice: ${notice}`),
+  ];
+}

@@ -1,0 +1,15 @@
+import type { Command } from "../command.ts";
+import { serviceVerb } from "./service-verb.ts";
+
+export const reload: Command = serviceVerb({
+  name: "reload",
+  summary: "Replace processes one by one: start new, wait, drain old",
+  examples: [
+    { line: "newel reload web", does: "bring new code into service, without a failed request" },
+    { line: "newel reload", does: "reload every service of the app" },
+  ],
+  notes: [
+    "When a new process fails or does not get ready, the old ones go on serving: the last 20 lines of the new one are printed, and the exit code is 1. Changed settings are applied by `newel up`.",
+  ],
+  does: (supervisor, target) => supervisor.reload(target),
+});

@@ -1,0 +1,10 @@
+import type { Command } from "../command.ts";
+import { serviceVerb } from "./service-verb.ts";
+
+export const restart: Command = serviceVerb({
+  name: "restart",
+  summary: "Stop services, then start them; requests wait meanwhile",
+  examples: [{ line: "newel restart worker", does: "stop and start one service" }],
+  notes: ["`newel reload` does it without a moment in which nobody serves."],
+  does: (supervisor, target) => supervisor.restart(target),
+});

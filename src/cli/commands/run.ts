@@ -1,0 +1,24 @@
+import { type Command, CONFIG_OPTION } from "../command.ts";
+import { readConfig } from "../config.ts";
+
+export const run: Command = {
+  name: "run",
+  summary: "Bring the app up and stay: output here, Ctrl-C takes it down",
+  usage: "[-c FILE] [--time]",
+  options: {
+    ...CONFIG_OPTION,
+    time: { short: "t", summary: "the time before each line" },
+  },
+  examples: [
+    { line: "newel run", does: "in a terminal, while working on it" },
+    { line: "exec newel run -c newel.config.ts", does: "as the program of a container" },
+  ],
+  notes: [
+    "It brings back a supervisor that dies, at once. SIGTERM and Ctrl-C stop the app; a second one is answered with what is waited for, the third leaves at once. When the app is taken down from elsewhere, it ends.",
+  ],
+  async run(args, context) {
+    const config = await readConfig(args, context);
+    const { Foreground } = await import("../foreground.ts");
+    return new Foreground(config, context, { time: args.has("time") }).run();
+  },
+};

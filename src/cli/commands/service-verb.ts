@@ -1,0 +1,67 @@
+import type { Progress, Target } from "../../supervisor/api.ts";
+import { timeoutOf } from "../arguments.ts";
+import {
+  APP_OPTION,
+  type Arguments,
+  type Command,
+  type Context,
+  TIMEOUT_OPTION,
+} from "../command.ts";
+import { EXIT, type ExitCode } from "../exit-codes.ts";
+import { followProgress } from "../output/progress.ts";
+import { chooseApp, type Supervisor, withSupervisor } from "../reach.ts";
+
+/** What the verbs over services differ in. */
+export interface ServiceVerb {
+  readonly name: string;
+  readonly summary: string;
+  readonly examples: Command["examples"];
+  readonly notes?: readonly string[];
+  readonly does: (supervisor: Supervisor, target: Target) => AsyncIterable<Progress>;
+}
+
+/** A command that does one thing to the services named, or to all of the app. */
+export function serviceVerb({ does, ...verb }: ServiceVerb): Command {
+  return {
+    ...verb,
+    usage: "[SERVICE…] [--app NAME] [--timeout TIME]",
+    words: { max: Infinity },
+    options: { ...APP_OPTION, ...TIMEOUT_OPTION },
+    run: (args, context) =>
+      perform(args, context, async (supervisor) =>
+        does(supervisor, await targetOf(args, context, supervisor)),
+      ),
+  };
+}
+
+/** Carries out a verb and shows how it goes. */
+export async function perform(
+  args: Arguments,
+  context: Context,
+  verb: (supervisor: Supervisor) => Promise<AsyncIterable<Progress>>,
+): Promise<ExitCode> {
+  const timeoutMs = timeoutOf(args);
+  const startedMs = performance.now();
+  return withSupervisor(context, async (supervisor) => {
+    const { output } = context;
+    const { exitCode, changed } = await followProgress(await verb(supervisor), output, {
+      timeoutMs,
+    });
+    if (exitCode === EXIT.done) output.say(changed ? done(startedMs) : "Nothing to do.");
+    return exitCode;
+  });
+}
+
+/** The services the words stand for, in the app that is meant. */
+export async function targetOf(
+  args: Arguments,
+  context: Context,
+  supervisor: Supervisor,
+): Promise<Target> {
+  const app = await chooseApp(context, supervisor, args.text("app"));
+  return { names: args.words, ...(app === undefined ? {} : { app }) };
+}
+
+export function done(startedMs: number): string {
+  return `Done in ${((performance.now() - startedMs) / 1_000).toFixed(1)}s.`;
+}

@@ -1,0 +1,28 @@
+import { APP_OPTION, type Command } from "../command.ts";
+import { EXIT } from "../exit-codes.ts";
+import { formatDetail } from "../output/detail.ts";
+import { withSupervisor } from "../reach.ts";
+import { targetOf } from "./service-verb.ts";
+
+export const show: Command = {
+  name: "show",
+  summary: "Print all there is to tell of services",
+  usage: "SERVICE… [--app NAME]",
+  words: { min: 1, max: Infinity },
+  options: { ...APP_OPTION },
+  examples: [{ line: "newel show web", does: "settings, processes, last exits, last lines" }],
+  notes: ["Of the environment only the names are shown: values may be secret."],
+  async run(args, context) {
+    return withSupervisor(context, async (supervisor) => {
+      const details = await supervisor.show(await targetOf(args, context, supervisor));
+      const { output } = context;
+      if (output.json) output.printDocument(details);
+      else
+        for (const [index, detail] of details.entries()) {
+          if (index > 0) output.print("");
+          for (const line of formatDetail(detail, output, Date.now())) output.print(line);
+        }
+      return EXIT.done;
+    });
+  },
+};

@@ -1,0 +1,194 @@
+import { writeSync } from "node:fs";
+
+import { messageOf } from "../base/errors.ts";
+import { findHome, type Home } from "../base/home.ts";
+import { PRELOAD_ENV } from "../base/preload.ts";
+import { sleep } from "../base/timers.ts";
+import { Bus } from "../bus/bus.ts";
+import { signals } from "../bus/plugins/signals.ts";
+import { connectKernel } from "../kernel/client/client.ts";
+import type { KernelClient } from "../kernel/client-api.ts";
+import { connectSupervisor, type SupervisorConnection } from "../supervisor/client.ts";
+import type { ResolvedConfig } from "../supervisor/config/resolved.ts";
+import { appValueName } from "../supervisor/process-names.ts";
+import type { Context } from "./command.ts";
+import { printSummary } from "./commands/up.ts";
+import { EXIT, type ExitCode } from "./exit-codes.ts";
+import { LinePrinter } from "./logs/printer.ts";
+import { showLogs } from "./logs/show.ts";
+import { printError } from "./output/errors.ts";
+import { followProgress } from "./output/progress.ts";
+import { endIdleDaemons, reachSupervisor } from "./reach.ts";
+
+/** The longest a timer can wait: the services' own graces limit how long a shutdown takes. */
+const NO_DEADLINE_MS = 2 ** 31 - 1;
+const RETRY_MS = 1_000;
+
+/** How long the last output may take to arrive once every process has ended. */
+const LAST_OUTPUT_MS = 2_000;
+
+/**
+ * An app in the foreground: brings it up, prints its output, brings its supervisor back, and takes
+ * it down when it is told to end.
+ */
+export class Foreground {
+  readonly #config: ResolvedConfig;
+  readonly #context: Context;
+  readonly #home: Home;
+  readonly #printer: LinePrinter;
+  readonly #bus = new Bus({ name: "newel run", timeoutsMs: { stop: Infinity, exit: Infinity } });
+  /** Aborted when the end has begun; then when every process has ended; then at last. */
+  readonly #ending = new AbortController();
+  readonly #stopped = new AbortController();
+  readonly #over = new AbortController();
+  #supervisor: SupervisorConnection | undefined;
+  #following: Promise<void> = Promise.resolve();
+  /** Whether the end of this program is the end of the app. */
+  #takesDown = false;
+
+  constructor(config: ResolvedConfig, context: Context, options: { readonly time: boolean }) {
+    this.#config = config;
+    this.#context = context;
+    this.#home = findHome(context.environment);
+    this.#printer = new LinePrinter(context.output, { raw: false, time: options.time });
+  }
+
+  async run(): Promise<ExitCode> {
+    const bus = this.#bus;
+    bus.subscribe("log", ({ level, message }) => {
+      if (level === "warn" || level === "error") this.#say(message);
+    });
+    signals(bus, { deadlineMs: NO_DEADLINE_MS });
+    // `newel run | tee log`: Ctrl-C ends tee too, and the app has to be taken down all the same.
+    this.#context.output.onBroken = () => void bus.exit();
+    bus.subscribe("stop", () => this.#end(), { name: `newel down ${this.#config.name}` });
+    await bus.start();
+    this.#work().catch((error: unknown) => {
+      printError(this.#context.output, error, this.#context.environment);
+      void bus.exit(EXIT.failed);
+    });
+    return (await bus.block()) === EXIT.done ? EXIT.done : EXIT.failed;
+  }
+
+  async #work(): Promise<void> {
+    const { name } = this.#config;
+    this.#supervisor = await reachSupervisor(this.#context);
+    const { remote } = this.#supervisor;
+    const wasUp = (await remote.hello()).apps.includes(name);
+    const kernel = await connectKernel({ home: this.#home });
+    this.#over.signal.addEventListener("abort", () => void kernel.close(), { once: true });
+    await this.#followLogs(kernel);
+    if (this.#bus.exiting) return;
+    this.#takesDown = true;
+    const { exitCode } = await followProgress(
+      remote.up(this.#config, { wait: true }),
+      this.#context.output,
+      { isSilent: () => this.#bus.exiting },
+    );
+    if (this.#bus.exiting) return;
+    if (exitCode !== EXIT.done) {
+      // A running app is not taken down because its new settings or its new code are no good.
+      this.#takesDown = !wasUp;
+      if (wasUp) this.#say(`${name} was up before and is left as it is.`);
+      void this.#bus.exit(EXIT.failed);
+      return;
+    }
+    await printSummary(name, this.#context, remote);
+    this.#say("Ctrl-C stops it.");
+    this.#sayReady();
+    await Promise.all([this.#keepSupervisor(kernel), this.#waitTakenDown(kernel)]);
+  }
+
+  /** Prints the app's output from now on. */
+  async #followLogs(kernel: KernelClient): Promise<void> {
+    const begun = Promise.withResolvers<void>();
+    this.#following = showLogs(kernel, {
+      wants: ({ run }) => run?.app === this.#config.name,
+      streams: ["out", "err"],
+      lines: 0,
+      follow: true,
+      finish: this.#stopped.signal,
+      signal: this.#over.signal,
+      found: () => begun.resolve(),
+      print: (line) => this.#printer.print(line),
+    }).catch((error: unknown) => {
+      // The app is not to suffer for it.
+      this.#say(`Its output cannot be shown any more: ${messageOf(error)}`);
+    });
+    await Promise.race([begun.promise, this.#following]);
+  }
+
+  /** A supervisor that dies is started again at once; services run on meanwhile. */
+  async #keepSupervisor(kernel: KernelClient): Promise<void> {
+    for (;;) {
+      await this.#supervisor?.closed;
+      if (this.#bus.exiting) return;
+      if ((await kernel.values.get(appValueName(this.#config.name))) === undefined) return;
+      this.#say("The supervisor is gone; services run on. Starting it again.");
+      await this.#bringBack();
+    }
+  }
+
+  async #bringBack(): Promise<void> {
+    while (!this.#bus.exiting) {
+      try {
+        this.#supervisor = await connectSupervisor({ home: this.#home });
+        const { pid } = await this.#supervisor.remote.hello();
+        this.#say(`The supervisor is back (pid ${pid}) and has its services again.`);
+        return;
+      } catch (error) {
+        this.#say(`The supervisor did not start: ${messageOf(error)} Trying again.`);
+        await sleep(RETRY_MS, this.#ending.signal);
+      }
+    }
+  }
+
+  /** Somebody else said `newel down`: nothing is left to do here. */
+  async #waitTakenDown(kernel: KernelClient): Promise<void> {
+    const value = appValueName(this.#config.name);
+    for await (const event of kernel.events({ signal: this.#ending.signal })) {
+      if (event.noun !== "value" || event.type !== "removed" || event.name !== value) continue;
+      this.#say(`${this.#config.name} was taken down.`);
+      this.#takesDown = false;
+      void this.#bus.exit();
+      return;
+    }
+  }
+
+  /** The one end, whoever asked for it. */
+  async #end(): Promise<void> {
+    this.#ending.abort();
+    if (this.#takesDown) await this.#takeDown();
+    this.#stopped.abort();
+    await Promise.race([this.#following, sleep(this.#takesDown ? LAST_OUTPUT_MS : 0)]);
+    this.#over.abort();
+    await this.#supervisor?.close();
+  }
+
+  async #takeDown(): Promise<void> {
+    this.#say(`Taking ${this.#config.name} down.`);
+    // The connection at hand may be one to a supervisor that has just died.
+    const connection = await connectSupervisor({ home: this.#home });
+    try {
+      const { remote } = connection;
+      const { exitCode } = await followProgress(
+        remote.down(this.#config.name),
+        this.#context.output,
+      );
+      if (exitCode !== EXIT.done) void this.#bus.exit(EXIT.failed);
+      await endIdleDaemons(this.#context, remote);
+    } finally {
+      await connection.close();
+    }
+  }
+
+  #say(text: string): void {
+    this.#context.output.say(text);
+  }
+
+  /** For a program that started this one and waits. */
+  #sayReady(): void {
+    const fd = Number(this.#context.environment[PRELOAD_ENV.notifyFd] ?? Number.NaN);
+    if (Number.isInteger(fd)) writeSync(fd, "READY=1\n");
+  }
+}

@@ -1,0 +1,82 @@
+import type { OutputChunk, StreamName } from "../../kernel/api.ts";
+import type { Source } from "../select.ts";
+
+/** A line of a process's output, or bytes of it that are lost. */
+export interface LogLine {
+  readonly source: Source;
+  readonly stream: StreamName;
+  /** When the kernel saw its end. */
+  readonly timeMs: number;
+  /** Of its first byte in the stream. */
+  readonly offset: number;
+  /** Without the newline. */
+  readonly bytes: Buffer;
+  /** How many bytes before `offset` were dropped because the buffer was full. */
+  readonly gap: number;
+}
+
+/** A line longer than this is cut, so that output without newlines does not pile up in memory. */
+const LINE_LIMIT_BYTES = 1_048_576;
+
+const NEWLINE = 0x0a;
+
+/** Cuts the pieces of one stream into lines; what has no newline yet waits for the next piece. */
+export class LineCutter {
+  readonly #source: Source;
+  readonly #stream: StreamName;
+  #waiting: Buffer[] = [];
+  #waitingBytes = 0;
+  #offset = 0;
+  #gap = 0;
+  #timeMs = 0;
+
+  constructor(source: Source, stream: StreamName) {
+    this.#source = source;
+    this.#stream = stream;
+  }
+
+  push(chunk: OutputChunk): LogLine[] {
+    const lines = chunk.gap > 0 ? this.flush() : [];
+    if (this.#waitingBytes === 0) this.#offset = chunk.offset;
+    this.#gap += chunk.gap;
+    this.#timeMs = chunk.timeMs;
+    let from = 0;
+    for (;;) {
+      const end = chunk.data.indexOf(NEWLINE, from);
+      if (end === -1) break;
+      this.#wait(chunk.data.subarray(from, end));
+      lines.push(this.#take(1));
+      from = end + 1;
+    }
+    this.#wait(chunk.data.subarray(from));
+    if (this.#waitingBytes > LINE_LIMIT_BYTES) lines.push(this.#take(0));
+    return lines;
+  }
+
+  /** What waits for its newline, when none will come. */
+  flush(): LogLine[] {
+    return this.#waitingBytes === 0 && this.#gap === 0 ? [] : [this.#take(0)];
+  }
+
+  #wait(bytes: Buffer): void {
+    if (bytes.length === 0) return;
+    this.#waiting.push(bytes);
+    this.#waitingBytes += bytes.length;
+  }
+
+  #take(newlineBytes: number): LogLine {
+    const line = {
+      source: this.#source,
+      stream: this.#stream,
+      timeMs: this.#timeMs,
+      offset: this.#offset,
+      bytes: Buffer.concat(this.#waiting),
+      gap: this.#gap,
+    };
+    this.#offset += this.#waitingBytes + newlineBytes;
+    this.#waiting = [];
+    this.#waitingBytes = 0;
+    this.#gap = 0;
+    return line;
+  }
+}

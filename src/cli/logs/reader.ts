@@ -1,0 +1,130 @@
+import type { OutputChunk, OutputPosition, StreamName } from "../../kernel/api.ts";
+import type { KernelClient } from "../../kernel/client-api.ts";
+import type { Source } from "../select.ts";
+import { LineCutter, type LogLine } from "./line.ts";
+
+/** Begins with this much of the end of each stream when only the last lines are wanted. */
+const FIRST_WINDOW_BYTES = 65_536;
+const WINDOW_GROWTH = 8;
+
+/**
+ * Reads the output of one process as lines, first what is kept, then what comes: each byte once,
+ * since the second reading begins exactly where the first one ended.
+ */
+export class ProcessReader {
+  readonly source: Source;
+  readonly #kernel: KernelClient;
+  readonly #streams: readonly StreamName[];
+  #cutters: Record<StreamName, LineCutter>;
+  #position: { out: number; err: number };
+  /** Whether a stream was begun in the middle of a line, whose rest is not a line. */
+  #skipping: Record<StreamName, boolean> = { out: false, err: false };
+
+  constructor(source: Source, kernel: KernelClient, streams: readonly StreamName[]) {
+    this.source = source;
+    this.#kernel = kernel;
+    this.#streams = streams;
+    this.#cutters = this.#freshCutters();
+    this.#position = { out: 0, err: 0 };
+  }
+
+  /** Goes to the end of what is there now. */
+  skipKept(): void {
+    this.#position = this.#end();
+  }
+
+  /** The last `count` lines (1 or more) of what is kept; all of it is left behind. */
+  async last(count: number): Promise<LogLine[]> {
+    for (let bytes = FIRST_WINDOW_BYTES; ; bytes *= WINDOW_GROWTH) {
+      const whole = this.#begin(bytes);
+      let lines: LogLine[] = [];
+      for await (const line of this.kept()) {
+        lines.push(line);
+        if (lines.length > 2 * count + 1_000) lines = lines.slice(-count);
+      }
+      if (whole || lines.length >= count) return lines.slice(-count);
+    }
+  }
+
+  /** What is kept now, from the position on. */
+  async *kept(): AsyncGenerator<LogLine, void> {
+    const end = this.#end();
+    if (this.#isAt(end)) return;
+    for await (const chunk of this.#watch(false)) {
+      yield* this.#cut(chunk);
+      if (this.#isAt(end)) return;
+    }
+  }
+
+  /** Everything after the position, until the process ended. */
+  async *follow(signal: AbortSignal): AsyncGenerator<LogLine, void> {
+    for await (const chunk of this.#watch(true, signal)) yield* this.#cut(chunk);
+    if (!signal.aborted) yield* this.rest();
+  }
+
+  /** Lines that have no newline yet. */
+  rest(): LogLine[] {
+    return this.#streams.flatMap((stream) => this.#cutters[stream].flush());
+  }
+
+  async *#watch(follow: boolean, signal?: AbortSignal): AsyncGenerator<OutputChunk, void> {
+    const pieces = this.#kernel.processes.watch(this.source.info.name, {
+      from: { ...this.#position },
+      follow,
+      ...(signal === undefined ? {} : { signal }),
+    });
+    for await (const piece of pieces) {
+      if ("ended" in piece) return;
+      this.#position[piece.stream] = piece.offset + piece.data.length;
+      yield piece;
+    }
+  }
+
+  #cut(chunk: OutputChunk): LogLine[] {
+    const { stream } = chunk;
+    if (!this.#streams.includes(stream)) return [];
+    if (!this.#skipping[stream]) return this.#cutters[stream].push(chunk);
+    const newline = chunk.data.indexOf(0x0a);
+    if (newline === -1) return [];
+    this.#skipping[stream] = false;
+    const offset = chunk.offset + newline + 1;
+    return this.#cutters[stream].push({
+      ...chunk,
+      gap: 0,
+      offset,
+      data: chunk.data.subarray(newline + 1),
+    });
+  }
+
+  /** @returns whether everything that is kept will be read */
+  #begin(bytes: number): boolean {
+    this.#cutters = this.#freshCutters();
+    this.#position = this.#start(bytes);
+    const oldest = this.#start(Infinity);
+    this.#skipping = {
+      out: this.#position.out > oldest.out,
+      err: this.#position.err > oldest.err,
+    };
+    return this.#isAt(oldest);
+  }
+
+  #start(bytes: number): { out: number; err: number } {
+    const { out = { start: 0, end: 0 }, err = { start: 0, end: 0 } } = this.source.info.output;
+    return {
+      out: Math.max(out.start, out.end - bytes),
+      err: Math.max(err.start, err.end - bytes),
+    };
+  }
+
+  #end(): { out: number; err: number } {
+    return this.#start(0);
+  }
+
+  #isAt({ out, err }: OutputPosition): boolean {
+    return this.#position.out >= out && this.#position.err >= err;
+  }
+
+  #freshCutters(): Record<StreamName, LineCutter> {
+    return { out: new LineCutter(this.source, "out"), err: new LineCutter(this.source, "err") };
+  }
+}

@@ -1,0 +1,124 @@
+import { hasCode } from "../../base/errors.ts";
+import type { StreamName } from "../../kernel/api.ts";
+import type { KernelClient } from "../../kernel/client-api.ts";
+import { type Source, toSource } from "../select.ts";
+import type { LogLine } from "./line.ts";
+import { mergeByTime } from "./merge.ts";
+import { ProcessReader } from "./reader.ts";
+
+export interface LogRequest {
+  /** Which processes: those that are there, and with `follow` those that come. */
+  readonly wants: (source: Source) => boolean;
+  readonly streams: readonly StreamName[];
+  /** How many of the last kept lines, of all processes together; `Infinity` for all. */
+  readonly lines: number;
+  readonly follow: boolean;
+  /** Ends it at once. */
+  readonly signal: AbortSignal;
+  /** No process will come any more: it ends with the last of those there are. */
+  readonly finish?: AbortSignal;
+  /** Takes a line; the next one waits for its promise. */
+  readonly print: (line: LogLine) => void | Promise<void>;
+  /** Hears what there is before any of it is printed; may throw. */
+  readonly found?: (sources: readonly Source[]) => void;
+}
+
+/**
+ * Prints the output of processes: what is kept, merged by time, and with `follow` what comes, also
+ * from processes that start later. Each line once, in the order of its process.
+ */
+export async function showLogs(kernel: KernelClient, request: LogRequest): Promise<void> {
+  // Before the list is read: what is made in between is then in both, and never in neither.
+  const { lastEvent } = await kernel.status();
+  const sources = (await kernel.processes.list()).map(toSource).filter(request.wants);
+  request.found?.(sources);
+  const readers = sources.map((source) => new ProcessReader(source, kernel, request.streams));
+  for await (const line of keptLines(readers, request)) await request.print(line);
+  if (request.follow) await new Follower(kernel, request, readers).run(lastEvent);
+}
+
+/** Kept output, oldest first. Without `follow` a last line that lacks its newline is a line too. */
+async function* keptLines(
+  readers: readonly ProcessReader[],
+  { lines, follow }: LogRequest,
+): AsyncGenerator<LogLine, void> {
+  if (lines === 0) {
+    for (const reader of readers) reader.skipKept();
+    return;
+  }
+  if (lines === Infinity) {
+    yield* mergeByTime(readers.map((reader) => allOf(reader, follow)));
+    return;
+  }
+  const tails: LogLine[][] = [];
+  for (const reader of readers) {
+    const tail = await reader.last(lines);
+    tails.push(follow ? tail : [...tail, ...reader.rest()]);
+  }
+  const merged: LogLine[] = [];
+  for await (const line of mergeByTime(tails)) merged.push(line);
+  yield* merged.slice(-lines);
+}
+
+async function* allOf(reader: ProcessReader, follow: boolean): AsyncGenerator<LogLine, void> {
+  yield* reader.kept();
+  if (!follow) yield* reader.rest();
+}
+
+/** Follows the processes of a list and those that are made later. */
+class Follower {
+  readonly #kernel: KernelClient;
+  readonly #request: LogRequest;
+  readonly #readers: readonly ProcessReader[];
+  /** Every run is followed once: its name and pid. */
+  readonly #followed = new Set<string>();
+  readonly #running = new Set<Promise<void>>();
+  readonly #stop = new AbortController();
+  readonly #signal: AbortSignal;
+  #failure: { readonly error: unknown } | undefined;
+
+  constructor(kernel: KernelClient, request: LogRequest, readers: readonly ProcessReader[]) {
+    this.#kernel = kernel;
+    this.#request = request;
+    this.#readers = readers;
+    this.#signal = AbortSignal.any([request.signal, this.#stop.signal]);
+  }
+
+  /** @param since - the number of the last event before the readers were made */
+  async run(since: number): Promise<void> {
+    for (const reader of this.#readers) this.#follow(reader);
+    const { finish } = this.#request;
+    const signal = finish === undefined ? this.#signal : AbortSignal.any([this.#signal, finish]);
+    for await (const event of this.#kernel.events({ since, signal })) {
+      if (event.type === "made" && event.noun === "process") await this.#add(event.name);
+    }
+    await Promise.all(this.#running);
+    if (this.#failure !== undefined) throw this.#failure.error;
+  }
+
+  async #add(name: string): Promise<void> {
+    const infos = await this.#kernel.processes.list(name);
+    for (const source of infos.map(toSource).filter(this.#request.wants))
+      this.#follow(new ProcessReader(source, this.#kernel, this.#request.streams));
+  }
+
+  #follow(reader: ProcessReader): void {
+    const { name, pid } = reader.source.info;
+    const key = `${name} ${pid}`;
+    if (this.#followed.has(key)) return;
+    this.#followed.add(key);
+    const running = this.#print(reader)
+      .catch((error: unknown) => {
+        // One that was removed meanwhile has nothing more to say.
+        if (hasCode(error, "NEWEL_E_NOT_FOUND")) return;
+        this.#failure ??= { error };
+        this.#stop.abort();
+      })
+      .finally(() => this.#running.delete(running));
+    this.#running.add(running);
+  }
+
+  async #print(reader: ProcessReader): Promise<void> {
+    for await (const line of reader.follow(this.#signal)) await this.#request.print(line);
+  }
+}

@@ -1,0 +1,71 @@
+import { closest } from "../base/names.ts";
+import { newelError } from "../base/errors.ts";
+import type { Command } from "./command.ts";
+
+/** A row of the table: a command is loaded when it is needed. */
+interface Row {
+  /** Words of other tools that mean the same; the help does not show them. */
+  readonly aliases?: readonly string[];
+  /** Shown by `newel` alone. */
+  readonly everyday?: true;
+  readonly load: () => Promise<Command>;
+}
+
+/** Every command, in the order of the help. */
+const ROWS: Readonly<Record<string, Row>> = {
+  up: { everyday: true, load: async () => (await import("./commands/up.ts")).up },
+  run: { everyday: true, load: async () => (await import("./commands/run.ts")).run },
+  down: { everyday: true, load: async () => (await import("./commands/down.ts")).down },
+  ps: {
+    everyday: true,
+    aliases: ["ls", "list", "status"],
+    load: async () => (await import("./commands/ps.ts")).ps,
+  },
+  logs: {
+    everyday: true,
+    aliases: ["log"],
+    load: async () => (await import("./commands/logs.ts")).logs,
+  },
+  reload: { everyday: true, load: async () => (await import("./commands/reload.ts")).reload },
+  restart: { everyday: true, load: async () => (await import("./commands/restart.ts")).restart },
+  start: { everyday: true, load: async () => (await import("./commands/start.ts")).start },
+  stop: {
+    everyday: true,
+    aliases: ["rm", "delete"],
+    load: async () => (await import("./commands/stop.ts")).stop,
+  },
+  scale: { everyday: true, load: async () => (await import("./commands/scale.ts")).scale },
+  show: {
+    everyday: true,
+    aliases: ["describe", "info", "desc"],
+    load: async () => (await import("./commands/show.ts")).show,
+  },
+  check: { everyday: true, load: async () => (await import("./commands/check.ts")).check },
+  signal: { load: async () => (await import("./commands/signal.ts")).signal },
+  events: { load: async () => (await import("./commands/events.ts")).events },
+  kernel: { load: async () => (await import("./commands/kernel.ts")).kernel },
+  supervisor: { load: async () => (await import("./commands/supervisor.ts")).supervisor },
+  version: { load: async () => (await import("./commands/version.ts")).version },
+  help: { load: async () => (await import("./commands/help.ts")).help },
+};
+
+/** The names of all commands, or of the everyday ones. */
+export function commandNames(which: "all" | "everyday" = "all"): string[] {
+  return Object.keys(ROWS).filter((name) => which === "all" || ROWS[name]?.everyday === true);
+}
+
+/**
+ * The command of a name or alias.
+ *
+ * @throws NEWEL_E_USAGE with the nearest name there is
+ */
+export async function loadCommand(word: string): Promise<Command> {
+  const row = Object.hasOwn(ROWS, word)
+    ? ROWS[word]
+    : Object.values(ROWS).find(({ aliases }) => aliases?.includes(word));
+  if (row !== undefined) return row.load();
+  const aliases = Object.values(ROWS).flatMap(({ aliases = [] }) => aliases);
+  const near = closest(word, [...commandNames(), ...aliases]);
+  const hint = near === undefined ? "" : ` Did you mean "newel ${near}"?`;
+  throw newelError("NEWEL_E_USAGE", { what: `There is no command "${word}".${hint}` });
+}
