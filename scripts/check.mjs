@@ -3,20 +3,32 @@ import { spawnSync } from "node:child_process";
 import process from "node:process";
 
 const CHECKS = [
-  ["types", "tsc", ["-p", "tsconfig.json"]],
-  ["lint, floors, cycles", "oxlint", ["src", "test", "scripts", "bench", "examples"]],
-  ["format", "oxfmt", ["--check", "src", "test", "scripts", "bench", "examples"]],
-  ["dead code", "knip", ["--no-progress"]],
-  ["package", "publint", ["--strict"]],
-  ["package types", "attw", ["--pack", ".", "--profile", "esm-only", "--quiet"]],
+  { name: "types", command: "tsc", args: ["-p", "tsconfig.json"] },
+  {
+    name: "lint, floors, cycles",
+    command: "oxlint",
+    args: ["src", "test", "scripts", "bench", "examples"],
+  },
+  {
+    name: "format",
+    command: "oxfmt",
+    args: ["--check", "src", "test", "scripts", "bench", "examples"],
+  },
+  { name: "dead code", command: "knip", args: ["--no-progress"] },
+  { name: "package", command: "publint", args: ["--strict"] },
+  {
+    name: "package types",
+    command: "attw",
+    args: ["--pack", ".", "--profile", "esm-only", "--quiet"],
+  },
 ];
 
 let failed = 0;
-for (const [name, command, args] of CHECKS) {
+for (const { name, command, args } of CHECKS) {
   const started = performance.now();
   const { status, stdout, stderr } = spawnSync(command, args, { encoding: "utf8" });
-  const seconds = ((performance.now() - started) / 1000).toFixed(1);
-  console.log(`${status === 0 ? "ok  " : "FAIL"} ${name} (${String(seconds)} s)`);
+  const seconds = Math.round((performance.now() - started) / 100) / 10;
+  console.log(`${status === 0 ? "ok  " : "FAIL"} ${name} (${seconds} s)`);
   if (status === 0) continue;
   failed += 1;
   console.log(stdout + stderr);

@@ -123,6 +123,10 @@ export const ERROR_CODES = {
     text: "The privileges could not be dropped to the user {user}: {why}.",
     fix: "Check the user and group, and start the program as root or as that user.",
   },
+  NEWEL_E_BUS_CHILD: {
+    text: "The child process {name} did not start: {why}.",
+    fix: "What it wrote to stderr stands above; run its module by itself to see more.",
+  },
   NEWEL_E_BUS_SIGNAL: {
     text: "There is no signal {signal} on this platform.",
     fix: "Use a name or number of `kill -l`: SIGTERM, SIGHUP, SIGUSR2.",
@@ -217,7 +221,7 @@ export const ERROR_CODES = {
   },
   NEWEL_E_RELOAD_FAILED: {
     text: "The reload of {service} was stopped: {why}. The old processes go on serving.",
-    fix: "Mend the code and reload again; the last lines of the new process stand above.",
+    fix: "Mend the code and reload again; the last lines of the new process stand beside this.",
   },
   NEWEL_E_DEPENDENCY: {
     text: "{service} was not started: it depends on {dependency}, which failed.",

@@ -1,5 +1,6 @@
 import { closeSync, openSync } from "node:fs";
 
+import { newelError } from "../base/errors.ts";
 import { Epoll } from "../posix/epoll.ts";
 import { pipeFill, resizePipe, spliceToFile } from "../posix/fifo.ts";
 import { errnoName } from "../posix/libc.ts";
@@ -221,6 +222,7 @@ export class Pump {
     );
     source.movedBytes += moved;
     source.target.skipped(moved);
+    this.#notice(newelError("NEWEL_E_DISK_FULL", { path: "output" }).message);
     return moved;
   }
 

@@ -7,7 +7,7 @@ import { isOfHash, type RunName } from "./process-names.ts";
 import { failure, type Report } from "./progress.ts";
 import { Replica, type ReplicaParts } from "./replica.ts";
 import { decideRestart, describeExit } from "./restart-policy.ts";
-import { performSteps } from "./rollout.ts";
+import { performSteps, type RolloutTarget } from "./rollout.ts";
 
 const EXITS_KEPT = 10;
 /** Ended runs whose output stays readable. */
@@ -191,7 +191,7 @@ export class Service {
         find: (slot: number) => this.#replicas.find((replica) => replica.slot === slot),
         report,
       };
-      const done = await performSteps(plan(), target, controller.signal);
+      const done = await this.#performPlan(plan(), target, controller.signal);
       this.why = undefined;
       return done;
     } catch (error) {
@@ -204,6 +204,25 @@ export class Service {
       this.#pending.delete(controller);
       if (this.#pending.size === 0) this.#converge();
       this.#changed();
+    }
+  }
+
+  async #performPlan(
+    steps: readonly Step[],
+    target: RolloutTarget,
+    signal: AbortSignal,
+  ): Promise<boolean> {
+    try {
+      return await performSteps(steps, target, signal);
+    } catch (error) {
+      // Whatever is started with a hold has old processes beside it that go on.
+      const reloading = steps.some((step) => step.do === "start" && step.hold);
+      if (!reloading || hasCode(error, "NEWEL_E_CANCELLED")) throw error;
+      throw newelError(
+        "NEWEL_E_RELOAD_FAILED",
+        { service: this.name, why: messageOf(error).replace(/\.$/, "") },
+        error,
+      );
     }
   }
 

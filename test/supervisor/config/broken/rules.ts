@@ -34,7 +34,7 @@ export const RULES: readonly BrokenCase[] = [
   [
     "unknown socket",
     web('listen: "wbe"'),
-    'newel.config.ts:4  services.web.listen is "wbe"; there is no such socket: there are "web", "admin". A port needs no declaration: listen: 3000.',
+    'newel.config.ts:4  services.web.listen is "wbe"; there is no such socket. Did you mean "web"?',
   ],
   [
     "unknown socket, nothing near",

@@ -99,7 +99,7 @@ export const SETTINGS: readonly BrokenCase[] = [
   [
     "no signal",
     web('stop: { signal: "SIGTREM" }'),
-    'newel.config.ts:4  services.web.stop.signal is "SIGTREM"; must be the name of a signal, such as "SIGTERM". Did you mean "SIGTRAP"?',
+    'newel.config.ts:4  services.web.stop.signal is "SIGTREM"; must be the name of a signal, such as "SIGTERM". Did you mean "SIGTERM"?',
   ],
   [
     "restart misspelt",
