@@ -1,16 +1,18 @@
-import type { Server, Socket } from "node:net";
+import type { ListenOptions, Server } from "node:net";
 
+import { newelError, systemCode } from "../base/errors.ts";
+import type { ServedMethod } from "./callee.ts";
 import { methodTable, type Contract } from "./contract.ts";
 import type { WireLimits } from "./limits.ts";
 import { Session } from "./session.ts";
-import { socketTransport } from "./transport.ts";
+import type { Transport } from "./transport.ts";
 
 /** What serving takes beside the contract and its implementation. */
 export interface ServeOptions {
   readonly limits?: Partial<WireLimits>;
   /** More connections are closed as they come. Default 1,024. */
   readonly maxConnections?: number;
-  /** Told of each connection that was refused or broke the protocol. Default: nobody. */
+  /** Told of each connection that was refused, broke the protocol or could not be accepted. Default: nobody. */
   readonly onRefused?: (error: Error, peer: string) => void;
 }
 
@@ -31,16 +33,15 @@ const DEFAULT_GRACE_MS = 2_000;
 /** The sessions of one listening server. */
 export class Sessions<Api> {
   readonly #contract: Contract<Api>;
-  readonly #implementation: Api;
+  readonly #methods: readonly ServedMethod[];
   readonly #options: ServeOptions;
   readonly #sessions = new Set<Session>();
 
   constructor(contract: Contract<Api>, implementation: Api, options: ServeOptions) {
     this.#contract = contract;
-    this.#implementation = implementation;
     this.#options = options;
-    // A contract that does not fit shall fail the server now, not its first caller.
-    methodTable(contract, implementation);
+    // Now: a contract that does not fit shall fail the server, not its first caller.
+    this.#methods = methodTable(contract, implementation);
   }
 
   get size(): number {
@@ -48,15 +49,18 @@ export class Sessions<Api> {
   }
 
   /** A connection that may be served. */
-  accept(socket: Socket, peer: string): void {
-    if (this.#sessions.size >= (this.#options.maxConnections ?? DEFAULT_MAX_CONNECTIONS)) {
-      socket.destroy();
-      this.refused(new Error("too many connections"), peer);
+  accept(transport: Transport): void {
+    const { peer } = transport;
+    const limit = this.#options.maxConnections ?? DEFAULT_MAX_CONNECTIONS;
+    if (this.#sessions.size >= limit) {
+      transport.abort();
+      const what = "the number of connections";
+      this.refused(newelError("NEWEL_E_LIMIT", { what, limit, unit: "connections" }), peer);
       return;
     }
     const { name, version } = this.#contract;
-    const session = new Session(socketTransport(socket, peer), {
-      serves: { name, version, methods: methodTable(this.#contract, this.#implementation) },
+    const session = new Session(transport, {
+      serves: { name, version, methods: this.#methods },
       isServer: true,
       ...(this.#options.limits === undefined ? {} : { limits: this.#options.limits }),
     });
@@ -72,11 +76,35 @@ export class Sessions<Api> {
   }
 
   /** Stops a server: its socket first, then its sessions. */
-  async close(server: Server, graceMs: number = DEFAULT_GRACE_MS): Promise<void> {
+  async close(server: Server, graceMs?: number): Promise<void> {
     const closed = new Promise<void>((resolve) => {
       server.close(() => resolve());
     });
-    await Promise.all([...this.#sessions].map((session) => session.close(graceMs)));
+    await this.closeAll(graceMs);
     await closed;
   }
+
+  async closeAll(graceMs: number = DEFAULT_GRACE_MS): Promise<void> {
+    await Promise.all([...this.#sessions].map((session) => session.close(graceMs)));
+  }
+}
+
+/**
+ * Lets a server listen.
+ *
+ * @throws NEWEL_E_ADDRESS_IN_USE
+ */
+export function listen(server: Server, where: ListenOptions, address: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const refuse = (error: Error): void => {
+      const inUse = systemCode(error) === "EADDRINUSE";
+      reject(inUse ? newelError("NEWEL_E_ADDRESS_IN_USE", { address }, error) : error);
+    };
+    server.once("error", refuse);
+    server.once("listening", () => {
+      server.off("error", refuse);
+      resolve();
+    });
+    server.listen(where);
+  });
 }

@@ -1,10 +1,10 @@
 import { chmodSync, lstatSync, unlinkSync } from "node:fs";
-import { connect, createServer, type Server, type Socket } from "node:net";
+import { connect, createServer, type Socket } from "node:net";
 
 import { newelError, systemCode } from "../base/errors.ts";
 import { connectSocket, unreachable, type Connection, type ConnectOptions } from "./client.ts";
 import type { Contract } from "./contract.ts";
-import { Sessions, type ServeOptions, type WireServer } from "./server.ts";
+import { listen, Sessions, type ServeOptions, type WireServer } from "./server.ts";
 import { ReadBuffer, socketTransport } from "./transport.ts";
 
 /**
@@ -45,14 +45,19 @@ export async function serveUnix<Api>(
       credentials === undefined ? path : `uid ${credentials.uid}, pid ${credentials.pid}`;
     const uid = credentials?.uid;
     if (uid === undefined || uid === 0 || uid === process.getuid?.()) {
-      sessions.accept(socket, peer);
+      sessions.accept(socketTransport(socket, peer));
     } else {
       socket.destroy();
       sessions.refused(newelError("NEWEL_E_REFUSED_UID", { uid }), peer);
     }
   });
   try {
-    await listen(server, path);
+    // Exclusive: a node:cluster worker would else share the socket of its primary.
+    const bound = listen(server, { path, backlog: BACKLOG, exclusive: true }, path);
+    // Bound already, within the call above: nobody else has had a turn to connect.
+    if (server.listening) chmodSync(path, 0o600);
+    await bound;
+    server.on("error", (error) => sessions.refused(error, path));
   } catch (error) {
     lock?.release();
     throw error;
@@ -114,20 +119,6 @@ async function takePath(path: string): Promise<{ release(): void } | undefined> 
     }
   }
   return lock;
-}
-
-function listen(server: Server, path: string): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once("error", (error) => {
-      const inUse = systemCode(error) === "EADDRINUSE";
-      reject(inUse ? newelError("NEWEL_E_ADDRESS_IN_USE", { address: path }, error) : error);
-    });
-    server.once("listening", resolve);
-    // Exclusive: a node:cluster worker would else share the socket of its primary.
-    server.listen({ path, backlog: BACKLOG, exclusive: true });
-    // Bound already, within the call above: nobody else has had a turn to connect.
-    if (server.listening) chmodSync(path, 0o600);
-  });
 }
 
 /** Node has no public way to a socket's descriptor; without one the mode of the file must do. */
