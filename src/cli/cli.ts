@@ -1,16 +1,15 @@
 import { leave } from "../bus/output.ts";
 import { parseArguments } from "./arguments.ts";
+import type { Context } from "./command.ts";
 import { EXIT, type ExitCode, exitCodeOf } from "./exit-codes.ts";
 import { printError } from "./output/errors.ts";
 import { Output, type Screen } from "./output/output.ts";
 import { commandNames, loadCommand } from "./table.ts";
 
 /** Where a command line is run; the streams may be any. */
-export interface Surroundings {
+export interface Surroundings extends Omit<Context, "output"> {
   readonly stdout: Screen;
   readonly stderr: Screen;
-  readonly cwd: string;
-  readonly environment: NodeJS.ProcessEnv;
 }
 
 /** Runs the command line of this process and ends it with the exit code. */
@@ -38,7 +37,7 @@ export async function execute(
 
 async function dispatch(
   argv: readonly string[],
-  { cwd, environment }: Surroundings,
+  { cwd, environment, onUp }: Surroundings,
   output: Output,
 ): Promise<ExitCode> {
   const [first, ...rest] = normalize(argv);
@@ -50,7 +49,7 @@ async function dispatch(
     for (const line of formatCommandHelp(command, output)) output.print(line);
     return EXIT.done;
   }
-  return command.run(args, { output, cwd, environment });
+  return command.run(args, { output, cwd, environment, onUp });
 }
 
 /** `newel --help` and `newel --version` are commands too. */

@@ -1,3 +1,4 @@
+import type { ServiceView } from "../supervisor/api.ts";
 import type { ExitCode } from "./exit-codes.ts";
 import type { Output } from "./output/output.ts";
 
@@ -29,6 +30,14 @@ export interface Context {
   readonly output: Output;
   readonly cwd: string;
   readonly environment: NodeJS.ProcessEnv;
+  /** Called by `newel run` once the app is up. */
+  readonly onUp?: ((running: Running) => void) | undefined;
+}
+
+/** What `newel run` has brought up. */
+export interface Running {
+  readonly supervisorPid: number;
+  readonly services: readonly ServiceView[];
 }
 
 /** A verb of the command line. */

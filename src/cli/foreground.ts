@@ -1,8 +1,5 @@
-import { writeSync } from "node:fs";
-
 import { messageOf } from "../base/errors.ts";
 import { findHome, type Home } from "../base/home.ts";
-import { PRELOAD_ENV } from "../base/preload.ts";
 import { sleep } from "../base/timers.ts";
 import { Bus } from "../bus/bus.ts";
 import { signals } from "../bus/plugins/signals.ts";
@@ -95,7 +92,7 @@ export class Foreground {
     }
     await printSummary(name, this.#context, remote);
     this.#say("Ctrl-C stops it.");
-    this.#sayReady();
+    await this.#tellUp();
     await Promise.all([this.#keepSupervisor(kernel), this.#waitTakenDown(kernel)]);
   }
 
@@ -186,9 +183,14 @@ export class Foreground {
     this.#context.output.say(text);
   }
 
-  /** For a program that started this one and waits. */
-  #sayReady(): void {
-    const fd = Number(this.#context.environment[PRELOAD_ENV.notifyFd] ?? Number.NaN);
-    if (Number.isInteger(fd)) writeSync(fd, "READY=1\n");
+  async #tellUp(): Promise<void> {
+    const { onUp } = this.#context;
+    if (onUp === undefined || this.#supervisor === undefined) return;
+    const { remote } = this.#supervisor;
+    const { pid } = await remote.hello();
+    onUp({
+      supervisorPid: pid,
+      services: await remote.list({ app: this.#config.name, names: [] }),
+    });
   }
 }
