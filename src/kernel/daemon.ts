@@ -1,4 +1,4 @@
-import { writeSync } from "node:fs";
+import { statSync, writeSync } from "node:fs";
 
 import { destination, pino, type Logger } from "pino";
 
@@ -6,6 +6,7 @@ import { PRELOAD_ENV } from "../base/preload.ts";
 import type { Home } from "../base/home.ts";
 import { Bus } from "../bus/bus.ts";
 import { signals } from "../bus/plugins/signals.ts";
+import { KERNEL_EXIT } from "./exit-codes.ts";
 import { openKernel } from "./kernel.ts";
 import { type KernelServer, serveKernel } from "./server.ts";
 import { packageVersion } from "../base/version.ts";
@@ -48,11 +49,31 @@ export async function runKernel(options: DaemonOptions): Promise<number> {
     });
     bus.subscribe("stop", () => server.close(), { priority: 40, name: "server" });
     void server.unused.then(() => bus.exit(0));
+    watchHome(home, () => {
+      log.error(
+        { home: home.directory },
+        "The home was removed or replaced: nobody can reach this kernel.",
+      );
+      void bus.exit(KERNEL_EXIT.failed);
+    });
     log.info({ home: home.directory, port: server.port, version }, "The kernel serves its home.");
     sayReady(server);
   });
   await bus.start();
   return bus.block();
+}
+
+const HOME_CHECK_MS = 5_000;
+
+/** A lock on a file that was removed keeps no other kernel away: then this one has to go. */
+function watchHome(home: Home, lost: () => void): void {
+  const held = statSync(home.kernelLock);
+  const timer = setInterval(() => {
+    const now = statSync(home.kernelLock, { throwIfNoEntry: false });
+    if (now?.ino === held.ino && now.dev === held.dev) return;
+    clearInterval(timer);
+    lost();
+  }, HOME_CHECK_MS).unref();
 }
 
 /** For whoever started this process and waits. */

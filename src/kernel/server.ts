@@ -167,7 +167,7 @@ function refuseClient(socket: Socket, message: string): void {
 
 function farewell(socket: Socket): void {
   socket.end();
-  setTimeout(() => socket.destroy(), FAREWELL_MS);
+  setTimeout(() => socket.destroy(), FAREWELL_MS).unref();
 }
 
 /** The socket's file is closed to others from its first moment: the bind itself makes it 0600. */

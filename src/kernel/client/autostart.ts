@@ -84,13 +84,19 @@ async function start(home: Home): Promise<void> {
     throw newelError("NEWEL_E_KERNEL_UNREACHABLE", { path: home.kernelSocket, why: before.why });
   const started: Start = { state: "running", sinceMs: performance.now(), why: "" };
   starts.set(home.directory, started);
-  await launch(home, (code, why) => {
+  const onEnd = (code: number | null, why: string): void => {
     // It served and ended meanwhile, as exit-if-idle has it: the next who needs one starts one.
     if (code === 0) starts.delete(home.directory);
     else started.state = code === KERNEL_EXIT.running ? "other" : "failed";
     started.sinceMs = performance.now();
     started.why = why;
-  });
+  };
+  try {
+    await launch(home, onEnd);
+  } catch (error) {
+    starts.delete(home.directory);
+    throw error;
+  }
 }
 
 /** Starts the kernel's program in a session of its own, with its output in the home's log. */

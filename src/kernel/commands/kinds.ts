@@ -22,21 +22,27 @@ export function refuse(why: string): NewelError {
   return newelError("NEWEL_E_BAD_REQUEST", { why });
 }
 
-/** A kind whose text form is one word, read by the same function as a JSON string. */
-function oneWord<T>(
-  hint: string,
-  read: (word: string, label: string) => T,
-  plain?: (value: unknown) => T | undefined,
-): Kind<T> {
+interface OneWord<T> {
+  readonly hint: string;
+  /** What it must be, for the refusal. */
+  readonly wanted: string;
+  /** The value of a word; `undefined` when it is none. May refuse with a reason of its own. */
+  readonly read: (word: string, label: string) => T | undefined;
+  /** The value of JSON that is no text; `undefined` when it is none. */
+  readonly plain?: (value: unknown) => T | undefined;
+}
+
+/** A kind whose text form is one word, read by the same function as a JSON text. */
+function oneWord<T>({ hint, wanted, read, plain }: OneWord<T>): Kind<T> {
+  const must = (value: unknown, found: T | undefined, label: string): T => {
+    if (found === undefined) throw wrongType(label, wanted, value);
+    return found;
+  };
   return {
     hint,
-    fromWords: ([word = ""], label) => read(word, label),
-    fromJson: (value, label) => {
-      const already = plain?.(value);
-      if (already !== undefined) return already;
-      if (typeof value !== "string") throw wrongType(label, hint, value);
-      return read(value, label);
-    },
+    fromWords: ([word = ""], label) => must(word, read(word, label), label),
+    fromJson: (value, label) =>
+      must(value, typeof value === "string" ? read(value, label) : plain?.(value), label),
   };
 }
 
@@ -58,25 +64,27 @@ function withoutNul(text: string, label: string): string {
   return text;
 }
 
-export const TEXT: Kind<string> = oneWord("text", withoutNul);
+export const TEXT: Kind<string> = oneWord({ hint: "text", wanted: "text", read: withoutNul });
 
 /** The name of something new. */
-export const NEW_NAME: Kind<string> = oneWord("a name", (word, label) => {
-  const why = nameProblem(word);
-  if (why === undefined) return word;
-  throw newelError("NEWEL_E_NAME", { what: `The ${label}`, value: shown(word), why });
+export const NEW_NAME: Kind<string> = oneWord({
+  hint: "a name",
+  wanted: "a name",
+  read: (word, label) => {
+    const why = nameProblem(word);
+    if (why === undefined) return word;
+    throw newelError("NEWEL_E_NAME", { what: `The ${label}`, value: shown(word), why });
+  },
 });
 
-export const FLAG: Kind<boolean> = oneWord(
-  "1|0",
-  (word, label) => {
-    if (/^(1|true|yes|on)$/i.test(word)) return true;
-    if (/^(0|false|no|off)$/i.test(word)) return false;
-    throw wrongType(label, "1 or 0", word);
-  },
-  (value) =>
+export const FLAG: Kind<boolean> = oneWord({
+  hint: "1|0",
+  wanted: "1 or 0",
+  read: (word) =>
+    /^(1|true|yes|on)$/i.test(word) ? true : /^(0|false|no|off)$/i.test(word) ? false : undefined,
+  plain: (value) =>
     typeof value === "boolean" ? value : value === 1 ? true : value === 0 ? false : undefined,
-);
+});
 
 /** A whole number within bounds, both included. */
 export function count(most: number = Number.MAX_SAFE_INTEGER, least = 0): Kind<number> {
@@ -101,79 +109,77 @@ export function count(most: number = Number.MAX_SAFE_INTEGER, least = 0): Kind<n
 const SIZE_UNITS: Readonly<Record<string, number>> = { "": 1, k: 1024, m: 1024 ** 2, g: 1024 ** 3 };
 
 /** `4096`, `64k`, `2m`, `1g`: powers of 1024, as papa has them. */
-export const SIZE: Kind<number> = oneWord(
-  "SIZE",
-  (word, label) => {
+export const SIZE: Kind<number> = oneWord({
+  hint: "SIZE",
+  wanted: "a size such as 0, 4096, 64k, 2m or 1g",
+  read: (word) => {
     const match = /^(\d{1,15})([kmg]?)$/i.exec(word);
     const bytes = Number(match?.[1]) * (SIZE_UNITS[(match?.[2] ?? "").toLowerCase()] ?? 1);
-    if (Number.isSafeInteger(bytes)) return bytes;
-    throw wrongType(label, "a size such as 0, 4096, 64k, 2m or 1g", word);
+    return Number.isSafeInteger(bytes) ? bytes : undefined;
   },
-  (value) => (Number.isSafeInteger(value) && Number(value) >= 0 ? Number(value) : undefined),
-);
+  plain: (value) => within(value, Number.MAX_SAFE_INTEGER),
+});
 
 /** Decimal as papa's client sends it; with a leading 0, octal as people write it. */
-export const MASK: Kind<number> = oneWord(
-  "MASK",
-  (word, label) => {
-    const octal = /^0o?[0-7]+$/.test(word);
-    const value = octal ? Number.parseInt(word.replace("o", ""), 8) : Number(word);
-    if (/^\d+$|^0o/.test(word) && Number.isInteger(value) && value <= 0o777) return value;
-    throw wrongType(label, "a file mode mask such as 077 (octal) or 63", word);
+export const MASK: Kind<number> = oneWord({
+  hint: "MASK",
+  wanted: "a file mode mask such as 077 (octal) or 63",
+  read: (word) => {
+    if (/^0o?[0-7]{1,4}$/.test(word))
+      return within(Number.parseInt(word.replace("o", ""), 8), 0o777);
+    return /^\d{1,3}$/.test(word) ? within(Number(word), 0o777) : undefined;
   },
-  (value) =>
-    Number.isInteger(value) && Number(value) >= 0 && Number(value) <= 0o777
-      ? Number(value)
-      : undefined,
-);
+  plain: (value) => within(value, 0o777),
+});
 
 /** One of a few words. `aliases` are what other programs call them. */
 export function choice<const Words extends readonly string[]>(
   words: Words,
   aliases: Readonly<Record<string, Words[number]>> = {},
 ): Kind<Words[number]> {
-  return oneWord(words.join("|"), (word, label) => {
-    const lower = word.toLowerCase();
-    const found: Words[number] | undefined =
-      words.find((known) => known === lower) ??
-      (Object.hasOwn(aliases, lower) ? aliases[lower] : undefined);
-    if (found !== undefined) return found;
-    throw wrongType(label, `one of ${words.join(", ")}`, word);
+  return oneWord<Words[number]>({
+    hint: words.join("|"),
+    wanted: `one of ${words.join(", ")}`,
+    read: (word) => {
+      const lower = word.toLowerCase();
+      const alias = Object.hasOwn(aliases, lower) ? aliases[lower] : undefined;
+      return words.find((known) => known === lower) ?? alias;
+    },
   });
 }
 
+/** The system takes the last number for "no change". */
+const ID_MOST = 2 ** 32 - 2;
+
 /** A user or group, by number or name. */
-export const ACCOUNT: Kind<number | string> = oneWord<number | string>(
-  "number or name",
-  (word, label) => {
-    if (word === "") throw wrongType(label, "a number or name", word);
-    if (!/^\d+$/.test(word)) return withoutNul(word, label);
-    const id = Number(word);
-    if (id < 2 ** 32 - 1) return id;
-    throw wrongType(label, "an id below 4294967295", word);
+export const ACCOUNT: Kind<number | string> = oneWord<number | string>({
+  hint: "number or name",
+  wanted: `a name or a number up to ${ID_MOST}`,
+  read: (word, label) => {
+    if (/^\d+$/.test(word)) return within(Number(word), ID_MOST);
+    return word === "" ? undefined : withoutNul(word, label);
   },
-  (value) =>
-    Number.isInteger(value) && Number(value) >= 0 && Number(value) < 2 ** 32 - 1
-      ? Number(value)
-      : undefined,
-);
+  plain: (value) => within(value, ID_MOST),
+});
 
 /** A signal by name, with or without SIG, or by number. Gives `SIGTERM` or the number. */
-export const SIGNAL: Kind<string | number> = oneWord<string | number>(
-  "SIGNAL",
-  (word, label) => {
-    if (/^\d{1,2}$/.test(word)) return checkedSignal(Number(word), label);
+export const SIGNAL: Kind<string | number> = oneWord<string | number>({
+  hint: "SIGNAL",
+  wanted: "a signal such as TERM, HUP or 15 (0 to 64)",
+  read: (word) => {
+    if (/^\d{1,2}$/.test(word)) return within(Number(word), 64);
     const upper = word.toUpperCase();
     const name = upper.startsWith("SIG") ? upper : `SIG${upper}`;
-    if (Object.hasOwn(constants.signals, name)) return name;
-    throw wrongType(label, "a signal such as TERM, HUP or 15", word);
+    return Object.hasOwn(constants.signals, name) ? name : undefined;
   },
-  (value) => (typeof value === "number" ? checkedSignal(value, "signal") : undefined),
-);
+  plain: (value) => within(value, 64),
+});
 
-function checkedSignal(number: number, label: string): number {
-  if (Number.isInteger(number) && number >= 0 && number <= 64) return number;
-  throw wrongType(label, "a signal from 0 to 64", number);
+/** The value, when it is a whole number from 0 to `most`. */
+function within(value: unknown, most: number): number | undefined {
+  return typeof value === "number" && Number.isSafeInteger(value) && value >= 0 && value <= most
+    ? value
+    : undefined;
 }
 
 /** Where stderr goes: `1`, `0` or into stdout. */

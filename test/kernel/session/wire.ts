@@ -11,13 +11,18 @@ import type { Scope } from "../../helpers/resources.ts";
 
 export const GREETING = 'newel kernel test. Type "help" for help.\n> ';
 
-/** A scope for what all tests of a file share: ended in reverse order after the last one. */
-export function fileScope(): Scope {
+/** The same scope, ended in reverse: what was opened last is closed first. */
+export function inReverse(scope: Scope): Scope {
   const ends: Parameters<Scope["after"]>[0][] = [];
-  after(async () => {
-    for (const end of ends.reverse()) await end?.();
+  scope.after(async () => {
+    for (const end of ends.reverse()) await end();
   });
   return { after: (end) => void ends.push(end) };
+}
+
+/** A scope for what all tests of a file share. */
+export function fileScope(): Scope {
+  return inReverse({ after });
 }
 
 export interface Served {
