@@ -1,5 +1,6 @@
 import type { ServerResponse } from "node:http";
 import type { Server } from "node:net";
+import { setImmediate as setImmediateTurn } from "node:timers/promises";
 
 import { announceClose } from "./answers.ts";
 import { standIn } from "./inherited.ts";
@@ -17,6 +18,8 @@ import type { Connection, Traffic } from "./traffic.ts";
 const LAST_STREAM = 2 ** 31 - 1;
 /** How long an upgraded connection may take to send what it has before its FIN. */
 const FAREWELL_MS = 250;
+/** The longest time for which a drain goes on accepting what had queued up before it. */
+const BACKLOG_MS = 1_000;
 
 const EVENT_STREAM = /^content-type: *text\/event-stream/im;
 
@@ -46,6 +49,7 @@ export interface DrainPlan {
  * @returns resolves when no connection is left that it waits for
  */
 export async function drain(traffic: Traffic, plan: DrainPlan): Promise<void> {
+  await backlogAccepted(traffic, plan.graceMs / 4);
   stopAccepting(traffic, plan.handles);
   const marginMs = Math.min(2_000, plan.graceMs / 4);
   const settled = Promise.withResolvers<void>();
@@ -66,18 +70,24 @@ export async function drain(traffic: Traffic, plan: DrainPlan): Promise<void> {
       });
     });
   };
+  const leaves = (connection: Connection): void => {
+    const close = (): void => connection.session?.close();
+    goAway(connection, () => later(plan.lingerMs, close));
+    // Node's own client, once idle, answers no ping after a GOAWAY.
+    later(2 * plan.lingerMs, close);
+  };
   const announce = (connection: Connection, response: ServerResponse): void =>
     announceClose(response, () => [...connection.running].at(-1) === response);
 
   traffic.observer = {
     onRequest: announce,
     onQuiet: lingers,
-    onSession: (connection) => goAway(connection),
+    onSession: leaves,
     onClosed: check,
   };
   for (const connection of traffic.connections.values()) {
     for (const response of connection.running) announce(connection, response);
-    goAway(connection);
+    leaves(connection);
     lingers(connection);
   }
   later(plan.graceMs - marginMs, () => endStreams(traffic));
@@ -130,24 +140,38 @@ function isAwaited({ server, socket }: Connection, plan: DrainPlan): boolean {
   return isHttp(server) ? !isUpgraded(socket) : !plan.appHandles();
 }
 
+/**
+ * Resolves once a turn of the loop brought no connection: libuv accepts one a turn. A process that
+ * was stopped as it began to serve would otherwise leave what had queued up to its successor, and
+ * that one to the next: with many restarts in a row the oldest would wait for all of them.
+ */
+async function backlogAccepted(traffic: Traffic, limitMs: number): Promise<void> {
+  const end = performance.now() + Math.min(BACKLOG_MS, limitMs);
+  for (let before = -1; before < traffic.accepted && performance.now() < end;) {
+    before = traffic.accepted;
+    await setImmediateTurn();
+    await setImmediateTurn();
+  }
+}
+
 function isHttp(server: Server): boolean {
   return speaksHttp1(server) || speaksHttp2(server);
 }
 
-// Twice, as RFC 9113 §6.8 wants it: now "open no more", and after the linger the real end, so that
-// a stream that crosses the first one on its way is still answered.
-function goAway({ session }: Connection): void {
-  if (session !== undefined && !session.destroyed) session.goaway(0, LAST_STREAM);
+// Twice, as RFC 9113 §6.8 wants it: now "open no more", and the real end when the client has seen
+// it, which its answer to a ping shows, and what it sent before has had time to arrive.
+function goAway({ session }: Connection, seen: () => void): void {
+  if (session === undefined || session.destroyed) return;
+  session.goaway(0, LAST_STREAM);
+  session.ping((error) => {
+    if (error === null) seen();
+  });
 }
 
 function closeQuiet(connection: Connection): void {
   const { server, socket, session, running, quietBytes } = connection;
-  if (session !== undefined) {
-    if (!session.destroyed) session.close();
-    return;
-  }
-  if (!isHttp(server) || isUpgraded(socket) || running.size > 0 || socket.bytesRead > quietBytes)
-    return;
+  if (session !== undefined || !isHttp(server)) return;
+  if (isUpgraded(socket) || running.size > 0 || socket.bytesRead > quietBytes) return;
   socket.destroySoon();
 }
 

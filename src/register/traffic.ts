@@ -31,6 +31,8 @@ export interface TrafficObserver {
 export interface Traffic {
   readonly servers: ReadonlySet<Server>;
   readonly connections: ReadonlyMap<Socket, Connection>;
+  /** Connections accepted so far. */
+  readonly accepted: number;
   observer: TrafficObserver | undefined;
   watch(server: Server): void;
 }
@@ -41,9 +43,11 @@ export function watchTraffic(): Traffic {
   const watched = new WeakSet<Server>();
   const connections = new Map<Socket, Connection>();
   let newest: Connection | undefined;
+  let accepted = 0;
 
   const add = (server: Server, socket: Socket): void => {
     if (connections.has(socket)) return;
+    accepted += 1;
     const { bytesRead: quietBytes } = socket;
     const session = undefined;
     const connection = { server, socket, running: new Set<ServerResponse>(), session, quietBytes };
@@ -66,6 +70,9 @@ export function watchTraffic(): Traffic {
   const traffic: Traffic = {
     servers,
     connections,
+    get accepted() {
+      return accepted;
+    },
     observer: undefined,
     watch: (server) => {
       servers.add(server);

@@ -68,8 +68,8 @@ test("the app and its children see no variable, descriptor or preload of ours", 
   assert.equal(await replica.exited, 0);
   const [own, held, child] = replica.output().trim().split("\n");
   assert.equal(own?.split(" ")[1]?.split(",").sort().join(), "NEWEL_MARK,NEWEL_PROCESS");
-  // What this test run itself was started with may be there too, far above.
-  assert.match(held ?? "", /^held 0,1,2(,\d{3,})*$/);
+  // What this test run itself was started with may be there too, above what Node closes.
+  assert.match(held ?? "", /^held 0,1,2(,(1[6-9]|[2-9]\d|\d{3,}))*$/);
   assert.equal(child?.split(" ")[1]?.split(",").sort().join(), "NEWEL_MARK,NEWEL_PROCESS");
   assert.equal(child?.split(" ")[2], "0");
 });
