@@ -49,6 +49,7 @@ export interface DrainPlan {
  * @returns resolves when no connection is left that it waits for
  */
 export async function drain(traffic: Traffic, plan: DrainPlan): Promise<void> {
+  const graceEnd = performance.now() + plan.graceMs;
   await backlogAccepted(traffic, plan.graceMs / 4);
   stopAccepting(traffic, plan.handles);
   const marginMs = Math.min(2_000, plan.graceMs / 4);
@@ -90,8 +91,9 @@ export async function drain(traffic: Traffic, plan: DrainPlan): Promise<void> {
     leaves(connection);
     lingers(connection);
   }
-  later(plan.graceMs - marginMs, () => endStreams(traffic));
-  later(plan.graceMs - marginMs / 2, () => {
+  const leftMs = graceEnd - performance.now();
+  later(leftMs - marginMs, () => endStreams(traffic));
+  later(leftMs - marginMs / 2, () => {
     for (const connection of traffic.connections.values())
       if (isAwaited(connection, plan)) connection.socket.destroy();
     settled.resolve();
