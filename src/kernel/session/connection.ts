@@ -1,7 +1,7 @@
 import type { Socket } from "node:net";
 
 /** A connection with more than this unsent is full: nothing more is read from it or made for it. */
-const QUEUE_BYTES = 262_144;
+const QUEUE_BYTES = 131_072;
 /** How long a client may leave its end open after we closed ours, in milliseconds. */
 const LINGER_MS = 1_000;
 

@@ -1,10 +1,11 @@
-import { isNewelError, messageOf, newelError } from "../../base/errors.ts";
+import { newelError } from "../../base/errors.ts";
 import type { OutputChunk } from "../api.ts";
 import type { Answer } from "../commands/command.ts";
 import { EnvelopeError, parseEnvelope, parseRequest, type RequestId } from "../commands/json.ts";
 import { refuse } from "../commands/kinds.ts";
 import { COMMANDS } from "../commands/table.ts";
 import { ConnectionClaims } from "./claims.ts";
+import { toCoded } from "./coded.ts";
 import type { Connection } from "./connection.ts";
 import { EventStream } from "./modes.ts";
 import type { ServerContext } from "./server-context.ts";
@@ -53,10 +54,7 @@ export class JsonSession {
   }
 
   refuse(id: RequestId | null, error: unknown): void {
-    if (!isNewelError(error)) this.#context.fault(error);
-    const coded = isNewelError(error)
-      ? error
-      : newelError("NEWEL_E_INTERNAL", { what: messageOf(error) });
+    const coded = toCoded(error, this.#context.fault);
     this.#send({ id, error: coded.toJSON() });
   }
 

@@ -34,17 +34,20 @@ export class LineSplitter {
     this.#budget = budget;
   }
 
-  push(chunk: Buffer): readonly Line[] {
-    const lines: Line[] = [];
+  /** The lines that end in a chunk, one at a time as they are asked for; all of them must be. */
+  *push(chunk: Buffer): Generator<Line, void> {
     let start = 0;
     for (;;) {
       const end = chunk.indexOf(NEWLINE, start);
       const piece = chunk.subarray(start, end === -1 ? undefined : end);
-      if (!this.#skipping) this.#take(piece, lines);
-      if (end === -1) return lines;
-      if (this.#skipping) this.#skipping = false;
-      else lines.push({ kind: "line", bytes: this.#finished() });
+      if (!this.#skipping && (end === -1 || this.#length > 0)) {
+        const refused = this.#keep(piece);
+        if (refused !== undefined) yield refused;
+      }
+      if (end === -1) return;
       start = end + 1;
+      if (this.#skipping) this.#skipping = false;
+      else yield this.#length > 0 ? this.#finished() : toLine(piece);
     }
   }
 
@@ -55,19 +58,19 @@ export class LineSplitter {
     this.#length = 0;
   }
 
-  #take(piece: Buffer, lines: Line[]): void {
-    if (piece.length === 0) return;
-    const json = (this.#length > 0 ? this.#pending[0] : piece[0]) === BRACE;
-    const limit = json ? JSON_LINE_BYTES : TEXT_LINE_BYTES;
+  /** Adds to the line that has not ended; past its limit it is skipped to its end. */
+  #keep(piece: Buffer): Line | undefined {
+    if (piece.length === 0) return undefined;
     const length = this.#length + piece.length;
-    if (length > limit || !this.#reserve(length)) {
-      this.close();
-      this.#skipping = true;
-      lines.push({ kind: "refused", json, limit });
-      return;
+    const first = this.#length > 0 ? this.#pending[0] : piece[0];
+    if (length <= limitOf(first) && this.#reserve(length)) {
+      piece.copy(this.#pending, this.#length);
+      this.#length = length;
+      return undefined;
     }
-    piece.copy(this.#pending, this.#length);
-    this.#length = length;
+    this.close();
+    this.#skipping = true;
+    return refusal(first);
   }
 
   /** Makes room for a line of `length` bytes, doubling so that many small pieces stay cheap. */
@@ -83,10 +86,22 @@ export class LineSplitter {
     return true;
   }
 
-  #finished(): Buffer {
-    const end = this.#pending[this.#length - 1] === RETURN ? this.#length - 1 : this.#length;
-    const bytes = this.#pending.subarray(0, end);
+  #finished(): Line {
+    const bytes = this.#pending.subarray(0, this.#length);
     this.close();
-    return bytes;
+    return toLine(bytes);
   }
+}
+
+function toLine(bytes: Buffer): Line {
+  if (bytes.length > limitOf(bytes[0])) return refusal(bytes[0]);
+  return { kind: "line", bytes: bytes.at(-1) === RETURN ? bytes.subarray(0, -1) : bytes };
+}
+
+function limitOf(first: number | undefined): number {
+  return first === BRACE ? JSON_LINE_BYTES : TEXT_LINE_BYTES;
+}
+
+function refusal(first: number | undefined): Line {
+  return { kind: "refused", json: first === BRACE, limit: limitOf(first) };
 }

@@ -9,5 +9,5 @@ export interface ServerContext extends CommandContext {
   /** The kernel ends once the last client left, if it holds nothing then. */
   exitWhenUnused(): void;
   /** Something failed that has no code: a fault of ours, for the log. */
-  fault(error: unknown): void;
+  readonly fault: (error: unknown) => void;
 }

@@ -26,13 +26,13 @@ export function serveConnection(
   const text = new TextSession(context, connection);
   const json = new JsonSession(context, connection);
   const splitter = new LineSplitter(budget);
-  const lines: Line[] = [];
+  const chunks: Buffer[] = [];
   let working = false;
   let noMore = false;
 
   const close = (): void => {
     noMore = true;
-    lines.length = 0;
+    chunks.length = 0;
     splitter.close();
     text.close();
     json.close();
@@ -40,41 +40,42 @@ export function serveConnection(
   const work = async (): Promise<void> => {
     if (working) return;
     working = true;
-    for (let next = 0; next < lines.length && !connection.ending; next += 1) {
-      if (connection.full) {
-        connection.pause();
-        await connection.drained();
-        connection.resume();
+    for (let chunk = chunks.shift(); chunk !== undefined; chunk = chunks.shift()) {
+      for (const line of splitter.push(chunk)) {
+        if (connection.full) await room(connection);
+        if (connection.ending) return;
+        serveLine(line, text, json, connection);
       }
-      const line = lines[next];
-      if (line === undefined) break;
-      serveLine(line, text, json, connection);
     }
-    lines.length = 0;
     working = false;
-    if (noMore) {
-      close();
-      connection.end();
-    }
+    if (noMore) end();
+  };
+  const end = (): void => {
+    close();
+    connection.end();
   };
 
   text.greet();
   socket.on("data", (chunk: Buffer) => {
     if (noMore || connection.ending) return;
-    for (const line of splitter.push(chunk)) lines.push(line);
+    chunks.push(chunk);
     work().catch((error: unknown) => context.fault(error));
   });
   // A line that lacks its end is a request cut off: it is not obeyed.
   socket.on("end", () => {
     noMore = true;
-    if (!working) {
-      close();
-      connection.end();
-    }
+    if (!working) end();
   });
   socket.on("error", () => socket.destroy());
   socket.on("close", close);
   return { close };
+}
+
+/** Nothing more is read from a client that does not take its answers. */
+async function room(connection: Connection): Promise<void> {
+  connection.pause();
+  await connection.drained();
+  connection.resume();
 }
 
 function serveLine(line: Line, text: TextSession, json: JsonSession, connection: Connection): void {

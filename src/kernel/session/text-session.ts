@@ -1,9 +1,9 @@
-import { isNewelError, messageOf } from "../../base/errors.ts";
 import type { Answer } from "../commands/command.ts";
 import { oneLine } from "../commands/lines.ts";
 import { COMMANDS } from "../commands/table.ts";
 import { parseText } from "../commands/text.ts";
 import { ConnectionClaims } from "./claims.ts";
+import { toCoded } from "./coded.ts";
 import type { Connection } from "./connection.ts";
 import { type Mode, type ModeContext, TextEvents, TextWatch } from "./modes.ts";
 import type { ServerContext } from "./server-context.ts";
@@ -40,10 +40,9 @@ export class TextSession {
     this.#claims.close();
   }
 
-  /** Answers `Error: …`; what is no coded error is a fault of ours and goes to the log too. */
   refuse(error: unknown): void {
-    if (!isNewelError(error)) this.#context.fault(error);
-    this.#say(`Error: ${oneLine(messageOf(error))}`);
+    const { message } = toCoded(error, this.#context.fault);
+    this.#say(`Error: ${oneLine(message)}`);
   }
 
   #run(text: string): void {

@@ -24,7 +24,7 @@ export async function startDaemon(
   const args = [MAIN, "--home", home.directory];
   if (options.port !== undefined) args.push("--port", String(options.port));
   const child = startProcess(scope, process.execPath, args, {
-    stdio: ["ignore", "ignore", "inherit", "pipe"],
+    stdio: ["ignore", "ignore", "ignore", "pipe"],
     env: { ...process.env, NEWEL_NOTIFY_FD: "3" },
   });
   let port: number | undefined;
