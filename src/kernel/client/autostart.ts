@@ -51,7 +51,10 @@ export async function reachKernel(
   for (;;) {
     signal?.throwIfAborted();
     try {
-      return await Channel.open(address, onStream);
+      const channel = await Channel.open(address, onStream);
+      // Whatever ends it from now on, it did not fail to start.
+      if (startIn !== undefined) starts.delete(startIn.directory);
+      return channel;
     } catch (error) {
       const code = systemCode(error);
       if (code === undefined || !NOT_YET.has(code)) throw unreachable(target, messageOf(error));
