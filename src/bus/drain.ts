@@ -1,6 +1,7 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import type { IncomingMessage, Server as HttpServer, ServerResponse } from "node:http";
 import { Server as NetServer, type Socket } from "node:net";
+import { Server as TlsServer } from "node:tls";
 
 import { sleep } from "../base/timers.ts";
 
@@ -58,6 +59,8 @@ const FIN_MS = 50;
 export class Connections {
   readonly #server: NetServer;
   readonly #connections = new Map<Socket, Connection>();
+  /** TCP connections of a TLS server whose handshake is not done, by their peer. */
+  readonly #handshaking = new Map<string, Socket>();
   readonly #sessions = new Set<Session>();
   readonly #http: boolean;
   #draining = false;
@@ -66,7 +69,10 @@ export class Connections {
   constructor(server: NetServer) {
     this.#server = server;
     this.#http = "headersTimeout" in server || "updateSettings" in server;
-    server.on("connection", (socket: Socket) => this.#add(socket));
+    server.on("connection", (socket: Socket) => {
+      this.#add(socket);
+      if (server instanceof TlsServer) this.#handshaking.set(peerOf(socket), socket);
+    });
     server.on("secureConnection", (socket: Socket) => this.#secured(socket));
     server.on("session", (session: Session) => this.#addSession(session));
     for (const event of ["upgrade", "connect"])
@@ -122,17 +128,19 @@ export class Connections {
       opaque: !this.#http,
       last: false,
     });
+    const peer = peerOf(socket);
     socket.once("close", () => {
       this.#connections.delete(socket);
+      if (this.#handshaking.get(peer) === socket) this.#handshaking.delete(peer);
       this.#changed?.();
     });
   }
 
   /** From the handshake on, the TLS socket stands for the connection. */
   #secured(secure: Socket): void {
-    for (const [raw] of this.#connections)
-      if (raw.remotePort === secure.remotePort && raw.remoteAddress === secure.remoteAddress)
-        this.#connections.delete(raw);
+    const raw = this.#handshaking.get(peerOf(secure));
+    if (raw !== undefined) this.#connections.delete(raw);
+    this.#handshaking.delete(peerOf(secure));
     this.#add(secure);
   }
 
@@ -192,6 +200,10 @@ export class Connections {
     for (const session of this.#sessions) session.destroy();
     for (const socket of this.#connections.keys()) socket.destroy();
   }
+}
+
+function peerOf(socket: Socket): string {
+  return `${socket.remoteAddress} ${socket.remotePort}`;
 }
 
 function sayLast(response: ServerResponse): void {

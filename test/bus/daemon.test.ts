@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import {
   chmodSync,
+  closeSync,
   existsSync,
   readdirSync,
   readFileSync,
@@ -12,6 +13,7 @@ import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { fileURLToPath } from "node:url";
 
+import { createExclusively } from "../../src/bus/plugins/pidfile.ts";
 import {
   eventually,
   freePort,
@@ -167,6 +169,16 @@ test("85a. another program's live pidfile is refused, one with a reused pid repl
   await eventually(() => replaced.output().includes("READY"), "the pid is another's now");
   replaced.kill("SIGTERM");
   assert.equal(await replaced.ended, 0);
+});
+
+test("85b. without flock the file itself is the lock", (t) => {
+  const file = join(temporaryDirectory(t), "x.pid");
+  closeSync(createExclusively(file));
+  assert.throws(() => createExclusively(file), { code: "NEWEL_E_BUS_PIDFILE" });
+  writeFileSync(file, "1\n");
+  assert.throws(() => createExclusively(file), /belongs to process 1/);
+  writeFileSync(file, "4194304\n");
+  closeSync(createExclusively(file));
 });
 
 test("20 simultaneous daemon starts on one pidfile have one winner", async (t) => {

@@ -1,11 +1,17 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { Agent, createServer, get, request as httpRequest, type Server } from "node:http";
+import { connect as connectHttp2, createServer as createHttp2 } from "node:http2";
+import { Agent as HttpsAgent, createServer as createHttps, get as getHttps } from "node:https";
+import { spawnSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { type AddressInfo, connect, createServer as createNetServer, type Socket } from "node:net";
 import { test, type TestContext } from "node:test";
 
 import { Bus } from "../../src/bus/bus.ts";
 import { serve } from "../../src/bus/plugins/serve.ts";
+import { temporaryDirectory } from "../helpers/resources.ts";
 import { later } from "./watched-bus.ts";
 
 const GRACE_MS = 800;
@@ -164,6 +170,48 @@ test("drain: a plain net server's connections have the whole grace", async (t) =
   await once(socket, "data");
   assert.equal(seen(), "still here");
   socket.end();
+  assert.ok((await stopping) < GRACE_MS);
+});
+
+test("drain: an HTTP/2 session ends after its streams", async (t) => {
+  const server = createHttp2((_request, response) => {
+    setTimeout(() => response.end("done"), 200);
+  });
+  const { bus, port } = await serving(t, server as unknown as Server);
+  const session = connectHttp2(`http://127.0.0.1:${port}`);
+  t.after(() => session.destroy());
+  const stream = session.request({ ":path": "/" });
+  let body = "";
+  stream.on("data", (chunk) => (body += String(chunk)));
+  await later(50);
+  const [tookMs] = await Promise.all([timedStop(bus), once(stream, "end")]);
+  assert.equal(body, "done");
+  assert.ok(tookMs < GRACE_MS, `${tookMs} ms`);
+});
+
+test("drain: HTTPS connections are told apart from their handshakes", async (t) => {
+  const directory = temporaryDirectory(t);
+  const [key, cert] = [join(directory, "key.pem"), join(directory, "cert.pem")];
+  const subject = ["-subj", "/CN=x", "-days", "2", "-keyout", key, "-out", cert];
+  const made = spawnSync("openssl", ["req", "-x509", "-newkey", "rsa:2048", "-nodes", ...subject]);
+  if (made.status !== 0) return t.skip("needs openssl, for a certificate");
+  const credentials = { key: readFileSync(key), cert: readFileSync(cert) };
+  const server = createHttps(credentials, (_request, response) => {
+    setTimeout(() => response.end("done"), 200);
+  });
+  const { bus, port } = await serving(t, server);
+  const silent = rawConnection(t, port);
+  await once(silent.socket, "connect");
+  const options = { port, host: "127.0.0.1", rejectUnauthorized: false };
+  const answered = once(
+    getHttps({ ...options, agent: new HttpsAgent({ keepAlive: true }) }),
+    "response",
+  );
+  await later(80);
+  const stopping = timedStop(bus);
+  const [response] = await answered;
+  response.resume();
+  assert.equal(response.headers.connection, "close");
   assert.ok((await stopping) < GRACE_MS);
 });
 

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
+import { readFileSync } from "node:fs";
 import { test, type TestContext } from "node:test";
 import { fileURLToPath } from "node:url";
 
@@ -120,4 +121,17 @@ test("88. a loop that ended without block() or exit() is caught", async (t) => {
   assert.equal(code, 0);
   assert.match(errors, /The event loop ended while the bus was started, without block\(\)/);
   assert.equal(output, "ran stop\nran exit\n");
+});
+
+test("an idle bus wakes up at most twice in 5 s", async (t) => {
+  const child = startProcess(t, process.execPath, [fixture("signals")]);
+  await once(child.stdout ?? assert.fail(), "data");
+  await later(1_000);
+  const switches = (): number => {
+    const status = readFileSync(`/proc/${child.pid}/task/${child.pid}/status`, "utf8");
+    return Number(/^voluntary_ctxt_switches:\s+(\d+)/m.exec(status)?.[1]);
+  };
+  const before = switches();
+  await later(5_000);
+  assert.ok(switches() - before <= 2, `${switches() - before} wake-ups`);
 });

@@ -103,7 +103,8 @@ function reportStart(bus: Bus, options: DaemonOptions): void {
   };
   bus.subscribe("started", () => {
     // The launcher is about to go, and with it the reader of this pipe.
-    redirectToFile(2, options.stderr ?? options.stdout ?? "/dev/null");
+    if (process.platform === "linux")
+      redirectToFile(2, options.stderr ?? options.stdout ?? "/dev/null");
     tell(`READY ${process.pid}`);
   });
   bus.subscribe("exited", () => {

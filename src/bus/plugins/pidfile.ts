@@ -5,6 +5,7 @@ import {
   fchownSync,
   fstatSync,
   ftruncateSync,
+  openSync,
   readFileSync,
   rmSync,
   statSync,
@@ -89,6 +90,7 @@ class Pidfile {
   }
 
   async #lock(): Promise<number> {
+    if (process.platform !== "linux") return createExclusively(this.#path);
     const endMs = performance.now() + RETRY_FOR_MS;
     for (;;) {
       const lock = lockFile(this.#path);
@@ -125,14 +127,42 @@ class Pidfile {
   }
 
   #named(): number | undefined {
-    const pid = Number.parseInt(readFileSync(this.#path, "utf8"), 10);
-    return Number.isSafeInteger(pid) && pid > 0 ? pid : undefined;
+    return namedIn(this.#path);
   }
 
   #held(pid: number | undefined): Error {
-    const holder = pid === undefined ? "a process that is just starting" : `process ${pid}`;
-    return newelError("NEWEL_E_BUS_PIDFILE", { path: this.#path, holder });
+    return held(this.#path, pid);
   }
+}
+
+/**
+ * Where there is no flock to call: the file itself is the lock, and one that a killed process left
+ * is known by its pid alone.
+ *
+ * @returns the descriptor of the new file
+ * @throws NEWEL_E_BUS_PIDFILE when the process it names lives
+ */
+export function createExclusively(path: string): number {
+  for (;;) {
+    try {
+      return openSync(path, "wx", 0o644);
+    } catch (error) {
+      if (systemCode(error) !== "EEXIST") throw error;
+    }
+    const pid = namedIn(path);
+    if (pid === undefined || (pid !== process.pid && lives(pid))) throw held(path, pid);
+    rmSync(path, { force: true });
+  }
+}
+
+function namedIn(path: string): number | undefined {
+  const pid = Number.parseInt(readFileSync(path, "utf8"), 10);
+  return Number.isSafeInteger(pid) && pid > 0 ? pid : undefined;
+}
+
+function held(path: string, pid: number | undefined): Error {
+  const holder = pid === undefined ? "a process that is just starting" : `process ${pid}`;
+  return newelError("NEWEL_E_BUS_PIDFILE", { path, holder });
 }
 
 /** Whether a user may remove a file of its own from a directory. */
