@@ -3,7 +3,7 @@ import type { ExitCode } from "./exit-codes.ts";
 import type { Output } from "./output/output.ts";
 
 /** An option of a command, by its long name. */
-export interface OptionInfo {
+interface OptionInfo {
   /** What stands for its value in the help: `FILE`. Missing: the option takes none. */
   readonly value?: string;
   /** One letter. */
@@ -35,7 +35,7 @@ export interface Context {
 }
 
 /** What `newel run` has brought up. */
-export interface Running {
+interface Running {
   readonly supervisorPid: number;
   readonly services: readonly ServiceView[];
 }

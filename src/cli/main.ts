@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // Checks the Node.js it got before anything newer is loaded: this file and the code table have to
 // parse on Node.js 12, so that an old one ends with a sentence instead of a syntax error.
-export const OLDEST_MAJOR: number = 24;
+const OLDEST_MAJOR = 24;
 
 function tooOld(): Promise<void> {
   return import("../base/error-codes.ts").then(({ ERROR_CODES }) => {

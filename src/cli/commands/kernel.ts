@@ -25,9 +25,9 @@ export const kernel: Command = {
     if (args.has("detach")) return showStatus(context, true);
     const { lockHome } = await import("../../kernel/home-lock.ts");
     const home = findHome(context.environment);
-    const lock = lockHome(home);
+    lockHome(home);
     const { runKernel } = await import("../../kernel/daemon.ts");
-    return (await runKernel({ home, lock })) === 0 ? EXIT.done : EXIT.failed;
+    return (await runKernel({ home })) === 0 ? EXIT.done : EXIT.failed;
   },
 };
 

@@ -44,7 +44,7 @@ export async function followProgress(
 }
 
 /** One event of a verb, for the person who waits. */
-export function printProgress(output: Output, event: Exclude<Progress, { type: "end" }>): void {
+function printProgress(output: Output, event: Exclude<Progress, { type: "end" }>): void {
   switch (event.type) {
     case "step":
       output.say(output.styleMessage("dim", `  ${plain(event.text)}`));

@@ -81,7 +81,7 @@ function formatLine<Row>(shown: readonly Measured<Row>[], line: readonly string[
 }
 
 /** A text of at most `width` characters, its end replaced by `…` when it is longer. */
-export function cutText(text: string, width: number): string {
+function cutText(text: string, width: number): string {
   if (visibleWidth(text) <= width) return text;
   const characters = Array.from(stripVTControlCharacters(text));
   return `${characters.slice(0, Math.max(0, width - 1)).join("")}…`;

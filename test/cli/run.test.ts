@@ -1,0 +1,152 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { test } from "node:test";
+
+import { eventually, freePort, isAlive } from "../helpers/resources.ts";
+import { collect, WEB, whoAnswers, World } from "./world.ts";
+
+interface Foreground {
+  readonly world: World;
+  readonly port: number;
+  readonly stdout: () => string;
+  readonly stderr: () => string;
+  readonly kill: (signal: NodeJS.Signals) => void;
+  readonly ended: Promise<number | string>;
+}
+
+/** `newel run` of a web server with two processes. */
+async function foreground(world: World, options: { stop?: object } = {}): Promise<Foreground> {
+  const port = await freePort();
+  world.write("web.mjs", WEB);
+  world.configure({
+    name: "tiny",
+    services: {
+      web: {
+        node: "web.mjs",
+        listen: `127.0.0.1:${port}`,
+        replicas: 2,
+        env: { PORT: String(port) },
+        ...options,
+      },
+    },
+  });
+  const child = world.start("run");
+  const [stdout, stderr] = [collect(child.stdout), collect(child.stderr)];
+  const ended = once(child, "close").then(([code, signal]: (number | string | null)[]) => {
+    return code ?? signal ?? "nothing";
+  });
+  await eventually(() => stderr().includes("Ctrl-C stops it."), "the app is up", 30_000);
+  return { world, port, stdout, stderr, ended, kill: (signal) => void child.kill(signal) };
+}
+
+async function nothingRuns(world: World): Promise<void> {
+  await eventually(async () => {
+    const { supervisor, kernel } = await world.json<Record<string, unknown>>("version");
+    return supervisor === null && kernel === null;
+  }, "the daemons ended");
+}
+
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  test(`${signal}: the app goes down, its last output is shown, nothing stays`, async (t) => {
+    const { world, stdout, stderr, kill, ended } = await foreground(new World(t));
+    assert.match(stderr(), /tiny is up: web 2\/2 on 127\.0\.0\.1:\d+\.\n/);
+    kill(signal);
+    assert.equal(await ended, 0);
+    for (const line of ["web.1 | listening", "web.2 | listening", "web.1 | bye", "web.2 | bye"])
+      assert.equal(stdout().split(line).length, 2, `${line} once`);
+    assert.match(stderr(), /Taking tiny down\./);
+    await nothingRuns(world);
+  });
+}
+
+test("a supervisor that is killed comes back at once; no process is touched", async (t) => {
+  const { world, port, stderr, kill, ended } = await foreground(new World(t));
+  const pids = async (): Promise<unknown> => {
+    const [web] = await world.json<{ processes: { pid: number }[] }[]>("ps", "web");
+    return web?.processes.map(({ pid }) => pid);
+  };
+  const before = await pids();
+  const first = await world.supervisorPid();
+  process.kill(first, "SIGKILL");
+  await eventually(() => stderr().includes("The supervisor is back"), "it is back");
+  assert.match(stderr(), /The supervisor is gone; services run on\. Starting it again\.\n/);
+  assert.notEqual(await world.supervisorPid(), first);
+  assert.deepEqual(await pids(), before);
+  assert.match(await whoAnswers(port), /^\d+$/);
+  kill("SIGINT");
+  assert.equal(await ended, 0);
+});
+
+test("a second Ctrl-C says what is waited for; a third leaves at once", async (t) => {
+  const world = new World(t);
+  const { stderr, kill, ended } = await foreground(world, { stop: { grace: "60s" } });
+  world.write("web.mjs", `process.on("SIGTERM", () => {}); ${WEB}`);
+  await world.succeed("reload", "web");
+  const [web] = await world.json<{ processes: { pid: number }[] }[]>("ps", "web");
+  assert.ok(web);
+  // Stopped processes cannot answer a signal: the stop takes its whole grace.
+  for (const { pid } of web.processes) process.kill(pid, "SIGSTOP");
+  kill("SIGINT");
+  await eventually(() => stderr().includes("Taking tiny down."), "the first is heard");
+  kill("SIGINT");
+  await eventually(
+    () => /SIGINT again: .*newel down tiny/.test(stderr()),
+    "the second is answered",
+  );
+  kill("SIGINT");
+  assert.equal(await ended, 128 + 2);
+  for (const { pid } of web.processes) process.kill(pid, "SIGKILL");
+});
+
+test("newel down elsewhere ends it", async (t) => {
+  const { world, stderr, ended } = await foreground(new World(t));
+  await world.succeed("down");
+  assert.equal(await ended, 0);
+  assert.match(stderr(), /tiny was taken down\.\n/);
+  await nothingRuns(world);
+});
+
+test("an app that does not come up is taken down again: exit code 1, its last lines", async (t) => {
+  const world = new World(t);
+  world.configure({ name: "tiny", services: { bad: { node: "bad.mjs", restart: "never" } } });
+  world.write("bad.mjs", `console.log("about to fail"); process.exit(3);`);
+  const { code, stdout, stderr } = await world.newel("run");
+  assert.equal(code, 1);
+  assert.match(stdout, /bad\.1 \| about to fail\n/);
+  assert.match(stderr, /\| about to fail\n/);
+  await nothingRuns(world);
+});
+
+test("an app that was up before stays when its new settings are no good", async (t) => {
+  const world = new World(t);
+  const { port, kill, ended } = await foreground(world);
+  const before = await whoAnswers(port);
+  const env = { PORT: String(port), CHANGED: "1" };
+  const listen = `127.0.0.1:${port}`;
+  world.write("bad.mjs", `process.exit(3);`);
+  world.configure({ name: "tiny", services: { web: { node: "bad.mjs", listen, env } } });
+  const { code, stderr } = await world.newel("run");
+  assert.equal(code, 1);
+  assert.match(stderr, /tiny was up before and is left as it is\.\n/);
+  assert.ok(isAlive(Number(before)));
+  assert.match(await whoAnswers(port), /^\d+$/);
+  kill("SIGTERM");
+  assert.equal(await ended, 0);
+});
+
+test("a reader of its output that ends ends it, and the app with it", async (t) => {
+  const world = new World(t);
+  const port = await freePort();
+  world.write("web.mjs", `${WEB} setInterval(() => console.log("tick"), 20);`);
+  world.configure({
+    name: "tiny",
+    services: { web: { node: "web.mjs", listen: port, env: { PORT: String(port) } } },
+  });
+  const child = world.start("run");
+  const ended = once(child, "exit");
+  const stderr = collect(child.stderr);
+  await eventually(() => stderr().includes("Ctrl-C stops it."), "the app is up", 30_000);
+  child.stdout?.destroy();
+  assert.equal((await ended)[0], 0);
+  await nothingRuns(world);
+});

@@ -1,0 +1,124 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+import { homeAt } from "../../src/base/home.ts";
+import {
+  eventually,
+  isAlive,
+  type Scope,
+  startProcess,
+  temporaryDirectory,
+} from "../helpers/resources.ts";
+import type { Ran } from "./capture.ts";
+
+const MAIN = fileURLToPath(new URL("../../src/cli/main.ts", import.meta.url));
+
+/** A web server that answers with its pid, says so when it stands and when it goes. */
+export const WEB = `
+import { createServer } from "node:http";
+createServer((_, response) => response.end(String(process.pid)))
+  .listen(Number(process.env.PORT), "127.0.0.1", () => console.log("listening"));
+process.on("exit", () => console.error("bye"));
+`;
+
+/** A home and an app of a test's own, driven through the real command line. */
+export class World {
+  readonly home: string;
+  readonly directory: string;
+  readonly #scope: Scope;
+
+  constructor(scope: Scope) {
+    this.#scope = scope;
+    // Hooks run in the order they are made: the daemons have to end before their home goes.
+    scope.after(() => this.#end());
+    this.home = temporaryDirectory(scope);
+    this.directory = temporaryDirectory(scope);
+  }
+
+  write(file: string, text: string): void {
+    writeFileSync(join(this.directory, file), text);
+  }
+
+  configure(config: object): void {
+    this.write("newel.config.json", JSON.stringify(config));
+  }
+
+  /** Runs a command line to its end. */
+  async newel(...args: string[]): Promise<Ran> {
+    const child = this.start(...args);
+    const [stdout, stderr] = [collect(child.stdout), collect(child.stderr)];
+    const [code, signal] = (await once(child, "close")) as [number | null, string | null];
+    if (code === null) throw new Error(`newel ${args.join(" ")} ended by ${signal}`);
+    return { code, stdout: stdout(), stderr: stderr() };
+  }
+
+  /** As {@link newel}, and throws unless it ends with 0. */
+  async succeed(...args: string[]): Promise<Ran> {
+    const ran = await this.newel(...args);
+    if (ran.code !== 0)
+      throw new Error(`newel ${args.join(" ")} ended with ${ran.code}: ${ran.stderr}`);
+    return ran;
+  }
+
+  /** The JSON a command prints. */
+  async json<T>(...args: string[]): Promise<T> {
+    const { stdout } = await this.newel(...args, "--json");
+    return JSON.parse(stdout) as T;
+  }
+
+  /** Starts a command line that goes on. */
+  start(...args: string[]): ChildProcess {
+    return startProcess(this.#scope, process.execPath, [MAIN, ...args], {
+      cwd: this.directory,
+      env: { ...this.environment, NO_COLOR: undefined, FORCE_COLOR: undefined },
+    });
+  }
+
+  get environment(): NodeJS.ProcessEnv {
+    return { PATH: process.env["PATH"], HOME: this.directory, NEWEL_HOME: this.home };
+  }
+
+  async supervisorPid(): Promise<number> {
+    const { supervisor } = await this.json<{ supervisor: { pid: number } | null }>("version");
+    if (supervisor === null) throw new Error("no supervisor runs");
+    return supervisor.pid;
+  }
+
+  async #end(): Promise<void> {
+    const { kernelLock, supervisorLock } = homeAt(this.home);
+    const daemons = [kernelLock, supervisorLock].flatMap(readPid).filter(isAlive);
+    if (daemons.length === 0) return;
+    await runQuietly([MAIN, "down", "--all", "--timeout", "20s"], this.environment);
+    for (const pid of daemons) {
+      const gone = eventually(() => !isAlive(pid), `daemon ${pid} ended`, 5_000);
+      await gone.catch(() => process.kill(pid, "SIGKILL"));
+    }
+  }
+}
+
+async function runQuietly(args: string[], env: NodeJS.ProcessEnv): Promise<void> {
+  await once(spawn(process.execPath, args, { env, stdio: "ignore" }), "close");
+}
+
+function readPid(file: string): number[] {
+  try {
+    return [Number(readFileSync(file, "utf8"))].filter((pid) => pid > 0);
+  } catch {
+    return [];
+  }
+}
+
+/** What a stream has said so far. */
+export function collect(stream: NodeJS.ReadableStream | null): () => string {
+  const pieces: Buffer[] = [];
+  stream?.on("data", (piece: Buffer) => pieces.push(piece));
+  return () => Buffer.concat(pieces).toString("utf8");
+}
+
+/** The pid that answers on a port. */
+export async function whoAnswers(port: number): Promise<string> {
+  return (await fetch(`http://127.0.0.1:${port}`, { headers: { connection: "close" } })).text();
+}
