@@ -199,8 +199,9 @@ export class Caller {
 
   /** The peer answered a call. */
   onOk(frame: Frame): void {
-    const call = this.#answered(frame, false);
+    const call = this.#callOf(frame, false);
     const value = this.#link.value(frame);
+    this.#release(call);
     if (call.isSettled) return;
     this.#settle(call);
     call.resolve(value);
@@ -208,44 +209,45 @@ export class Caller {
 
   /** A call or stream failed. */
   onError(frame: Frame): void {
-    const call = this.#answered(frame, undefined);
+    const call = this.#callOf(frame);
     const error = thrownValue(this.#link.value(frame));
+    this.#release(call);
     if (call.isSettled) return;
     this.#settle(call);
     call.reject(error);
   }
 
   onItem(frame: Frame): void {
-    const call = this.#slots[frame.id];
-    if (call?.stream === undefined) throw frameError("an item of no stream");
+    const call = this.#callOf(frame, true);
     const value = this.#link.value(frame);
-    if (!call.isSettled) call.stream.push(value, frame.end - frame.start);
+    if (!call.isSettled) call.stream?.push(value, frame.end - frame.start);
   }
 
   onEnd(frame: Frame): void {
-    const call = this.#answered(frame, true);
+    const call = this.#callOf(frame, true);
+    this.#release(call);
     if (call.isSettled) return;
     this.#settle(call);
     call.stream?.end();
   }
 
-  /** The call that a last frame belongs to; its number is free again. */
-  #answered(frame: Frame, isStream: boolean | undefined): Call {
+  /** The call that a frame belongs to. Its slot stays taken until the whole frame has been read. */
+  #callOf(frame: Frame, isStream?: boolean): Call {
     const call = this.#slots[frame.id];
     if (call === undefined) throw frameError("an answer to no call");
     if (isStream !== undefined && isStream !== (call.stream !== undefined))
       throw frameError("an answer of the wrong kind");
-    this.#release(call);
-    if (this.#waiting.length > 0) this.#sendWaiting();
     return call;
   }
 
+  /** The peer has answered: its number is free again. */
   #release(call: Call): void {
     if (call.id === undefined) return;
     this.#slots[call.id] = undefined;
     this.#free.push(call.id);
     if (call.stream === undefined) this.#calls -= 1;
     else this.#streams -= 1;
+    if (this.#waiting.length > 0) this.#sendWaiting();
   }
 
   /** The caller has its answer: nothing watches over this call any more. */

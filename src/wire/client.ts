@@ -46,7 +46,7 @@ export async function connectSocket<Api>(
     socket.destroy();
     throw error;
   }
-  const left = Math.max(1, deadline - performance.now());
+  const left = Math.max(1, Math.round(deadline - performance.now()));
   return openConnection(wrap(), contract, { ...options, timeoutMs: left });
 }
 
@@ -75,7 +75,11 @@ export async function openConnection<Api>(
 export function unreachable(path: string, error: unknown): Error {
   if (hasCode(error, "NEWEL_E_CONNECTION_LOST")) return unreachable(path, closedByPeer(error));
   if (isNewelError(error) && error.code !== "NEWEL_E_DEADLINE") return error;
-  return newelError("NEWEL_E_UNREACHABLE", { path, why: messageOf(error) }, error);
+  return newelError(
+    "NEWEL_E_UNREACHABLE",
+    { path, why: messageOf(error).replace(/\.$/, "") },
+    error,
+  );
 }
 
 /** A server that ends closes connections it has not greeted yet. */

@@ -127,6 +127,9 @@ export class FrameReader {
   #heldBytes = 0;
   #heldFrames = 0;
   #stopped = false;
+  #isPaused = false;
+  /** What came, or was left, while no frame was wanted. */
+  #waiting: Buffer[] = [];
 
   constructor(maxFrameBytes: number, onFrame: (frame: Frame) => void) {
     this.#maxBytes = maxFrameBytes;
@@ -142,10 +145,26 @@ export class FrameReader {
     this.#maxBytes = bytes;
   }
 
+  /** Keeps the frames that follow, also those of the bytes being read now, until `resume`. */
+  pause(): void {
+    this.#isPaused = true;
+  }
+
+  /**
+   * Gives the frames that were kept.
+   *
+   * @throws NEWEL_E_FRAME
+   */
+  resume(): void {
+    this.#isPaused = false;
+    for (const chunk of this.#waiting.splice(0)) this.push(chunk);
+  }
+
   /** Nothing more is read, also not from the bytes being read now. */
   stop(): void {
     this.#stopped = true;
     this.#heldBytes = 0;
+    this.#waiting = [];
   }
 
   /**
@@ -154,14 +173,20 @@ export class FrameReader {
    * @throws NEWEL_E_FRAME when they cannot be frames: the connection is of no use any more
    */
   push(chunk: Buffer): void {
+    if (this.#isPaused) {
+      this.#waiting.push(Buffer.from(chunk));
+      return;
+    }
     let at = this.#heldBytes > 0 ? this.#complete(chunk) : 0;
-    while (!this.#stopped && chunk.length - at >= HEADER_BYTES) {
+    while (!this.#stopped && !this.#isPaused && chunk.length - at >= HEADER_BYTES) {
       const end = at + HEADER_BYTES + this.#bodyBytes(chunk, at);
       if (end > chunk.length) break;
       this.#emit(chunk, at, end);
       at = end;
     }
-    if (!this.#stopped && at < chunk.length) this.#hold(chunk, at);
+    if (this.#stopped || at === chunk.length) return;
+    if (this.#isPaused) this.#waiting.push(Buffer.from(chunk.subarray(at)));
+    else this.#hold(chunk, at);
   }
 
   /** Adds to the frame that is held; returns how many bytes of the chunk it took. */

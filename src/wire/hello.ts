@@ -1,6 +1,6 @@
 import { newelError } from "../base/errors.ts";
 import { frameError, PROTOCOL_VERSION } from "./frames.ts";
-import type { WireLimits } from "./limits.ts";
+import { MAX_STREAM_WINDOW, MIN_FRAME_BYTES, type WireLimits } from "./limits.ts";
 
 /** The shape of a method: one answer, or many. */
 export type MethodKind = "call" | "stream";
@@ -26,22 +26,22 @@ export const MAX_HELLO_BYTES = 262_144;
 const MAX_METHODS = 65_536;
 
 /**
- * Reads a HELLO.
+ * Reads a HELLO, its body only when its version is ours.
  *
  * @throws NEWEL_E_VERSION_SKEW when the peer speaks another version of the protocol
  * @throws NEWEL_E_FRAME
  */
-export function readHello(version: number, body: unknown): Hello {
+export function readHello(version: number, body: () => unknown): Hello {
   if (version !== PROTOCOL_VERSION)
     throw newelError("NEWEL_E_VERSION_SKEW", { theirs: version, ours: PROTOCOL_VERSION });
-  const { serves, expects, limits } = record(body);
+  const { serves, expects, limits } = record(body());
   const { maxFrameBytes, maxCalls, maxStreams, streamWindow } = record(limits);
   return {
     limits: {
-      maxFrameBytes: count(maxFrameBytes),
+      maxFrameBytes: count(maxFrameBytes, MIN_FRAME_BYTES),
       maxCalls: count(maxCalls),
       maxStreams: count(maxStreams),
-      streamWindow: count(streamWindow),
+      streamWindow: count(streamWindow, 1, MAX_STREAM_WINDOW),
     },
     ...(serves === undefined ? {} : { serves: readServes(serves) }),
     ...(expects === undefined ? {} : { expects: readIdentity(expects) }),
@@ -73,8 +73,9 @@ function record(value: unknown): Readonly<Record<string, unknown>> {
   return value as Record<string, unknown>;
 }
 
-function count(value: unknown): number {
-  if (typeof value !== "number" || !Number.isSafeInteger(value) || value < 0) throw malformed();
+function count(value: unknown, least = 0, most: number = Number.MAX_SAFE_INTEGER): number {
+  if (typeof value !== "number" || !Number.isSafeInteger(value)) throw malformed();
+  if (value < least || value > most) throw malformed();
   return value;
 }
 

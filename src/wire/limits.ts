@@ -3,7 +3,7 @@
  * other keeps to them; a peer that does not is answered with an error, or its connection is closed.
  */
 export interface WireLimits {
-  /** Bytes in the body of one frame. Default 64 MiB: a value larger than that belongs in a stream. */
+  /** Bytes in the body of one frame. Default 64 MiB, at least 64 KiB: a larger value belongs in a stream. */
   readonly maxFrameBytes: number;
   /** Arrays and objects within each other. Default 100; code that walks a value stays within its stack. */
   readonly maxDepth: number;
@@ -15,7 +15,7 @@ export interface WireLimits {
   readonly maxStreams: number;
   /**
    * Credit of one stream, in items; an item over 4 KiB costs one for each 4 KiB begun. Default 256,
-   * so that a reader which does not read holds back at most about 1 MiB and one item.
+   * so that a reader which does not read holds back at most about 1 MiB and one item. At most 4,096.
    */
   readonly streamWindow: number;
   /** Functions that a peer may hold by reference. Default 1,024. */
@@ -53,6 +53,23 @@ export const DEFAULT_LIMITS: WireLimits = {
   frameMs: 30_000,
   heartbeatMs: 0,
 };
+
+/**
+ * Bounds of what a HELLO may say: below the first no error could be told, above the second a
+ * producer that never waits would fill the memory of its own side.
+ */
+export const MIN_FRAME_BYTES = 65_536;
+export const MAX_STREAM_WINDOW = 4_096;
+
+/** The limits of one side, its settings brought within those bounds. */
+export function withDefaults(limits: Partial<WireLimits> = {}): WireLimits {
+  const all = { ...DEFAULT_LIMITS, ...limits };
+  return {
+    ...all,
+    maxFrameBytes: Math.max(all.maxFrameBytes, MIN_FRAME_BYTES),
+    streamWindow: Math.min(Math.max(all.streamWindow, 1), MAX_STREAM_WINDOW),
+  };
+}
 
 /** How much of a stream's credit an item of this many bytes costs. */
 export function creditCost(bytes: number): number {

@@ -65,9 +65,27 @@ export class Outbox {
     reference?: number,
   ): number {
     if (this.#isClosed) return 0;
+    if (this.#queueBytes > this.#maxBacklogBytes) {
+      this.#overflow();
+      return 0;
+    }
     if (typeof body === "string")
       return this.#addText(type, flags, method, id, aux, body, reference);
     return this.#addParts(type, flags | FrameFlag.TAGGED, method, id, aux, body, reference);
+  }
+
+  /** Forgets what waits, whole frames all of it, and has the connection closed. */
+  #overflow(): void {
+    this.#queue = [];
+    this.#queueBytes = 0;
+    this.#used = this.#sent;
+    this.#onOverflow(
+      newelError("NEWEL_E_LIMIT", {
+        what: "what waits for a peer that does not read",
+        limit: this.#maxBacklogBytes,
+        unit: "bytes",
+      }),
+    );
   }
 
   #addText(
@@ -185,14 +203,6 @@ export class Outbox {
   readonly #flushScheduled = (): void => {
     this.#isScheduled = false;
     this.flush();
-    if (this.#isBlocked && this.backlogBytes > this.#maxBacklogBytes)
-      this.#onOverflow(
-        newelError("NEWEL_E_LIMIT", {
-          what: "what waits for a peer that does not read",
-          limit: this.#maxBacklogBytes,
-          unit: "bytes",
-        }),
-      );
   };
 
   /** Sends what gathered, unless the other end is slow. */

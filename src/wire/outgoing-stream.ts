@@ -1,6 +1,6 @@
 import { newelError } from "../base/errors.ts";
 import { runWithin, type CallContext } from "./context.ts";
-import { FrameType } from "./frames.ts";
+import { FrameType, frameError } from "./frames.ts";
 import { creditCost } from "./limits.ts";
 import type { Link } from "./link.ts";
 
@@ -33,6 +33,7 @@ export class OutgoingStream {
   readonly #link: Link;
   readonly #context: CallContext & { readonly id: number };
   readonly #iterator: Source;
+  readonly #window: number;
   #credit: number;
   #isStopped = false;
   #stopping: Promise<void> | undefined;
@@ -42,12 +43,13 @@ export class OutgoingStream {
     link: Link,
     context: CallContext & { readonly id: number },
     iterator: Source,
-    credit: number,
+    window: number,
   ) {
     this.#link = link;
     this.#context = context;
     this.#iterator = iterator;
-    this.#credit = credit;
+    this.#window = window;
+    this.#credit = window;
   }
 
   /** Sends items until the producer ends, fails or is stopped. */
@@ -91,8 +93,10 @@ export class OutgoingStream {
     this.#wake = undefined;
   }
 
+  /** @throws NEWEL_E_FRAME when the reader gives more than it took */
   addCredit(amount: number): void {
     this.#credit += amount;
+    if (this.#credit > this.#window) throw frameError("more credit than the window of the stream");
     this.wake();
   }
 

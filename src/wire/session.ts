@@ -4,7 +4,7 @@ import { Callee, type ServedMethod } from "./callee.ts";
 import { Caller } from "./caller.ts";
 import { FrameReader, FrameType, frameError, PROTOCOL_VERSION, type Frame } from "./frames.ts";
 import { MAX_HELLO_BYTES, readHello, type Hello } from "./hello.ts";
-import { DEFAULT_LIMITS, type WireLimits } from "./limits.ts";
+import { withDefaults, type WireLimits } from "./limits.ts";
 import { Link } from "./link.ts";
 import { Outbox } from "./outbox.ts";
 import { ReferenceTable } from "./references.ts";
@@ -71,7 +71,7 @@ export class Session {
   constructor(transport: Transport, options: SessionOptions) {
     this.#transport = transport;
     this.#options = options;
-    this.#limits = { ...DEFAULT_LIMITS, ...options.limits };
+    this.#limits = withDefaults(options.limits);
     this.#outbox = new Outbox(transport, this.#limits.maxBacklogBytes, (error) => this.fail(error));
     const references = new ReferenceTable(this.#limits.maxReferences, {
       call: (id, args) => this.caller.call({ method: 0, name: "a function", reference: id }, args),
@@ -157,32 +157,43 @@ export class Session {
 
   #onBytes(chunk: Buffer): void {
     if (this.#state === "closed") return;
+    this.#read(() => this.#reader.push(chunk));
+    this.#vigil.heard();
+  }
+
+  /** Reads frames within one turn; what they made this side say is sent at its end. */
+  #read(frames: () => void): void {
     this.#outbox.beginTurn();
     try {
-      this.#reader.push(chunk);
+      frames();
     } catch (error) {
       this.fail(error instanceof Error ? error : frameError(messageOf(error)));
       return;
     }
     this.#outbox.endTurn();
-    this.#vigil.heard();
-    if (
-      this.#options.isServer === true &&
-      !this.#isPaused &&
-      this.#outbox.backlogBytes > this.#limits.highWaterBytes
-    ) {
-      this.#isPaused = true;
-      this.#transport.pause();
-    }
+    this.#resume();
+  }
+
+  /** A client that does not take its answers gets no more of its calls read. */
+  #pauseIfFull(): void {
+    if (this.#options.isServer !== true || this.#isPaused) return;
+    if (this.#outbox.backlogBytes <= this.#limits.highWaterBytes) return;
+    this.#isPaused = true;
+    this.#transport.pause();
+    this.#reader.pause();
+  }
+
+  #resume(): void {
+    if (!this.#isPaused || this.#outbox.backlogBytes > this.#limits.highWaterBytes) return;
+    this.#isPaused = false;
+    this.#transport.resume();
+    this.#read(() => this.#reader.resume());
   }
 
   #onDrained(): void {
     this.#outbox.drained();
     this.#vigil.heard();
-    if (this.#isPaused && this.#outbox.backlogBytes <= this.#limits.highWaterBytes) {
-      this.#isPaused = false;
-      this.#transport.resume();
-    }
+    this.#resume();
     if (!this.#outbox.isBlocked) this.#callee.drained();
   }
 
@@ -196,7 +207,8 @@ export class Session {
     switch (frame.type) {
       case FrameType.CALL:
       case FrameType.STREAM:
-        return this.#callee.onCall(frame);
+        this.#callee.onCall(frame);
+        return this.#pauseIfFull();
       case FrameType.OK:
         return this.caller.onOk(frame);
       case FrameType.ITEM:
@@ -223,7 +235,7 @@ export class Session {
   }
 
   #onHello(frame: Frame): void {
-    const hello = readHello(frame.aux, this.#link.value(frame));
+    const hello = readHello(frame.aux, () => this.#link.value(frame));
     const { serves, expects } = this.#options;
     // Either side may be the newer one: both look, so that each gets an error that names both.
     checkIdentity(expects, hello.serves);

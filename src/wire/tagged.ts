@@ -224,8 +224,8 @@ const READERS: Readonly<Record<string, (v: unknown, depth: number, reader: Reade
   },
   bytes: (v, _depth, reader) => readBinary(v, reader),
   function: (v, _depth, reader) => {
-    if (typeof v !== "number" || reader.references === undefined) throw wrong("function");
-    return reader.references.receive(v);
+    if (!Number.isInteger(v) || reader.references === undefined) throw wrong("function");
+    return reader.references.receive(Number(v) >>> 0);
   },
 };
 

@@ -62,10 +62,10 @@ export async function serveUnix<Api>(
     lock?.release();
     throw error;
   }
-  const close = async (graceMs?: number): Promise<void> => {
-    await sessions.close(server, graceMs);
-    lock?.release();
-  };
+  let closing: Promise<void> | undefined;
+  // Once: the lock's descriptor may belong to another file by the second time.
+  const close = (graceMs?: number): Promise<void> =>
+    (closing ??= sessions.close(server, graceMs).then(() => lock?.release()));
   return {
     get connections() {
       return sessions.size;
