@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { eventually } from "../helpers/resources.ts";
 
 /** The living processes that have a text in their arguments or their environment. */
-export function processesWith(mark: string): number[] {
+function processesWith(mark: string): number[] {
   return readdirSync("/proc")
     .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
     .filter((pid) => ["cmdline", "environ"].some((file) => readOf(pid, file).includes(mark)))

@@ -44,14 +44,18 @@ export interface Phase {
   readonly complaints: readonly string[];
   /** Whether the same processes served before and after. */
   readonly samePids: boolean;
+  /** Whether the app answers when all is over. */
+  readonly serves: boolean;
 }
 
-/** Runs the parts of a plan on an app that is up; each part under a load of its own. */
+/** Brings the app up and runs the parts of a plan on it, each under a load of its own. */
 export async function* runScenario(
   scope: Scope,
   tool: WebTool,
   plan: ScenarioPlan,
 ): AsyncGenerator<Phase, void> {
+  const up = await tool.up();
+  if (up.exitCode !== 0) throw new Error(`${tool.name} does not come up: ${up.stderr}`);
   const times = (count: number, action: () => Promise<CommandResult>) =>
     Array.from({ length: count }, () => action);
   if (plan.reloads > 0)
@@ -102,6 +106,7 @@ async function underLoad(
   await sleep(AROUND_MS);
   const report = await load.stop();
   const after = await tool.pids();
+  const serves = await tool.site.isServing();
   const errors: Record<string, number> = {};
   for (const { error } of report.failed) errors[error] = (errors[error] ?? 0) + 1;
   return {
@@ -119,7 +124,8 @@ async function underLoad(
     complaints: results.flatMap(({ exitCode, stdout, stderr }) =>
       exitCode === 0 ? [] : [(stderr + stdout).trim()],
     ),
-    samePids: String([...before].sort()) === String([...after].sort()),
+    serves,
+    samePids: new Set(before).symmetricDifference(new Set(after)).size === 0,
   };
 }
 

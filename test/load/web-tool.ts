@@ -69,6 +69,7 @@ export class Site {
     copyFileSync(this.#source, this.file);
   }
 
+  /** Whether it answers; any failure means that it does not. */
   async isServing(): Promise<boolean> {
     try {
       const answer = await fetch(`http://127.0.0.1:${this.port}/healthz`, {
