@@ -222,11 +222,14 @@ export interface Kernel {
   readonly claims: {
     /**
      * Asks for a claim for a connection; `granted` is called once, at once or later.
+     *
+     * @param holder - the process, and the number of a grant it had from a kernel that died: while
+     * that still stands, it is the same grant
      * @returns gives up the wait or the claim
      */
     ask(
       name: string,
-      holder: { readonly pid: number },
+      holder: { readonly pid: number; readonly had?: number },
       granted: (epoch: number) => void,
     ): () => void;
     list(patterns?: readonly string[]): readonly ClaimInfo[];

@@ -1,41 +1,68 @@
 import { newelError } from "../base/errors.ts";
 import { checkName, matches } from "../base/names.ts";
 import type { ClaimInfo, Kernel } from "./api.ts";
+import { look } from "./descendants.ts";
 import type { EventLog } from "./events.ts";
-import type { Journal, JournalRecord } from "./journal.ts";
+import type { ClaimRecord, Journal, JournalRecord } from "./journal.ts";
 
 interface Asker {
   readonly pid: number;
   readonly granted: (epoch: number) => void;
 }
 
+interface Holder {
+  readonly pid: number;
+  readonly startTicks: number;
+  readonly sinceMs: number;
+  /** Who holds it over a connection; missing while the holder has not come back to a new kernel. */
+  asker: Asker | undefined;
+  /** Ends the watch over a holder that has not come back. */
+  unwatch: () => void;
+}
+
 interface Claim {
   epoch: number;
-  holder: (Asker & { readonly sinceMs: number }) | undefined;
+  holder: Holder | undefined;
   readonly queue: Asker[];
 }
 
-/** Named locks that die with the connection of their holder. */
+/** Calls `ended` when that process is gone, maybe at once; returns how to stop watching. */
+export type WatchProcess = (pid: number, startTicks: number, ended: () => void) => () => void;
+
+/**
+ * Named locks that die with the connection of their holder, but not with the kernel: its successor
+ * keeps a claim for the process that had it, until that comes back or ends.
+ */
 export class ClaimTable {
   readonly #claims = new Map<string, Claim>();
   readonly #journal: Journal;
   readonly #events: EventLog;
+  #frozen = false;
 
-  /** @param epochs - the fencing numbers of an earlier kernel: they only grow */
-  constructor(epochs: ReadonlyMap<string, number>, journal: Journal, events: EventLog) {
-    for (const [name, epoch] of epochs)
-      this.#claims.set(name, { epoch, holder: undefined, queue: [] });
+  constructor(journal: Journal, events: EventLog) {
     this.#journal = journal;
     this.#events = events;
   }
 
   readonly verbs: Kernel["claims"] = {
-    ask: (name, { pid }, granted) => {
+    ask: (name, { pid, had }, granted) => {
       checkName(name, "The claim name");
       const claim = this.#claim(name);
       const asker: Asker = { pid, granted };
-      claim.queue.push(asker);
-      this.#grant(name, claim);
+      const { holder } = claim;
+      if (
+        holder !== undefined &&
+        holder.asker === undefined &&
+        had === claim.epoch &&
+        holder.pid === pid
+      ) {
+        holder.unwatch();
+        holder.asker = asker;
+        granted(claim.epoch);
+      } else {
+        claim.queue.push(asker);
+        this.#grant(name, claim);
+      }
       return () => this.#giveUp(name, claim, asker);
     },
     list: (patterns = []) =>
@@ -56,10 +83,8 @@ export class ClaimTable {
       if (claim?.holder === undefined)
         throw newelError("NEWEL_E_NOT_FOUND", { name, noun: "claims" });
       // The number grows before anybody else is told, so that the old holder's writes are refused.
-      this.#grow(name, claim);
-      claim.holder = undefined;
-      this.#events.record({ type: "released", noun: "claim", name });
-      this.#grant(name, claim);
+      claim.epoch += 1;
+      this.#free(name, claim);
     },
   };
 
@@ -68,7 +93,24 @@ export class ClaimTable {
   }
 
   *snapshot(): Iterable<JournalRecord> {
-    for (const [name, { epoch }] of this.#claims) yield { type: "claim", name, epoch };
+    for (const [name, claim] of this.#claims) yield toRecord(name, claim);
+  }
+
+  /** Takes over a claim of an earlier kernel. */
+  restore({ name, epoch, holder }: ClaimRecord, watch: WatchProcess): void {
+    const claim = this.#claim(name);
+    claim.epoch = epoch;
+    if (holder === undefined) return;
+    claim.holder = { ...holder, asker: undefined, unwatch: () => {} };
+    claim.holder.unwatch = watch(holder.pid, holder.startTicks, () => {
+      if (claim.holder?.asker === undefined) this.#free(name, claim);
+    });
+  }
+
+  /** From now on the end of a connection releases nothing: it is the kernel that ends. */
+  freeze(): void {
+    this.#frozen = true;
+    for (const { holder } of this.#claims.values()) holder?.unwatch();
   }
 
   #claim(name: string): Claim {
@@ -81,25 +123,41 @@ export class ClaimTable {
 
   #grant(name: string, claim: Claim): void {
     if (claim.holder !== undefined) return;
-    const next = claim.queue.shift();
-    if (next === undefined) return;
-    this.#grow(name, claim);
-    claim.holder = { ...next, sinceMs: Date.now() };
-    this.#events.record({ type: "claimed", noun: "claim", name, pid: next.pid });
-    next.granted(claim.epoch);
+    const asker = claim.queue.shift();
+    if (asker === undefined) return;
+    const { pid } = asker;
+    const startTicks = look(pid)?.startTicks ?? 0;
+    claim.epoch += 1;
+    claim.holder = { pid, startTicks, sinceMs: Date.now(), asker, unwatch: () => {} };
+    this.#journal.append(toRecord(name, claim));
+    this.#events.record({ type: "claimed", noun: "claim", name, pid });
+    asker.granted(claim.epoch);
   }
 
   #giveUp(name: string, claim: Claim, asker: Asker): void {
+    if (this.#frozen) return;
     const waiting = claim.queue.indexOf(asker);
     if (waiting >= 0) claim.queue.splice(waiting, 1);
-    if (claim.holder?.granted !== asker.granted) return;
-    claim.holder = undefined;
-    this.#events.record({ type: "released", noun: "claim", name, pid: asker.pid });
-    this.#grant(name, claim);
+    if (claim.holder?.asker === asker) this.#free(name, claim);
   }
 
-  #grow(name: string, claim: Claim): void {
-    claim.epoch += 1;
-    this.#journal.append({ type: "claim", name, epoch: claim.epoch });
+  #free(name: string, claim: Claim): void {
+    const pid = claim.holder?.pid;
+    claim.holder?.unwatch();
+    claim.holder = undefined;
+    this.#journal.append(toRecord(name, claim));
+    this.#events.record({
+      type: "released",
+      noun: "claim",
+      name,
+      ...(pid === undefined ? {} : { pid }),
+    });
+    this.#grant(name, claim);
   }
+}
+
+function toRecord(name: string, { epoch, holder }: Claim): ClaimRecord {
+  if (holder === undefined) return { type: "claim", name, epoch };
+  const { pid, startTicks, sinceMs } = holder;
+  return { type: "claim", name, epoch, holder: { pid, startTicks, sinceMs } };
 }

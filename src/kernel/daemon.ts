@@ -39,6 +39,7 @@ export async function runKernel(options: DaemonOptions): Promise<number> {
   bus.subscribe("start", async () => {
     const notice = (text: string): void => log.warn(text);
     const kernel = openKernel(home, { version, notice });
+    bus.subscribe("stop", () => kernel.keepClaims(), { priority: 30, name: "claims" });
     bus.subscribe("stop", () => kernel.close(), { priority: 60, name: "kernel" });
     const server = await serveKernel({
       kernel,

@@ -11,7 +11,7 @@ import {
 import { crc32 } from "node:zlib";
 
 import { newelError, systemCode } from "../base/errors.ts";
-import type { ProcessInfo, SocketInfo } from "./api.ts";
+import type { KernelEvent, ProcessInfo, SocketInfo } from "./api.ts";
 
 /** A process as the journal keeps it: what recovery needs, and no environment. */
 export interface ProcessRecord {
@@ -58,7 +58,20 @@ export type JournalRecord =
       readonly exitCode: number | null;
     }
   | { readonly type: "process removed"; readonly id: string }
-  | { readonly type: "claim"; readonly name: string; readonly epoch: number };
+  | { readonly type: "event"; readonly event: KernelEvent }
+  | ClaimRecord;
+
+/** A claim: the number of its last grant, and who has it. */
+export interface ClaimRecord {
+  readonly type: "claim";
+  readonly name: string;
+  readonly epoch: number;
+  readonly holder?: {
+    readonly pid: number;
+    readonly startTicks: number;
+    readonly sinceMs: number;
+  };
+}
 
 /** What reading a journal found. */
 export interface JournalContent {

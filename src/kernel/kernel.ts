@@ -5,10 +5,10 @@ import { type Home, makeHome } from "../base/home.ts";
 import { boundPort } from "../posix/sockets.ts";
 import { becomeSubreaper, openPidfd, takeDescriptor } from "../posix/process.ts";
 import type { Kernel, KernelStatus, SocketInfo } from "./api.ts";
-import { ClaimTable } from "./claims.ts";
+import { ClaimTable, type WatchProcess } from "./claims.ts";
 import { look } from "./descendants.ts";
 import { EventLog } from "./events.ts";
-import { Journal, type JournalContent, type JournalRecord } from "./journal.ts";
+import { type ClaimRecord, Journal, type JournalContent, type JournalRecord } from "./journal.ts";
 import { ProcessTable } from "./processes.ts";
 import { Pump } from "./pump.ts";
 import { bootId, type PastState, replay } from "./recovery.ts";
@@ -23,6 +23,8 @@ export interface OpenOptions {
 
 /** An open kernel; closing it lets go of everything and ends no process. */
 export interface OpenKernel extends Kernel {
+  /** Before the connections are closed because the kernel ends: their claims stay theirs. */
+  keepClaims(): void;
   close(): Promise<void>;
 }
 
@@ -48,18 +50,20 @@ export function openKernel(home: Home, options: OpenOptions): OpenKernel {
   const { journal, content } = Journal.open(home.journal);
   if (content.damaged > 0) notice(damage(content));
   const past = replay(content.records);
-  const events = new EventLog(past.lastEvent);
+  const events = new EventLog(past.lastEvent, past.events, journal);
   const pump = new Pump(notice);
   const sockets = new SocketTable(journal, events);
   const values = new ValueTable(past.values, journal, events);
-  const claims = new ClaimTable(past.epochs, journal, events);
+  const claims = new ClaimTable(journal, events);
   const processes = new ProcessTable({ home, journal, events, sockets, pump, notice });
   const tables = { sockets, values, claims, processes };
   if (past.sameBoot) recover(past, tables, notice);
+  for (const claim of past.claims.values())
+    claims.restore(past.sameBoot ? claim : unheld(claim), watcher(pump));
 
   const snapshot = function* snapshot(): Iterable<JournalRecord> {
     yield { type: "boot", bootId: bootId(), pid: process.pid, version: options.version };
-    yield { type: "seq", seq: events.last };
+    yield* events.snapshot();
     for (const table of Object.values(tables)) yield* table.snapshot();
   };
   journal.rewrite(snapshot());
@@ -76,6 +80,7 @@ export function openKernel(home: Home, options: OpenOptions): OpenKernel {
     status: () =>
       describeStatus(home, options.version, tables, events, allNotices(notices, journal)),
     idle: () => sockets.size + values.size + processes.size === 0,
+    keepClaims: () => claims.freeze(),
     async close() {
       clearInterval(compacting);
       await processes.close();
@@ -109,6 +114,34 @@ function recover(
     }
   }
   for (const { record, ...rest } of past.processes.values()) processes.restore(record, rest);
+}
+
+/** Watches processes that are no children through their pidfd. */
+function watcher(pump: Pump): WatchProcess {
+  return (pid, startTicks, ended) => {
+    const pidfd = look(pid)?.startTicks === startTicks ? openPidfd(pid) : undefined;
+    if (pidfd === undefined) {
+      ended();
+      return () => {};
+    }
+    let watching = true;
+    const unwatch = (): void => {
+      if (!watching) return;
+      watching = false;
+      pump.unwatch(pidfd);
+      closeSync(pidfd);
+    };
+    pump.watch(pidfd, () => {
+      unwatch();
+      ended();
+    });
+    return unwatch;
+  };
+}
+
+/** After a reboot nobody holds it, but its number goes on. */
+function unheld({ type, name, epoch }: ClaimRecord): ClaimRecord {
+  return { type, name, epoch };
 }
 
 /** A copy of a socket from a process that still holds it: it stays the same queue of connections. */

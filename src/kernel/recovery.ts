@@ -1,15 +1,16 @@
 import { readFileSync } from "node:fs";
 
-import type { SocketInfo } from "./api.ts";
-import type { JournalRecord, ProcessRecord } from "./journal.ts";
+import type { KernelEvent, SocketInfo } from "./api.ts";
+import type { ClaimRecord, JournalRecord, ProcessRecord } from "./journal.ts";
 
 /** What an earlier kernel of the home held when it ended. */
 export interface PastState {
   readonly sameBoot: boolean;
   readonly lastEvent: number;
+  readonly events: readonly KernelEvent[];
   readonly sockets: ReadonlyMap<string, SocketInfo>;
   readonly values: Map<string, string>;
-  readonly epochs: ReadonlyMap<string, number>;
+  readonly claims: ReadonlyMap<string, ClaimRecord>;
   readonly processes: ReadonlyMap<string, PastProcess>;
 }
 
@@ -30,7 +31,8 @@ export function bootId(): string {
 export function replay(records: readonly JournalRecord[]): PastState {
   const sockets = new Map<string, SocketInfo>();
   const values = new Map<string, string>();
-  const epochs = new Map<string, number>();
+  const claims = new Map<string, ClaimRecord>();
+  const events: KernelEvent[] = [];
   const processes = new Map<string, PastProcess>();
   let boot: string | undefined;
   let lastEvent = 0;
@@ -55,7 +57,11 @@ export function replay(records: readonly JournalRecord[]): PastState {
         values.delete(record.name);
         break;
       case "claim":
-        epochs.set(record.name, record.epoch);
+        claims.set(record.name, record);
+        break;
+      case "event":
+        events.push(record.event);
+        lastEvent = Math.max(lastEvent, record.event.seq);
         break;
       case "process":
         processes.set(record.id, { record, ready: false });
@@ -69,15 +75,7 @@ export function replay(records: readonly JournalRecord[]): PastState {
         break;
     }
   }
-  // Each record stands for at most a few events: the next kernel begins above anything that was told.
-  return {
-    sameBoot: boot === bootId(),
-    lastEvent: lastEvent + 4 * records.length,
-    sockets,
-    values,
-    epochs,
-    processes,
-  };
+  return { sameBoot: boot === bootId(), lastEvent, events, sockets, values, claims, processes };
 }
 
 function applyToProcess(

@@ -40,7 +40,7 @@ export class Claims {
   /** The connection is gone: a kernel that died keeps the claim for this process until it is back. */
   reclaim(): void {
     for (const [name, { epoch, lost }] of this.#held)
-      this.#request(name).then(
+      this.#request(name, epoch).then(
         (now) => {
           if (now !== epoch) this.#lose(name, lost, "it was given to another meanwhile");
         },
@@ -48,8 +48,8 @@ export class Claims {
       );
   }
 
-  async #request(name: string): Promise<number> {
-    const request = { do: "claim", name, pid: process.pid };
+  async #request(name: string, had?: number): Promise<number> {
+    const request = { do: "claim", name, pid: process.pid, ...(had === undefined ? {} : { had }) };
     return (await this.#link().call<{ epoch: number }>(request, true)).epoch;
   }
 

@@ -46,7 +46,7 @@ export type Answer =
     }
   | { readonly kind: "events"; readonly since: number }
   | { readonly kind: "unwatch"; readonly id: string | number }
-  | { readonly kind: "claim"; readonly name: string; readonly pid?: number }
+  | { readonly kind: "claim"; readonly name: string; readonly pid?: number; readonly had?: number }
   | { readonly kind: "release"; readonly name: string }
   | { readonly kind: "quit" }
   | { readonly kind: "exit" };

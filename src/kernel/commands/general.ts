@@ -28,8 +28,17 @@ export const CLAIM_COMMANDS: readonly Command[] = [
     fields: {
       name: word(NEW_NAME, "what it is called"),
       pid: jsonOnly(count(2 ** 31 - 1, 1), "the process that holds it"),
+      had: jsonOnly(
+        count(Number.MAX_SAFE_INTEGER, 1),
+        "the number it had from a kernel that ended",
+      ),
     },
-    run: ({ name, pid }) => ({ kind: "claim", name, ...(pid === undefined ? {} : { pid }) }),
+    run: ({ name, pid, had }) => ({
+      kind: "claim",
+      name,
+      ...(pid === undefined ? {} : { pid }),
+      ...(had === undefined ? {} : { had }),
+    }),
   }),
   command({
     words: ["release"],

@@ -28,9 +28,13 @@ export class ConnectionClaims {
   }
 
   /** @param granted - called once, maybe before this returns; never after {@link release} */
-  ask(name: string, pid: number, granted: (epoch: number) => void): void {
+  ask(
+    name: string,
+    holder: { readonly pid: number; readonly had?: number },
+    granted: (epoch: number) => void,
+  ): void {
     const asked: Asked = { epoch: undefined, giveUp: () => undefined };
-    asked.giveUp = this.#kernel.claims.ask(name, { pid }, (epoch) => {
+    asked.giveUp = this.#kernel.claims.ask(name, holder, (epoch) => {
       asked.epoch = epoch;
       granted(epoch);
     });

@@ -75,7 +75,7 @@ export class JsonSession {
         this.#send({ id, ok: null });
         return;
       case "claim":
-        this.#claim(id, answer.name, answer.pid);
+        this.#claim(id, answer);
         return;
       case "release":
         this.#release(id, answer.name);
@@ -171,7 +171,10 @@ export class JsonSession {
     stream.run().catch((error: unknown) => this.#failStream(id, error));
   }
 
-  #claim(id: RequestId, name: string, pid: number | undefined): void {
+  #claim(
+    id: RequestId,
+    { name, pid, had }: { readonly name: string; readonly pid?: number; readonly had?: number },
+  ): void {
     const held = this.#claims.epochOf(name);
     if (held !== undefined) {
       this.#send({ id, ok: { name, epoch: held } });
@@ -180,7 +183,11 @@ export class JsonSession {
     if (this.#claims.waitsFor(name))
       throw refuse(`this connection waits for the claim ${name} already`);
     this.#waiting.set(name, id);
-    this.#claims.ask(name, pid ?? this.#context.peerPid(this.#connection), (epoch) => {
+    const holder = {
+      pid: pid ?? this.#context.peerPid(this.#connection),
+      ...(had === undefined ? {} : { had }),
+    };
+    this.#claims.ask(name, holder, (epoch) => {
       this.#waiting.delete(name);
       this.#send({ id, ok: { name, epoch } });
     });

@@ -95,7 +95,7 @@ export class TextSession {
       return;
     }
     let granted = false;
-    this.#claims.ask(name, this.#context.peerPid(this.#connection), (epoch) => {
+    this.#claims.ask(name, { pid: this.#context.peerPid(this.#connection) }, (epoch) => {
       granted = true;
       this.#mode = undefined;
       this.#say(`${name} epoch=${epoch}`);
