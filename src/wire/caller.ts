@@ -201,8 +201,7 @@ export class Caller {
   onOk(frame: Frame): void {
     const call = this.#callOf(frame, false);
     const value = this.#link.value(frame);
-    this.#release(call);
-    if (call.isSettled) return;
+    if (this.#isOver(call)) return;
     this.#settle(call);
     call.resolve(value);
   }
@@ -211,8 +210,7 @@ export class Caller {
   onError(frame: Frame): void {
     const call = this.#callOf(frame);
     const error = thrownValue(this.#link.value(frame));
-    this.#release(call);
-    if (call.isSettled) return;
+    if (this.#isOver(call)) return;
     this.#settle(call);
     call.reject(error);
   }
@@ -225,10 +223,20 @@ export class Caller {
 
   onEnd(frame: Frame): void {
     const call = this.#callOf(frame, true);
-    this.#release(call);
-    if (call.isSettled) return;
+    if (this.#isOver(call)) return;
     this.#settle(call);
     call.stream?.end();
+  }
+
+  /**
+   * Frees the number of a call that was answered. An answer after the deadline, which the next look
+   * at the deadlines would have found, is none: it may be what the method made of its own abort.
+   */
+  #isOver(call: Call): boolean {
+    this.#release(call);
+    if (!call.isSettled && call.deadlineAt !== 0 && call.deadlineAt <= performance.now())
+      this.#expire(call);
+    return call.isSettled;
   }
 
   /** The call that a frame belongs to. Its slot stays taken until the whole frame has been read. */
@@ -245,6 +253,7 @@ export class Caller {
     if (call.id === undefined) return;
     this.#slots[call.id] = undefined;
     this.#free.push(call.id);
+    call.id = undefined;
     if (call.stream === undefined) this.#calls -= 1;
     else this.#streams -= 1;
     if (this.#waiting.length > 0) this.#sendWaiting();
@@ -280,11 +289,14 @@ export class Caller {
     for (const call of [...this.#slots, ...this.#waiting]) {
       if (call === undefined || call.isSettled || call.deadlineAt === 0 || call.deadlineAt > now)
         continue;
-      this.#cancel(call);
-      call.reject(
-        newelError("NEWEL_E_DEADLINE", { what: this.#nameOf(call), limitMs: call.timeoutMs }),
-      );
+      this.#expire(call);
     }
+  }
+
+  #expire(call: Call): void {
+    this.#cancel(call);
+    const limitMs = call.timeoutMs;
+    call.reject(newelError("NEWEL_E_DEADLINE", { what: this.#nameOf(call), limitMs }));
   }
 
   #nameOf(call: Call): string {
