@@ -24,19 +24,27 @@ async function open(path: string): Promise<Socket> {
   return socket;
 }
 
-/** Sends its share over one connection, reading all answers; gives the bytes that came back. */
-async function assault(path: string, lines: HostileLines, count: number): Promise<number> {
+/** Sends lines over one connection until it has its share or is closed, reading all answers. */
+async function assault(
+  path: string,
+  lines: HostileLines,
+  count: number,
+): Promise<{ readonly sent: number; readonly bytes: number }> {
   const socket = await open(path);
   let bytes = 0;
   socket.on("data", (chunk: Buffer) => (bytes += chunk.length));
   socket.on("error", () => socket.destroy());
-  const closed = once(socket, "close");
-  for (let sent = 0; sent < count && socket.writable; sent += 1) {
-    if (!socket.write(lines.next())) await Promise.race([once(socket, "drain"), closed]);
+  const closed = new Promise((resolve) => socket.once("close", resolve));
+  let sent = 0;
+  for (; sent < count && socket.writable; sent += 1) {
+    // Now and then the answers are waited for, so that a closed connection is noticed.
+    if (sent % 100 === 99) await new Promise((resolve) => setImmediate(resolve));
+    if (!socket.write(lines.next()))
+      await Promise.race([once(socket, "drain").catch(() => closed), closed]);
   }
   socket.end();
   await closed;
-  return bytes;
+  return { sent, bytes };
 }
 
 async function run(scope: Scope): Promise<string> {
@@ -59,11 +67,14 @@ async function run(scope: Scope): Promise<string> {
   const started = performance.now();
   let sent = 0;
   let answered = 0;
+  let connections = 0;
   let worstMs = 0;
   while (sent < LINES) {
     const count = Math.min(LINES_EACH, LINES - sent);
-    answered += await assault(home.kernelSocket, lines, count);
-    sent += count;
+    const share = await assault(home.kernelSocket, lines, count);
+    answered += share.bytes;
+    sent += share.sent;
+    connections += 1;
     const asked = performance.now();
     assert.equal((await client.status()).pid, child.pid, "another kernel answers");
     worstMs = Math.max(worstMs, performance.now() - asked);
@@ -73,7 +84,7 @@ async function run(scope: Scope): Promise<string> {
   assert.ok(memoryBytes - warm < GROWTH_BYTES, `memory grew from ${warm} to ${memoryBytes}`);
   assert.equal((await client.processes.list("steady"))[0]?.running, true, "a process was lost");
   assert.equal(child.exitCode, null);
-  return `${sent} lines in ${seconds.toFixed(0)} s, ${answered} bytes of answers, ${IDLE} idle connections, memory ${Math.round(warm / 1e6)} → ${Math.round(memoryBytes / 1e6)} MB, slowest status ${worstMs.toFixed(1)} ms`;
+  return `${sent} lines over ${connections} connections in ${seconds.toFixed(0)} s, ${answered} bytes of answers, ${IDLE} idle connections, memory ${Math.round(warm / 1e6)} → ${Math.round(memoryBytes / 1e6)} MB, slowest status ${worstMs.toFixed(1)} ms`;
 }
 
 const ends: (() => unknown)[] = [];

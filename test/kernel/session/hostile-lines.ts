@@ -14,6 +14,7 @@ export class HostileLines {
 
   /** One line, or some bytes that are not even one, with or without its end. */
   next(): Buffer {
+    if (this.#below(100) === 0) return this.#modal();
     const kind = this.#below(10);
     if (kind === 0) return this.#bytes(this.#below(200));
     if (kind === 1) return Buffer.concat([this.#bytes(this.#below(40)), Buffer.from("\n")]);
@@ -22,6 +23,12 @@ export class HostileLines {
     for (let changes = this.#below(4); changes > 0; changes -= 1) line = this.#mutate(line);
     if (kind === 9 && this.#below(50) === 0) line = Buffer.concat([line, this.#huge()]);
     return this.#below(30) === 0 ? line : Buffer.concat([line, Buffer.from("\n")]);
+  }
+
+  /** Into a mode of the prompt, something it does not expect, and out of it again. */
+  #modal(): Buffer {
+    const inside = this.#bytes(this.#below(30)).toString("latin1").replaceAll(/[\nq]/g, "");
+    return Buffer.from(`${this.#pick(["watch processes steady", "events 0"])}\n${inside}\n\nq\n`);
   }
 
   #mutate(line: Buffer): Buffer {
@@ -123,13 +130,11 @@ const TEXT_SEEDS = [
   "remove sockets fuzz",
   "make process fuzz working_dir=/nonexistent uid=nobody env.A=1 rlimit.nofile=9 /nonexistent/program $(socket.fuzz.port)",
   "remove processes fuzz",
-  "watch processes *",
-  "events 0",
+  "watch processes none*",
   "signal fuzz TERM tree",
   "claim fuzz",
   "release fuzz --force",
   "status",
-  "q",
   "",
 ];
 
