@@ -12,7 +12,7 @@ import { type AppName, APPS, Site, type WebTool } from "../test/load/web-tool.ts
 import { distProgram, prepareDist, preparePeers } from "./prepare.ts";
 import { describeMachine, machine, versionOf, writeResult } from "./tools/machine.ts";
 import { Pm2Web } from "./tools/pm2-web.ts";
-import { type Ends, withScope } from "./tools/scope.ts";
+import { type Ends, withScope } from "../test/load/scope.ts";
 import { formatTable } from "./tools/table.ts";
 
 const TOOLS: Readonly<Record<string, (scope: Ends, site: Site) => WebTool>> = {

@@ -1,4 +1,4 @@
-import type { Scope } from "../../test/helpers/resources.ts";
+import type { Scope } from "../helpers/resources.ts";
 
 /** What was started, to be ended in reverse order: for programs, as a test's context is for tests. */
 export class Ends implements Scope, AsyncDisposable {
