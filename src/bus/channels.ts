@@ -10,7 +10,7 @@ export interface Step {
 }
 
 /** The channels the bus publishes itself, one listener after the other, each within its time. */
-export interface LifecycleChannels {
+interface LifecycleChannels {
   start(step: Step): unknown;
   stop(step: Step): unknown;
   restart(step: Step): unknown;
@@ -34,7 +34,7 @@ export type ChannelMap<Channels> = {
 export type OpenChannels = Readonly<Record<string, (...args: readonly unknown[]) => unknown>>;
 
 export type LifecycleName = keyof LifecycleChannels;
-export type BuiltInName = keyof BuiltInChannels;
+type BuiltInName = keyof BuiltInChannels;
 /** A channel name of a bus with these channels. */
 export type ChannelName<Channels> = BuiltInName | (keyof Channels & string);
 
@@ -45,7 +45,7 @@ type Signature<Channels, Name> = Name extends BuiltInName
     : never;
 
 /** What a channel's listener is given. */
-export type ListenerArguments<Channels, Name> =
+type ListenerArguments<Channels, Name> =
   Signature<Channels, Name> extends (...args: infer Arguments) => unknown ? Arguments : never;
 
 /** What a channel's listener returns, at once. */

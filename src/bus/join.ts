@@ -11,7 +11,7 @@ export type JoinMessage =
   | { readonly say: "exit" };
 
 /** A log entry without its error, whose stack is in the message anyway. */
-export type WireEntry = Omit<LogEntry, "error">;
+type WireEntry = Omit<LogEntry, "error">;
 
 /** The end of a joined pair that is on this side. */
 export interface Link {

@@ -58,13 +58,19 @@ test("37. after the waits no waiter or timer is left", async () => {
   assert.equal(timers(), before);
 });
 
-test("38. wait with an interval of 10 ms and a channel publishes more than 3 times in 50 ms", async () => {
+test("38. wait with an interval of 10 ms and a channel publishes more than 3 times in 50 ms", async (t) => {
   await using bus = new Bus();
   let published = 0;
   bus.subscribe("beat", () => void (published += 1));
-  setTimeout(() => void bus.start(), 60);
-  await bus.wait("started", { channel: "beat", intervalMs: 10 });
+  t.mock.timers.enable({ apis: ["setInterval"] });
+  const waiting = bus.wait("started", { channel: "beat", intervalMs: 10 });
+  t.mock.timers.tick(50);
   assert.ok(published > 3, `${published} times`);
+  await bus.start();
+  await waiting;
+  const atEnd = published;
+  t.mock.timers.tick(50);
+  assert.equal(published, atEnd);
 });
 
 test("39. block resolves only when the bus has exited", async () => {

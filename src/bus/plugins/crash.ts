@@ -18,6 +18,7 @@ export function exitOnCrash(bus: Bus): () => void {
       void bus.exit(error.exitCode ?? EXIT_CODES.ok);
     } else {
       bus.log("Nobody caught this error; shutting down.", "error", error);
+      process.exitCode = EXIT_CODES.listenerFailed;
       void bus.exit(EXIT_CODES.listenerFailed);
     }
   };

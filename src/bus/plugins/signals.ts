@@ -51,6 +51,8 @@ const DEFAULT_MAP: Readonly<Record<string, SignalAction>> = {
 };
 const DEFAULT_DEADLINE_MS = 30_000;
 const DEFAULT_LINGER_MS = 1_000;
+/** A forced end does not wait long for a reader of its last words. */
+const FORCED_FLUSH_MS = 1_000;
 
 /**
  * Lets signals drive a bus. Each signal is logged and published on the channel of its name
@@ -181,6 +183,7 @@ class SignalHandlers implements Signals {
 
   #linger(): void {
     if (this.#bus.restarting) return;
+    if (this.#bus.exitCode !== EXIT_CODES.ok) process.exitCode = this.#bus.exitCode;
     const lingerMs = this.#options.lingerMs ?? DEFAULT_LINGER_MS;
     setTimeout(() => {
       if (this.#bus.tasks.length > 0) this.#linger();
@@ -197,7 +200,7 @@ class SignalHandlers implements Signals {
   #force(code: number, why: string): void {
     const running = this.#bus.running ?? "nothing of the bus";
     this.#bus.log(`Ended by ${why} while waiting for ${running}.`, "error");
-    void leave(code);
+    void leave(code, FORCED_FLUSH_MS);
   }
 }
 
