@@ -1,4 +1,5 @@
-import { newelError } from "../../base/errors.ts";
+import { messageOf, newelError } from "../../base/errors.ts";
+import type { ClaimInfo } from "../api.ts";
 import type { Link } from "./link.ts";
 
 /** A claim this client holds. */
@@ -20,12 +21,8 @@ export class Claims {
 
   async ask(name: string, signal?: AbortSignal): Promise<HeldClaim> {
     signal?.throwIfAborted();
-    const giveUp = (): void => {
-      // The waiting request below answers for both.
-      this.#link()
-        .call({ do: "release", name }, false)
-        .catch(() => undefined);
-    };
+    // The waiting request then fails, which is the answer.
+    const giveUp = (): void => this.#giveBack(name);
     signal?.addEventListener("abort", giveUp, { once: true });
     try {
       const epoch = await this.#request(name);
@@ -37,15 +34,32 @@ export class Claims {
     }
   }
 
-  /** The connection is gone: a kernel that died keeps the claim for this process until it is back. */
+  /** The connection is gone: a kernel that died keeps each claim for this process until it is back. */
   reclaim(): void {
     for (const [name, { epoch, lost }] of this.#held)
-      this.#request(name, epoch).then(
-        (now) => {
-          if (now !== epoch) this.#lose(name, lost, "it was given to another meanwhile");
-        },
-        (error: unknown) => this.#lose(name, lost, String(error)),
+      this.#askAgain(name, epoch, lost).catch((error: unknown) =>
+        this.#lose(name, lost, messageOf(error)),
       );
+  }
+
+  async #askAgain(name: string, epoch: number, lost: AbortController): Promise<void> {
+    const asked = this.#request(name, epoch);
+    asked.catch(() => undefined);
+    // Sent after it on the same connection, so this tells at once when another has the claim now.
+    const request = { do: "list claims", names: [name] };
+    const [now] = await this.#link().call<ClaimInfo[]>(request, true);
+    if (now?.epoch === epoch) return;
+    this.#lose(name, lost, "another has it now");
+    this.#giveBack(name);
+    // Given back while it waited, it fails; that is what was wanted.
+    await asked.catch(() => undefined);
+  }
+
+  #giveBack(name: string): void {
+    // Should this fail, the connection is gone, and the claim with it.
+    this.#link()
+      .call({ do: "release", name }, false)
+      .catch(() => undefined);
   }
 
   async #request(name: string, had?: number): Promise<number> {

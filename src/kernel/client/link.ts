@@ -1,9 +1,12 @@
 import { hasCode, newelError } from "../../base/errors.ts";
+import { sleep } from "../../base/timers.ts";
 import { reachKernel, type Target } from "./autostart.ts";
 import type { Channel, Request } from "./channel.ts";
 
 /** How often a request that ends its connection is sent again. */
 const REPEATS = 5;
+/** The pause before it is sent a third time and on, in milliseconds. */
+const REPEAT_MS = 50;
 
 /** The connection that a client's calls and claims go over; opened again when it is needed. */
 export class Link {
@@ -37,6 +40,7 @@ export class Link {
       } catch (error) {
         const again = repeat && attempt <= REPEATS && !this.#closed;
         if (!again || !hasCode(error, "NEWEL_E_CONNECTION_LOST")) throw error;
+        if (attempt > 1) await sleep(REPEAT_MS);
       }
     }
   }

@@ -1,10 +1,14 @@
 import { hasCode } from "../../base/errors.ts";
+import { sleep } from "../../base/timers.ts";
 import { reachKernel, type Target } from "./autostart.ts";
 import type { Channel, Request } from "./channel.ts";
 import type { Message } from "./line-reader.ts";
 
 /** With more messages than this not taken yet, nothing more is read. */
 const QUEUE_MESSAGES = 32;
+
+/** The pause after a connection that ended before its stream began, in milliseconds. */
+const REOPEN_MS = 50;
 
 /**
  * One stream of messages on a connection of its own: a reader that does not keep up stops the kernel
@@ -74,6 +78,7 @@ export async function* follow(target: Target, plan: StreamPlan): AsyncGenerator<
       }
     } catch (error) {
       if (!hasCode(error, "NEWEL_E_CONNECTION_LOST")) throw error;
+      await sleep(REOPEN_MS, signal);
     } finally {
       signal?.removeEventListener("abort", stop);
       channel.close();

@@ -201,6 +201,20 @@ describe("when the kernel ends", () => {
     assert.equal(new Set(seqs).size, seqs.length);
   });
 
+  test("a killed kernel takes no claim away: its holder comes back to it", async (context) => {
+    const t = inReverse(context);
+    const { client, home, daemon } = await withDaemon(t);
+    const held = await client.claims.ask("lock");
+    daemon.child.kill("SIGKILL");
+    await ended(daemon.child);
+    const other = await connected(t, home);
+    const [claim] = await other.claims.list("lock");
+    assert.deepEqual([claim?.epoch, claim?.holder.pid], [held.epoch, process.pid]);
+    await held.release();
+    await eventually(async () => (await other.claims.list()).length === 0, "the release");
+    assert.equal((await client.claims.ask("lock")).epoch, held.epoch + 1);
+  });
+
   test("a call that is not safe to repeat is refused when its answer is lost", async (context) => {
     const t = inReverse(context);
     const path = join(temporaryDirectory(t), "s");
