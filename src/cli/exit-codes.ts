@@ -44,7 +44,7 @@ const OF_ERROR: Partial<Record<ErrorCode, ExitCode>> = {
   NEWEL_E_CONFIG: EXIT.configInvalid,
   NEWEL_E_CONFIG_MISSING: EXIT.configInvalid,
   NEWEL_E_CONFIG_STORED: EXIT.configInvalid,
-  NEWEL_E_DEADLINE: EXIT.timeout,
+  NEWEL_E_DEADLINE: EXIT.unreachable,
 };
 
 /** The exit code of a code of the error table, which may have come over a socket. */

@@ -173,7 +173,7 @@ export class Foreground {
         this.#context.output,
       );
       if (exitCode !== EXIT.done) void this.#bus.exit(EXIT.failed);
-      await endIdleDaemons(this.#context, remote);
+      await endIdleDaemons(this.#context, connection);
     } finally {
       await connection.close();
     }

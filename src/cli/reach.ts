@@ -1,7 +1,8 @@
 import { existsSync } from "node:fs";
 
-import { hasCode, newelError } from "../base/errors.ts";
+import { hasCode, isNewelError, newelError } from "../base/errors.ts";
 import { findHome } from "../base/home.ts";
+import { sleep } from "../base/timers.ts";
 import { connectKernel } from "../kernel/client/client.ts";
 import type { KernelClient } from "../kernel/client-api.ts";
 import type { SupervisorApi } from "../supervisor/api.ts";
@@ -13,6 +14,9 @@ import type { Context } from "./command.ts";
 export type Supervisor = Remote<SupervisorApi>;
 export type SupervisorConnection = Awaited<ReturnType<typeof connectSupervisor>>;
 
+/** How long a supervisor that is just ending may take to make room for the next, in milliseconds. */
+const ENDING_MS = 10_000;
+
 /**
  * The supervisor of the caller's home, started if there is none: services that run without one are
  * then supervised again.
@@ -22,30 +26,56 @@ export type SupervisorConnection = Awaited<ReturnType<typeof connectSupervisor>>
 export async function reachSupervisor(context: Context): Promise<SupervisorConnection> {
   const running = await findSupervisor(context);
   if (running !== undefined) return running;
-  const started = await connectSupervisor({ home: findHome(context.environment) });
-  const { pid } = await started.remote.hello();
-  context.output.say(`No supervisor was running: started one (pid ${pid}).`);
-  return started;
+  const until = performance.now() + ENDING_MS;
+  for (;;) {
+    const started = await connectSupervisor({ home: findHome(context.environment) });
+    try {
+      const { pid } = await started.remote.hello();
+      context.output.say(`No supervisor was running: started one (pid ${pid}).`);
+      return started;
+    } catch (error) {
+      if (!hasCode(error, "NEWEL_E_CONNECTION_LOST") || performance.now() > until) throw error;
+    }
+  }
 }
 
-/** The supervisor, if one runs. */
+/**
+ * The supervisor, if one runs; nothing is started.
+ *
+ * @throws NEWEL_E_SUPERVISOR_UNREACHABLE when there may be one, but it does not answer
+ */
 export async function findSupervisor(context: Context): Promise<SupervisorConnection | undefined> {
   try {
-    return await connectSupervisor({ home: findHome(context.environment), autostart: false });
+    const home = findHome(context.environment);
+    const connection = await connectSupervisor({ home, autostart: false });
+    // One that is just ending still takes connections, but answers nothing.
+    await connection.remote.hello();
+    return connection;
   } catch (error) {
-    if (hasCode(error, "NEWEL_E_SUPERVISOR_UNREACHABLE")) return undefined;
+    if (isAbsent(error)) return undefined;
     throw error;
   }
+}
+
+/** What connecting fails with when nobody is there; anything else says nothing about that. */
+const ABSENT = /\b(ENOENT|ECONNREFUSED|ECONNRESET|EPIPE)\b/;
+
+function isAbsent(error: unknown): boolean {
+  if (hasCode(error, "NEWEL_E_CONNECTION_LOST")) return true;
+  const isUnreachable =
+    hasCode(error, "NEWEL_E_SUPERVISOR_UNREACHABLE") ||
+    hasCode(error, "NEWEL_E_KERNEL_UNREACHABLE");
+  return isUnreachable && isNewelError(error) && ABSENT.test(String(error.data["why"]));
 }
 
 /** Runs `use` with the supervisor; see {@link reachSupervisor}. */
 export async function withSupervisor<T>(
   context: Context,
-  use: (supervisor: Supervisor) => Promise<T>,
+  use: (supervisor: Supervisor, connection: SupervisorConnection) => Promise<T>,
 ): Promise<T> {
   const connection = await reachSupervisor(context);
   try {
-    return await use(connection.remote);
+    return await use(connection.remote, connection);
   } finally {
     await connection.close();
   }
@@ -56,7 +86,7 @@ export async function findKernel(context: Context): Promise<KernelClient | undef
   try {
     return await connectKernel({ home: findHome(context.environment), autostart: false });
   } catch (error) {
-    if (hasCode(error, "NEWEL_E_KERNEL_UNREACHABLE")) return undefined;
+    if (isAbsent(error)) return undefined;
     throw error;
   }
 }
@@ -76,10 +106,15 @@ export async function reachKernel(context: Context): Promise<KernelClient> {
  * Ends the supervisor when it has no app any more, and then the kernel when it holds nothing: what
  * nobody needs does not stay behind.
  */
-export async function endIdleDaemons(context: Context, supervisor: Supervisor): Promise<void> {
-  const { apps } = await supervisor.hello();
+export async function endIdleDaemons(
+  context: Context,
+  { remote, closed }: SupervisorConnection,
+): Promise<void> {
+  const { apps } = await remote.hello();
   if (apps.length > 0) return;
-  await supervisor.quit();
+  await remote.quit();
+  // The next command is not to meet one that is ending.
+  await Promise.race([closed, sleep(ENDING_MS)]);
   const kernel = await findKernel(context);
   await kernel?.exitIfIdle();
   await kernel?.close();

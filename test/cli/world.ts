@@ -29,6 +29,7 @@ export class World {
   readonly home: string;
   readonly directory: string;
   readonly #scope: Scope;
+  #cwd: string;
 
   constructor(scope: Scope) {
     this.#scope = scope;
@@ -36,6 +37,12 @@ export class World {
     scope.after(() => this.#end());
     this.home = temporaryDirectory(scope);
     this.directory = temporaryDirectory(scope);
+    this.#cwd = this.directory;
+  }
+
+  /** Where command lines are run from now on, below the directory. */
+  moveTo(name: string): void {
+    this.#cwd = join(this.directory, name);
   }
 
   write(file: string, text: string): void {
@@ -47,8 +54,13 @@ export class World {
   }
 
   /** Runs a command line to its end. */
-  async newel(...args: string[]): Promise<Ran> {
-    const child = this.start(...args);
+  newel(...args: string[]): Promise<Ran> {
+    return this.newelAt(this.home, ...args);
+  }
+
+  /** The same in another home. */
+  async newelAt(home: string, ...args: string[]): Promise<Ran> {
+    const child = this.#spawn(home, args);
     const [stdout, stderr] = [collect(child.stdout), collect(child.stderr)];
     const [code, signal] = (await once(child, "close")) as [number | null, string | null];
     if (code === null) throw new Error(`newel ${args.join(" ")} ended by ${signal}`);
@@ -71,9 +83,13 @@ export class World {
 
   /** Starts a command line that goes on. */
   start(...args: string[]): ChildProcess {
+    return this.#spawn(this.home, args);
+  }
+
+  #spawn(home: string, args: readonly string[]): ChildProcess {
     return startProcess(this.#scope, process.execPath, [MAIN, ...args], {
-      cwd: this.directory,
-      env: { ...this.environment, NO_COLOR: undefined, FORCE_COLOR: undefined },
+      cwd: this.#cwd,
+      env: { ...this.environment, NEWEL_HOME: home },
     });
   }
 

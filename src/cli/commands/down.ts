@@ -47,7 +47,7 @@ export const down: Command = {
       });
       if (exitCode === EXIT.done) {
         output.say(changed ? done(startedMs) : "Nothing to do: nothing runs.");
-        await endIdleDaemons(context, supervisor);
+        await endIdleDaemons(context, connection);
       }
       return exitCode;
     } finally {

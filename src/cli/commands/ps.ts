@@ -10,6 +10,8 @@ import { findKernel, findSupervisor, type Supervisor } from "../reach.ts";
 import { covers, noSuchName, type Source, toSource, unknownWords } from "../select.ts";
 
 const WATCH_MS = 1_000;
+/** A supervisor that takes longer to list its services is as good as none. */
+const ANSWER_MS = 10_000;
 const CLEAR = "\u001B[H\u001B[2J";
 
 export const ps: Command = {
@@ -46,7 +48,8 @@ async function listServices(
   { output }: Context,
   supervisor: Supervisor,
 ): Promise<ExitCode> {
-  const services = narrow(await supervisor.list({ names: args.words }), args.words);
+  const limited = supervisor.with({ timeoutMs: ANSWER_MS });
+  const services = narrow(await limited.list({ names: args.words }), args.words);
   if (output.json)
     output.printDocument(services.map((service) => ({ supervised: true, ...service })));
   else if (services.length === 0)

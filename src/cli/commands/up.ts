@@ -5,7 +5,12 @@ import { readConfig } from "../config.ts";
 import { EXIT, type ExitCode } from "../exit-codes.ts";
 import { formatPlan } from "../output/plan.ts";
 import { followProgress } from "../output/progress.ts";
-import { endIdleDaemons, type Supervisor, withSupervisor } from "../reach.ts";
+import {
+  endIdleDaemons,
+  type Supervisor,
+  type SupervisorConnection,
+  withSupervisor,
+} from "../reach.ts";
 import { done } from "./service-verb.ts";
 
 export const up: Command = {
@@ -29,8 +34,8 @@ export const up: Command = {
   async run(args, context) {
     const timeoutMs = timeoutOf(args);
     const config = await readConfig(args, context);
-    return withSupervisor(context, async (supervisor) => {
-      if (args.has("plan")) return printPlan(config, context, supervisor);
+    return withSupervisor(context, async (supervisor, connection) => {
+      if (args.has("plan")) return printPlan(config, context, connection);
       const startedMs = performance.now();
       const wait = !args.has("no-wait");
       const { exitCode, changed } = await followProgress(
@@ -49,13 +54,13 @@ export const up: Command = {
 async function printPlan(
   config: ResolvedConfig,
   context: Context,
-  supervisor: Supervisor,
+  connection: SupervisorConnection,
 ): Promise<ExitCode> {
   const { output } = context;
-  const changes = await supervisor.plan(config);
+  const changes = await connection.remote.plan(config);
   if (output.json) output.printDocument(changes);
   else for (const line of formatPlan(changes, output)) output.print(line);
-  await endIdleDaemons(context, supervisor);
+  await endIdleDaemons(context, connection);
   return EXIT.done;
 }
 
