@@ -4,6 +4,8 @@ import type { Encoded } from "./tagged.ts";
 import type { Transport } from "./transport.ts";
 
 const SLAB_BYTES = 65_536;
+/** Most connections never have more to say at once; for these the slab stays this small. */
+const FIRST_SLAB_BYTES = 4_096;
 /** Bytes that UTF-8 needs at most for one unit of a JavaScript string. */
 const UTF8_BYTES_PER_UNIT = 3;
 /** A binary part up to this size is copied into the slab; a larger one is sent from where it lies. */
@@ -18,7 +20,7 @@ export class Outbox {
   readonly #transport: Transport;
   readonly #maxBacklogBytes: number;
   readonly #onOverflow: (error: Error) => void;
-  #slab = Buffer.allocUnsafeSlow(SLAB_BYTES);
+  #slab = Buffer.allocUnsafeSlow(FIRST_SLAB_BYTES);
   /** The slab holds unsent bytes from `#sent` to `#used`. */
   #sent = 0;
   #used = 0;
@@ -101,12 +103,13 @@ export class Outbox {
     const worst = HEADER_BYTES + prefix + text.length * UTF8_BYTES_PER_UNIT;
     if (worst > SLAB_BYTES || worst > this.peerMaxFrameBytes)
       return this.#addLarge(type, flags, method, id, aux, [Buffer.from(text)], reference);
-    if (worst > SLAB_BYTES - this.#used) this.#nextSlab();
+    if (worst > this.#slab.length - this.#used) this.#nextSlab();
     const at = this.#used;
     const start = at + HEADER_BYTES;
     if (reference !== undefined) writeU32(this.#slab, start, reference);
     const bytes =
-      prefix + (text === "" ? 0 : this.#slab.write(text, start + prefix, SLAB_BYTES, "utf8"));
+      prefix +
+      (text === "" ? 0 : this.#slab.write(text, start + prefix, this.#slab.length, "utf8"));
     writeHeader(this.#slab, at, bytes, type, flags, method, id, aux);
     this.#used = start + bytes;
     if (!this.#isScheduled) this.#schedule();
@@ -148,7 +151,7 @@ export class Outbox {
         limit: this.peerMaxFrameBytes,
         unit: "bytes",
       });
-    if (HEADER_BYTES + 4 > SLAB_BYTES - this.#used) this.#nextSlab();
+    if (HEADER_BYTES + 4 > this.#slab.length - this.#used) this.#nextSlab();
     writeHeader(this.#slab, this.#used, bytes, type, flags, method, id, aux);
     this.#used += HEADER_BYTES;
     if (reference !== undefined) {
@@ -167,7 +170,7 @@ export class Outbox {
       this.#queueBytes += piece.length;
       return;
     }
-    if (piece.length > SLAB_BYTES - this.#used) this.#nextSlab();
+    if (piece.length > this.#slab.length - this.#used) this.#nextSlab();
     piece.copy(this.#slab, this.#used);
     this.#used += piece.length;
   }
@@ -181,7 +184,7 @@ export class Outbox {
 
   #nextSlab(): void {
     this.#enqueueSlab();
-    this.#slab = Buffer.allocUnsafeSlow(SLAB_BYTES);
+    this.#slab = Buffer.allocUnsafeSlow(FIRST_SLAB_BYTES);
     this.#sent = 0;
     this.#used = 0;
   }

@@ -57,6 +57,8 @@ export interface Answer {
 export function answerReader(onAnswer: (answer: Answer) => void): FrameReader {
   return new FrameReader(64 * 1_048_576, ({ type, id, flags, buffer, start, end }) => {
     const isTagged = (flags & FrameFlag.TAGGED) !== 0;
+    // A call of a function that was passed: it is not answered here.
+    if (type === FrameType.CALL) return;
     const limits = { maxDepth: 100, maxParts: 1_024 };
     const references = { hold: () => 0, receive: () => () => undefined };
     onAnswer({ type, id, value: decode(buffer, start, end, isTagged, limits, references) });
