@@ -179,6 +179,10 @@ export const ERROR_CODES = {
     text: "There is no room to write {path}.",
     fix: "Free space on that file system; newel goes on and counts what it could not keep.",
   },
+  NEWEL_E_UPGRADE_REFUSED: {
+    text: "The build {program} cannot take over: {why}.",
+    fix: "The running kernel goes on. Mend the installation and upgrade again.",
+  },
   NEWEL_E_REFUSED_UID: {
     text: "The peer with uid {uid} may not talk to this daemon.",
     fix: "Run the command as the user that owns the home directory.",

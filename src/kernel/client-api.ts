@@ -84,6 +84,13 @@ export interface KernelClient extends AsyncDisposable {
     readonly signal?: AbortSignal;
   }): AsyncIterable<KernelEvent>;
   status(): Promise<KernelStatus>;
+  /**
+   * Replaces the running kernel by a build (default: the one it runs from, as it is on disk now); resolves
+   * once the new one answers. The build is tried first.
+   *
+   * @throws NEWEL_E_UPGRADE_REFUSED when it cannot boot; the old kernel goes on
+   */
+  upgrade(build?: { readonly node?: string; readonly program?: string }): Promise<KernelStatus>;
   /** Asks the kernel to end if it holds nothing; answers whether it will. */
   exitIfIdle(): Promise<boolean>;
   close(): Promise<void>;

@@ -7,15 +7,21 @@ import type { Home } from "../base/home.ts";
 import { Bus } from "../bus/bus.ts";
 import { signals } from "../bus/plugins/signals.ts";
 import { KERNEL_EXIT } from "./exit-codes.ts";
-import { openKernel } from "./kernel.ts";
+import { type Handover, openKernel, type OpenKernel } from "./kernel.ts";
 import { type KernelServer, serveKernel } from "./server.ts";
+import { programPath } from "../base/modules.ts";
 import { packageVersion } from "../base/version.ts";
+import { type Build, replaceKernel, tryBuild } from "./upgrade.ts";
 
 export interface DaemonOptions {
   /** Its lock must be held; see home-lock. */
   readonly home: Home;
   /** Also listen on this loopback TCP port. */
   readonly port?: number;
+  /** The home's lock: it has to outlive an upgrade. */
+  readonly lockFd: number;
+  /** Left by the image that this process was before. */
+  readonly handover?: Handover;
   /** Default: JSON lines to stdout. */
   readonly log?: Logger;
 }
@@ -38,12 +44,24 @@ export async function runKernel(options: DaemonOptions): Promise<number> {
 
   bus.subscribe("start", async () => {
     const notice = (text: string): void => log.warn(text);
-    const kernel = openKernel(home, { version, notice });
+    const kernel = openKernel(home, {
+      version,
+      notice,
+      ...(options.handover === undefined ? {} : { handover: options.handover }),
+    });
     bus.subscribe("stop", () => kernel.keepClaims(), { priority: 30, name: "claims" });
     bus.subscribe("stop", () => kernel.close(), { priority: 60, name: "kernel" });
-    const server = await serveKernel({
+    const server: KernelServer = await serveKernel({
       kernel,
       version,
+      upgrade: async (wanted) => {
+        const build = { node: process.execPath, program: PROGRAM, ...wanted };
+        const rehearsal = await tryBuild(kernel, home, build);
+        log.info({ build, rehearsal }, "The build was tried and takes over.");
+        // After the answer has left.
+        setTimeout(() => void replace(build, kernel, server), ANSWER_MS);
+        return rehearsal;
+      },
       path: home.kernelSocket,
       ...(options.port === undefined ? {} : { port: options.port }),
       log: (text, error) => log.error(error === undefined ? {} : { err: error }, text),
@@ -60,10 +78,25 @@ export async function runKernel(options: DaemonOptions): Promise<number> {
     log.info({ home: home.directory, port: server.port, version }, "The kernel serves its home.");
     sayReady(server);
   });
+
+  const replace = async (build: Build, kernel: OpenKernel, server: KernelServer): Promise<void> => {
+    try {
+      const handover = await kernel.handOver();
+      await server.close();
+      const port = server.port === undefined ? [] : ["--port", String(server.port)];
+      replaceKernel(build, home, { ...handover, lockFd: options.lockFd }, port);
+    } catch (error) {
+      // Nothing is lost by ending: the next kernel recovers, as after a crash.
+      log.error({ err: error }, "The kernel could not replace itself.");
+      process.exit(KERNEL_EXIT.failed);
+    }
+  };
   await bus.start();
   return bus.block();
 }
 
+const PROGRAM = programPath("./main", import.meta.url);
+const ANSWER_MS = 20;
 const HOME_CHECK_MS = 5_000;
 
 /** A lock on a file that was removed keeps no other kernel away: then this one has to go. */

@@ -9,6 +9,7 @@ import { ClaimTable, type WatchProcess } from "./claims.ts";
 import { look } from "./descendants.ts";
 import { EventLog } from "./events.ts";
 import { type ClaimRecord, Journal, type JournalContent, type JournalRecord } from "./journal.ts";
+import type { KeptReaders } from "./managed-process.ts";
 import { ProcessTable } from "./processes.ts";
 import { Pump } from "./pump.ts";
 import { bootId, type PastState, replay } from "./recovery.ts";
@@ -17,6 +18,8 @@ import { ValueTable } from "./values.ts";
 
 export interface OpenOptions {
   readonly version: string;
+  /** From the kernel that this process was before it replaced itself. */
+  readonly handover?: Handover;
   /** Hears what an operator should know; the newest stand in `status` too. */
   readonly notice: (text: string) => void;
 }
@@ -25,6 +28,10 @@ export interface OpenOptions {
 export interface OpenKernel extends Kernel {
   /** Before the connections are closed because the kernel ends: their claims stay theirs. */
   keepClaims(): void;
+  /** How a child ended that was started beside the table. */
+  awaitChild(pid: number): Promise<number>;
+  /** Stops all work and gives the descriptors that a successor in this process needs. */
+  handOver(): Promise<Handover>;
   close(): Promise<void>;
 }
 
@@ -57,7 +64,7 @@ export function openKernel(home: Home, options: OpenOptions): OpenKernel {
   const claims = new ClaimTable(journal, events);
   const processes = new ProcessTable({ home, journal, events, sockets, pump, notice });
   const tables = { sockets, values, claims, processes };
-  if (past.sameBoot) recover(past, tables, notice);
+  if (past.sameBoot) recover(past, tables, options.handover, notice);
   for (const claim of past.claims.values())
     claims.restore(past.sameBoot ? claim : unheld(claim), watcher(pump));
 
@@ -81,6 +88,13 @@ export function openKernel(home: Home, options: OpenOptions): OpenKernel {
       describeStatus(home, options.version, tables, events, allNotices(notices, journal)),
     idle: () => sockets.size + values.size + processes.size === 0,
     keepClaims: () => claims.freeze(),
+    awaitChild: (pid) => processes.awaitChild(pid),
+    async handOver() {
+      clearInterval(compacting);
+      claims.freeze();
+      await pump.stop();
+      return { sockets: sockets.descriptors, readers: processes.readers };
+    },
     async close() {
       clearInterval(compacting);
       await processes.close();
@@ -91,6 +105,13 @@ export function openKernel(home: Home, options: OpenOptions): OpenKernel {
   };
 }
 
+/** The descriptors that a kernel leaves open for the one it replaces itself with. */
+export interface Handover {
+  readonly sockets: Readonly<Record<string, number>>;
+  /** By the id of the process. */
+  readonly readers: Readonly<Record<string, KeptReaders>>;
+}
+
 interface Tables {
   readonly sockets: SocketTable;
   readonly values: ValueTable;
@@ -98,14 +119,18 @@ interface Tables {
   readonly processes: ProcessTable;
 }
 
-/** The one way back after a crash: processes that live are adopted, sockets taken back or bound again. */
+/**
+ * The one way back after a crash and after an upgrade: processes that live are adopted, sockets
+ * taken back or bound again.
+ */
 function recover(
   past: PastState,
   { sockets, processes }: Tables,
+  handover: Handover | undefined,
   notice: (text: string) => void,
 ): void {
   for (const info of past.sockets.values()) {
-    const fd = takeFromHolder(info, past);
+    const fd = handover?.sockets[info.name] ?? takeFromHolder(info, past);
     try {
       if (fd !== undefined) sockets.adopt(info, fd);
       else sockets.restore(info);
@@ -113,7 +138,10 @@ function recover(
       notice(`The socket ${info.name} could not be taken back: ${messageOf(error)}`);
     }
   }
-  for (const { record, ...rest } of past.processes.values()) processes.restore(record, rest);
+  for (const { record, ...rest } of past.processes.values()) {
+    processes.restore(record, rest, handover?.readers[record.id]);
+  }
+  processes.settle();
 }
 
 /** Watches processes that are no children through their pidfd. */

@@ -11,6 +11,10 @@ interface Arguments {
   readonly port: number | undefined;
   /** Started by a client that needs some kernel: one that is there already is as good. */
   readonly autostart: boolean;
+  /** This process was a kernel a moment ago, and left its descriptors open. */
+  readonly handover: boolean;
+  /** Only say whether this build could take over from the journal in this directory. */
+  readonly rehearse: string | undefined;
 }
 
 function readArguments(): Arguments {
@@ -19,12 +23,15 @@ function readArguments(): Arguments {
       home: { type: "string" },
       port: { type: "string" },
       autostart: { type: "boolean", default: false },
+      handover: { type: "boolean", default: false },
+      rehearse: { type: "string" },
     },
   });
   const port = values.port === undefined ? undefined : Number(values.port);
   if (port !== undefined && !(Number.isInteger(port) && port >= 0 && port <= 65_535))
     throw new TypeError(`--port must be a number from 0 to 65535, not ${values.port}`);
-  return { home: values.home, port, autostart: values.autostart };
+  const { home, autostart, handover, rehearse } = values;
+  return { home, port, autostart, handover, rehearse };
 }
 
 function complain(error: unknown): void {
@@ -41,16 +48,32 @@ async function main(): Promise<number> {
   }
   const { port, autostart } = args;
   try {
+    if (args.rehearse !== undefined) return await rehearseHere(args.rehearse);
     const home = args.home === undefined ? findHome() : homeAt(args.home);
-    lockHome(home);
+    const listen = port === undefined ? {} : { port };
+    if (args.handover) {
+      const { takeHandover } = await import("./upgrade.ts");
+      const { runKernel } = await import("./daemon.ts");
+      const handover = takeHandover(home);
+      return await runKernel({ home, handover, lockFd: handover.lockFd, ...listen });
+    }
+    const { fd: lockFd } = lockHome(home);
     // Only now the rest is loaded: of many that are started at once, all but one end here.
     const { runKernel } = await import("./daemon.ts");
-    return await runKernel({ home, ...(port === undefined ? {} : { port }) });
+    return await runKernel({ home, lockFd, ...listen });
   } catch (error) {
     const running = hasCode(error, "NEWEL_E_KERNEL_RUNNING");
     if (!(running && autostart)) complain(error);
     return running ? KERNEL_EXIT.running : KERNEL_EXIT.failed;
   }
+}
+
+async function rehearseHere(directory: string): Promise<number> {
+  const { rehearse } = await import("./upgrade.ts");
+  // What the daemon needs has to load too.
+  await import("./daemon.ts");
+  process.stdout.write(`${JSON.stringify(rehearse(directory))}\n`);
+  return 0;
 }
 
 process.exitCode = await main();

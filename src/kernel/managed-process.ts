@@ -22,6 +22,9 @@ export interface ProcessObserver {
   notice(text: string): void;
 }
 
+/** Descriptors of the reading ends of a process's FIFOs. */
+export type KeptReaders = Readonly<Partial<Record<StreamName | "notify", number>>>;
+
 /** One process the kernel made, alive or ended, with its kept output. */
 export class ManagedProcess {
   readonly record: ProcessRecord;
@@ -40,6 +43,7 @@ export class ManagedProcess {
   readonly #readers = new Map<StreamName, number>();
   readonly #known = new Map<number, number>();
   #notify: Socket | undefined;
+  #notifyFd: number | undefined;
   #pidfd: number | undefined;
 
   constructor(record: ProcessRecord, home: Home, pump: Pump, observer: ProcessObserver) {
@@ -77,13 +81,24 @@ export class ManagedProcess {
   }
 
   /** Opens a stream's FIFO again, after a kernel died with the process alive. */
-  recapture(): void {
-    for (const stream of this.record.streams)
-      this.capture(stream, openFifoReader(fifoPath(this.#home, this.record.id, stream)));
+  recapture(kept: KeptReaders = {}): void {
+    for (const stream of this.record.streams) {
+      const path = fifoPath(this.#home, this.record.id, stream);
+      this.capture(stream, kept[stream] ?? openFifoReader(path));
+    }
+    const notify = kept.notify ?? openFifoReader(fifoPath(this.#home, this.record.id, "notify"));
+    this.listenToNotify(notify);
+  }
+
+  /** The descriptors its FIFOs are read by, for a successor of this kernel. */
+  get readers(): KeptReaders {
+    const notify = this.#notifyFd === undefined ? {} : { notify: this.#notifyFd };
+    return { ...Object.fromEntries(this.#readers), ...notify };
   }
 
   /** Listens to what the process says of itself: `READY=1`, `STATUS=…`, one a line. */
   listenToNotify(reader: number): void {
+    this.#notifyFd = reader;
     const socket = new Socket({ fd: reader, readable: true, writable: false });
     this.#notify = socket;
     let pending = "";

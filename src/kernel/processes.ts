@@ -12,7 +12,12 @@ import { look, signalNumber } from "./descendants.ts";
 import type { EventLog } from "./events.ts";
 import type { Journal, JournalRecord, ProcessRecord } from "./journal.ts";
 import { type Launch, prepareLaunch } from "./launch.ts";
-import { fifoPath, ManagedProcess, type ProcessObserver } from "./managed-process.ts";
+import {
+  fifoPath,
+  type KeptReaders,
+  ManagedProcess,
+  type ProcessObserver,
+} from "./managed-process.ts";
 import type { Pump } from "./pump.ts";
 import type { SocketTable } from "./sockets.ts";
 
@@ -31,6 +36,7 @@ export interface ProcessTableParts {
 /** The processes: made, listed, signalled, their output kept. The table never starts one again. */
 export class ProcessTable {
   readonly #processes = new Map<string, ManagedProcess>();
+  readonly #others = new Map<number, (exitCode: number) => void>();
   readonly #erasing = new Set<Promise<void>>();
   readonly #parts: ProcessTableParts;
 
@@ -95,14 +101,14 @@ export class ProcessTable {
   restore(
     record: ProcessRecord,
     past: { ready: boolean; status?: string; endedMs?: number; exitCode?: number | null },
+    kept?: KeptReaders,
   ): void {
     const managed = new ManagedProcess(record, this.#parts.home, this.#parts.pump, this.#observer);
     managed.ready = past.ready;
     managed.status = past.status;
     this.#processes.set(managed.name, managed);
     try {
-      managed.recapture();
-      managed.listenToNotify(openFifoReader(fifoPath(this.#parts.home, record.id, "notify")));
+      managed.recapture(kept);
     } catch (error) {
       if (systemCode(error) !== "ENOENT") throw error;
     }
@@ -110,6 +116,22 @@ export class ProcessTable {
     if (past.endedMs !== undefined) void managed.end(past.exitCode ?? null, past.endedMs);
     else if (!alive || managed.pidfd === undefined) this.#ended(managed, null);
     else this.#parts.pump.watch(managed.pidfd, () => this.#reapOrGone(managed));
+  }
+
+  /** After every process was restored: those that ended while no kernel waited. */
+  settle(): void {
+    this.#reap();
+  }
+
+  /** How a child ended that is none of the table's. */
+  awaitChild(pid: number): Promise<number> {
+    return new Promise((resolve) => this.#others.set(pid, resolve));
+  }
+
+  /** The descriptors of every process, by id, for a successor of this kernel. */
+  get readers(): Record<string, KeptReaders> {
+    const all = [...this.#processes.values()];
+    return Object.fromEntries(all.map((managed) => [managed.record.id, managed.readers]));
   }
 
   /** Lets go of everything; the processes themselves run on. */
@@ -218,6 +240,8 @@ export class ProcessTable {
         ({ running, record }) => running && record.info.pid === pid,
       );
       if (managed !== undefined) this.#ended(managed, exitCode);
+      this.#others.get(pid)?.(exitCode);
+      this.#others.delete(pid);
     }
   };
 

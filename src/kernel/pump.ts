@@ -50,6 +50,7 @@ const PARALLEL = 2;
 export class Pump {
   readonly #epoll = new Epoll();
   readonly #sources = new Map<number, Source>();
+  readonly #stopped: Source[] = [];
   readonly #watched = new Map<number, () => void>();
   readonly #waiting: (() => void)[] = [];
   readonly #notice: (text: string) => void;
@@ -113,15 +114,19 @@ export class Pump {
     else void source.busy.then(() => closeSync(fd));
   }
 
-  async close(): Promise<void> {
+  /** Moves nothing from now on; every descriptor stays open for a successor. */
+  async stop(): Promise<void> {
     this.#epoll.close();
     await this.#loop;
     const sources = [...this.#sources.values()];
     this.#sources.clear();
-    for (const { fd, busy } of sources) {
-      await busy;
-      closeSync(fd);
-    }
+    for (const { busy } of sources) await busy;
+    this.#stopped.push(...sources);
+  }
+
+  async close(): Promise<void> {
+    await this.stop();
+    for (const { fd } of this.#stopped.splice(0)) closeSync(fd);
     if (this.#discard !== undefined) closeSync(this.#discard);
   }
 

@@ -23,6 +23,8 @@ export interface ServerOptions {
   readonly path: string;
   /** Also listen on this port of the loopback addresses; 0 lets the operating system choose. */
   readonly port?: number;
+  /** See {@link ServerContext.upgrade}. */
+  readonly upgrade: ServerContext["upgrade"];
   /** Hears of faults that have no code, and of refused clients. */
   readonly log: (message: string, error?: unknown) => void;
 }
@@ -94,6 +96,7 @@ class Clients {
       kernel,
       readers,
       version,
+      upgrade: options.upgrade,
       peerPid: () => process.pid,
       exitWhenUnused: () => {
         this.#exiting = true;

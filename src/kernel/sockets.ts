@@ -101,7 +101,13 @@ export class SocketTable {
 
   /** Takes over a descriptor that stands for a socket of an earlier kernel. */
   adopt(info: SocketInfo, fd: number): void {
-    this.#held.set(info.name, { fd, info: { ...info, fileno: fd } });
+    const fileno = info.reuseport === true ? {} : { fileno: fd };
+    this.#held.set(info.name, { fd, info: { ...info, ...fileno } });
+  }
+
+  /** The kernel's descriptors by name, for a successor. */
+  get descriptors(): Record<string, number> {
+    return Object.fromEntries([...this.#held].map(([name, { fd }]) => [name, fd]));
   }
 
   close(): void {

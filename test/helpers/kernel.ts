@@ -1,7 +1,7 @@
 import { homeAt, type Home } from "../../src/base/home.ts";
 import type { KernelEvent, OutputChunk, ProcessRequest } from "../../src/kernel/api.ts";
 import { type OpenKernel, openKernel } from "../../src/kernel/kernel.ts";
-import { type Scope, temporaryDirectory } from "./resources.ts";
+import { cleanUp, type Scope, temporaryDirectory } from "./resources.ts";
 
 /**
  * A kernel inside the test's own process. It reaps every child of the process, so a file that uses
@@ -15,7 +15,7 @@ export function openTestKernel(scope: Scope): {
   const home = homeAt(temporaryDirectory(scope));
   const notices: string[] = [];
   const kernel = openKernel(home, { version: "test", notice: (text) => notices.push(text) });
-  scope.after(async () => {
+  cleanUp(scope, async () => {
     for (const { name, running } of kernel.processes.list()) {
       if (running) kernel.processes.signal(name, "KILL", "tree");
     }

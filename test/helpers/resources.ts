@@ -10,11 +10,39 @@ export interface Scope {
   after(end: () => void | Promise<void>): void;
 }
 
+const endings = new WeakMap<Scope, (() => void | Promise<void>)[]>();
+
+/**
+ * Does something after the test, the latest registered first: what stands on something else ends
+ * before it. (node:test itself runs its hooks in the order they were registered.)
+ */
+export function cleanUp(scope: Scope, end: () => void | Promise<void>): void {
+  const known = endings.get(scope);
+  if (known !== undefined) {
+    known.push(end);
+    return;
+  }
+  const stack = [end];
+  endings.set(scope, stack);
+  scope.after(async () => {
+    const failures: unknown[] = [];
+    for (const each of stack.toReversed()) {
+      try {
+        await each();
+      } catch (error) {
+        failures.push(error);
+      }
+    }
+    if (failures.length > 0)
+      throw new AggregateError(failures, "the clean-up after the test failed");
+  });
+}
+
 /** A directory of the test's own, removed after it. Short, since Unix socket paths are. */
 export function temporaryDirectory(scope: Scope, mode = 0o700): string {
   const directory = mkdtempSync(join(tmpdir(), "nwl-"));
   chmodSync(directory, mode);
-  scope.after(() => rmSync(directory, { recursive: true, force: true, maxRetries: 5 }));
+  cleanUp(scope, () => rmSync(directory, { recursive: true, force: true, maxRetries: 5 }));
   return directory;
 }
 
@@ -26,7 +54,7 @@ export function startProcess(
   options: SpawnOptions = {},
 ): ChildProcess {
   const child = spawn(command, args, { stdio: ["ignore", "pipe", "pipe"], ...options });
-  scope.after(async () => {
+  cleanUp(scope, async () => {
     if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined) return;
     child.kill("SIGKILL");
     await once(child, "exit");

@@ -11,7 +11,7 @@ import { connectSupervisor, type SupervisorConnection } from "../../src/supervis
 import { loadConfig } from "../../src/supervisor/config/load.ts";
 import type { ResolvedConfig } from "../../src/supervisor/config/resolved.ts";
 import type { Remote } from "../../src/wire/contract.ts";
-import { eventually, isAlive, type Scope, temporaryDirectory } from "./resources.ts";
+import { cleanUp, eventually, isAlive, type Scope, temporaryDirectory } from "./resources.ts";
 
 /** The path of an unmodified app of test/fixtures/apps. */
 export function fixtureApp(name: string): string {
@@ -51,7 +51,7 @@ export class SupervisedApp {
   constructor(scope: Scope) {
     this.directory = temporaryDirectory(scope);
     this.home = homeAt(join(this.directory, "h"));
-    scope.after(() => this.#end());
+    cleanUp(scope, () => this.#end());
   }
 
   /** Writes a file of the app. */

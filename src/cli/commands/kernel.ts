@@ -1,4 +1,5 @@
 import { findHome } from "../../base/home.ts";
+import { programPath } from "../../base/modules.ts";
 import { formatDuration, formatSize } from "../../base/units.ts";
 import type { KernelStatus } from "../../kernel/api.ts";
 import { connectKernel } from "../../kernel/client/client.ts";
@@ -9,27 +10,46 @@ import { EXIT, type ExitCode } from "../exit-codes.ts";
 export const kernel: Command = {
   name: "kernel",
   summary: "Run the kernel in the foreground, or tell how it is",
-  usage: "[--detach | status]",
+  usage: "[--detach | status | upgrade]",
   words: { max: 1 },
   options: { detach: { summary: "start it in the background, if none runs" } },
   examples: [
     { line: "newel kernel --detach", does: "make sure that one runs" },
     { line: "newel kernel status", does: "its pid, memory and what it holds" },
+    { line: "newel kernel upgrade", does: "replace it by this version; nothing stops" },
   ],
   notes: ["Nobody has to start it: whoever needs a kernel does."],
   async run(args, context) {
     const [word] = args.words;
     if (word === "status") return showStatus(context, false);
+    if (word === "upgrade") return upgradeKernel(context);
     if (word !== undefined)
-      throw usageError(`"${word}" is nothing the kernel does. Did you mean status?`);
+      throw usageError(`"${word}" is nothing the kernel does. There are status and upgrade.`);
     if (args.has("detach")) return showStatus(context, true);
     const { lockHome } = await import("../../kernel/home-lock.ts");
     const home = findHome(context.environment);
-    lockHome(home);
+    const { fd: lockFd } = lockHome(home);
     const { runKernel } = await import("../../kernel/daemon.ts");
-    return (await runKernel({ home })) === 0 ? EXIT.done : EXIT.failed;
+    return (await runKernel({ home, lockFd })) === 0 ? EXIT.done : EXIT.failed;
   },
 };
+
+/** Replaces the running kernel by this very build. */
+async function upgradeKernel(context: Context): Promise<ExitCode> {
+  const { output, environment } = context;
+  const client = await connectKernel({ home: findHome(environment), autostart: false });
+  try {
+    const status = await client.upgrade({
+      node: process.execPath,
+      program: programPath("../../kernel/main", import.meta.url),
+    });
+    if (output.json) output.printDocument(status);
+    else for (const line of formatStatus(status)) output.print(line);
+    return EXIT.done;
+  } finally {
+    await client.close();
+  }
+}
 
 async function showStatus(context: Context, autostart: boolean): Promise<ExitCode> {
   const { output, environment } = context;

@@ -1,4 +1,5 @@
 import { hasCode, newelError } from "../../base/errors.ts";
+import { sleep } from "../../base/timers.ts";
 import type {
   ClaimInfo,
   KernelEvent,
@@ -16,6 +17,8 @@ import { Claims } from "./claims.ts";
 import { Link } from "./link.ts";
 import { tailLines, watchOutput } from "./output.ts";
 import { follow } from "./stream.ts";
+
+const UPGRADE_POLL_MS = 20;
 
 /**
  * Connects to the kernel of a home, of a socket's path or of a port, and starts one in the home when
@@ -81,6 +84,16 @@ function createClient(target: Target, link: Link, claims: Claims): KernelClient 
     events: ({ since, signal } = {}) =>
       watchEvents(target, since, eitherOf(closing.signal, signal)),
     status: () => ask<KernelStatus>({ do: "status" }),
+    upgrade: async (build = {}) => {
+      const asked = performance.now();
+      await once({ do: "upgrade", ...build });
+      for (;;) {
+        const status = await ask<KernelStatus>({ do: "status" });
+        // The same pid counts its time anew.
+        if (status.uptimeMs < performance.now() - asked) return status;
+        await sleep(UPGRADE_POLL_MS);
+      }
+    },
     exitIfIdle: async () => (await once<{ exiting: boolean }>({ do: "exit-if-idle" })).exiting,
     close,
     [Symbol.asyncDispose]: close,

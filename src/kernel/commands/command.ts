@@ -48,6 +48,7 @@ export type Answer =
   | { readonly kind: "unwatch"; readonly id: string | number }
   | { readonly kind: "claim"; readonly name: string; readonly pid?: number; readonly had?: number }
   | { readonly kind: "release"; readonly name: string }
+  | { readonly kind: "upgrade"; readonly node?: string; readonly program?: string }
   | { readonly kind: "quit" }
   | { readonly kind: "exit" };
 

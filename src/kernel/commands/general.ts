@@ -95,6 +95,23 @@ export const GENERAL_COMMANDS: readonly Command[] = [
     },
   }),
   command({
+    words: ["upgrade"],
+    summary: "Replace the running kernel by the build on disk; everything it holds stays.",
+    detail:
+      "The new build is tried first: one that cannot boot is refused. The connection ends; connect again.",
+    examples: ["upgrade"],
+    addition: true,
+    fields: {
+      node: jsonOnly(TEXT, "the Node.js to run it; default the present one"),
+      program: jsonOnly(TEXT, "the kernel program of the build; default the present one"),
+    },
+    run: ({ node, program }) => ({
+      kind: "upgrade",
+      ...(node === undefined ? {} : { node }),
+      ...(program === undefined ? {} : { program }),
+    }),
+  }),
+  command({
     words: ["exit-if-idle"],
     summary: "End the kernel once nobody is connected, if it holds nothing.",
     unabbreviated: true,

@@ -80,6 +80,12 @@ export class JsonSession {
       case "release":
         this.#release(id, answer.name);
         return;
+      case "upgrade":
+        this.#context.upgrade(answer).then(
+          (rehearsal) => this.#send({ id, ok: rehearsal }),
+          (error: unknown) => this.refuse(id, error),
+        );
+        return;
       case "quit":
         this.#send({ id, ok: null });
         this.#connection.end();

@@ -1,6 +1,12 @@
 import type { CommandContext } from "../commands/command.ts";
 import type { Connection } from "./connection.ts";
 
+/** A build to upgrade to; what is missing is as it is now. */
+export interface BuildRequest {
+  readonly node?: string;
+  readonly program?: string;
+}
+
 /** What every session of a server works with. */
 export interface ServerContext extends CommandContext {
   readonly version: string;
@@ -8,6 +14,12 @@ export interface ServerContext extends CommandContext {
   peerPid(connection: Connection): number;
   /** The kernel ends once the last client left, if it holds nothing then. */
   exitWhenUnused(): void;
+  /**
+   * Tries a build and, once the answer has left, replaces this kernel by it.
+   *
+   * @throws NEWEL_E_UPGRADE_REFUSED
+   */
+  upgrade(build: BuildRequest): Promise<{ readonly version: string }>;
   /** Something failed that has no code: a fault of ours, for the log. */
   readonly fault: (error: unknown) => void;
 }

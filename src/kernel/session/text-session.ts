@@ -1,3 +1,4 @@
+import { messageOf } from "../../base/errors.ts";
 import type { Answer } from "../commands/command.ts";
 import { oneLine } from "../commands/lines.ts";
 import { COMMANDS } from "../commands/table.ts";
@@ -74,6 +75,12 @@ export class TextSession {
         return;
       case "unwatch":
         this.#say();
+        return;
+      case "upgrade":
+        this.#context.upgrade(answer).then(
+          ({ version }) => this.#say(`Upgrading to ${version}`),
+          (error: unknown) => this.#say(`Error: ${oneLine(messageOf(error))}`),
+        );
         return;
       case "quit":
         this.#connection.write("ok\n");

@@ -44,6 +44,7 @@ export async function serveTestKernel(scope: Scope): Promise<Served> {
     version: "test",
     path: home.kernelSocket,
     port: 0,
+    upgrade: () => Promise.reject(new Error("a kernel in the test's own process stays")),
     log,
   });
   scope.after(() => server.close());
