@@ -40,7 +40,7 @@ export interface Contract<Api> {
   readonly calls: readonly string[];
   readonly streams: readonly string[];
   /** For the compiler alone. */
-  readonly api?: Api;
+  readonly api?: Pick<Api, CallNames<Api> | StreamNames<Api>>;
 }
 
 type AnyMethod = (...args: never[]) => unknown;
