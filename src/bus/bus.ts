@@ -405,8 +405,11 @@ export class Bus<Channels extends ChannelMap<Channels> = OpenChannels>
         this.#running = `the listener ${listener} of the channel "${channel}"`;
       },
       onSlow: (listener, limitMs) => this.#logSlow(channel, listener, limitMs),
-      onDone: (listener, durationMs, error) =>
-        this.#timeline.push({ channel, listener, durationMs, failed: error !== undefined }),
+      onDone: (listener, durationMs, error) => {
+        // A graceful or refused restart may come any number of times in a life.
+        if (channel === "graceful" || channel === "restart") return;
+        this.#timeline.push({ channel, listener, durationMs, failed: error !== undefined });
+      },
       ...options,
     };
     const running = this.#inside.run(mark, () => this.inTurn(channel, [], turn));

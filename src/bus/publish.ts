@@ -89,10 +89,8 @@ function callInTime(
   const limitMs = listener.timeoutMs ?? options.limitMs;
   // Nothing to limit and no step to hand out: the common case of publishAsync.
   if (limitMs === Infinity && args.length > 0) return (async () => call(...args))();
-  const late = new AbortController();
-  const signal =
-    options.signal === undefined ? late.signal : AbortSignal.any([late.signal, options.signal]);
-  const step: Step = { signal, limitMs };
+  const abort = new AbortController();
+  const step: Step = { signal: abort.signal, limitMs };
   return new Promise((resolve, reject) => {
     const slow = timer(limitMs / 2, () => options.onSlow?.(listener.name, limitMs));
     const end = timer(limitMs, () => {
@@ -101,15 +99,20 @@ function callInTime(
         channel,
         limitMs,
       });
-      late.abort(error);
+      abort.abort(error);
       reject(error);
     });
+    // Only while it runs: what has come to its end is not broken off later.
+    const brokenOff = (): void => abort.abort(options.signal?.reason);
+    options.signal?.addEventListener("abort", brokenOff);
     const settle = (): void => {
+      options.signal?.removeEventListener("abort", brokenOff);
       clearTimeout(slow);
       clearTimeout(end);
     };
     const called = (async () => call(...(args.length === 0 ? [step] : args)))();
-    called.then(resolve, reject).finally(settle);
+    // Settled first: the next listener runs as soon as this promise resolves.
+    called.finally(settle).then(resolve, reject);
   });
 }
 

@@ -146,9 +146,15 @@ export class PubSub<Channels extends ChannelMap<Channels> = OpenChannels> {
       pid: process.pid,
       ...(error === undefined ? {} : { error }),
     };
+    this.logEntry(entry);
+  }
+
+  /** Publishes an entry that was made elsewhere, as that of a joined bus, in the same safe way. */
+  logEntry(entry: LogEntry): void {
     const listeners = this.#table.get("log");
     if (listeners === undefined) {
-      if (level === "warn" || level === "error") process.stderr.write(`${entry.message}\n`);
+      if (entry.level === "warn" || entry.level === "error")
+        process.stderr.write(`${entry.message}\n`);
       return;
     }
     for (const listener of listeners) {

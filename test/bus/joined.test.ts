@@ -8,6 +8,7 @@ import { parseJoinMessage } from "../../src/bus/join.ts";
 import type { LogEntry } from "../../src/bus/log.ts";
 import { type Child, type ChildExit, startChild } from "../../src/bus/plugins/child.ts";
 import { eventually, isAlive, startProcess } from "../helpers/resources.ts";
+import { later } from "./watched-bus.ts";
 
 interface Joined {
   readonly bus: Bus;
@@ -68,6 +69,23 @@ test("channels and graceful reach across, once", async (t) => {
     [1, child.pid],
     [{ two: 2 }, child.pid],
   ]);
+});
+
+test("an exit while a later listener still starts ends the child in order", async (t) => {
+  const { bus, exits } = joined(t);
+  bus.subscribe("start", () => bus.exit(0).then(() => later(50)), { priority: 70 });
+  await bus.start();
+  assert.equal(bus.state, "exited");
+  assert.deepEqual([exits[0]?.code, exits[0]?.expected], [0, true]);
+});
+
+test("a failing log listener does not break the channel to the child", async (t) => {
+  const { bus, child } = joined(t);
+  t.mock.method(process, "emitWarning", () => undefined);
+  bus.subscribe("log", () => assert.fail("no disk"));
+  await bus.start();
+  assert.ok(child.running);
+  await bus.stop();
 });
 
 test("a child that dies publishes on the parent's bus", async (t) => {

@@ -98,7 +98,7 @@ class JoinedChild implements Child {
     const started = new Promise<void>((resolve, reject) => {
       child.on("message", (value: unknown) => {
         const message = parseJoinMessage(value);
-        if (message?.say === "log") this.#bus.publish("log", message.entry);
+        if (message?.say === "log") this.#bus.logEntry(message.entry);
         else if (message?.say === "publish") channels.deliver(message.channel, message.args);
         else if (message?.say === "state" && message.state === "started") resolve();
       });
