@@ -46,7 +46,18 @@ function buildFirst() {
   process.exit(1);
 }
 
+/**
+ * npm passes a SIGTERM on to a shell alone, which dies of it and tells nobody: an end of the parent
+ * counts as one.
+ */
+function endWithParent() {
+  const parent = process.ppid;
+  const look = () => process.ppid === parent || process.kill(process.pid, "SIGTERM");
+  setInterval(look, 500).unref();
+}
+
 function run({ execute }) {
+  endWithParent();
   const { stdout, stderr, env } = process;
   const surroundings = { stdout, stderr, cwd: root, environment: env, onUp: tellWhatToTry };
   return execute(["run", "-c", config].concat(process.argv.slice(2)), surroundings);
