@@ -69,7 +69,11 @@ export class Claims {
 
   async #release(name: string, lost: AbortController): Promise<void> {
     if (this.#held.get(name)?.lost !== lost) return;
+    const epoch = this.#held.get(name)?.epoch;
     this.#held.delete(name);
+    // The connection may be a new one that has not asked for the claim yet: only what it has it can
+    // give back. Of one that has it this changes nothing; a wait for another's ends with the release.
+    this.#request(name, epoch).catch(() => undefined);
     await this.#link().call({ do: "release", name }, false);
   }
 
