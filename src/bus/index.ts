@@ -21,7 +21,7 @@ export * from "./plugins/daemonize.ts";
 export * from "./plugins/loggers.ts";
 export * from "./plugins/monitor.ts";
 export * from "./plugins/parent.ts";
-export * from "./plugins/pidfile.ts";
+export { pidfile, type PidfileOptions } from "./plugins/pidfile.ts";
 export * from "./plugins/privileges.ts";
 export * from "./plugins/reexec.ts";
 export * from "./plugins/serve.ts";
