@@ -190,10 +190,10 @@ test("events streams one object a line", async () => {
 
 test("--timeout stops waiting with 124, and the work goes on", async () => {
   world.write("web.mjs", `await new Promise((resolve) => setTimeout(resolve, 1500));${WEB}`);
+  const before = new Set((await pids("web")).map(String));
   const { code, stderr } = await world.newel("reload", "web", "--timeout", "300ms");
   assert.equal(code, 124);
   assert.match(stderr, /Not done after 300 ms\. It goes on/);
-  const before = new Set((await pids("web")).map(String));
   const isReplaced = async (): Promise<boolean> => !before.has(await whoAnswers(port));
   await eventually(isReplaced, "the reload that went on", 20_000);
   world.write("web.mjs", WEB);

@@ -7,7 +7,7 @@ import { plain } from "../output/output.ts";
 import { formatProcesses, formatServices } from "../output/services.ts";
 import { formatSources, unsupervisedServices } from "../output/unsupervised.ts";
 import { findKernel, findSupervisor, type Supervisor } from "../reach.ts";
-import { covers, noSuchName, type Source, toSource, unknownWords } from "../select.ts";
+import { covers, noSuchName, toSource, unknownWords } from "../select.ts";
 
 const WATCH_MS = 1_000;
 /** A supervisor that takes longer to list its services is as good as none. */
@@ -33,39 +33,52 @@ export const ps: Command = {
   ],
   async run(args, context) {
     if (args.has("watch")) return watchServices(args, context);
-    const supervisor = await findSupervisor(context);
-    if (supervisor === undefined) return listUnsupervised(args, context);
-    try {
-      return await listServices(args, context, supervisor.remote);
-    } finally {
-      await supervisor.close();
-    }
+    const { output } = context;
+    const { lines, objects, messages, exitCode } = await look(args, context);
+    if (output.json) output.printDocument(objects);
+    else for (const line of lines) output.print(line);
+    for (const message of messages) output.say(message);
+    return exitCode;
   },
 };
 
-async function listServices(
+/** What there is to tell at a moment. */
+interface Look {
+  readonly lines: readonly string[];
+  readonly objects: readonly object[];
+  readonly messages: readonly string[];
+  readonly exitCode: ExitCode;
+}
+
+async function look(args: Arguments, context: Context): Promise<Look> {
+  const connection = await findSupervisor(context);
+  if (connection === undefined) return lookUnsupervised(args, context);
+  try {
+    return await lookSupervised(args, context, connection.remote);
+  } finally {
+    await connection.close();
+  }
+}
+
+async function lookSupervised(
   args: Arguments,
   { output }: Context,
   supervisor: Supervisor,
-): Promise<ExitCode> {
+): Promise<Look> {
+  const { words } = args;
   const limited = supervisor.with({ timeoutMs: ANSWER_MS });
-  const services = narrow(await limited.list({ names: args.words }), args.words);
-  if (output.json)
-    output.printDocument(services.map((service) => ({ supervised: true, ...service })));
-  else if (services.length === 0)
-    output.say("Nothing is up. `newel up` starts what newel.config.ts says.");
-  else for (const line of format(args, services, output)) output.print(line);
-  for (const { name, why } of services) if (why !== undefined) output.say(`${name}: ${plain(why)}`);
-  return args.words.length > 0 && !services.every(isWell) ? EXIT.notRunning : EXIT.done;
-}
-
-function format(
-  args: Arguments,
-  services: readonly ServiceView[],
-  output: Context["output"],
-): string[] {
-  const formatted = args.has("all") ? formatProcesses : formatServices;
-  return formatted(services, output, Date.now());
+  const services = narrow(await limited.list({ names: words }), words);
+  const format = args.has("all") ? formatProcesses : formatServices;
+  const whys = services.flatMap(({ name, why }) =>
+    why === undefined ? [] : `${name}: ${plain(why)}`,
+  );
+  const nothing = "Nothing is up. `newel up` starts what newel.config.ts says.";
+  return {
+    lines: services.length === 0 ? [] : format(services, output, Date.now()),
+    objects: services.map((service) => ({ supervised: true, ...service })),
+    messages: services.length === 0 ? [nothing] : whys,
+    exitCode: words.length > 0 && !services.every(isWell) ? EXIT.notRunning : EXIT.done,
+  };
 }
 
 /** `web.1` is one process of `web`: the others are not asked for. */
@@ -89,46 +102,40 @@ function isWell({ state, ready, replicas }: ServiceView): boolean {
 }
 
 /** Nobody supervises: the kernel, if there is one, knows at least what runs. */
-async function listUnsupervised(args: Arguments, context: Context): Promise<ExitCode> {
+async function lookUnsupervised({ words }: Arguments, context: Context): Promise<Look> {
   const { output } = context;
   const kernel = await findKernel(context);
   const all = kernel === undefined ? [] : (await kernel.processes.list()).map(toSource);
   await kernel?.close();
   const living = all.filter(({ info }) => info.running);
-  const [unknown] = unknownWords(args.words, all);
+  const [unknown] = unknownWords(words, all);
   if (living.length > 0 && unknown !== undefined) throw noSuchName(unknown, all);
-  const shown = living.filter((source) => covers(args.words, source));
-  if (output.json) output.printDocument(unsupervisedServices(shown));
-  else if (shown.length > 0)
-    for (const line of formatSources(shown, output, Date.now())) output.print(line);
-  tellUnsupervised(context, living);
-  return args.words.length > 0 ? EXIT.notRunning : EXIT.done;
+  const shown = living.filter((source) => covers(words, source));
+  return {
+    lines: shown.length === 0 ? [] : formatSources(shown, output, Date.now()),
+    objects: unsupervisedServices(shown),
+    messages: [living.length === 0 ? nothingRuns(context) : nobodySupervises(context)],
+    exitCode: words.length > 0 ? EXIT.notRunning : EXIT.done,
+  };
 }
 
-function tellUnsupervised({ output, environment }: Context, living: readonly Source[]): void {
-  if (living.length === 0) {
-    output.say(
-      `Nothing runs in ${findHome(environment).directory}. \`newel up\` starts the app of newel.config.ts.`,
-    );
-    return;
-  }
+function nothingRuns({ environment }: Context): string {
+  return `Nothing runs in ${findHome(environment).directory}. \`newel up\` starts the app of newel.config.ts.`;
+}
+
+function nobodySupervises({ output }: Context): string {
   const warning = output.styleMessage("yellow", "Nobody supervises these processes:");
-  output.say(
-    `${warning} they run on, but none is brought back if it ends. \`newel up\` (or start, reload, …) brings the supervisor back and leaves them as they are.`,
-  );
+  return `${warning} they run on, but none is brought back if it ends. \`newel up\` (or start, reload, …) brings the supervisor back and leaves them as they are.`;
 }
 
 async function watchServices(args: Arguments, context: Context): Promise<ExitCode> {
   const { output } = context;
   for (;;) {
-    const supervisor = await findSupervisor(context);
-    const services = (await supervisor?.remote.list({ names: args.words })) ?? [];
-    await supervisor?.close();
-    if (output.json) output.printObject({ timeMs: Date.now(), services });
-    else if (supervisor === undefined) await listUnsupervised(args, context);
+    const { lines, objects, messages } = await look(args, context);
+    if (output.json) output.printObject({ timeMs: Date.now(), services: objects });
     else {
-      const lines = format(args, services, output);
-      output.print((output.stdout.isTTY === true ? CLEAR : "") + lines.join("\n"));
+      const clear = output.stdout.isTTY === true ? CLEAR : "";
+      output.print(clear + [...lines, ...messages].join("\n"));
     }
     await sleep(WATCH_MS);
   }
