@@ -52,9 +52,9 @@ for (const name of commandNames()) {
     const text = section(headingOf(command));
     assert.ok(text.includes(`\n\n${command.summary}.\n`), "its summary");
     assert.deepEqual(firstCells(text), shownOptions(command.options));
-    const shown = text.match(/^newel .*|^exec .*/gm) ?? [];
+    const [, shown = ""] = /```sh\n([^]*?)\n```/.exec(text) ?? [];
     assert.deepEqual(
-      shown,
+      shown.split("\n"),
       command.examples.map(({ line, does }) => `${line}  # ${does}`),
     );
   });
