@@ -114,6 +114,8 @@ function isPlainRecord(record: object, depth: number): boolean {
   return true;
 }
 
+const SHORTEST_WITH_PROTO = '{"__proto__":0}'.length;
+
 function parse(text: string): unknown {
   try {
     return JSON.parse(text) as unknown;
@@ -122,9 +124,10 @@ function parse(text: string): unknown {
   }
 }
 
-/** `__proto__` as it stands, or with one of its underscores written as an escape. */
+/** `__proto__` as it stands, or with one of its characters written as an escape. */
 function mayHideProto(text: string): boolean {
-  return text.includes("__proto__") || text.includes("\\u005");
+  if (text.length < SHORTEST_WITH_PROTO) return false;
+  return text.includes("__proto__") || text.includes("\\u00");
 }
 
 /** Removes each own `__proto__`, which code that merges objects would mistake for the real one. */
