@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { chmodSync, statSync } from "node:fs";
+import { chmodSync, renameSync, statSync } from "node:fs";
 import { createServer, type Socket } from "node:net";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -378,6 +378,19 @@ test("the socket is the owner's alone, and a living server is not replaced", asy
   await assert.rejects(connectUnix("/tmp/" + "x".repeat(200), TARGET), {
     code: "NEWEL_E_HOME_PATH",
   });
+});
+
+test("what a dead server left behind is replaced", async (t) => {
+  const directory = temporaryDirectory(t);
+  const path = join(directory, "x.sock");
+  const dead = createServer().listen(join(directory, "y.sock"));
+  await once(dead, "listening");
+  // Under another name its file outlives it, as it does when a server is killed.
+  renameSync(join(directory, "y.sock"), path);
+  dead.close();
+  await assert.rejects(connectUnix(path, TARGET), { code: "NEWEL_E_UNREACHABLE" });
+  await using _ = await serveUnix(path, TARGET, new Implementation());
+  await assertServes(path);
 });
 
 test("another user is refused by uid", async (t) => {

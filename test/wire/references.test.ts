@@ -13,13 +13,15 @@ const collectGarbage = runInNewContext("gc") as () => void;
 
 type Callback = ((value: number) => unknown) & Partial<Disposable>;
 
+type Maker = (() => string | Promise<string>) & Partial<Disposable>;
+
 interface Board {
   post(callback: Callback, value: number): Promise<unknown>;
   postAndGiveBack(callback: Callback): Promise<unknown>;
   pin(callback: Callback): void;
   unpin(): void;
   both(first: Callback, second: Callback): boolean;
-  maker(): () => string;
+  maker(): Maker;
   count(): AsyncIterable<number>;
 }
 
@@ -108,14 +110,14 @@ test("the same function is the same on the other side, and is kept as long as it
 
 test("a function given back cannot be called, nor one whose connection ended", async () => {
   const { remote, client, server } = await open();
-  const made = (await remote.maker()) as (() => Promise<string>) & Disposable;
+  const made = await remote.maker();
   assert.equal(await made(), "made there");
-  made[Symbol.dispose]();
-  await assert.rejects(made(), { code: "NEWEL_E_NO_METHOD" });
+  made[Symbol.dispose]?.();
+  await assert.rejects(async () => made(), { code: "NEWEL_E_NO_METHOD" });
   await eventually(() => server.load.held === 0, "the server forgets it");
-  const other = (await remote.maker()) as () => Promise<string>;
+  const other = await remote.maker();
   await client.close();
-  await assert.rejects(other(), { code: "NEWEL_E_CLOSED" });
+  await assert.rejects(async () => other(), { code: "NEWEL_E_CLOSED" });
   await eventually(() => server.load.held === 0, "the server forgets all");
 });
 

@@ -3,6 +3,7 @@ import { connect, createServer } from "node:net";
 import { once } from "node:events";
 import { join } from "node:path";
 import { describe, test } from "node:test";
+import { fileURLToPath } from "node:url";
 import { MessageChannel } from "node:worker_threads";
 
 import type { Connection } from "../../src/wire/client.ts";
@@ -12,7 +13,7 @@ import { deriveKey } from "../../src/wire/secret.ts";
 import type { WireServer } from "../../src/wire/server.ts";
 import { connectTcp, serveTcp } from "../../src/wire/tcp.ts";
 import { connectUnix, serveUnix } from "../../src/wire/unix.ts";
-import { eventually, temporaryDirectory, type Scope } from "../helpers/resources.ts";
+import { eventually, startProcess, temporaryDirectory, type Scope } from "../helpers/resources.ts";
 
 interface Depot {
   store(bytes: Buffer): Promise<number>;
@@ -250,4 +251,18 @@ describe("the secret of a TCP port", () => {
     isAdmitted = false;
     await assert.rejects(connectTcp({ port: server.port }, DEPOT), { code: "NEWEL_E_SECRET" });
   });
+});
+
+test("a client loads no native code, which would cost the command line its start", async (t) => {
+  const program = `
+    await import(process.argv[1]);
+    const { sharedObjects } = process.report.getReport();
+    console.log(sharedObjects.filter((path) => path.endsWith(".node")).length);
+  `;
+  const module = fileURLToPath(new URL("../../src/wire/unix.ts", import.meta.url));
+  const args = ["--input-type=module", "-e", program, module];
+  const child = startProcess(t, process.execPath, args);
+  assert.ok(child.stdout !== null);
+  const output = (await Array.fromAsync(child.stdout)).join("");
+  assert.equal(output.trim(), "0");
 });
