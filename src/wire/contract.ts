@@ -45,9 +45,6 @@ export interface Contract<Api> {
 
 type AnyMethod = (...args: never[]) => unknown;
 
-/** What an implementation is made of. */
-export type Methods = Record<string, AnyMethod>;
-
 type Streaming = AsyncIterable<unknown> | Generator;
 
 /** The methods of an interface that give one answer. */

@@ -2,6 +2,8 @@
 import {
   callContext,
   defineContract,
+  type CallContext,
+  type CallOptions,
   type Contract,
   type Remote,
 } from "../../src/wire/contract.ts";
@@ -62,6 +64,8 @@ export async function uses(remote: Remote<Shop>, signal: AbortSignal): Promise<v
   void remote.name;
   // @ts-expect-error a remote is no promise
   void remote.then;
+  const options: CallOptions = { signal };
+  await remote.with(options).with({ timeoutMs: 5 }).list();
   // @ts-expect-error a wrong option
   remote.with({ timeout: 500 });
   // @ts-expect-error the callback gets a string
@@ -128,7 +132,8 @@ class Counter {
     return this.check();
   }
   private check(): number {
-    return callContext().signal.aborted ? 0 : this.#count;
+    const { signal }: CallContext = callContext();
+    return signal.aborted ? 0 : this.#count;
   }
 }
 export const counter: Contract<Pick<Counter, "increment">> = defineContract<Counter>()({

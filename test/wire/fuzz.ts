@@ -108,7 +108,7 @@ const TAGGED_BODIES: readonly Buffer[] = [
 ];
 
 /** Makes frames that are random, or were right once and had something done to them. */
-export class FrameFuzzer {
+class FrameFuzzer {
   readonly #random: () => number;
 
   constructor(seed: number) {
