@@ -224,7 +224,7 @@ export interface Kernel {
      * Asks for a claim for a connection; `granted` is called once, at once or later.
      *
      * @param holder - the process, and the number of a grant it had from a kernel that died: while
-     * that still stands, it is the same grant
+     * that still stands, it is the same grant; else it is refused instead of waited for
      * @returns gives up the wait or the claim
      */
     ask(

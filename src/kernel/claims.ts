@@ -50,18 +50,16 @@ export class ClaimTable {
       const claim = this.#claim(name);
       const asker: Asker = { pid, granted };
       const { holder } = claim;
-      if (
-        holder !== undefined &&
-        holder.asker === undefined &&
-        had === claim.epoch &&
-        holder.pid === pid
-      ) {
+      const absent = holder !== undefined && holder.asker === undefined;
+      if (absent && had === claim.epoch && holder.pid === pid) {
         holder.unwatch();
         holder.asker = asker;
         granted(claim.epoch);
-      } else {
+      } else if (had === undefined) {
         claim.queue.push(asker);
         this.#grant(name, claim);
+      } else {
+        throw newelError("NEWEL_E_NOT_FOUND", { name: `${name} ${had}`, noun: "claims" });
       }
       return () => this.#giveUp(name, claim, asker);
     },

@@ -1,5 +1,4 @@
-import { messageOf, newelError } from "../../base/errors.ts";
-import type { ClaimInfo } from "../api.ts";
+import { hasCode, messageOf, newelError } from "../../base/errors.ts";
 import type { Link } from "./link.ts";
 
 /** A claim this client holds. */
@@ -43,16 +42,12 @@ export class Claims {
   }
 
   async #askAgain(name: string, epoch: number, lost: AbortController): Promise<void> {
-    const asked = this.#request(name, epoch);
-    asked.catch(() => undefined);
-    // Sent after it on the same connection, so this tells at once when another has the claim now.
-    const request = { do: "list claims", names: [name] };
-    const [now] = await this.#link().call<ClaimInfo[]>(request, true);
-    if (now?.epoch === epoch) return;
-    this.#lose(name, lost, "another has it now");
-    this.#giveBack(name);
-    // Given back while it waited, it fails; that is what was wanted.
-    await asked.catch(() => undefined);
+    try {
+      await this.#request(name, epoch);
+    } catch (error) {
+      if (!hasCode(error, "NEWEL_E_NOT_FOUND")) throw error;
+      this.#lose(name, lost, "it was taken meanwhile");
+    }
   }
 
   #giveBack(name: string): void {
@@ -71,10 +66,18 @@ export class Claims {
     if (this.#held.get(name)?.lost !== lost) return;
     const epoch = this.#held.get(name)?.epoch;
     this.#held.delete(name);
-    // The connection may be a new one that has not asked for the claim yet: only what it has it can
-    // give back. Of one that has it this changes nothing; a wait for another's ends with the release.
-    this.#request(name, epoch).catch(() => undefined);
-    await this.#link().call({ do: "release", name }, false);
+    try {
+      // The connection may be a new one that has not asked for the claim yet, and only what it has can
+      // it give back.
+      await this.#request(name, epoch);
+      await this.#link().call({ do: "release", name }, false);
+    } catch (error) {
+      // Taken meanwhile, or given back before the connection broke.
+      if (hasCode(error, "NEWEL_E_NOT_FOUND")) return;
+      if (!hasCode(error, "NEWEL_E_CONNECTION_LOST") || epoch === undefined) throw error;
+      this.#held.set(name, { epoch, lost });
+      await this.#release(name, lost);
+    }
   }
 
   #lose(name: string, lost: AbortController, why: string): void {

@@ -188,15 +188,17 @@ export class JsonSession {
     }
     if (this.#claims.waitsFor(name))
       throw refuse(`this connection waits for the claim ${name} already`);
-    this.#waiting.set(name, id);
     const holder = {
       pid: pid ?? this.#context.peerPid(this.#connection),
       ...(had === undefined ? {} : { had }),
     };
+    let granted = false;
     this.#claims.ask(name, holder, (epoch) => {
+      granted = true;
       this.#waiting.delete(name);
       this.#send({ id, ok: { name, epoch } });
     });
+    if (!granted) this.#waiting.set(name, id);
   }
 
   #release(id: RequestId, name: string): void {
