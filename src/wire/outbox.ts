@@ -1,5 +1,6 @@
 import { newelError } from "../base/errors.ts";
 import { FrameFlag, HEADER_BYTES, writeHeader, writeU32 } from "./frames.ts";
+import { MAX_HELLO_BYTES } from "./hello.ts";
 import type { Encoded } from "./tagged.ts";
 import type { Transport } from "./transport.ts";
 
@@ -31,7 +32,7 @@ export class Outbox {
   #isScheduled = false;
   #isClosed = false;
   /** The most bytes the peer takes in one body; its HELLO sets it. */
-  peerMaxFrameBytes = 65_536;
+  peerMaxFrameBytes: number = MAX_HELLO_BYTES;
 
   /** @param onOverflow - the peer takes so little that more than `maxBacklogBytes` wait for it */
   constructor(transport: Transport, maxBacklogBytes: number, onOverflow: (error: Error) => void) {

@@ -21,10 +21,10 @@ const COST = { N: 16_384, r: 8, p: 1 } as const;
  *
  * @throws NEWEL_E_SECRET when the secret is empty
  */
-export function deriveKey(secret: string, name: string): Promise<SecretKey> {
+export async function deriveKey(secret: string, name: string): Promise<SecretKey> {
   if (secret === "")
     throw newelError("NEWEL_E_SECRET", { peer: name, why: "the secret given here is empty" });
-  return new Promise((resolve, reject) => {
+  return await new Promise((resolve, reject) => {
     scrypt(secret, `newel wire 1 ${name}`, KEY_BYTES, COST, (error, key) => {
       if (error === null) resolve({ identity: `newel/${name}`.slice(0, 120), key });
       else reject(error);
