@@ -44,6 +44,7 @@ const ROWS: Readonly<Record<string, Row>> = {
   signal: { load: async () => (await import("./commands/signal.ts")).signal },
   events: { load: async () => (await import("./commands/events.ts")).events },
   kernel: { load: async () => (await import("./commands/kernel.ts")).kernel },
+  telnet: { load: async () => (await import("./commands/telnet.ts")).telnet },
   supervisor: { load: async () => (await import("./commands/supervisor.ts")).supervisor },
   version: { load: async () => (await import("./commands/version.ts")).version },
   help: { load: async () => (await import("./commands/help.ts")).help },
