@@ -183,9 +183,10 @@ export class Outbox {
     this.#sent = this.#used;
   }
 
+  /** Large enough for whatever goes into a slab at all. */
   #nextSlab(): void {
     this.#enqueueSlab();
-    this.#slab = Buffer.allocUnsafeSlow(FIRST_SLAB_BYTES);
+    this.#slab = Buffer.allocUnsafeSlow(SLAB_BYTES);
     this.#sent = 0;
     this.#used = 0;
   }
