@@ -6,6 +6,7 @@ import { PRELOAD_ENV } from "../base/preload.ts";
 import type { Home } from "../base/home.ts";
 import { Bus } from "../bus/bus.ts";
 import { signals } from "../bus/plugins/signals.ts";
+import { notifySystemd } from "../bus/plugins/systemd.ts";
 import { KERNEL_EXIT } from "./exit-codes.ts";
 import { type Handover, openKernel, type OpenKernel } from "./kernel.ts";
 import { type KernelServer, serveKernel } from "./server.ts";
@@ -41,6 +42,7 @@ export async function runKernel(options: DaemonOptions): Promise<number> {
     log[level](error === undefined ? {} : { err: error }, message),
   );
   signals(bus);
+  notifySystemd(bus);
 
   bus.subscribe("start", async () => {
     const notice = (text: string): void => log.warn(text);

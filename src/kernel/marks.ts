@@ -58,14 +58,9 @@ export class Marks {
     return this.#marks.findLast((mark) => mark.stream === stream && mark.offset <= offset);
   }
 
-  /** Where the run of one stream that covers `offset` ends: at the first later mark behind one of the other stream. */
-  runEnd(stream: StreamName, offset: number): number | undefined {
-    let index = this.#marks.findLastIndex(
-      (mark) => mark.stream === stream && mark.offset <= offset,
-    );
-    if (index < 0) return undefined;
-    while (this.#marks[index]?.stream === stream) index += 1;
-    return this.#marks.slice(index).find((mark) => mark.stream === stream)?.offset;
+  /** Where the bytes of the mark that covers an offset end: at the stream's next mark. */
+  endOf(stream: StreamName, offset: number): number | undefined {
+    return this.#marks.find((mark) => mark.stream === stream && mark.offset > offset)?.offset;
   }
 
   /** Writes the rest; resolves when the file is no longer touched. */

@@ -50,8 +50,9 @@ export class KeptOutput implements ProcessOutput {
     if (stream === undefined || spool === undefined) return undefined;
     const from = Math.max(position[stream], spool.range.start);
     const timeMs = this.#marks.at(stream, from)?.timeMs ?? Date.now();
-    const runEnd = this.#marks.runEnd(stream, from) ?? Infinity;
-    const { offset, data } = await spool.read(from, Math.min(maxBytes, runEnd - from));
+    // A chunk has one time, and what the other stream said in between comes in between.
+    const markEnd = this.#marks.endOf(stream, from) ?? Infinity;
+    const { offset, data } = await spool.read(from, Math.min(maxBytes, markEnd - from));
     if (data.length === 0 && offset === position[stream]) return undefined;
     return { stream, offset, gap: offset - position[stream], timeMs, data };
   }

@@ -286,7 +286,7 @@ export class ProcessTable {
   }
 
   #matching(patterns: readonly string[]): ManagedProcess[] {
-    const all = [...this.#processes.values()].filter(({ leaving }) => !leaving);
+    const all = [...this.#processes.values()];
     return patterns.length === 0
       ? all
       : all.filter(({ name }) => patterns.some((pattern) => matches(pattern, name)));

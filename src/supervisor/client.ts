@@ -12,8 +12,16 @@ import { SUPERVISOR_EXIT } from "./exit-codes.ts";
 
 const TIMEOUT_MS = 20_000;
 const RETRY_MS = 20;
+const GREETING_MS = 10_000;
 /** What a connect fails with while a supervisor is starting or ending. */
-const NOT_YET = new Set(["ENOENT", "ECONNREFUSED", "ECONNRESET", "EPIPE", "EAGAIN"]);
+const NOT_YET = new Set([
+  "ENOENT",
+  "ECONNREFUSED",
+  "ECONNRESET",
+  "EPIPE",
+  "EAGAIN",
+  "NEWEL_E_CONNECTION_LOST",
+]);
 
 /** How to reach the supervisor of a home. */
 export interface SupervisorOptions {
@@ -47,7 +55,7 @@ export async function connectSupervisor(
   let launch: Launch | undefined;
   for (;;) {
     try {
-      return await connectUnix(home.supervisorSocket, SUPERVISOR_CONTRACT);
+      return await greet(await connectUnix(home.supervisorSocket, SUPERVISOR_CONTRACT));
     } catch (error) {
       const missing = [error, causeOf(error)].some((each) => NOT_YET.has(systemCode(each) ?? ""));
       if (!missing || options.autostart === false) throw unreachable(home, messageOf(error), error);
@@ -57,6 +65,17 @@ export async function connectSupervisor(
     // One that lost a race to another has ended; should that other one be gone too, the next may win.
     if (launch === undefined || launch.lostRace) launch = await startSupervisor(home);
     await sleep(RETRY_MS);
+  }
+}
+
+/** One that is just ending may accept a connection and answer nothing any more. */
+async function greet(connection: SupervisorConnection): Promise<SupervisorConnection> {
+  try {
+    await connection.remote.with({ timeoutMs: GREETING_MS }).hello();
+    return connection;
+  } catch (error) {
+    await connection.close();
+    throw error;
   }
 }
 
@@ -104,5 +123,9 @@ function causeOf(error: unknown): unknown {
 
 function unreachable(home: Home, why: string, cause?: unknown): Error {
   const { supervisorSocket: path, supervisorLog: log } = home;
-  return newelError("NEWEL_E_SUPERVISOR_UNREACHABLE", { path, why, log }, cause);
+  return newelError(
+    "NEWEL_E_SUPERVISOR_UNREACHABLE",
+    { path, why: why.replace(/\.$/, ""), log },
+    cause,
+  );
 }

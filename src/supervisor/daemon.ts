@@ -7,6 +7,7 @@ import { PRELOAD_ENV } from "../base/preload.ts";
 import { packageVersion } from "../base/version.ts";
 import { Bus } from "../bus/bus.ts";
 import { signals } from "../bus/plugins/signals.ts";
+import { notifySystemd } from "../bus/plugins/systemd.ts";
 import { connectKernel } from "../kernel/client/client.ts";
 import { serveUnix } from "../wire/unix.ts";
 import { SUPERVISOR_CONTRACT } from "./contract.ts";
@@ -33,6 +34,7 @@ export async function runSupervisor(options: {
     log[level](error === undefined ? {} : { err: error }, message),
   );
   signals(bus);
+  notifySystemd(bus);
 
   bus.subscribe("start", async () => {
     const kernel = await connectKernel({ home, timeoutMs: KERNEL_MS });

@@ -158,6 +158,8 @@ export class Service {
     }
     this.#converge();
     this.#changed();
+    // It has been in this state for as long as its oldest process.
+    this.sinceMs = Math.min(this.sinceMs, ...this.#replicas.map(({ startedMs }) => startedMs));
   }
 
   hear(event: KernelEvent): void {

@@ -6,11 +6,20 @@ import { join } from "node:path";
 import { before, after, test } from "node:test";
 import { fileURLToPath } from "node:url";
 
-import { eventually, freePort, startProcess, temporaryDirectory } from "../helpers/resources.ts";
+import {
+  cleanUp,
+  eventually,
+  freePort,
+  startProcess,
+  temporaryDirectory,
+} from "../helpers/resources.ts";
 
 const REPO = fileURLToPath(new URL("../..", import.meta.url));
-const directory = temporaryDirectory({ after });
-const home = temporaryDirectory({ after });
+const scope = { after };
+const directory = temporaryDirectory(scope);
+const home = temporaryDirectory(scope);
+// Before the directories go.
+cleanUp(scope, () => void newel("down", "--all"));
 const environment = { ...process.env, NEWEL_HOME: home };
 
 /** The command as npm installs it. */
@@ -49,10 +58,6 @@ before(() => {
   );
 });
 
-after(() => {
-  newel("down", "--all");
-});
-
 test("each subpath can be imported and names its exports", () => {
   const { exports } = JSON.parse(readFileSync(join(REPO, "package.json"), "utf8")) as {
     exports: Record<string, unknown>;
@@ -88,7 +93,7 @@ test("only what is built is shipped", () => {
   const [{ files }] = JSON.parse(stdout) as [{ files: { path: string }[] }];
   const strange = files
     .map(({ path }) => path)
-    .filter((path) => !/^(dist\/|package\.json|README|LICENSE|CHANGELOG|SECURITY)/.test(path));
+    .filter((path) => !/^(dist\/|systemd\/.*\.service$|package\.json|README|LICENSE|CHANGELOG|SECURITY)/.test(path));
   assert.deepEqual(strange, []);
   assert.ok(!files.some(({ path }) => path.endsWith(".ts") && !path.endsWith(".d.ts")));
 });

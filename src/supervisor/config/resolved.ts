@@ -44,9 +44,7 @@ export type ResolvedCommand =
   | { readonly kind: "shell"; readonly line: string };
 
 /** Where a probe connects. */
-type ResolvedAddress =
-  | { readonly host: string; readonly port: number }
-  | { readonly path: string };
+type ResolvedAddress = { readonly host: string; readonly port: number } | { readonly path: string };
 
 /** How readiness is told; `alive`: by `afterMs` alone. */
 export type ResolvedProbe =
