@@ -86,6 +86,18 @@ export function timeoutOf(args: Arguments): number | undefined {
   return text === undefined ? undefined : durationMs(text, "--timeout");
 }
 
+/**
+ * `--port`.
+ *
+ * @param least - 0 where the operating system may choose
+ * @throws NEWEL_E_USAGE
+ */
+export function parsePort(text: string, least: 0 | 1): number {
+  const port = Number(text);
+  if (Number.isInteger(port) && port >= least && port <= 65_535) return port;
+  throw usageError(`--port ${text} is no port: it is a number from ${least} to 65535.`);
+}
+
 /** NEWEL_E_USAGE. */
 export function usageError(what: string): Error {
   return newelError("NEWEL_E_USAGE", { what });

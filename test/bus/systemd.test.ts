@@ -1,38 +1,16 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { closeSync } from "node:fs";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { fileURLToPath } from "node:url";
 
 import { Bus } from "../../src/bus/bus.ts";
 import { notifySystemd } from "../../src/bus/plugins/systemd.ts";
-import { libc } from "../../src/posix/libc.ts";
+import { headsOf, listenToNotify } from "../helpers/notify-socket.ts";
 import { eventually, startProcess, temporaryDirectory } from "../helpers/resources.ts";
 import { later } from "./watched-bus.ts";
 
 const FIXTURE = fileURLToPath(new URL("fixtures/notify.ts", import.meta.url));
-const socket = libc("int socket(int family, int type, int protocol)");
-const bind = libc("int bind(int fd, const void *address, uint32_t length)");
-const receive = libc("long recv(int fd, void *buffer, size_t length, int flags)");
-
-/** What systemd would be: a datagram socket, its messages in order. */
-function listen(t: TestContext, path: string): () => string[] {
-  const name = path.startsWith("@") ? `\0${path.slice(1)}` : `${path}\0`;
-  const address = Buffer.concat([Buffer.from([1, 0]), Buffer.from(name)]);
-  const fd = socket(1, 2 | 0o2000000, 0);
-  assert.equal(bind(fd, address, address.length), 0);
-  t.after(() => closeSync(fd));
-  const messages: string[] = [];
-  const buffer = Buffer.alloc(4_096);
-  return () => {
-    for (;;) {
-      const length = receive(fd, buffer, buffer.length, 0x40);
-      if (length <= 0) return messages;
-      messages.push(buffer.toString("utf8", 0, length));
-    }
-  };
-}
 
 /** The fixture with this NOTIFY_SOCKET. */
 function service(
@@ -49,21 +27,14 @@ function service(
   return { pid: child.pid, kill: (signal) => void child.kill(signal), ended };
 }
 
-/** The first line of each message, STATUS aside. */
-function heads(messages: readonly string[]): string[] {
-  return messages
-    .map((message) => message.split("\n")[0] ?? "")
-    .filter((line) => !line.startsWith("STATUS"));
-}
-
 for (const kind of ["path", "abstract"] as const) {
   test(`systemd hears start, graceful, restart and stop in order, on ${kind} sockets`, async (t) => {
     const path =
       kind === "path" ? join(temporaryDirectory(t), "notify") : `@newel-test-${process.pid}`;
-    const messages = listen(t, path);
+    const messages = listenToNotify(t, path);
     const { pid, kill, ended } = service(t, path);
     const count = (line: string): number =>
-      heads(messages()).filter((head) => head === line).length;
+      headsOf(messages()).filter((head) => head === line).length;
     await eventually(() => count("READY=1") === 1, "READY");
     kill("SIGUSR2");
     await eventually(() => count("READY=1") === 2, "READY after graceful");
@@ -72,7 +43,7 @@ for (const kind of ["path", "abstract"] as const) {
     kill("SIGTERM");
     assert.deepEqual(await ended, [0, ""]);
     const order = ["READY=1", "RELOADING=1", "READY=1", "RELOADING=1", "READY=1", "STOPPING=1"];
-    assert.deepEqual(heads(messages()), order);
+    assert.deepEqual(headsOf(messages()), order);
     const all = messages().join("\n");
     assert.match(all, new RegExp(`MAINPID=${pid}\n`));
     assert.match(all, /RELOADING=1\nMONOTONIC_USEC=\d+\n/);
@@ -82,9 +53,9 @@ for (const kind of ["path", "abstract"] as const) {
 test("the watchdog is pinged while the service lives, by its own word and its loop", async (t) => {
   for (const way of ["word", "block"] as const) {
     const path = join(temporaryDirectory(t), "notify");
-    const messages = listen(t, path);
+    const messages = listenToNotify(t, path);
     const { kill } = service(t, path, { WATCHDOG_USEC: "100000" }, way);
-    const pings = (): number => heads(messages()).filter((head) => head === "WATCHDOG=1").length;
+    const pings = (): number => headsOf(messages()).filter((head) => head === "WATCHDOG=1").length;
     await eventually(() => pings() >= 3, "pings");
     if (way === "word") kill("SIGUSR1");
     await eventually(async () => {

@@ -3,16 +3,21 @@ import { programPath } from "../../base/modules.ts";
 import { formatDuration, formatSize } from "../../base/units.ts";
 import type { KernelStatus } from "../../kernel/api.ts";
 import { connectKernel } from "../../kernel/client/client.ts";
-import { usageError } from "../arguments.ts";
-import type { Command, Context } from "../command.ts";
+import { parsePort, usageError } from "../arguments.ts";
+import type { Arguments, Command, Context } from "../command.ts";
 import { EXIT, type ExitCode } from "../exit-codes.ts";
+import { takeHome, WAIT_OPTION } from "../take-home.ts";
 
 export const kernel: Command = {
   name: "kernel",
   summary: "Run the kernel in the foreground, or tell how it is",
-  usage: "[--detach | status | upgrade]",
+  usage: "[--port N] [--wait] [--detach | status | upgrade]",
   words: { max: 1 },
-  options: { detach: { summary: "start it in the background, if none runs" } },
+  options: {
+    detach: { summary: "start it in the background, if none runs" },
+    port: { value: "N", summary: "listen on this loopback port too (papa's is 20202)" },
+    ...WAIT_OPTION,
+  },
   examples: [
     { line: "newel kernel --detach", does: "make sure that one runs" },
     { line: "newel kernel status", does: "its pid, memory and what it holds" },
@@ -25,14 +30,23 @@ export const kernel: Command = {
     if (word === "upgrade") return upgradeKernel(context);
     if (word !== undefined)
       throw usageError(`"${word}" is nothing the kernel does. There are status and upgrade.`);
+    if (args.has("detach") && args.has("port"))
+      throw usageError("--port is for a kernel in the foreground: newel kernel --port N &");
     if (args.has("detach")) return showStatus(context, true);
     const { lockHome } = await import("../../kernel/home-lock.ts");
     const home = findHome(context.environment);
-    const { fd: lockFd } = lockHome(home);
+    const listen = readPort(args);
+    const lock = () => lockHome(home);
+    const { fd: lockFd } = await takeHome(lock, "NEWEL_E_KERNEL_RUNNING", args.has("wait"));
     const { runKernel } = await import("../../kernel/daemon.ts");
-    return (await runKernel({ home, lockFd })) === 0 ? EXIT.done : EXIT.failed;
+    return (await runKernel({ home, lockFd, ...listen })) === 0 ? EXIT.done : EXIT.failed;
   },
 };
+
+function readPort(args: Arguments): { readonly port?: number } {
+  const text = args.text("port");
+  return text === undefined ? {} : { port: parsePort(text, 0) };
+}
 
 /** Replaces the running kernel by this very build. */
 async function upgradeKernel(context: Context): Promise<ExitCode> {

@@ -5,7 +5,7 @@ import { messageOf, newelError } from "../../base/errors.ts";
 import { findHome, type Home } from "../../base/home.ts";
 import { connectKernel } from "../../kernel/client/client.ts";
 import type { KernelClient } from "../../kernel/client-api.ts";
-import { usageError } from "../arguments.ts";
+import { parsePort } from "../arguments.ts";
 import type { Arguments, Command } from "../command.ts";
 import { EXIT } from "../exit-codes.ts";
 import type { Noun } from "../telnet/completion.ts";
@@ -55,10 +55,7 @@ type Place = { readonly home: Home } | { readonly port: number };
 
 function readPlace(args: Arguments, environment: NodeJS.ProcessEnv): Place {
   const text = args.text("port");
-  if (text === undefined) return { home: findHome(environment) };
-  const port = Number(text);
-  if (Number.isInteger(port) && port > 0 && port <= 65_535) return { port };
-  throw usageError(`--port ${text} is no port: it is a number from 1 to 65535.`);
+  return text === undefined ? { home: findHome(environment) } : { port: parsePort(text, 1) };
 }
 
 /** A connection to the kernel; in a home without one, one is started. */
