@@ -8,6 +8,7 @@ import { Bus } from "../bus/bus.ts";
 import { signals } from "../bus/plugins/signals.ts";
 import { notifySystemd } from "../bus/plugins/systemd.ts";
 import { KERNEL_EXIT } from "./exit-codes.ts";
+import { keepStored, takeStored } from "./fd-store.ts";
 import { type Handover, openKernel, type OpenKernel } from "./kernel.ts";
 import { type KernelServer, serveKernel } from "./server.ts";
 import { programPath } from "../base/modules.ts";
@@ -45,12 +46,8 @@ export async function runKernel(options: DaemonOptions): Promise<number> {
   notifySystemd(bus);
 
   bus.subscribe("start", async () => {
-    const notice = (text: string): void => log.warn(text);
-    const kernel = openKernel(home, {
-      version,
-      notice,
-      ...(options.handover === undefined ? {} : { handover: options.handover }),
-    });
+    const { kernel, stopStoring } = openStored(options, version, log);
+    bus.subscribe("stop", stopStoring, { priority: 50, name: "store" });
     bus.subscribe("stop", () => kernel.keepClaims(), { priority: 30, name: "claims" });
     bus.subscribe("stop", () => kernel.close(), { priority: 60, name: "kernel" });
     const server: KernelServer = await serveKernel({
@@ -95,6 +92,25 @@ export async function runKernel(options: DaemonOptions): Promise<number> {
   };
   await bus.start();
   return bus.block();
+}
+
+/** The kernel with the sockets it was left, and systemd's store kept in step with it. */
+function openStored(
+  { home, handover }: DaemonOptions,
+  version: string,
+  log: Logger,
+): { readonly kernel: OpenKernel; stopStoring(): void } {
+  const stored = takeStored();
+  const kernel = openKernel(home, {
+    version,
+    notice: (text) => log.warn(text),
+    handover: handover ?? { sockets: stored, readers: {} },
+  });
+  const stopStoring = keepStored(kernel, {
+    stored,
+    failed: (error) => log.warn({ err: error }, "systemd keeps no copy of a socket."),
+  });
+  return { kernel, stopStoring };
 }
 
 const PROGRAM = programPath("./main", import.meta.url);

@@ -56,6 +56,11 @@ export function libc(prototype: string): LibcFunction {
   return Object.assign(direct, { blocking });
 }
 
+/** Where memory is, for a C structure that points at it; the caller keeps the buffer as long. */
+export function addressOf(memory: Buffer): bigint {
+  return koffi.address(memory);
+}
+
 /** errno of the last direct call. */
 export function lastErrno(): number {
   return koffi.errno();

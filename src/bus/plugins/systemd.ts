@@ -1,4 +1,3 @@
-import { sleep } from "../../base/timers.ts";
 import { type DatagramSender, openDatagramSender } from "../../posix/notify.ts";
 import type { Bus } from "../bus.ts";
 
@@ -15,9 +14,6 @@ export interface SystemdOptions {
 /** How often a start or stop that takes long asks for more time, and for how much. */
 const EXTEND_EVERY_MS = 5_000;
 const EXTEND_BY_USEC = 15_000_000;
-/** A full queue is systemd being busy: it is tried again that often, that many milliseconds apart. */
-const RETRIES = 50;
-const RETRY_MS = 20;
 
 /**
  * Tells systemd (`Type=notify` or `notify-reload`) how the bus is: READY, STATUS, RELOADING,
@@ -122,10 +118,7 @@ class Notifier {
 
   async #deliver(message: string): Promise<void> {
     try {
-      for (let attempt = 0; attempt < RETRIES; attempt += 1) {
-        if (this.#sender.send(message)) return;
-        await sleep(RETRY_MS);
-      }
+      if (await this.#sender.deliver(message)) return;
       this.#bus.log(`systemd took no message: ${message.split("\n")[0]}`, "warn");
     } catch (error) {
       this.#bus.log("systemd could not be told.", "warn", error);

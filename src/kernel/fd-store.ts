@@ -1,0 +1,132 @@
+import { closeSync, fstatSync } from "node:fs";
+
+import { newelError } from "../base/errors.ts";
+import { toFileName } from "../base/names.ts";
+import { duplicate, setCloseOnExec } from "../posix/descriptors.ts";
+import { type DatagramSender, openDatagramSender } from "../posix/notify.ts";
+import type { Kernel } from "./api.ts";
+
+/** systemd's protocol: the first passed descriptor. */
+const FIRST_PASSED = 3;
+/** The longest name systemd stores. */
+const NAME_BYTES = 255;
+/** Sets our names apart from what an administrator may have put into the unit. */
+const PREFIX = "newel-";
+
+/**
+ * The sockets that systemd kept for this process while no kernel ran, by name. They are closed on
+ * exec from now on, and the variables that told of them are taken out of the environment: the next
+ * image of this process has the same pid and would believe them again.
+ */
+export function takeStored(
+  environment: NodeJS.ProcessEnv = process.env,
+): Readonly<Record<string, number>> {
+  const { LISTEN_PID, LISTEN_FDS, LISTEN_FDNAMES } = environment;
+  for (const name of ["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"]) delete environment[name];
+  if (LISTEN_PID !== String(process.pid)) return {};
+  const names = (LISTEN_FDNAMES ?? "").split(":").slice(0, Number(LISTEN_FDS));
+  const stored: Record<string, number> = {};
+  for (const [index, stands] of names.entries()) {
+    const fd = FIRST_PASSED + index;
+    setCloseOnExec(fd, true);
+    const name = decodeName(stands);
+    if (name !== undefined && fstatSync(fd).isSocket()) stored[name] = fd;
+  }
+  return stored;
+}
+
+export interface StoreOptions {
+  /** What {@link takeStored} gave this kernel to begin with. */
+  readonly stored: Readonly<Record<string, number>>;
+  readonly failed: (error: unknown) => void;
+  /** Default `process.env`. */
+  readonly environment?: NodeJS.ProcessEnv;
+}
+
+/**
+ * Keeps a copy of every listening socket in systemd's fd store, so that one which no process holds
+ * outlives the kernel too. Without such a store nothing happens.
+ *
+ * @returns stops it; what is stored stays there
+ */
+export function keepStored(kernel: Kernel, options: StoreOptions): () => void {
+  const { NOTIFY_SOCKET: path, FDSTORE: room } = options.environment ?? process.env;
+  if (path === undefined || path === "" || room === "0") return () => undefined;
+  const store = new Store(kernel, openDatagramSender(path), options.failed);
+  for (const { name } of kernel.sockets.list()) store.keep(name);
+  for (const [name, fd] of Object.entries(options.stored)) {
+    if (kernel.sockets.list([name])[0]?.fileno === fd) continue;
+    // The kernel that stored it knew more than its journal tells, or removed it in its last moment.
+    closeSync(fd);
+    store.forget(name);
+  }
+  const off = kernel.events.onEvent(({ noun, type, name }) => {
+    if (noun !== "socket") return;
+    if (type === "made") store.keep(name);
+    else if (type === "removed") store.forget(name);
+  });
+  return () => {
+    off();
+    store.close();
+  };
+}
+
+class Store {
+  readonly #kernel: Kernel;
+  readonly #sender: DatagramSender;
+  readonly #failed: (error: unknown) => void;
+  #sending: Promise<void> = Promise.resolve();
+
+  constructor(kernel: Kernel, sender: DatagramSender, failed: (error: unknown) => void) {
+    this.#kernel = kernel;
+    this.#sender = sender;
+    this.#failed = failed;
+  }
+
+  keep(name: string): void {
+    const fileno = this.#kernel.sockets.list([name])[0]?.fileno;
+    const stands = encodeName(name);
+    if (fileno === undefined || stands === undefined) return;
+    // A copy of its own: the socket may be removed before systemd has time.
+    const fd = duplicate(fileno);
+    this.#send(`FDSTORE=1\nFDPOLL=0\nFDNAME=${stands}`, fd);
+  }
+
+  forget(name: string): void {
+    const stands = encodeName(name);
+    if (stands !== undefined) this.#send(`FDSTOREREMOVE=1\nFDNAME=${stands}`);
+  }
+
+  close(): void {
+    void this.#sending.finally(() => this.#sender.close());
+  }
+
+  /** In order: a name may be made again after it was removed. */
+  #send(message: string, fd?: number): void {
+    this.#sending = this.#sending
+      .then(async () => {
+        const delivered = await this.#sender.deliver(message, fd === undefined ? [] : [fd]);
+        if (!delivered)
+          throw newelError("NEWEL_E_SYSCALL", {
+            call: "sendmsg",
+            errno: "EAGAIN",
+            why: "systemd took no message",
+            about: ` for ${message.split("\n").at(-1) ?? ""}`,
+          });
+      })
+      .catch((error: unknown) => this.#failed(error))
+      .finally(() => {
+        if (fd !== undefined) closeSync(fd);
+      });
+  }
+}
+
+/** What systemd allows in a name; `undefined` when it would be too long. */
+function encodeName(name: string): string | undefined {
+  const stands = PREFIX + toFileName(name);
+  return stands.length <= NAME_BYTES ? stands : undefined;
+}
+
+function decodeName(stands: string): string | undefined {
+  return stands.startsWith(PREFIX) ? decodeURIComponent(stands.slice(PREFIX.length)) : undefined;
+}
