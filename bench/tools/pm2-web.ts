@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 
 import { eventually, isAlive, type Scope } from "../../test/helpers/resources.ts";
 import { type CommandResult, runProgram } from "../../test/load/command.ts";
@@ -7,6 +7,24 @@ import { REPLICAS, type Site, type WebTool } from "../../test/load/web-tool.ts";
 import { BENCH_DIRECTORY } from "../prepare.ts";
 
 const CLI: string = join(BENCH_DIRECTORY, "node_modules/pm2/bin/pm2");
+
+/** Runs pm2 on a PM2_HOME. */
+export function runPm2(
+  scope: Scope,
+  home: string,
+  args: readonly string[],
+  env: NodeJS.ProcessEnv = {},
+): Promise<CommandResult> {
+  return runProgram(scope, [CLI, ...args], {
+    cwd: dirname(home),
+    env: { ...process.env, PM2_HOME: home, PM2_DISABLE_VERSION_CHECK: "true", ...env },
+  });
+}
+
+/** The pid of the daemon of a PM2_HOME. */
+export function pm2Pid(home: string): number {
+  return Number(readFileSync(join(home, "pm2.pid"), "utf8"));
+}
 
 /** A web app under pm2 in cluster mode, as its documentation has it for reloads, in a PM2_HOME of its own. */
 export class Pm2Web implements WebTool {
@@ -22,15 +40,7 @@ export class Pm2Web implements WebTool {
   }
 
   command(...args: string[]): Promise<CommandResult> {
-    return runProgram(this.#scope, [CLI, ...args], {
-      cwd: this.site.directory,
-      env: {
-        ...process.env,
-        PM2_HOME: this.#home,
-        PM2_DISABLE_VERSION_CHECK: "true",
-        PORT: String(this.site.port),
-      },
-    });
+    return runPm2(this.#scope, this.#home, args, { PORT: String(this.site.port) });
   }
 
   async up(): Promise<CommandResult> {
@@ -53,7 +63,7 @@ export class Pm2Web implements WebTool {
   }
 
   async killDaemon(): Promise<void> {
-    const pid = Number(readFileSync(join(this.#home, "pm2.pid"), "utf8"));
+    const pid = pm2Pid(this.#home);
     process.kill(pid, "SIGKILL");
     await eventually(() => !isAlive(pid), "pm2's daemon is dead");
   }

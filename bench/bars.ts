@@ -1,0 +1,69 @@
+/**
+ * The bars of newel: what it has to reach, measured on the built JavaScript. One line a bar; exits
+ * with 1 when one is missed. `node bench/bars.ts [--only output,memory,cli,reload,parts]`
+ */
+import { parseArgs } from "node:util";
+
+import { withScope, type Ends } from "../test/load/scope.ts";
+import { type Bar, describeBar, type OpenBar } from "./bars/bar.ts";
+import { measureCommandLine } from "./bars/command-line.ts";
+import { measureMemory } from "./bars/memory.ts";
+import { measureLastWords, measureLoop, measureOutput } from "./bars/output.ts";
+import { measureParts } from "./bars/parts.ts";
+import { measureReload } from "./bars/reload.ts";
+import { prepareDist, preparePeers } from "./prepare.ts";
+import { describeMachine, machine, versionOf, writeResult } from "./tools/machine.ts";
+
+type Measure = (scope: Ends) => Promise<readonly (Bar | OpenBar)[]>;
+
+const MEASURES: Readonly<Record<string, Measure>> = {
+  memory: measureMemory,
+  output: async (scope) => [
+    ...(await measureOutput(scope)),
+    await measureLastWords(scope),
+    await measureLoop(scope),
+  ],
+  cli: measureCommandLine,
+  reload: measureReload,
+  parts: async () => measureParts(),
+};
+
+/** Bars of parts that are not there yet; they are never counted as reached. */
+const NOT_BUILT = [
+  "kernel upgrade and kernel SIGKILL under load, 0 failed requests",
+  "kernel SIGKILLed 100 times under full output, 0 bytes lost",
+  "failover of a singleton, p95 < 50 ms",
+  "pool: no-op, awaits and CPU-bound beside piscina",
+  "jobs: jobs a second, pick-up and dead workers beside BullMQ",
+  "10,000 jobs under random kill -9",
+];
+
+const { values } = parseArgs({ options: { only: { type: "string" } } });
+const names = values.only?.split(",") ?? Object.keys(MEASURES);
+const unknown = names.filter((name) => !Object.hasOwn(MEASURES, name));
+if (unknown.length > 0) {
+  console.error(`No bars named ${unknown.join(", ")}: ${Object.keys(MEASURES).join(", ")}.`);
+  process.exit(2);
+}
+
+prepareDist();
+preparePeers();
+const facts = machine();
+console.log(`newel ${versionOf()}; ${describeMachine(facts)}`);
+const bars: (Bar | OpenBar)[] = [];
+for (const name of names) {
+  for (const bar of await withScope(MEASURES[name] ?? (async () => []))) {
+    console.log("why" in bar ? `--    ${bar.why.padStart(9)}  ${bar.bar}` : describeBar(bar));
+    bars.push(bar);
+  }
+}
+if (values.only === undefined)
+  for (const bar of NOT_BUILT) {
+    console.log(`--    not built yet  ${bar}`);
+    bars.push({ bar, why: "not built yet" });
+  }
+const measured = bars.filter((bar): bar is Bar => !("why" in bar));
+const missed = measured.filter(({ met }) => !met).length;
+console.log(`${measured.length - missed} of ${measured.length} bars reached.`);
+console.log(writeResult("bars", { version: versionOf(), machine: facts, bars }));
+process.exit(missed === 0 ? 0 : 1);

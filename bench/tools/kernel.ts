@@ -1,0 +1,57 @@
+import { existsSync } from "node:fs";
+
+import type * as HomeModule from "../../src/base/home.ts";
+import type * as KernelClientModule from "../../src/kernel/client/client.ts";
+import type { KernelClient } from "../../src/kernel/client-api.ts";
+import { eventually, startProcess, temporaryDirectory } from "../../test/helpers/resources.ts";
+import type { Ends } from "../../test/load/scope.ts";
+import { distProgram, fromDist } from "../prepare.ts";
+
+/** A kernel of its own from dist/, as a process of its own. */
+export interface BenchKernel {
+  readonly pid: number;
+  readonly client: KernelClient;
+  /** Ends what it runs, and it. */
+  end(): Promise<void>;
+}
+
+/** @param nodeArgs - for Node itself: a preload that watches it */
+export async function startKernel(
+  scope: Ends,
+  nodeArgs: readonly string[] = [],
+): Promise<BenchKernel> {
+  const { homeAt } = await fromDist<typeof HomeModule>("base/home");
+  const { connectKernel } = await fromDist<typeof KernelClientModule>("kernel/client/client");
+  const home = homeAt(temporaryDirectory(scope));
+  const args = [...nodeArgs, distProgram("kernel/main"), "--home", home.directory];
+  const child = startProcess(scope, process.execPath, args, { stdio: ["ignore", "ignore", 2] });
+  const { pid } = child;
+  if (pid === undefined) throw new Error("the kernel did not start");
+  await eventually(() => existsSync(home.kernelSocket), "the kernel serves");
+  const client = await connectKernel({ home, autostart: false });
+  const end = async (): Promise<void> => {
+    if (child.exitCode !== null || child.signalCode !== null) return;
+    for (const { name, running } of await client.processes.list())
+      if (running) await client.processes.signal(name, "KILL", "tree");
+    await client.close();
+    const ended = new Promise((resolve) => child.once("exit", resolve));
+    child.kill("SIGTERM");
+    await ended;
+  };
+  scope.after(end);
+  return { pid, client, end };
+}
+
+/** Resolves when a process has ended and its output is all kept. */
+export async function runToEnd(
+  client: KernelClient,
+  request: Parameters<KernelClient["processes"]["make"]>[0],
+): Promise<void> {
+  const stop = new AbortController();
+  const { lastEvent } = await client.status();
+  await client.processes.make(request);
+  for await (const { type, name } of client.events({ since: lastEvent, signal: stop.signal })) {
+    if (name === request.name && type === "closed") break;
+  }
+  stop.abort();
+}
