@@ -1,43 +1,56 @@
-// Runs the tests: all of them, or those of the folders named (`npm test -- bus kernel`).
+// Runs the tests: all of them, or those of the folders or files named (`npm test -- bus kernel`).
 // A warning on stderr fails the run, since a clean stderr is part of what is tested.
 import { spawn } from "node:child_process";
 import { existsSync, globSync, statSync } from "node:fs";
 import process from "node:process";
 
+// They keep both cores busy and hold a time limit of seconds: nothing runs beside them.
+const ALONE = new Set(["test/register/roll.test.ts", "test/supervisor/zero-downtime.test.ts"]);
+
 const asked = process.argv.slice(2);
 const flags = asked.filter((word) => word.startsWith("-"));
 const folders = asked.filter((word) => !word.startsWith("-"));
-const files = (folders.length === 0 ? ["."] : folders).flatMap((name) => {
+const files = (folders.length === 0 ? ["."] : folders).flatMap(filesOf).sort();
+if (files.length === 0) {
+  console.error(`No tests for: ${asked.join(" ")}`);
+  process.exit(2);
+}
+const together = files.filter((file) => !ALONE.has(file));
+const alone = files.filter((file) => ALONE.has(file));
+const codes = [await run(together, 2), await run(alone, 1)];
+process.exit(codes.find((code) => code !== 0) ?? 0);
+
+function filesOf(name) {
   const path = existsSync(name) ? name : `test/${name}`;
   if (existsSync(path) && statSync(path).isFile()) return [path];
   const found = globSync(name === "." ? "test/**/*.test.ts" : `${path}/**/*.test.ts`);
   // The packed package is installed from the registry: `npm run test:package`.
   return name === "." ? found.filter((file) => !file.startsWith("test/package/")) : found;
-});
-if (files.length === 0) {
-  console.error(`No tests for: ${asked.join(" ")}`);
-  process.exit(2);
 }
 
-const child = spawn(
-  process.execPath,
-  [
-    "--test",
-    "--test-concurrency=2",
-    "--test-timeout=300000",
-    "--test-reporter=spec",
-    ...flags,
-    ...files.sort(),
-  ],
-  { stdio: ["ignore", "inherit", "pipe"] },
-);
-let warned = false;
-child.stderr.on("data", (chunk) => {
-  process.stderr.write(chunk);
-  if (/Warning:/.test(String(chunk))) warned = true;
-});
-child.on("close", (code) => {
-  if (warned)
-    console.error("A warning was printed during the tests (see above): that is a failure.");
-  process.exit(code === 0 && warned ? 1 : (code ?? 1));
-});
+async function run(some, concurrency) {
+  if (some.length === 0) return 0;
+  const child = spawn(
+    process.execPath,
+    [
+      "--test",
+      `--test-concurrency=${concurrency}`,
+      "--test-timeout=300000",
+      "--test-reporter=spec",
+      ...flags,
+      ...some,
+    ],
+    { stdio: ["ignore", "inherit", "pipe"] },
+  );
+  let warned = false;
+  child.stderr.on("data", (chunk) => {
+    process.stderr.write(chunk);
+    if (/Warning:/.test(String(chunk))) warned = true;
+  });
+  const code = await new Promise((resolve) => {
+    child.on("close", resolve);
+  });
+  if (!warned) return code ?? 1;
+  console.error("A warning was printed during the tests (see above): that is a failure.");
+  return 1;
+}

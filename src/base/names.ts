@@ -1,7 +1,7 @@
 import { newelError } from "./errors.ts";
 
 /** The longest name of a socket, value, process, service or claim, in characters. */
-export const NAME_LIMIT = 200;
+const NAME_LIMIT = 200;
 
 /** Why a word cannot be a name, or `undefined` when it can. */
 export function nameProblem(name: string): string | undefined {

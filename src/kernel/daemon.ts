@@ -46,8 +46,9 @@ export async function runKernel(options: DaemonOptions): Promise<number> {
   notifySystemd(bus);
 
   bus.subscribe("start", async () => {
-    const { kernel, stopStoring } = openStored(options, version, log);
-    bus.subscribe("stop", stopStoring, { priority: 50, name: "store" });
+    const stored = openStored(options, version, log);
+    const { kernel } = stored;
+    bus.subscribe("stop", () => stored.stopStoring(), { priority: 50, name: "store" });
     bus.subscribe("stop", () => kernel.keepClaims(), { priority: 30, name: "claims" });
     bus.subscribe("stop", () => kernel.close(), { priority: 60, name: "kernel" });
     const server: KernelServer = await serveKernel({

@@ -209,7 +209,7 @@ export class ManagedProcess {
 }
 
 /** Where the kept output of a process stands. */
-export function spoolDirectory(home: Home, id: string): string {
+function spoolDirectory(home: Home, id: string): string {
   return join(home.spoolDirectory, id);
 }
 

@@ -14,7 +14,7 @@ export interface PastState {
   readonly processes: ReadonlyMap<string, PastProcess>;
 }
 
-export interface PastProcess {
+interface PastProcess {
   readonly record: ProcessRecord;
   ready: boolean;
   status?: string;

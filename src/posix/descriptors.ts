@@ -1,5 +1,3 @@
-import { closeSync } from "node:fs";
-
 import { checked, libc } from "./libc.ts";
 
 const fcntl = libc("int fcntl(int fd, int command, long argument)");
@@ -33,9 +31,4 @@ export function setCloseOnExec(fd: number, close: boolean): void {
  */
 export function closeAllOnExec(): void {
   checked(syscall3(SYS_CLOSE_RANGE, 3, 0xffff_ffff, CLOSE_RANGE_CLOEXEC), "close_range");
-}
-
-/** Closes a descriptor of ours. */
-export function close(fd: number): void {
-  closeSync(fd);
 }

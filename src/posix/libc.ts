@@ -10,7 +10,7 @@ import { newelError, type NewelError } from "../base/errors.ts";
  */
 
 /** What a C function of ours takes: numbers, strings, memory, lists of strings ending in `null`. */
-export type Argument = number | bigint | string | null | Buffer | readonly (string | null)[];
+type Argument = number | bigint | string | null | Buffer | readonly (string | null)[];
 
 /** A C function that returns an int: negative means it failed and errno tells why. */
 export interface LibcFunction {

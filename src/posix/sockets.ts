@@ -19,10 +19,9 @@ const SO_BINDTODEVICE = 25;
 const IPPROTO_IPV6 = 41;
 const IPV6_V6ONLY = 26;
 
-export const FAMILIES = { unix: 1, inet: 2, inet6: 10 } as const;
-export const TYPES = { stream: 1, dgram: 2, raw: 3, rdm: 4, seqpacket: 5 } as const;
-export type Family = keyof typeof FAMILIES;
-export type Type = keyof typeof TYPES;
+const FAMILIES = { unix: 1, inet: 2, inet6: 10 } as const;
+const TYPES = { stream: 1, dgram: 2, raw: 3, rdm: 4, seqpacket: 5 } as const;
+type Type = keyof typeof TYPES;
 
 /** Where a socket is bound. */
 export type Address =

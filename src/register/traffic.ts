@@ -19,7 +19,7 @@ export interface Connection {
 }
 
 /** What a drain wants to hear. */
-export interface TrafficObserver {
+interface TrafficObserver {
   onRequest(connection: Connection, response: ServerResponse): void;
   /** A connection is new or has just answered its last request. */
   onQuiet(connection: Connection): void;

@@ -28,7 +28,7 @@ export interface Outcome {
 }
 
 /** Collects the progress of a verb. */
-export async function outcomeOf(progress: AsyncIterable<Progress>): Promise<Outcome> {
+async function outcomeOf(progress: AsyncIterable<Progress>): Promise<Outcome> {
   const all = await Array.fromAsync(progress);
   const end = all.at(-1);
   if (end?.type !== "end") throw new Error("a verb that does not end");
@@ -132,6 +132,8 @@ export class SupervisedApp {
     const { pid } = await supervisor.hello();
     await supervisor.quit();
     await this.#connection?.close();
+    // While it lives it would have the kernel started again.
+    await eventually(() => !isAlive(pid), "the supervisor is gone");
     const kernel = await this.kernel();
     for (const { name } of await kernel.processes.list())
       await kernel.processes.signal(name, "KILL", "tree");
@@ -140,6 +142,6 @@ export class SupervisedApp {
     await kernel.close().catch((error: unknown) => {
       if (!hasCode(error, "NEWEL_E_CONNECTION_LOST")) throw error;
     });
-    await eventually(() => !isAlive(pid) && !isAlive(status.pid), "both daemons are gone");
+    await eventually(() => !isAlive(status.pid), "the kernel is gone");
   }
 }

@@ -93,7 +93,12 @@ test("only what is built is shipped", () => {
   const [{ files }] = JSON.parse(stdout) as [{ files: { path: string }[] }];
   const strange = files
     .map(({ path }) => path)
-    .filter((path) => !/^(dist\/|systemd\/.*\.service$|package\.json|README|LICENSE|CHANGELOG|SECURITY)/.test(path));
+    .filter(
+      (path) =>
+        !/^(dist\/|systemd\/.*\.service$|package\.json|README|LICENSE|CHANGELOG|SECURITY)/.test(
+          path,
+        ),
+    );
   assert.deepEqual(strange, []);
   assert.ok(!files.some(({ path }) => path.endsWith(".ts") && !path.endsWith(".d.ts")));
 });

@@ -148,7 +148,7 @@ function describe(child: ChildProcess, notifyFd: number, controlPath: string): R
 }
 
 /** Sends bytes to a control socket and resolves with all it answers before it closes, or one line. */
-export async function askControl(path: string, line: string): Promise<string> {
+async function askControl(path: string, line: string): Promise<string> {
   const socket = net.connect(path);
   try {
     socket.write(`${line}\n`);

@@ -20,7 +20,7 @@ type KeysOf<F extends Fields, Required extends boolean> = {
 }[keyof F];
 
 /** What a command gets: each required field, and the others that were given. */
-export type Input<F extends Fields> = {
+type Input<F extends Fields> = {
   readonly [Key in KeysOf<F, true>]: ValueOf<F[Key]>;
 } & { readonly [Key in KeysOf<F, false>]?: ValueOf<F[Key]> };
 

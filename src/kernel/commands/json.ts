@@ -88,7 +88,7 @@ const CLOSE_BRACKET = 0x5d;
 const OPEN_BRACE = 0x7b;
 const CLOSE_BRACE = 0x7d;
 
-export function isRequestId(value: unknown): value is RequestId {
+function isRequestId(value: unknown): value is RequestId {
   return (
     (typeof value === "number" && Number.isFinite(value)) ||
     (typeof value === "string" && value.length <= ID_LIMIT)

@@ -61,7 +61,7 @@ function expand(prefix: string, commands: readonly Command[], position: 0 | 1): 
   return exact ? prefix : found.filter((whole) => whole !== undefined).sort()[0];
 }
 
-export function unknownCommand(word: string): NewelError {
+function unknownCommand(word: string): NewelError {
   return newelError("NEWEL_E_COMMAND", { what: `Unknown command "${shortened(word)}"` });
 }
 

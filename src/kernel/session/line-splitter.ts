@@ -1,6 +1,6 @@
 /** The longest line of papa's grammar, and of JSON, in bytes without the line end. */
-export const TEXT_LINE_BYTES = 1_048_576;
-export const JSON_LINE_BYTES = 8_388_608;
+const TEXT_LINE_BYTES = 1_048_576;
+const JSON_LINE_BYTES = 8_388_608;
 /** What all connections together may hold of lines that have not ended yet, in bytes. */
 export const PENDING_BYTES = 67_108_864;
 

@@ -2,7 +2,7 @@ import type { CommandContext } from "../commands/command.ts";
 import type { Connection } from "./connection.ts";
 
 /** A build to upgrade to; what is missing is as it is now. */
-export interface BuildRequest {
+interface BuildRequest {
   readonly node?: string;
   readonly program?: string;
 }

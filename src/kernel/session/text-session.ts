@@ -9,7 +9,7 @@ import type { Connection } from "./connection.ts";
 import { type Mode, type ModeContext, TextEvents, TextWatch } from "./modes.ts";
 import type { ServerContext } from "./server-context.ts";
 
-export const PROMPT = "> ";
+const PROMPT = "> ";
 
 /** papa's rendering: one command a line, answered by lines and the prompt. */
 export class TextSession {

@@ -9,7 +9,7 @@ import { type KernelServer, serveKernel } from "../../../src/kernel/server.ts";
 import { openTestKernel } from "../../helpers/kernel.ts";
 import type { Scope } from "../../helpers/resources.ts";
 
-export const GREETING = 'newel kernel test. Type "help" for help.\n> ';
+const GREETING = 'newel kernel test. Type "help" for help.\n> ';
 
 /** The same scope, ended in reverse: what was opened last is closed first. */
 export function inReverse(scope: Scope): Scope {
