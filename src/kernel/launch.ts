@@ -18,6 +18,7 @@ export interface Launch {
 
 const DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 const FIRST_DESCRIPTOR = 3;
+const SHELL_VARIABLES = ["OLDPWD", "PWD", "SHLVL"];
 
 /**
  * Works out what to execute: sockets replaced in the arguments, the program found, the exec wrapper
@@ -131,15 +132,15 @@ function wrap(
     const wrapper = findProgram(program, DEFAULT_PATH, "/");
     chain = { file: wrapper, argv: [wrapper, ...args, "--", chain.file, ...chain.argv.slice(1)] };
   };
-  if (request.listenPid === true || request.umask !== undefined) {
-    const umask = request.umask === undefined ? "" : `umask ${request.umask.toString(8)}; `;
-    const listenPid = request.listenPid === true ? "LISTEN_PID=$$; export LISTEN_PID; " : "";
+  if (request.listenPid === true) {
+    // Only in the process itself its pid is known. What a shell adds to the environment by itself goes.
+    const added = SHELL_VARIABLES.filter((name) => request.env?.[name] === undefined);
     chain = {
       file: "/bin/sh",
       argv: [
         "/bin/sh",
         "-c",
-        `${umask}${listenPid}exec "$0" "$@"`,
+        `unset ${added.join(" ")}; LISTEN_PID=$$; export LISTEN_PID; exec "$0" "$@"`,
         chain.file,
         ...chain.argv.slice(1),
       ],

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { closeSync, openSync, rmSync } from "node:fs";
+import { chownSync, closeSync, openSync, rmSync } from "node:fs";
 
 import { messageOf, newelError, systemCode } from "../base/errors.ts";
 import type { Home } from "../base/home.ts";
@@ -154,14 +154,14 @@ export class ProcessTable {
         const path = fifoPath(home, id, name);
         makeFifo(path);
         readers.set(name, openFifoReader(path));
+        // Opening /dev/stdout asks for the right to the FIFO itself.
+        if (launch.uid !== undefined) chownSync(path, launch.uid, launch.gid ?? 0);
         const holder = openFifoHolder(path);
         holders.set(name, holder);
         opened.push(holder);
       }
-      const pid = spawnProcess({
-        ...launch,
-        descriptors: this.#descriptors(request, launch, holders, opened),
-      });
+      const descriptors = this.#descriptors(request, launch, holders, opened);
+      const pid = withUmask(request.umask, () => spawnProcess({ ...launch, descriptors }));
       const record = describeProcess(request, launch, { id, pid, settings, streams });
       journal.append(record);
       const managed = new ManagedProcess(record, home, pump, this.#observer);
@@ -290,6 +290,17 @@ export class ProcessTable {
     return patterns.length === 0
       ? all
       : all.filter(({ name }) => patterns.some((pattern) => matches(pattern, name)));
+  }
+}
+
+/** A child inherits its mask: no wrapper could set it and leave the environment as it is. */
+function withUmask<T>(mask: number | undefined, action: () => T): T {
+  if (mask === undefined) return action();
+  const own = process.umask(mask);
+  try {
+    return action();
+  } finally {
+    process.umask(own);
   }
 }
 
