@@ -37,6 +37,8 @@ export interface ReceivedHandover extends Handover {
 }
 
 const TRIAL_MS = 20_000;
+/** Of what a trial said, shown with a refusal. */
+const SAID_CHARACTERS = 500;
 
 /**
  * Tries a build before it replaces anything: a process of its own loads it, replays a copy of the
@@ -53,7 +55,7 @@ export async function tryBuild(kernel: OpenKernel, home: Home, build: Build): Pr
     const said = readFileSync(report, "utf8").trim();
     const rehearsal = exitCode === 0 ? parseRehearsal(said.split("\n").at(-1) ?? "") : undefined;
     if (rehearsal === undefined)
-      throw refused(build, `it ended with ${exitCode}: ${said.slice(-500)}`);
+      throw refused(build, `it ended with ${exitCode}: ${causeIn(said)}`);
     return rehearsal;
   } finally {
     rmSync(directory, { recursive: true, force: true });
@@ -143,6 +145,12 @@ function parseRehearsal(line: string): Rehearsal | undefined {
     if (error instanceof SyntaxError) return undefined;
     throw error;
   }
+}
+
+/** What a trial that failed said: its error without the stack, else the end of what it said. */
+function causeIn(said: string): string {
+  const error = said.split("\n").find((line) => /^\w*Error\b/.test(line));
+  return error?.slice(0, SAID_CHARACTERS) ?? said.slice(-SAID_CHARACTERS);
 }
 
 function refused(build: Build, why: string): Error {
