@@ -2,10 +2,13 @@ import {
   closeSync,
   existsSync,
   fdatasync,
+  fstatSync,
   fsyncSync,
+  ftruncateSync,
   openSync,
   readFileSync,
   renameSync,
+  rmSync,
   writeSync,
 } from "node:fs";
 import { crc32 } from "node:zlib";
@@ -101,6 +104,7 @@ export class Journal {
   private constructor(path: string) {
     this.#path = path;
     this.#fd = openSync(path, "a", 0o600);
+    this.#sizeBytes = fstatSync(this.#fd).size;
   }
 
   /** Reads what is there, then opens it to be continued with {@link rewrite}. */
@@ -114,20 +118,23 @@ export class Journal {
     return this.#lost;
   }
 
-  /** Whether {@link rewrite} would make the file much smaller. */
-  get grown(): boolean {
+  /** Whether {@link rewrite} would make the file much smaller, or complete again. */
+  get stale(): boolean {
+    if (this.#lost > 0) return true;
     return this.#sizeBytes > COMPACT_BYTES && this.#sizeBytes > 4 * this.#snapshotBytes;
   }
 
   append(record: JournalRecord): void {
     const line = encode(record);
     try {
-      writeSync(this.#fd, line);
+      writeWhole(this.#fd, line);
       this.#sizeBytes += line.length;
     } catch (error) {
-      if (systemCode(error) !== "ENOSPC") throw error;
+      if (!isFull(error)) throw error;
       // The kernel goes on with a full disk: what lives, lives. `status` tells the count.
       this.#lost += 1;
+      // The beginning that found room would spoil the next line.
+      ftruncateSync(this.#fd, this.#sizeBytes);
     }
     if (record.type === "value" || record.type === "value removed") this.#syncSoon();
   }
@@ -135,18 +142,15 @@ export class Journal {
   /** Replaces the file by these records, in one step that a crash cannot split. */
   rewrite(records: Iterable<JournalRecord>): void {
     const next = `${this.#path}.next`;
-    const fd = openSync(next, "w", 0o600);
-    let size = 0;
+    let size: number;
     try {
-      for (const record of records) size += writeSync(fd, encode(record));
-      fsyncSync(fd);
+      size = writeNew(next, records);
     } catch (error) {
-      closeSync(fd);
-      if (systemCode(error) !== "ENOSPC") throw error;
-      this.#lost += 1;
+      rmSync(next, { force: true });
+      if (!isFull(error)) throw error;
+      this.#lost = Math.max(1, this.#lost);
       return;
     }
-    closeSync(fd);
     renameSync(next, this.#path);
     closeSync(this.#fd);
     this.#fd = openSync(this.#path, "a", 0o600);
@@ -169,6 +173,33 @@ export class Journal {
   }
 }
 
+/** Writes records to a file of their own, down to the disk; gives its size in bytes. */
+function writeNew(path: string, records: Iterable<JournalRecord>): number {
+  const fd = openSync(path, "w", 0o600);
+  try {
+    let size = 0;
+    for (const record of records) {
+      const line = encode(record);
+      writeWhole(fd, line);
+      size += line.length;
+    }
+    fsyncSync(fd);
+    return size;
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** A disk that fills up takes a part first; only the next write says that it is full. */
+function writeWhole(fd: number, bytes: Buffer): void {
+  for (let written = 0; written < bytes.length;) written += writeSync(fd, bytes, written);
+}
+
+function isFull(error: unknown): boolean {
+  const code = systemCode(error);
+  return code === "ENOSPC" || code === "EDQUOT";
+}
+
 function encode(record: JournalRecord): Buffer {
   const json = JSON.stringify(record);
   return Buffer.from(`${checksum(json)} ${json}\n`);
@@ -184,11 +215,11 @@ export function readJournal(path: string): JournalContent {
   const lines = readFileSync(path, "utf8").split("\n");
   const records: JournalRecord[] = [];
   let damaged = 0;
-  for (const [index, line] of lines.entries()) {
+  for (const line of lines) {
     const record = decode(line);
     if (record !== undefined) records.push(record);
-    // A last line without its newline is a write that a crash cut off, before it was answered.
-    else if (line !== "" && index < lines.length - 1) damaged += 1;
+    // Also a last line that a crash cut off: it was never answered, but whoever looks should know.
+    else if (line !== "") damaged += 1;
   }
   if (damaged === 0) return { records, damaged };
   const keptAs = `${path}.damaged-${Date.now()}`;

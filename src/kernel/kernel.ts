@@ -75,7 +75,7 @@ export function openKernel(home: Home, options: OpenOptions): OpenKernel {
   };
   journal.rewrite(snapshot());
   const compacting = setInterval(() => {
-    if (journal.grown) journal.rewrite(snapshot());
+    if (journal.stale) journal.rewrite(snapshot());
   }, COMPACT_EVERY_MS).unref();
 
   return {

@@ -1,0 +1,21 @@
+import { spawnSync } from "node:child_process";
+
+import { cleanUp, type Scope, temporaryDirectory } from "./resources.ts";
+
+/**
+ * A directory on a file system of its own that is soon full; unmounted after the test.
+ *
+ * @returns `undefined` where mounting is not allowed
+ */
+export function smallFileSystem(scope: Scope, sizeBytes: number): string | undefined {
+  const directory = temporaryDirectory(scope);
+  const options = `size=${sizeBytes},mode=700`;
+  if (run("mount", ["-t", "tmpfs", "-o", options, "tmpfs", directory]) !== 0) return undefined;
+  // Lazily: whatever else failed, the machine is left without it.
+  cleanUp(scope, () => void run("umount", ["--lazy", directory]));
+  return directory;
+}
+
+function run(command: string, args: readonly string[]): number | null {
+  return spawnSync(command, args, { stdio: "ignore" }).status;
+}
