@@ -13,7 +13,7 @@ import {
 } from "node:fs";
 import { crc32 } from "node:zlib";
 
-import { newelError, systemCode } from "../base/errors.ts";
+import { systemCode } from "../base/errors.ts";
 import type { KernelEvent, ProcessInfo, SocketInfo } from "./api.ts";
 
 /** A process as the journal keeps it: what recovery needs, and no environment. */
@@ -230,10 +230,13 @@ export function readJournal(path: string): JournalContent {
 function decode(line: string): JournalRecord | undefined {
   const json = line.slice(9);
   if (line.length < 10 || line[8] !== " " || checksum(json) !== line.slice(0, 8)) return undefined;
-  const record: unknown = JSON.parse(json);
-  if (typeof record === "object" && record !== null && "type" in record)
-    return record as JournalRecord;
-  throw newelError("NEWEL_E_INTERNAL", {
-    what: "a journal line with a good checksum and no record in it",
-  });
+  try {
+    const record: unknown = JSON.parse(json);
+    const isRecord = typeof record === "object" && record !== null && "type" in record;
+    return isRecord ? (record as JournalRecord) : undefined;
+  } catch (error) {
+    // Whoever wrote this, with its checksum, it was no kernel.
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
 }

@@ -9,6 +9,7 @@ import { ClaimTable, type WatchProcess } from "./claims.ts";
 import { look } from "./descendants.ts";
 import { EventLog } from "./events.ts";
 import { type ClaimRecord, Journal, type JournalContent, type JournalRecord } from "./journal.ts";
+import { sweepLeftovers } from "./leftovers.ts";
 import type { KeptReaders } from "./managed-process.ts";
 import { ProcessTable } from "./processes.ts";
 import { Pump } from "./pump.ts";
@@ -65,6 +66,8 @@ export function openKernel(home: Home, options: OpenOptions): OpenKernel {
   const processes = new ProcessTable({ home, journal, events, sockets, pump, notice });
   const tables = { sockets, values, claims, processes };
   if (past.sameBoot) recover(past, tables, options.handover, notice);
+  else reportReboot(past, notice);
+  reportLeftovers(home, content, processes.ids, notice);
   for (const claim of past.claims.values())
     claims.restore(past.sameBoot ? claim : unheld(claim), watcher(pump));
 
@@ -142,6 +145,27 @@ function recover(
     processes.restore(record, rest, handover?.readers[record.id]);
   }
   processes.settle();
+}
+
+/** Pids and sockets of another boot mean nothing: their owner has to make them again. */
+function reportReboot({ processes, sockets }: PastState, notice: (text: string) => void): void {
+  if (processes.size + sockets.size === 0) return;
+  notice(
+    `The machine was rebooted: ${processes.size} processes and ${sockets.size} sockets of before are gone.`,
+  );
+}
+
+function reportLeftovers(
+  home: Home,
+  { records, damaged }: JournalContent,
+  known: ReadonlySet<string>,
+  notice: (text: string) => void,
+): void {
+  const missing = records.length === 0 && damaged === 0;
+  const aside = sweepLeftovers(home, known, !missing && damaged === 0);
+  if (aside === undefined) return;
+  const what = missing ? "is missing or empty" : "was damaged";
+  notice(`The journal ${what}: the output of processes it does not know is kept in ${aside}.`);
 }
 
 /** Watches processes that are no children through their pidfd. */

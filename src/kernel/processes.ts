@@ -87,6 +87,11 @@ export class ProcessTable {
     return this.#processes.size;
   }
 
+  /** What the files of each process are called by. */
+  get ids(): ReadonlySet<string> {
+    return new Set([...this.#processes.values()].map(({ record }) => record.id));
+  }
+
   *snapshot(): Iterable<JournalRecord> {
     for (const managed of this.#processes.values()) {
       const { record, ready, status, endedMs, exitCode } = managed;
@@ -144,7 +149,9 @@ export class ProcessTable {
   #start(request: ProcessRequest, settings: string): ManagedProcess {
     const { home, events, pump, journal } = this.#parts;
     const launch = prepareLaunch(request, (name) => this.#parts.sockets.find(name));
-    const id = `${toFileName(request.name).slice(0, 60)}~${events.last + 1}`;
+    // The time too: a home that lost its journal counts its events anew, beside the files of before.
+    const unique = `${events.last + 1}-${Date.now().toString(36)}`;
+    const id = `${toFileName(request.name).slice(0, 60)}~${unique}`;
     const streams = capturedStreams(request);
     const readers = new Map<StreamName | "notify", number>();
     const opened: number[] = [];
