@@ -3,6 +3,7 @@ import { rm } from "node:fs/promises";
 import { Socket } from "node:net";
 import { join } from "node:path";
 
+import { systemCode } from "../base/errors.ts";
 import type { Home } from "../base/home.ts";
 import { openFifoReader } from "../posix/fifo.ts";
 import { openPidfd, signalPidfd } from "../posix/process.ts";
@@ -127,14 +128,11 @@ export class ManagedProcess {
 
   signal(signal: number, scope: SignalScope): SignalReport {
     const targets = this.#targets(scope);
-    const signalled = targets
-      .filter((seen) =>
-        seen.pid === this.record.info.pid
-          ? this.#signalSelf(seen, signal)
-          : signalSeen(seen, signal),
-      )
-      .map(({ pid, command }) => ({ pid, command }));
-    return { signalled };
+    const reached =
+      scope === "group"
+        ? this.#signalGroup(targets, signal)
+        : targets.filter((seen) => this.#signalOne(seen, signal));
+    return { signalled: reached.map(({ pid, command }) => ({ pid, command })) };
   }
 
   info(): ProcessInfo {
@@ -191,8 +189,22 @@ export class ManagedProcess {
     return scope === "tree" ? found : found.filter(({ group }) => group === pid);
   }
 
-  #signalSelf(seen: Seen, signal: number): boolean {
-    return this.#pidfd === undefined ? signalSeen(seen, signal) : signalPidfd(this.#pidfd, signal);
+  /** All at one instant: a shell that outlives what it waits for would go on to its next command. */
+  #signalGroup(members: readonly Seen[], signal: number): readonly Seen[] {
+    if (members.length === 0) return [];
+    try {
+      // While it has a member the number of the group is no other process's.
+      process.kill(-this.record.info.pid, signal);
+      return members;
+    } catch (error) {
+      if (systemCode(error) === "ESRCH") return [];
+      throw error;
+    }
+  }
+
+  #signalOne(seen: Seen, signal: number): boolean {
+    const own = seen.pid === this.record.info.pid ? this.#pidfd : undefined;
+    return own === undefined ? signalSeen(seen, signal) : signalPidfd(own, signal);
   }
 
   #said(line: string): void {
