@@ -17,7 +17,7 @@ import { Journal, type JournalRecord, readJournal } from "../../src/kernel/journ
 import { type OpenKernel, openKernel } from "../../src/kernel/kernel.ts";
 import { replay } from "../../src/kernel/recovery.ts";
 import { eventOf, outputOf } from "../helpers/kernel.ts";
-import { cleanUp, eventually, temporaryDirectory } from "../helpers/resources.ts";
+import { cleanUp, eventually, isAlive, temporaryDirectory } from "../helpers/resources.ts";
 
 /** A kernel of this home, which ends its processes after the test unless it was closed before. */
 function open(t: TestContext, home: Home): OpenKernel {
@@ -55,6 +55,8 @@ async function usedHome(t: TestContext): Promise<{ home: Home; pid: number; port
   const kernel = open(t, home);
   const { port = 0 } = kernel.sockets.make({ name: "web" });
   const { pid } = kernel.processes.make({ name: "child", args: ["/bin/sleep", "1000"] });
+  // Also where no later kernel knows it.
+  cleanUp(t, () => void (isAlive(pid) && process.kill(pid, "SIGKILL")));
   for (let number = 0; number < 10; number += 1) kernel.values.set(`value.${number}`, "kept");
   kernel.claims.ask("lock", { pid: process.pid }, () => undefined);
   await kernel.close();
@@ -229,7 +231,7 @@ for (const [what, bytes] of Object.entries({
 }
 
 test("after a reboot values and the numbers of claims and events stay, processes and sockets do not", async (t) => {
-  const { home, pid } = await usedHome(t);
+  const { home } = await usedHome(t);
   const text = readFileSync(home.journal, "utf8");
   const json = text.split("\n").map((one) => one.slice(9));
   const records = json.filter((one) => one !== "").map((one) => JSON.parse(one) as JournalRecord);
@@ -237,7 +239,6 @@ test("after a reboot values and the numbers of claims and events stay, processes
     record.type === "boot" ? { ...record, bootId: "another" } : record,
   );
   writeFileSync(home.journal, other.map(line).join(""));
-  cleanUp(t, () => void process.kill(pid, "SIGKILL"));
   const kernel = open(t, home);
   assert.deepEqual(kernel.processes.list(), []);
   assert.equal(kernel.values.list().length, 10);
