@@ -28,14 +28,18 @@ const MEASURES: Readonly<Record<string, Measure>> = {
   parts: async () => measureParts(),
 };
 
-/** Bars of parts that are not there yet; they are never counted as reached. */
-const NOT_BUILT = [
-  "kernel upgrade and kernel SIGKILL under load, 0 failed requests",
-  "kernel SIGKILLed 100 times under full output, 0 bytes lost",
-  "failover of a singleton, p95 < 50 ms",
-  "pool: no-op, awaits and CPU-bound beside piscina",
-  "jobs: jobs a second, pick-up and dead workers beside BullMQ",
-  "10,000 jobs under random kill -9",
+/** Bars without a figure here; they are never counted as reached. */
+const OPEN: readonly OpenBar[] = [
+  ...[
+    "kernel SIGKILLed and upgraded 100 times under full output, 0 bytes lost",
+    "hostile input, 1,000,000 frames and lines: no crash, memory flat",
+  ].map((bar) => ({ bar, why: "tested by npm run soak" })),
+  ...[
+    "failover of a singleton, p95 < 50 ms",
+    "pool: no-op, awaits and CPU-bound beside piscina",
+    "jobs: jobs a second, pick-up and dead workers beside BullMQ",
+    "10,000 jobs under random kill -9",
+  ].map((bar) => ({ bar, why: "not built yet" })),
 ];
 
 const { values } = parseArgs({ options: { only: { type: "string" } } });
@@ -53,15 +57,14 @@ console.log(`newel ${versionOf()}; ${describeMachine(facts)}`);
 const bars: (Bar | OpenBar)[] = [];
 for (const name of names) {
   for (const bar of await withScope(MEASURES[name] ?? (async () => []))) {
-    console.log("why" in bar ? `--    ${bar.why.padStart(9)}  ${bar.bar}` : describeBar(bar));
+    console.log(describeBar(bar));
     bars.push(bar);
   }
 }
-if (values.only === undefined)
-  for (const bar of NOT_BUILT) {
-    console.log(`--    not built yet  ${bar}`);
-    bars.push({ bar, why: "not built yet" });
-  }
+if (values.only === undefined) {
+  for (const bar of OPEN) console.log(describeBar(bar));
+  bars.push(...OPEN);
+}
 const measured = bars.filter((bar): bar is Bar => !("why" in bar));
 const missed = measured.filter(({ met }) => !met).length;
 console.log(`${measured.length - missed} of ${measured.length} bars reached.`);

@@ -62,8 +62,10 @@ function cellsOf(phase: Phase | undefined): string[] {
 
 /** What the failures were, and what became of the processes when the daemon died. */
 function remarksOf({ tool, phases }: Run): string[] {
-  return phases.flatMap(({ name, errors, samePids, serves }) => {
+  return phases.flatMap(({ name, failed, errors, samePids, serves }) => {
     const kinds = Object.entries(errors).map(([error, count]) => `${count} × ${error}`);
+    // The load client keeps so many in full.
+    if (failed > 1_000) kinds.unshift("of the first 1,000");
     const restarted = name === "daemon killed" && !samePids ? ["not the same processes"] : [];
     const down = serves ? [] : ["down afterwards"];
     const remarks = [...restarted, ...down, ...kinds];

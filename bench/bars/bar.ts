@@ -36,7 +36,9 @@ export function barOf(
 }
 
 /** One line for a bar. */
-export function describeBar({ bar, value, unit = "", met, seen = {} }: Bar): string {
+export function describeBar(of: Bar | OpenBar): string {
+  if ("why" in of) return `--    ${of.bar} (${of.why})`;
+  const { bar, value, unit = "", met, seen = {} } = of;
   const figure = `${Math.round(value * 100) / 100}${unit === "" ? "" : ` ${unit}`}`;
   const also = Object.entries(seen).map(([name, each]) => `${name} ${each}`);
   const behind = also.length === 0 ? "" : ` (${also.join(", ")})`;

@@ -31,7 +31,7 @@ export async function compareCpu(
   else
     bars.push({
       bar: "captured output, CPU × supervisord: ≤ 1",
-      why: "not measured: supervisord is not installed",
+      why: "not measured, supervisord is not installed",
     });
   return bars;
 }

@@ -147,7 +147,10 @@ export async function measureLoop(scope: Ends): Promise<Bar | OpenBar> {
     if (blockedMs <= BLOCKED_MS) break;
   }
   if (told.length === 0)
-    return { bar: `${what}: ≤ ${BLOCKED_MS} ms`, why: "not measurable: an idle node stalls too" };
+    return {
+      bar: `${what}: ≤ ${BLOCKED_MS} ms`,
+      why: "not measurable now, an idle node stalls too",
+    };
   return barOf(what, Math.min(...told), { atMost: BLOCKED_MS, unit: "ms" });
 }
 
