@@ -57,10 +57,11 @@ export class Link {
   async #connected(): Promise<Channel> {
     if (this.#closed)
       throw newelError("NEWEL_E_CANCELLED", { what: "The call of a closed client" });
-    this.#channel ??= this.#connect();
-    const channel = await this.#channel;
+    const opening = (this.#channel ??= this.#connect());
+    const channel = await opening;
     if (channel.open) return channel;
-    this.#channel = undefined;
+    // Another call may have begun to connect again: with two connections a claim would have two askers.
+    if (this.#channel === opening) this.#channel = undefined;
     return this.#connected();
   }
 
@@ -68,7 +69,6 @@ export class Link {
     try {
       const channel = await reachKernel(this.#target);
       void channel.lost.then(() => {
-        this.#channel = undefined;
         if (!this.#closed) this.#onLost();
       });
       return channel;
