@@ -6,9 +6,11 @@ import { startHttp2Load } from "../load/http2.ts";
 import { startLoadProcess } from "../load/process.ts";
 import { appPath, holdSocket, startReplica } from "./replica.ts";
 
+const ROUNDS = 5;
+
 // The whole promise in one test for each kind of app: two replicas on one socket are replaced one
-// at a time, ten times, under load, and no request fails. No kernel and no supervisor take part.
-async function rollTenTimes<Report>(
+// at a time, five times, under load, and no request fails. No kernel and no supervisor take part.
+async function rollOften<Report>(
   scope: Scope,
   name: string,
   startLoad: (port: number) => { stop(): Promise<Report> },
@@ -20,7 +22,7 @@ async function rollTenTimes<Report>(
   await Promise.all([old.ready, other.ready]);
 
   const load = startLoad(socket.port);
-  for (let round = 1; round <= 10; round += 1) {
+  for (let round = 1; round <= ROUNDS; round += 1) {
     const fresh = start();
     await fresh.ready;
     assert.equal(await old.stop(), 0, old.output());
@@ -33,22 +35,22 @@ async function rollTenTimes<Report>(
 }
 
 for (const name of ["http", "fastify", "express", "hono", "https", "cluster"]) {
-  test(`an unmodified ${name} app is rolled ten times under load without a failed request`, async (t) => {
+  test(`an unmodified ${name} app is rolled five times under load without a failed request`, async (t) => {
     const tls = name === "https";
-    const report = await rollTenTimes(t, name, (port) => startLoadProcess(t, port, { tls }));
+    const report = await rollOften(t, name, (port) => startLoadProcess(t, port, { tls }));
     assert.deepEqual(report.failed, []);
-    assert.ok(report.requests > 500, `only ${report.requests} requests`);
+    assert.ok(report.requests > 250, `only ${report.requests} requests`);
     // No bar: that is measured by the scenario of test/supervisor on its own.
     assert.ok(report.slowestMs < 10_000, `the slowest took ${report.slowestMs} ms`);
-    assert.ok(Object.keys(report.answersByPid).length >= 10, "the replicas did not take turns");
+    assert.ok(Object.keys(report.answersByPid).length >= ROUNDS, "the replicas did not take turns");
   });
 }
 
-test("an unmodified http2 app is rolled ten times under load without a failed stream", async (t) => {
-  const report = await rollTenTimes(t, "http2", (port) => startHttp2Load(port, 100), 400);
+test("an unmodified http2 app is rolled five times under load without a failed stream", async (t) => {
+  const report = await rollOften(t, "http2", (port) => startHttp2Load(port, 100), 400);
   assert.deepEqual(report.failed, []);
-  assert.ok(report.requests > 300, `only ${report.requests} requests`);
+  assert.ok(report.requests > 100, `only ${report.requests} requests`);
   // Never more than what was on a session's way out when it ended.
   assert.ok(report.refused <= report.sessions, `${report.refused} were refused`);
-  assert.ok(report.sessions > 5, `only ${report.sessions} sessions`);
+  assert.ok(report.sessions > 3, `only ${report.sessions} sessions`);
 });
