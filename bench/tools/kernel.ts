@@ -1,5 +1,4 @@
-import { existsSync } from "node:fs";
-
+import { hasCode } from "../../src/base/errors.ts";
 import type * as HomeModule from "../../src/base/home.ts";
 import type * as KernelClientModule from "../../src/kernel/client/client.ts";
 import type { KernelClient } from "../../src/kernel/client-api.ts";
@@ -27,8 +26,13 @@ export async function startKernel(
   const child = startProcess(scope, process.execPath, args, { stdio: ["ignore", "ignore", 2] });
   const { pid } = child;
   if (pid === undefined) throw new Error("the kernel did not start");
-  await eventually(() => existsSync(home.kernelSocket), "the kernel serves");
-  const client = await connectKernel({ home, autostart: false });
+  const client = await eventually(
+    () =>
+      connectKernel({ home, autostart: false }).catch((error: unknown) => {
+        if (!hasCode(error, "NEWEL_E_KERNEL_UNREACHABLE")) throw error;
+      }),
+    "the kernel serves",
+  );
   const end = async (): Promise<void> => {
     if (child.exitCode !== null || child.signalCode !== null) return;
     for (const { name, running } of await client.processes.list())
