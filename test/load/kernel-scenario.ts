@@ -75,7 +75,7 @@ export async function killKernel(kernel: KernelClient): Promise<number> {
 }
 
 /** Opens a process's FIFOs too, as the supervisor does, so that no last close loses their bytes. */
-export async function holdFifos(scope: Scope, kernel: KernelClient): Promise<void> {
+async function holdFifos(scope: Scope, kernel: KernelClient): Promise<void> {
   const fifos = (await kernel.processes.list()).flatMap((process) => process.fifos);
   const held = fifos.map((fifo) => openSync(fifo, constants.O_RDONLY | constants.O_NONBLOCK));
   cleanUp(scope, () => held.forEach((fd) => closeSync(fd)));
