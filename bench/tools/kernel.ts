@@ -28,8 +28,9 @@ export async function startKernel(
   if (pid === undefined) throw new Error("the kernel did not start");
   const client = await eventually(
     () =>
-      connectKernel({ home, autostart: false }).catch((error: unknown) => {
+      connectKernel({ home, autostart: false }).catch((error: unknown): undefined => {
         if (!hasCode(error, "NEWEL_E_KERNEL_UNREACHABLE")) throw error;
+        return undefined;
       }),
     "the kernel serves",
   );
