@@ -48,13 +48,7 @@ const COMPACT_EVERY_MS = 5_000;
 export function openKernel(home: Home, options: OpenOptions): OpenKernel {
   makeHome(home);
   becomeSubreaper();
-  const notices: string[] = [];
-  const notice = (text: string): void => {
-    if (notices.includes(text)) return;
-    notices.push(text);
-    notices.splice(0, notices.length - NOTICES);
-    options.notice(text);
-  };
+  const { notices, notice } = collectNotices(options.notice);
   const { journal, content } = Journal.open(home.journal);
   if (content.damaged > 0) notice(damage(content));
   const past = replay(content.records);
@@ -95,6 +89,7 @@ export function openKernel(home: Home, options: OpenOptions): OpenKernel {
     async handOver() {
       clearInterval(compacting);
       claims.freeze();
+      await processes.rest();
       await pump.stop();
       return { sockets: sockets.descriptors, readers: processes.readers };
     },
@@ -106,6 +101,21 @@ export function openKernel(home: Home, options: OpenOptions): OpenKernel {
       journal.close();
     },
   };
+}
+
+/** The newest notices, each told once. */
+function collectNotices(tell: (text: string) => void): {
+  readonly notices: readonly string[];
+  readonly notice: (text: string) => void;
+} {
+  const notices: string[] = [];
+  const notice = (text: string): void => {
+    if (notices.includes(text)) return;
+    notices.push(text);
+    notices.splice(0, notices.length - NOTICES);
+    tell(text);
+  };
+  return { notices, notice };
 }
 
 /** The descriptors that a kernel leaves open for the one it replaces itself with. */

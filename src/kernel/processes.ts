@@ -37,6 +37,7 @@ export interface ProcessTableParts {
 export class ProcessTable {
   readonly #processes = new Map<string, ManagedProcess>();
   readonly #others = new Map<number, (exitCode: number) => void>();
+  readonly #ending = new Set<Promise<void>>();
   readonly #erasing = new Set<Promise<void>>();
   readonly #parts: ProcessTableParts;
 
@@ -118,7 +119,7 @@ export class ProcessTable {
       if (systemCode(error) !== "ENOENT") throw error;
     }
     const alive = look(record.info.pid)?.startTicks === record.startTicks;
-    if (past.endedMs !== undefined) void managed.end(past.exitCode ?? null, past.endedMs);
+    if (past.endedMs !== undefined) this.#end(managed, past.exitCode ?? null, past.endedMs);
     else if (!alive || managed.pidfd === undefined) this.#ended(managed, null);
     else this.#parts.pump.watch(managed.pidfd, () => this.#reapOrGone(managed));
   }
@@ -139,9 +140,15 @@ export class ProcessTable {
     return Object.fromEntries(all.map((managed) => [managed.record.id, managed.readers]));
   }
 
+  /** Hears of no more ends, once those under way are told. */
+  async rest(): Promise<void> {
+    process.removeListener("SIGCHLD", this.#reap);
+    await Promise.all(this.#ending);
+  }
+
   /** Lets go of everything; the processes themselves run on. */
   async close(): Promise<void> {
-    process.removeListener("SIGCHLD", this.#reap);
+    await this.rest();
     await Promise.all([...this.#processes.values()].map((managed) => managed.release()));
     await Promise.all(this.#erasing);
   }
@@ -263,7 +270,7 @@ export class ProcessTable {
     const { record, name } = managed;
     if (managed.pidfd !== undefined) this.#parts.pump.unwatch(managed.pidfd);
     this.#parts.journal.append({ type: "process ended", id: record.id, endedMs, exitCode });
-    void managed.end(exitCode, endedMs);
+    this.#end(managed, exitCode, endedMs);
     this.#parts.events.record({
       type: "ended",
       noun: "process",
@@ -271,6 +278,17 @@ export class ProcessTable {
       pid: record.info.pid,
       exitCode,
     });
+  }
+
+  /** Its last output is read and its end told before this kernel lets go of anything. */
+  #end(managed: ManagedProcess, exitCode: number | null, endedMs: number): void {
+    const ending = managed
+      .end(exitCode, endedMs)
+      .catch((error: unknown) =>
+        this.#parts.notice(`the end of ${managed.name}: ${messageOf(error)}`),
+      )
+      .finally(() => this.#ending.delete(ending));
+    this.#ending.add(ending);
   }
 
   #forget(managed: ManagedProcess): void {
