@@ -45,7 +45,8 @@ async function soak(name, args) {
   const [code] = await ended;
   const seconds = Math.round((performance.now() - started) / 1_000);
   const lines = `${stderr}${stdout}`.trimEnd().split("\n");
-  console.log(`${code === 0 ? "ok  " : "FAIL"} ${name} (${seconds} s): ${lines.at(-1)}`);
-  if (code !== 0) console.log(lines.slice(-SHOWN_LINES, -1).join("\n"));
+  const title = [name, ...args].join(" ");
+  console.log(`${code === 0 ? "ok  " : "FAIL"} ${title} (${seconds} s): ${lines.at(-1)}`);
+  if (code !== 0) for (const line of lines.slice(-SHOWN_LINES, -1)) console.log(`     ${line}`);
   return code === 0;
 }
