@@ -1,12 +1,13 @@
 import { hasCode, messageOf, newelError } from "../base/errors.ts";
 import type { KernelEvent, ProcessInfo } from "../kernel/api.ts";
+import { type Absence, Absences } from "./absences.ts";
 import type { LastExit, ServiceState } from "./api.ts";
 import type { ResolvedService } from "./config/resolved.ts";
 import type { PresentService, Step } from "./plan.ts";
 import { isOfHash, type RunName } from "./process-names.ts";
 import { failure, type Report } from "./progress.ts";
 import { Replica, type ReplicaParts } from "./replica.ts";
-import { decideRestart, describeExit } from "./restart-policy.ts";
+import { describeExit } from "./restart-policy.ts";
 import { performSteps, type RolloutTarget } from "./rollout.ts";
 
 const EXITS_KEPT = 10;
@@ -23,13 +24,6 @@ export interface ServiceParts extends Omit<ReplicaParts, "changed"> {
   readonly log: (text: string) => void;
 }
 
-/** A copy that is not running now, and what becomes of it. */
-type Absence =
-  | { readonly kind: "ended"; readonly exitCode: number | null }
-  | { readonly kind: "backoff"; readonly timer: NodeJS.Timeout; readonly atMs: number }
-  | { readonly kind: "done" }
-  | { readonly kind: "failed" };
-
 /**
  * One service: what is wanted of it and what there is. Verbs run one after the other; `stop` breaks
  * off what runs. Between verbs the restart policy brings back what ended by itself.
@@ -40,18 +34,20 @@ export class Service {
   wanted: { up: boolean; replicas: number };
   why: string | undefined;
   sinceMs: number = Date.now();
-  restarts = 0;
-  lastRestartMs: number | undefined;
   readonly lastExits: LastExit[] = [];
   readonly #parts: ServiceParts;
   /** Living copies, oldest run first. */
   readonly #replicas: Replica[] = [];
-  readonly #absent = new Map<number, Absence>();
+  readonly #absent = new Absences({
+    again: (slot) => this.#again(slot),
+    givenUp: (slot, why) => {
+      this.why = why;
+      this.#parts.log(`${this.name}.${slot} is given up: ${why}`);
+    },
+  });
   readonly #endedRuns: string[] = [];
   readonly #pending = new Set<AbortController>();
   #queue: Promise<unknown> = Promise.resolve();
-  #restartTimes: number[] = [];
-  #inARow = 0;
   #shownState: ServiceState = "stopped";
 
   constructor(
@@ -72,8 +68,16 @@ export class Service {
     return this.#replicas;
   }
 
-  get absences(): ReadonlyMap<number, Absence> {
+  get absences(): Iterable<[number, Absence]> {
     return this.#absent;
+  }
+
+  get restarts(): number {
+    return this.#absent.restarts;
+  }
+
+  get lastRestartMs(): number | undefined {
+    return this.#absent.lastRestartMs;
   }
 
   /** Kernel names of all runs whose output is kept, oldest first. */
@@ -87,11 +91,9 @@ export class Service {
 
   /** Every copy ended by itself as it should. */
   get completed(): boolean {
-    const absences = [...this.#absent.values()];
+    const { kinds } = this.#absent;
     return (
-      this.#replicas.length === 0 &&
-      absences.length > 0 &&
-      absences.every(({ kind }) => kind === "done")
+      this.#replicas.length === 0 && kinds.length > 0 && kinds.every((kind) => kind === "done")
     );
   }
 
@@ -101,7 +103,7 @@ export class Service {
       if (states.includes("running")) return "running";
       return states.includes("starting") ? "starting" : "stopping";
     }
-    const kinds = [...this.#absent.values()].map(({ kind }) => kind);
+    const { kinds } = this.#absent;
     if (kinds.includes("backoff")) return "backoff";
     return kinds.includes("failed") ? "failed" : "stopped";
   }
@@ -183,7 +185,7 @@ export class Service {
     report: Report,
     controller: AbortController,
   ): Promise<boolean> {
-    this.#forgetAbsent();
+    this.#absent.clear();
     try {
       if (controller.signal.aborted)
         throw newelError("NEWEL_E_CANCELLED", { what: `The work on ${this.name}` });
@@ -255,9 +257,7 @@ export class Service {
     this.#endedRuns.push(replica.kernelName);
     this.#dropOldRuns();
     if (!asked) {
-      this.#inARow =
-        Date.now() - replica.startedMs > this.spec.restart.withinMs ? 0 : this.#inARow + 1;
-      this.#absent.set(slot, { kind: "ended", exitCode });
+      this.#absent.add(slot, exitCode, this.spec.restart, Date.now() - replica.startedMs);
       this.why = `${name} ended with ${describeExit(exitCode)}`;
       this.#parts.log(`${this.why} (pid ${pid ?? "none"})`);
     }
@@ -268,18 +268,15 @@ export class Service {
   /** Lets the restart policy decide about every copy that ended, and about those that are missing. */
   #converge(): void {
     if (!this.wanted.up) {
-      this.#forgetAbsent();
+      this.#absent.clear();
       return;
     }
-    for (const [slot, absence] of this.#absent) {
-      if (absence.kind !== "ended") continue;
-      this.#absent.delete(slot);
-      if (this.#count() < this.wanted.replicas) this.#decide(slot, absence.exitCode);
-    }
+    const policy = this.spec.restart;
+    this.#absent.decideAll(policy, () => this.#count() < this.wanted.replicas);
     for (let slot = 1; this.#count() < this.wanted.replicas; slot += 1) {
       const taken =
         this.#absent.has(slot) || this.#replicas.some((replica) => replica.slot === slot);
-      if (!taken) this.#decide(slot, null);
+      if (!taken) this.#absent.decide(slot, null, policy);
     }
   }
 
@@ -287,33 +284,7 @@ export class Service {
     return this.#replicas.filter(({ state }) => state !== "stopping").length + this.#absent.size;
   }
 
-  #decide(slot: number, exitCode: number | null): void {
-    const history = { restarts: this.#restartTimes, inARow: Math.max(0, this.#inARow - 1) };
-    const decision = decideRestart(this.spec.restart, exitCode, history, Date.now());
-    switch (decision.verdict) {
-      case "rest":
-        this.#absent.set(slot, { kind: "done" });
-        break;
-      case "give up":
-        this.why = decision.why;
-        this.#absent.set(slot, { kind: "failed" });
-        this.#parts.log(`${this.name}.${slot} is given up: ${decision.why}`);
-        break;
-      case "restart": {
-        const timer = setTimeout(() => this.#again(slot), decision.afterMs);
-        this.#absent.set(slot, { kind: "backoff", timer, atMs: Date.now() + decision.afterMs });
-        break;
-      }
-    }
-  }
-
   #again(slot: number): void {
-    this.#absent.delete(slot);
-    this.restarts += 1;
-    this.lastRestartMs = Date.now();
-    this.#restartTimes = [...this.#restartTimes, this.lastRestartMs].slice(
-      -this.spec.restart.max - 1,
-    );
     const replica = this.#begin(slot);
     this.#bringUp(replica, async () => replica.start(false));
   }
@@ -337,16 +308,10 @@ export class Service {
       .stop()
       .then(() => {
         if (!countsAsEnd) return;
-        this.#absent.set(replica.slot, { kind: "ended", exitCode: null });
+        this.#absent.add(replica.slot, null, this.spec.restart);
         if (this.#pending.size === 0) this.#converge();
       })
       .catch((error: unknown) => this.#parts.log(`${replica.name}: ${messageOf(error)}`));
-  }
-
-  #forgetAbsent(): void {
-    for (const absence of this.#absent.values())
-      if (absence.kind === "backoff") clearTimeout(absence.timer);
-    this.#absent.clear();
   }
 
   #dropOldRuns(): void {
@@ -395,7 +360,7 @@ export class Service {
 
   /** Lets go: timers end, processes run on. */
   close(): void {
-    this.#forgetAbsent();
+    this.#absent.clear();
   }
 
   /** Forgets every kept run; for a service that is gone. */
