@@ -7,12 +7,12 @@
 // (In a project of your own the import is from "newel/kernel".)
 import { fileURLToPath } from "node:url";
 
-import { connectKernel, type KernelClient, type OutputPosition } from "../../src/kernel/index.ts";
+import { connect, type KernelClient, type OutputPosition } from "../../src/kernel/index.ts";
 
 const PROGRAMS = { server: program("server.ts"), receiver: program("receiver.ts") };
 const ENV = { PATH: process.env["PATH"] ?? "" };
 
-await using kernel = await connectKernel();
+await using kernel = await connect();
 const found = await kernel.processes.list("example.*");
 if (process.argv[2] === "stop") await stop(kernel);
 else if (found.length === 0) await make(kernel);

@@ -17,6 +17,8 @@ export interface Home {
   readonly spoolDirectory: string;
   readonly fifoDirectory: string;
   readonly supervisorSocket: string;
+  /** Where the kernel sends the supervisor copies of its sockets. */
+  readonly supervisorHolder: string;
   readonly supervisorLog: string;
   readonly supervisorLock: string;
   /** Control sockets of processes that run the preload (`newel/register`). */
@@ -59,6 +61,7 @@ export function homeAt(directory: string): Home {
     spoolDirectory: join(directory, "spool"),
     fifoDirectory: join(directory, "fifo"),
     supervisorSocket,
+    supervisorHolder: join(directory, "supervisor.fds"),
     supervisorLog: join(directory, "supervisor.log"),
     supervisorLock: join(directory, "supervisor.lock"),
     controlDirectory: join(directory, "control"),

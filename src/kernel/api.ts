@@ -131,6 +131,12 @@ export interface OutputPosition {
   readonly err: number;
 }
 
+/** One process, also when another gets its name. */
+interface ProcessIdentity {
+  readonly name: string;
+  readonly pid: number;
+}
+
 /** The output of one process, to be read by any number of readers at their own pace. */
 export interface ProcessOutput {
   range(stream: StreamName): StreamRange | undefined;
@@ -171,6 +177,26 @@ export interface KernelEvent {
   readonly status?: string;
 }
 
+/**
+ * How a socket came back to a new kernel: passed on (by its predecessor, systemd or the supervisor),
+ * taken from a process that holds it, bound again; `waiting` is bound again when a process asks for it
+ * or the last that holds it has ended; `lost` could not be had.
+ */
+export type SocketReturn = "passed" | "taken" | "bound" | "waiting" | "lost";
+
+/** How this kernel began, and how its sockets would come back if it were killed now. */
+export interface RecoveryStatus {
+  /** What there was before it: nothing, a kernel that it replaced or that ended, another boot. */
+  readonly after: "nothing" | "upgrade" | "end" | "reboot";
+  /** How each socket of that kernel came back. */
+  readonly sockets: Readonly<Record<string, SocketReturn>>;
+  /**
+   * `held`: systemd or the supervisor has copies. `taken`: a process that serves a socket has one that
+   * may be taken. `bound`: neither; processes go on serving what they have, and the kernel binds again.
+   */
+  readonly level: "held" | "taken" | "bound";
+}
+
 export interface KernelStatus {
   readonly version: string;
   readonly pid: number;
@@ -183,6 +209,7 @@ export interface KernelStatus {
     readonly claims: number;
   };
   readonly memoryBytes: number;
+  readonly recovery: RecoveryStatus;
   /** Things an operator should know: pipe quota reached, disk full with a count, … */
   readonly notices: readonly string[];
   readonly lastEvent: number;
@@ -195,6 +222,8 @@ export interface Kernel {
     list(patterns?: readonly string[]): readonly SocketInfo[];
     /** Names, patterns or file numbers. */
     remove(patterns: readonly string[]): void;
+    /** Somebody else keeps copies of all of them from now on, until the answer is called. */
+    addHolder(): () => void;
   };
   readonly values: {
     set(name: string, value: string | undefined): void;
@@ -212,6 +241,20 @@ export interface Kernel {
     output(name: string): ProcessOutput;
     /** The end of an ended and closed process was read: it leaves the list. */
     acknowledgeEnd(name: string): void;
+    /** Those that left the list while named readers had not read all, by names or patterns. */
+    departed(patterns: readonly string[]): readonly ProcessInfo[];
+  };
+  readonly readers: {
+    /** How far a reader has acknowledged; without a name all who watch at a prompt. */
+    position(process: ProcessIdentity, reader: string | undefined): OutputPosition;
+    /** From now on the output of the process is kept for a reader of this name. */
+    register(process: ProcessIdentity, reader: string): void;
+    /** Positions only grow: an older acknowledgement that comes late takes nothing back. */
+    acknowledge(
+      process: ProcessIdentity,
+      reader: string | undefined,
+      position: Partial<OutputPosition>,
+    ): void;
   };
   readonly events: {
     /** The events after `seq` that are still kept, oldest first. */

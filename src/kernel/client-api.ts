@@ -16,7 +16,8 @@ import type {
 
 /** How to reach a kernel. Default: the home of the environment, a kernel started there if none runs. */
 export interface ConnectOptions {
-  readonly home?: Home;
+  /** A home, or its directory. */
+  readonly home?: Home | string;
   /** A Unix socket elsewhere; nothing is started then. */
   readonly path?: string;
   /** A loopback TCP port; nothing is started then. */
@@ -25,6 +26,24 @@ export interface ConnectOptions {
   readonly autostart?: boolean;
   /** How long to try to reach one, in milliseconds. Default 10,000. */
   readonly timeoutMs?: number;
+}
+
+/** Descriptors of sockets, by the names they are stored under; see {@link KernelClient.sockets}. */
+export type StoredSockets = Readonly<Record<string, number>>;
+
+/** A claim this client holds. */
+export interface HeldClaim {
+  /** The fencing number of this grant: it only grows. */
+  readonly epoch: number;
+  /** Aborts when the claim was lost: somebody took it, or the kernel could not be reached again. */
+  readonly signal: AbortSignal;
+  release(): Promise<void>;
+}
+
+/** A value as it is now; `undefined` when there is none. */
+export interface ValueChange {
+  readonly name: string;
+  readonly value: string | undefined;
 }
 
 /** The end of a process, after all of its output. */
@@ -51,12 +70,27 @@ export interface KernelClient extends AsyncDisposable {
     make(request: SocketRequest): Promise<SocketInfo>;
     list(...patterns: string[]): Promise<readonly SocketInfo[]>;
     remove(...patterns: string[]): Promise<void>;
+    /**
+     * Has copies of all sockets sent to a datagram socket of this process, until the signal: messages as
+     * for systemd's fd store, again from each kernel that follows.
+     *
+     * @param sent - called each time a kernel has sent what it had
+     */
+    hold(
+      path: string,
+      options: { readonly signal: AbortSignal; readonly sent: () => void },
+    ): Promise<void>;
   };
   readonly values: {
     set(name: string, value: string | undefined): Promise<void>;
     get(name: string): Promise<string | undefined>;
     list(...patterns: string[]): Promise<readonly ValueInfo[]>;
     remove(...patterns: string[]): Promise<void>;
+    /**
+     * The value as it is now, then each time it has changed: always the newest, so one that was set and
+     * set again meanwhile is seen once. With a pattern, every value whose name begins so.
+     */
+    watch(pattern: string, options?: { readonly signal?: AbortSignal }): AsyncIterable<ValueChange>;
   };
   readonly processes: {
     make(request: ProcessRequest): Promise<ProcessInfo>;
@@ -71,13 +105,14 @@ export interface KernelClient extends AsyncDisposable {
   };
   readonly claims: {
     list(...patterns: string[]): Promise<readonly ClaimInfo[]>;
-    /** Waits until granted; released when the returned claim or this client is closed. */
-    ask(
-      name: string,
-      options?: { readonly signal?: AbortSignal },
-    ): Promise<{ readonly epoch: number; release(): Promise<void> }>;
+    /** Takes a claim from whoever holds it; its number grows first. */
     release(name: string): Promise<void>;
   };
+  /**
+   * Waits until the claim is granted. It ends when it is released, when this client is closed, and with
+   * this process; never with the kernel.
+   */
+  claim(name: string, options?: { readonly signal?: AbortSignal }): Promise<HeldClaim>;
   /** Every state change after `since` (an event number; default: from now on), without gaps across reconnects. */
   events(options?: {
     readonly since?: number;

@@ -9,8 +9,9 @@ import { signals } from "../bus/plugins/signals.ts";
 import { notifySystemd } from "../bus/plugins/systemd.ts";
 import { KERNEL_EXIT } from "./exit-codes.ts";
 import { keepStored, takeStored } from "./fd-store.ts";
-import { type Handover, openKernel, type OpenKernel } from "./kernel.ts";
+import { openKernel, type OpenKernel } from "./kernel.ts";
 import { type KernelServer, serveKernel } from "./server.ts";
+import type { Handover } from "./take-back.ts";
 import { programPath } from "../base/modules.ts";
 import { packageVersion } from "../base/version.ts";
 import { type Build, replaceKernel, tryBuild } from "./upgrade.ts";
@@ -106,6 +107,7 @@ function openStored(
     version,
     notice: (text) => log.warn(text),
     handover: handover ?? { sockets: stored, readers: {} },
+    upgraded: handover !== undefined,
   });
   const stopStoring = keepStored(kernel, {
     stored,

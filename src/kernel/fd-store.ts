@@ -52,23 +52,51 @@ export interface StoreOptions {
 export function keepStored(kernel: Kernel, options: StoreOptions): () => void {
   const { NOTIFY_SOCKET: path, FDSTORE: room } = options.environment ?? process.env;
   if (path === undefined || path === "" || room === "0") return () => undefined;
-  const store = new Store(kernel, openDatagramSender(path), options.failed);
-  for (const { name } of kernel.sockets.list()) store.keep(name);
+  const { store, stop } = openStore(kernel, path, options.failed);
   for (const [name, fd] of Object.entries(options.stored)) {
     if (kernel.sockets.list([name])[0]?.fileno === fd) continue;
     // The kernel that stored it knew more than its journal tells, or removed it in its last moment.
     closeSync(fd);
     store.forget(name);
   }
+  return stop;
+}
+
+/**
+ * Keeps copies with another process of the same user, by systemd's messages: the supervisor passes them
+ * to the next kernel as systemd would.
+ *
+ * @param path - the datagram socket of that process
+ * @returns `sent` resolves once every socket there is was sent; `stop` ends it
+ */
+export function shareSockets(
+  kernel: Kernel,
+  path: string,
+  failed: (error: unknown) => void,
+): { readonly sent: Promise<void>; readonly stop: () => void } {
+  const { store, stop } = openStore(kernel, path, failed);
+  return { sent: store.idle, stop };
+}
+
+function openStore(
+  kernel: Kernel,
+  path: string,
+  failed: (error: unknown) => void,
+): { readonly store: Store; readonly stop: () => void } {
+  const store = new Store(kernel, openDatagramSender(path), failed);
+  for (const { name } of kernel.sockets.list()) store.keep(name);
+  const removeHolder = kernel.sockets.addHolder();
   const off = kernel.events.onEvent(({ noun, type, name }) => {
     if (noun !== "socket") return;
     if (type === "made") store.keep(name);
     else if (type === "removed") store.forget(name);
   });
-  return () => {
+  const stop = (): void => {
     off();
+    removeHolder();
     store.close();
   };
+  return { store, stop };
 }
 
 class Store {
@@ -97,6 +125,11 @@ class Store {
     if (stands !== undefined) this.#send(`FDSTOREREMOVE=1\nFDNAME=${stands}`);
   }
 
+  /** Resolves when nothing is left to be sent. */
+  get idle(): Promise<void> {
+    return this.#sending;
+  }
+
   close(): void {
     void this.#sending.finally(() => this.#sender.close());
   }
@@ -110,7 +143,7 @@ class Store {
           throw newelError("NEWEL_E_SYSCALL", {
             call: "sendmsg",
             errno: "EAGAIN",
-            why: "systemd took no message",
+            why: "it took no message",
             about: ` for ${message.split("\n").at(-1) ?? ""}`,
           });
       })

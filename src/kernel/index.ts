@@ -1,6 +1,14 @@
 // The kernel, for programs that use it.
-export { connectKernel } from "./client/client.ts";
-export type { ConnectOptions, KernelClient, OutputEnd, WatchOptions } from "./client-api.ts";
+export { connectKernel as connect, setDefault } from "./client/client.ts";
+export type {
+  ConnectOptions,
+  HeldClaim,
+  KernelClient,
+  OutputEnd,
+  StoredSockets,
+  ValueChange,
+  WatchOptions,
+} from "./client-api.ts";
 
 // What the kernel holds and answers.
 export type {
@@ -12,11 +20,13 @@ export type {
   OutputPosition,
   ProcessInfo,
   ProcessRequest,
+  RecoveryStatus,
   SignalReport,
   SignalScope,
   SocketFamily,
   SocketInfo,
   SocketRequest,
+  SocketReturn,
   SocketType,
   StreamMode,
   StreamName,

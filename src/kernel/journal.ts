@@ -14,7 +14,7 @@ import {
 import { crc32 } from "node:zlib";
 
 import { systemCode } from "../base/errors.ts";
-import type { KernelEvent, ProcessInfo, SocketInfo } from "./api.ts";
+import type { KernelEvent, OutputPosition, ProcessInfo, SocketInfo } from "./api.ts";
 
 /** A process as the journal keeps it: what recovery needs, and no environment. */
 export interface ProcessRecord {
@@ -60,9 +60,21 @@ export type JournalRecord =
       readonly endedMs: number;
       readonly exitCode: number | null;
     }
+  /** It left the list, and is kept until its readers have read it. */
+  | { readonly type: "process left"; readonly id: string }
   | { readonly type: "process removed"; readonly id: string }
+  | ReaderRecord
   | { readonly type: "event"; readonly event: KernelEvent }
   | ClaimRecord;
+
+/** How far a reader has acknowledged the output of a process. */
+export interface ReaderRecord {
+  readonly type: "reader";
+  readonly process: string;
+  readonly pid: number;
+  readonly reader: string;
+  readonly position: OutputPosition;
+}
 
 /** A claim: the number of its last grant, and who has it. */
 export interface ClaimRecord {

@@ -1,26 +1,28 @@
-import { closeSync, existsSync, fstatSync } from "node:fs";
+import { closeSync, existsSync } from "node:fs";
 
-import { messageOf, newelError } from "../base/errors.ts";
+import { newelError } from "../base/errors.ts";
 import { type Home, makeHome } from "../base/home.ts";
-import { boundPort } from "../posix/sockets.ts";
-import { becomeSubreaper, openPidfd, takeDescriptor } from "../posix/process.ts";
-import type { Kernel, KernelStatus, SocketInfo } from "./api.ts";
+import { becomeSubreaper, openPidfd } from "../posix/process.ts";
+import type { Kernel, KernelStatus, RecoveryStatus, SocketReturn } from "./api.ts";
 import { ClaimTable, type WatchProcess } from "./claims.ts";
 import { look } from "./descendants.ts";
 import { EventLog } from "./events.ts";
 import { type ClaimRecord, Journal, type JournalContent, type JournalRecord } from "./journal.ts";
 import { sweepLeftovers } from "./leftovers.ts";
-import type { KeptReaders } from "./managed-process.ts";
 import { ProcessTable } from "./processes.ts";
 import { Pump } from "./pump.ts";
+import { ReaderTable } from "./readers.ts";
 import { bootId, type PastState, replay } from "./recovery.ts";
 import { SocketTable } from "./sockets.ts";
+import { type Handover, recoveryLevel, takeBack } from "./take-back.ts";
 import { ValueTable } from "./values.ts";
 
 export interface OpenOptions {
   readonly version: string;
   /** From the kernel that this process was before it replaced itself. */
   readonly handover?: Handover;
+  /** This process was a kernel a moment ago. Default false. */
+  readonly upgraded?: boolean;
   /** Hears what an operator should know; the newest stand in `status` too. */
   readonly notice: (text: string) => void;
 }
@@ -52,15 +54,11 @@ export function openKernel(home: Home, options: OpenOptions): OpenKernel {
   const { journal, content } = Journal.open(home.journal);
   if (content.damaged > 0) notice(damage(content));
   const past = replay(content.records);
-  const events = new EventLog(past.lastEvent, past.events, journal);
-  const pump = new Pump(notice);
-  const sockets = new SocketTable(journal, events);
-  const values = new ValueTable(past.values, journal, events);
-  const claims = new ClaimTable(journal, events);
-  const processes = new ProcessTable({ home, journal, events, sockets, pump, notice });
-  const tables = { sockets, values, claims, processes };
-  if (past.sameBoot) recover(past, tables, options.handover, notice);
-  else reportReboot(past, notice);
+  const { pump, events, ...tables } = makeTables(home, journal, past, notice);
+  const { sockets, values, claims, processes, readers } = tables;
+  const returned = past.sameBoot ? takeBack(past, tables, options.handover, notice) : {};
+  if (!past.sameBoot) reportReboot(past, notice);
+  openWhenAbandoned(tables, events);
   reportLeftovers(home, content, processes.ids, notice);
   for (const claim of past.claims.values())
     claims.restore(past.sameBoot ? claim : unheld(claim), watcher(pump));
@@ -80,9 +78,13 @@ export function openKernel(home: Home, options: OpenOptions): OpenKernel {
     values: values.verbs,
     claims: claims.verbs,
     processes: processes.verbs,
+    readers: readers.verbs,
     events: events.verbs,
-    status: () =>
-      describeStatus(home, options.version, tables, events, allNotices(notices, journal)),
+    status: () => ({
+      ...describeStatus(home, options.version, tables, events),
+      recovery: describeRecovery(past, options, returned, tables),
+      notices: allNotices(notices, journal),
+    }),
     idle: () => sockets.size + values.size + processes.size === 0,
     keepClaims: () => claims.freeze(),
     awaitChild: (pid) => processes.awaitChild(pid),
@@ -103,6 +105,24 @@ export function openKernel(home: Home, options: OpenOptions): OpenKernel {
   };
 }
 
+function makeTables(
+  home: Home,
+  journal: Journal,
+  past: PastState,
+  notice: (text: string) => void,
+): Tables & { readonly pump: Pump; readonly events: EventLog } {
+  const events = new EventLog(past.lastEvent, past.events, journal);
+  const pump = new Pump(notice);
+  const sockets = new SocketTable(journal, events);
+  const values = new ValueTable(past.values, journal, events);
+  const claims = new ClaimTable(journal, events);
+  const readers = new ReaderTable(past.sameBoot ? past.readers : [], journal, () =>
+    processes.forgetRead(),
+  );
+  const processes = new ProcessTable({ home, journal, events, sockets, readers, pump, notice });
+  return { pump, events, sockets, values, claims, processes, readers };
+}
+
 /** The newest notices, each told once. */
 function collectNotices(tell: (text: string) => void): {
   readonly notices: readonly string[];
@@ -118,43 +138,12 @@ function collectNotices(tell: (text: string) => void): {
   return { notices, notice };
 }
 
-/** The descriptors that a kernel leaves open for the one it replaces itself with. */
-export interface Handover {
-  readonly sockets: Readonly<Record<string, number>>;
-  /** By the id of the process. */
-  readonly readers: Readonly<Record<string, KeptReaders>>;
-}
-
-interface Tables {
-  readonly sockets: SocketTable;
-  readonly values: ValueTable;
-  readonly claims: ClaimTable;
-  readonly processes: ProcessTable;
-}
-
-/**
- * The one way back after a crash and after an upgrade: processes that live are adopted, sockets
- * taken back or bound again.
- */
-function recover(
-  past: PastState,
-  { sockets, processes }: Tables,
-  handover: Handover | undefined,
-  notice: (text: string) => void,
-): void {
-  for (const info of past.sockets.values()) {
-    const fd = handover?.sockets[info.name] ?? takeFromHolder(info, past);
-    try {
-      if (fd !== undefined) sockets.adopt(info, fd);
-      else sockets.restore(info);
-    } catch (error) {
-      notice(`The socket ${info.name} could not be taken back: ${messageOf(error)}`);
-    }
-  }
-  for (const { record, ...rest } of past.processes.values()) {
-    processes.restore(record, rest, handover?.readers[record.id]);
-  }
-  processes.settle();
+/** A socket that could not be taken from its holders has nobody once the last of them has ended. */
+function openWhenAbandoned({ sockets, processes }: Tables, events: EventLog): void {
+  events.verbs.onEvent(({ noun, type }) => {
+    if (noun === "process" && type === "ended")
+      sockets.openAbandoned((name) => processes.socketHolders(name).length > 0);
+  });
 }
 
 /** Pids and sockets of another boot mean nothing: their owner has to make them again. */
@@ -206,28 +195,12 @@ function unheld({ type, name, epoch }: ClaimRecord): ClaimRecord {
   return { type, name, epoch };
 }
 
-/** A copy of a socket from a process that still holds it: it stays the same queue of connections. */
-function takeFromHolder(info: SocketInfo, past: PastState): number | undefined {
-  if (info.reuseport === true) return undefined;
-  for (const { record, endedMs } of past.processes.values()) {
-    const index = record.sockets.indexOf(info.name);
-    if (index < 0 || endedMs !== undefined) continue;
-    if (look(record.info.pid)?.startTicks !== record.startTicks) continue;
-    const pidfd = openPidfd(record.info.pid);
-    if (pidfd === undefined) continue;
-    const fd = takeDescriptor(pidfd, 3 + index);
-    closeSync(pidfd);
-    if (fd === undefined) continue;
-    if (isSameSocket(fd, info)) return fd;
-    closeSync(fd);
-  }
-  return undefined;
-}
-
-/** The holder may have closed its copy, and the number stand for something else now. */
-function isSameSocket(fd: number, info: SocketInfo): boolean {
-  if (!fstatSync(fd).isSocket() || info.family === "unix") return false;
-  return boundPort(fd) === info.port;
+interface Tables {
+  readonly sockets: SocketTable;
+  readonly values: ValueTable;
+  readonly claims: ClaimTable;
+  readonly processes: ProcessTable;
+  readonly readers: ReaderTable;
 }
 
 function describeStatus(
@@ -235,8 +208,7 @@ function describeStatus(
   version: string,
   tables: Tables,
   events: EventLog,
-  notices: readonly string[],
-): KernelStatus {
+): Omit<KernelStatus, "notices" | "recovery"> {
   return {
     version,
     pid: process.pid,
@@ -249,9 +221,20 @@ function describeStatus(
       claims: tables.claims.size,
     },
     memoryBytes: process.memoryUsage.rss(),
-    notices,
     lastEvent: events.last,
   };
+}
+
+function describeRecovery(
+  past: PastState,
+  { upgraded }: OpenOptions,
+  returned: Readonly<Record<string, SocketReturn>>,
+  { sockets, processes }: Tables,
+): RecoveryStatus {
+  const before = upgraded === true ? "upgrade" : past.sameBoot ? "end" : "reboot";
+  const after = past.bootId === undefined ? "nothing" : before;
+  const level = recoveryLevel(sockets.heldElsewhere, processes.socketHolders());
+  return { after, sockets: returned, level };
 }
 
 function allNotices(notices: readonly string[], journal: Journal): string[] {

@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import { chownSync, closeSync, openSync, rmSync } from "node:fs";
 
 import { messageOf, newelError, systemCode } from "../base/errors.ts";
@@ -10,7 +9,7 @@ import { spawnProcess } from "../posix/spawn.ts";
 import type { Kernel, ProcessRequest, StreamName } from "./api.ts";
 import { look, signalNumber } from "./descendants.ts";
 import type { EventLog } from "./events.ts";
-import type { Journal, JournalRecord, ProcessRecord } from "./journal.ts";
+import type { Journal, JournalRecord } from "./journal.ts";
 import { type Launch, prepareLaunch } from "./launch.ts";
 import {
   fifoPath,
@@ -18,10 +17,14 @@ import {
   ManagedProcess,
   type ProcessObserver,
 } from "./managed-process.ts";
+import { capturedStreams, describeProcess, hashSettings, readyRecord } from "./process-record.ts";
 import type { Pump } from "./pump.ts";
+import type { ReaderTable } from "./readers.ts";
+import type { PastProcess } from "./recovery.ts";
 import type { SocketTable } from "./sockets.ts";
 
-const BUFSIZE = 1 << 20;
+/** How many processes that left the list are kept for readers that are behind. */
+const DEPARTED_LIMIT = 64;
 
 /** What the table works with. */
 export interface ProcessTableParts {
@@ -29,13 +32,22 @@ export interface ProcessTableParts {
   readonly journal: Journal;
   readonly events: EventLog;
   readonly sockets: SocketTable;
+  readonly readers: ReaderTable;
   readonly pump: Pump;
   readonly notice: (text: string) => void;
+}
+
+/** A process that was given a socket, and the number it has there. */
+export interface SocketHolder {
+  readonly pid: number;
+  readonly fd: number;
 }
 
 /** The processes: made, listed, signalled, their output kept. The table never starts one again. */
 export class ProcessTable {
   readonly #processes = new Map<string, ManagedProcess>();
+  /** Out of the list, with output that named readers have not read. */
+  readonly #departed = new Map<string, ManagedProcess>();
   readonly #others = new Map<number, (exitCode: number) => void>();
   readonly #ending = new Set<Promise<void>>();
   readonly #erasing = new Set<Promise<void>>();
@@ -71,16 +83,22 @@ export class ProcessTable {
         const found = this.#matching([pattern]);
         if (found.length === 0 && !pattern.endsWith("*")) throw notFound(pattern);
         for (const process of found) {
-          if (process.closed) this.#forget(process);
+          if (process.closed) this.#leave(process);
           else process.leaving = true;
         }
       }
     },
     signal: (name, signal, scope) => this.#find(name).signal(signalNumber(signal), scope),
-    output: (name) => this.#find(name).output,
+    output: (name) =>
+      (this.#processes.get(name) ?? this.#departed.get(name) ?? this.#find(name)).output,
     acknowledgeEnd: (name) => {
       const process = this.#processes.get(name);
-      if (process?.closed === true) this.#forget(process);
+      if (process?.closed === true) this.#leave(process);
+    },
+    departed: (patterns) => {
+      return [...this.#departed.values()]
+        .filter(({ name }) => patterns.some((pattern) => matches(pattern, name)))
+        .map((process) => process.info());
     },
   };
 
@@ -90,13 +108,31 @@ export class ProcessTable {
 
   /** What the files of each process are called by. */
   get ids(): ReadonlySet<string> {
-    return new Set([...this.#processes.values()].map(({ record }) => record.id));
+    const all = [...this.#processes.values(), ...this.#departed.values()];
+    return new Set(all.map(({ record }) => record.id));
+  }
+
+  /** The processes that run and were given sockets: this one, or any. */
+  socketHolders(name?: string): SocketHolder[] {
+    return [...this.#processes.values()].flatMap(({ running, record }) =>
+      record.sockets.flatMap((socket, index) =>
+        running && (name ?? socket) === socket ? [{ pid: record.info.pid, fd: 3 + index }] : [],
+      ),
+    );
+  }
+
+  /** Of those that left, what no reader waits for any more. */
+  forgetRead(): void {
+    for (const managed of this.#departed.values())
+      if (!this.#parts.readers.isBehind(managed.info())) this.#forget(managed);
   }
 
   *snapshot(): Iterable<JournalRecord> {
-    for (const managed of this.#processes.values()) {
+    for (const managed of [...this.#processes.values(), ...this.#departed.values()]) {
       const { record, ready, status, endedMs, exitCode } = managed;
       yield record;
+      if (this.#departed.get(managed.name) === managed)
+        yield { type: "process left", id: record.id };
       if (ready || status !== undefined) yield readyRecord(managed);
       if (endedMs !== undefined)
         yield { type: "process ended", id: record.id, endedMs, exitCode: exitCode ?? null };
@@ -104,15 +140,11 @@ export class ProcessTable {
   }
 
   /** A process of an earlier kernel: the living go on being kept, the ended can still be read. */
-  restore(
-    record: ProcessRecord,
-    past: { ready: boolean; status?: string; endedMs?: number; exitCode?: number | null },
-    kept?: KeptReaders,
-  ): void {
+  restore({ record, ...past }: PastProcess, kept?: KeptReaders): void {
     const managed = new ManagedProcess(record, this.#parts.home, this.#parts.pump, this.#observer);
     managed.ready = past.ready;
     managed.status = past.status;
-    this.#processes.set(managed.name, managed);
+    (past.left === true ? this.#departed : this.#processes).set(managed.name, managed);
     try {
       managed.recapture(kept);
     } catch (error) {
@@ -149,7 +181,8 @@ export class ProcessTable {
   /** Lets go of everything; the processes themselves run on. */
   async close(): Promise<void> {
     await this.rest();
-    await Promise.all([...this.#processes.values()].map((managed) => managed.release()));
+    const all = [...this.#processes.values(), ...this.#departed.values()];
+    await Promise.all(all.map((managed) => managed.release()));
     await Promise.all(this.#erasing);
   }
 
@@ -179,6 +212,7 @@ export class ProcessTable {
       const record = describeProcess(request, launch, { id, pid, settings, streams });
       journal.append(record);
       const managed = new ManagedProcess(record, home, pump, this.#observer);
+      this.#forget(this.#departed.get(request.name));
       for (const stream of streams) managed.capture(stream, need(readers, stream));
       if (request.notify === true) managed.listenToNotify(need(readers, "notify"));
       this.#processes.set(request.name, managed);
@@ -241,7 +275,7 @@ export class ProcessTable {
         pid: record.info.pid,
         exitCode: exitCode ?? null,
       });
-      if (managed.leaving) this.#forget(managed);
+      if (managed.leaving) this.#leave(managed);
     },
     notice: (text) => this.#parts.notice(text),
   };
@@ -291,8 +325,25 @@ export class ProcessTable {
     this.#ending.add(ending);
   }
 
-  #forget(managed: ManagedProcess): void {
-    this.#processes.delete(managed.name);
+  /** It leaves the list; its output goes too, or once its named readers have read it. */
+  #leave(managed: ManagedProcess): void {
+    const { name, record } = managed;
+    this.#processes.delete(name);
+    if (this.#parts.readers.isBehind(managed.info())) {
+      this.#forget(this.#departed.get(name));
+      this.#departed.set(name, managed);
+      this.#parts.journal.append({ type: "process left", id: record.id });
+      if (this.#departed.size > DEPARTED_LIMIT) this.#forget(this.#departed.values().next().value);
+    } else {
+      this.#forget(managed);
+    }
+    this.#parts.events.record({ type: "removed", noun: "process", name });
+  }
+
+  #forget(managed: ManagedProcess | undefined): void {
+    if (managed === undefined) return;
+    if (this.#departed.get(managed.name) === managed) this.#departed.delete(managed.name);
+    this.#parts.readers.forget({ name: managed.name, pid: managed.record.info.pid });
     this.#parts.journal.append({ type: "process removed", id: managed.record.id });
     const erased = managed
       .erase()
@@ -301,7 +352,6 @@ export class ProcessTable {
       )
       .finally(() => this.#erasing.delete(erased));
     this.#erasing.add(erased);
-    this.#parts.events.record({ type: "removed", noun: "process", name: managed.name });
   }
 
   #find(name: string): ManagedProcess {
@@ -327,63 +377,6 @@ function withUmask<T>(mask: number | undefined, action: () => T): T {
   } finally {
     process.umask(own);
   }
-}
-
-function capturedStreams(request: ProcessRequest): StreamName[] {
-  if (request.bufsize === 0) return [];
-  const streams: StreamName[] = [];
-  if (request.stdout !== false) streams.push("out");
-  if (request.stderr !== false && request.stderr !== "stdout") streams.push("err");
-  return streams;
-}
-
-function describeProcess(
-  request: ProcessRequest,
-  launch: Launch,
-  facts: { id: string; pid: number; settings: string; streams: readonly StreamName[] },
-): ProcessRecord {
-  const seen = look(facts.pid);
-  if (seen === undefined)
-    throw newelError("NEWEL_E_INTERNAL", { what: `child ${facts.pid} is not in /proc` });
-  const mark = request.env?.["NEWEL_MARK"];
-  return {
-    type: "process",
-    id: facts.id,
-    info: {
-      name: request.name,
-      pid: facts.pid,
-      startedMs: Date.now(),
-      args: request.args,
-      workingDir: launch.workingDir,
-      ...(launch.uid === undefined ? {} : { uid: launch.uid }),
-      ...(launch.gid === undefined ? {} : { gid: launch.gid }),
-      ...(request.shell === true ? { shell: true } : {}),
-    },
-    startTicks: seen.startTicks,
-    settings: facts.settings,
-    bufsize: request.bufsize ?? BUFSIZE,
-    streams: facts.streams,
-    sockets: launch.sockets,
-    ...(mark === undefined ? {} : { mark }),
-  };
-}
-
-function readyRecord({ record, ready, status }: ManagedProcess): JournalRecord {
-  return {
-    type: "process ready",
-    id: record.id,
-    ready,
-    ...(status === undefined ? {} : { status }),
-  };
-}
-
-/** What makes two requests the same, without keeping the environment itself. */
-function hashSettings(request: ProcessRequest): string {
-  const inOrder = (entries: [string, unknown][]): [string, unknown][] =>
-    entries.sort(([a], [b]) => (a < b ? -1 : 1));
-  const env = inOrder(Object.entries(request.env ?? {}));
-  const sorted = inOrder(Object.entries({ ...request, env }));
-  return createHash("sha256").update(JSON.stringify(sorted)).digest("hex");
 }
 
 function notFound(name: string): Error {

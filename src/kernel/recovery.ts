@@ -1,10 +1,12 @@
 import { readFileSync } from "node:fs";
 
 import type { KernelEvent, SocketInfo } from "./api.ts";
-import type { ClaimRecord, JournalRecord, ProcessRecord } from "./journal.ts";
+import type { ClaimRecord, JournalRecord, ProcessRecord, ReaderRecord } from "./journal.ts";
 
 /** What an earlier kernel of the home held when it ended. */
 export interface PastState {
+  /** The boot it wrote its journal in; missing when there is none to read. */
+  readonly bootId: string | undefined;
   readonly sameBoot: boolean;
   readonly lastEvent: number;
   readonly events: readonly KernelEvent[];
@@ -12,10 +14,14 @@ export interface PastState {
   readonly values: Map<string, string>;
   readonly claims: ReadonlyMap<string, ClaimRecord>;
   readonly processes: ReadonlyMap<string, PastProcess>;
+  /** The newest position of each reader of each process. */
+  readonly readers: readonly ReaderRecord[];
 }
 
-interface PastProcess {
+export interface PastProcess {
   readonly record: ProcessRecord;
+  /** It is out of the list already. */
+  left?: boolean;
   ready: boolean;
   status?: string;
   endedMs?: number;
@@ -29,63 +35,98 @@ export function bootId(): string {
 
 /** Replays a journal. */
 export function replay(records: readonly JournalRecord[]): PastState {
-  const sockets = new Map<string, SocketInfo>();
-  const values = new Map<string, string>();
-  const claims = new Map<string, ClaimRecord>();
-  const events: KernelEvent[] = [];
-  const processes = new Map<string, PastProcess>();
-  let boot: string | undefined;
-  let lastEvent = 0;
-  for (const record of records) {
-    switch (record.type) {
-      case "boot":
-        boot = record.bootId;
-        break;
-      case "seq":
-        lastEvent = record.seq;
-        break;
-      case "socket":
-        sockets.set(record.info.name, record.info);
-        break;
-      case "socket removed":
-        sockets.delete(record.name);
-        break;
-      case "value":
-        values.set(record.name, record.value);
-        break;
-      case "value removed":
-        values.delete(record.name);
-        break;
-      case "claim":
-        claims.set(record.name, record);
-        break;
-      case "event":
-        events.push(record.event);
-        lastEvent = Math.max(lastEvent, record.event.seq);
-        break;
-      case "process":
-        processes.set(record.id, { record, ready: false });
-        break;
-      case "process removed":
-        processes.delete(record.id);
-        break;
-      case "process ready":
-      case "process ended":
-        applyToProcess(processes.get(record.id), record);
-        break;
-    }
+  const state: Replayed = {
+    bootId: undefined,
+    lastEvent: 0,
+    events: [],
+    sockets: new Map(),
+    values: new Map(),
+    claims: new Map(),
+    processes: new Map(),
+    readers: new Map(),
+  };
+  for (const record of records) apply(state, record);
+  return {
+    ...state,
+    sameBoot: state.bootId === bootId(),
+    readers: livingReaders(state.readers, state.processes),
+  };
+}
+
+interface Replayed {
+  bootId: string | undefined;
+  lastEvent: number;
+  readonly events: KernelEvent[];
+  readonly sockets: Map<string, SocketInfo>;
+  readonly values: Map<string, string>;
+  readonly claims: Map<string, ClaimRecord>;
+  readonly processes: Map<string, PastProcess>;
+  readonly readers: Map<string, ReaderRecord>;
+}
+
+function apply(state: Replayed, record: JournalRecord): void {
+  switch (record.type) {
+    case "boot":
+      state.bootId = record.bootId;
+      break;
+    case "seq":
+      state.lastEvent = record.seq;
+      break;
+    case "socket":
+      state.sockets.set(record.info.name, record.info);
+      break;
+    case "socket removed":
+      state.sockets.delete(record.name);
+      break;
+    case "value":
+      state.values.set(record.name, record.value);
+      break;
+    case "value removed":
+      state.values.delete(record.name);
+      break;
+    case "claim":
+      state.claims.set(record.name, record);
+      break;
+    case "event":
+      state.events.push(record.event);
+      state.lastEvent = Math.max(state.lastEvent, record.event.seq);
+      break;
+    case "reader":
+      state.readers.set(JSON.stringify([record.process, record.pid, record.reader]), record);
+      break;
+    case "process":
+      state.processes.set(record.id, { record, ready: false });
+      break;
+    case "process removed":
+      state.processes.delete(record.id);
+      break;
+    case "process left":
+    case "process ready":
+    case "process ended":
+      applyToProcess(state.processes.get(record.id), record);
+      break;
   }
-  return { sameBoot: boot === bootId(), lastEvent, events, sockets, values, claims, processes };
+}
+
+/** Readers of processes that are gone have nothing to come back to. */
+function livingReaders(
+  readers: ReadonlyMap<string, ReaderRecord>,
+  processes: ReadonlyMap<string, PastProcess>,
+): ReaderRecord[] {
+  const kept = new Set([...processes.values()].map(({ record }) => record.info.pid));
+  return [...readers.values()].filter(({ pid }) => kept.has(pid));
 }
 
 function applyToProcess(
   past: PastProcess | undefined,
-  record: Extract<JournalRecord, { type: "process ready" | "process ended" }>,
+  record: Extract<JournalRecord, { type: "process ready" | "process ended" | "process left" }>,
 ): void {
   if (past === undefined) return;
   if (record.type === "process ready") {
     past.ready = record.ready;
     if (record.status !== undefined) past.status = record.status;
+  } else if (record.type === "process left") {
+    past.left = true;
   } else {
     past.endedMs = record.endedMs;
     past.exitCode = record.exitCode;

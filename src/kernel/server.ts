@@ -4,15 +4,16 @@ import { createServer, type Server, type Socket } from "node:net";
 
 import { newelError, systemCode } from "../base/errors.ts";
 import type { Kernel } from "./api.ts";
-import { createReaders } from "./session/readers.ts";
 import { PENDING_BYTES, type PendingBudget } from "./session/line-splitter.ts";
 import type { ServerContext } from "./session/server-context.ts";
 import { serveConnection } from "./session/session.ts";
+import { peerCredentials } from "../posix/peer.ts";
 import { tcpPeerUid } from "./tcp-peer.ts";
 
 /** How many clients may be connected at once. */
 const CONNECTIONS_LIMIT = 16_384;
 const BACKLOG = 1_024;
+const ROOT = 0;
 /** How long clients get to take what was said to them when the server closes, in milliseconds. */
 const FAREWELL_MS = 500;
 
@@ -82,22 +83,15 @@ class Clients {
   readonly #unused = Promise.withResolvers<void>();
   readonly #budget: PendingBudget = { used: 0, limit: PENDING_BYTES };
   readonly #context: ServerContext;
-  readonly #stopForgetting: () => void;
   #exiting = false;
 
   constructor(options: ServerOptions) {
     this.#options = options;
     const { kernel, version, log } = options;
-    const readers = createReaders();
-    this.#stopForgetting = kernel.events.onEvent(({ type, noun, name }) => {
-      if (type === "removed" && noun === "process") readers.forget(name);
-    });
     this.#context = {
       kernel,
-      readers,
       version,
       upgrade: options.upgrade,
-      peerPid: () => process.pid,
       exitWhenUnused: () => {
         this.#exiting = true;
       },
@@ -120,10 +114,11 @@ class Clients {
     socket.on("error", () => socket.destroy());
     socket.on("close", () => this.#left(socket));
     if (crowded) refuseClient(socket, CROWDED);
-    else if (check === undefined) this.#serve(socket);
+    else if (check === undefined) this.#acceptLocal(socket);
     else
       check().then(
-        (refusal) => (refusal === undefined ? this.#serve(socket) : refuseClient(socket, refusal)),
+        (refusal) =>
+          refusal === undefined ? this.#serve(socket, undefined) : refuseClient(socket, refusal),
         (error: unknown) => {
           this.#options.log("A client could not be checked.", error);
           socket.destroy();
@@ -132,12 +127,21 @@ class Clients {
   }
 
   close(): void {
-    this.#stopForgetting();
     for (const socket of this.#sockets) farewell(socket);
   }
 
-  #serve(socket: Socket): void {
-    serveConnection(socket, this.#context, this.#budget);
+  /** The socket's file is closed to others already; this holds where its mode was changed too. */
+  #acceptLocal(socket: Socket): void {
+    const peer = peerCredentials(socket);
+    // Root passes every file mode: an administrator may look at anybody's kernel.
+    const known = peer === undefined || peer.uid === ROOT;
+    const refusal = known ? undefined : refusalOf(peer.uid, this.#options.log);
+    if (refusal === undefined) this.#serve(socket, peer?.pid);
+    else refuseClient(socket, refusal);
+  }
+
+  #serve(socket: Socket, peerPid: number | undefined): void {
+    serveConnection(socket, this.#context, this.#budget, peerPid);
   }
 
   #left(socket: Socket): void {
@@ -156,7 +160,11 @@ const CROWDED = newelError("NEWEL_E_LIMIT", {
 }).message;
 
 async function checkTcp(socket: Socket, log: ServerOptions["log"]): Promise<string | undefined> {
-  const uid = await tcpPeerUid(socket);
+  return refusalOf(await tcpPeerUid(socket), log);
+}
+
+/** Why a peer of this uid is refused, if it is. */
+function refusalOf(uid: number | undefined, log: ServerOptions["log"]): string | undefined {
   if (uid !== undefined && uid === process.getuid?.()) return undefined;
   const { message } = newelError("NEWEL_E_REFUSED_UID", { uid: uid ?? "unknown" });
   log(message);

@@ -14,9 +14,18 @@ const WILDCARD = { inet: "0.0.0.0", inet6: "::" } as const;
 const LOOPBACK = { inet: "127.0.0.1", inet6: "::1" } as const;
 const SOCKET_PATH_BYTES = 107;
 
-/** A socket the kernel holds; `fd` is the kernel's own copy. */
+/** A socket the kernel holds. */
 interface Held {
   readonly info: SocketInfo;
+  /**
+   * The kernel's own copy. Missing after a crash while only processes have it that the kernel may not
+   * take it from: a second one beside theirs would get connections that nobody accepts.
+   */
+  readonly fd: number | undefined;
+}
+
+/** A socket that is open here. */
+interface Open extends Held {
   readonly fd: number;
 }
 
@@ -25,10 +34,16 @@ export class SocketTable {
   readonly #held = new Map<string, Held>();
   readonly #journal: Journal;
   readonly #events: EventLog;
+  #holders = 0;
 
   constructor(journal: Journal, events: EventLog) {
     this.#journal = journal;
     this.#events = events;
+  }
+
+  /** Whether somebody beside the kernel keeps copies of all of them. */
+  get heldElsewhere(): boolean {
+    return this.#holders > 0;
   }
 
   readonly verbs: Kernel["sockets"] = {
@@ -65,6 +80,12 @@ export class SocketTable {
         for (const info of found) this.#remove(info);
       }
     },
+    addHolder: () => {
+      this.#holders += 1;
+      return () => {
+        this.#holders -= 1;
+      };
+    },
   };
 
   /** The descriptor a process gets for a socket: the kernel's, or a fresh one where each has its own. */
@@ -75,8 +96,9 @@ export class SocketTable {
   } {
     const held = this.#held.get(name);
     if (held === undefined) throw newelError("NEWEL_E_SOCKET_MISSING", { name });
-    if (held.info.reuseport !== true) return { fd: held.fd, info: held.info, fresh: false };
-    return { fd: open(held.info, false).fd, info: held.info, fresh: true };
+    const { info, fd } = held;
+    if (info.reuseport === true) return { fd: open(info, false).fd, info, fresh: true };
+    return { fd: fd ?? this.#openPostponed(info).fd, info, fresh: false };
   }
 
   /** The info of a socket a process refers to. */
@@ -99,6 +121,18 @@ export class SocketTable {
     this.#held.set(info.name, open(info, false));
   }
 
+  /** Leaves a socket of an earlier kernel to the processes that have it, until it is needed here. */
+  postpone(past: SocketInfo): void {
+    const info = Object.fromEntries(Object.entries(past).filter(([key]) => key !== "fileno"));
+    this.#held.set(past.name, { info: info as unknown as SocketInfo, fd: undefined });
+  }
+
+  /** Opens what was postponed and has no living holder any more, so that connections wait again. */
+  openAbandoned(isHeld: (name: string) => boolean): void {
+    for (const { info, fd } of this.#held.values())
+      if (fd === undefined && !isHeld(info.name)) this.#openPostponed(info);
+  }
+
   /** Takes over a descriptor that stands for a socket of an earlier kernel. */
   adopt(info: SocketInfo, fd: number): void {
     const fileno = info.reuseport === true ? {} : { fileno: fd };
@@ -107,19 +141,28 @@ export class SocketTable {
 
   /** The kernel's descriptors by name, for a successor. */
   get descriptors(): Record<string, number> {
-    return Object.fromEntries([...this.#held].map(([name, { fd }]) => [name, fd]));
+    return Object.fromEntries(
+      [...this.#held].flatMap(([name, { fd }]) => (fd === undefined ? [] : [[name, fd]])),
+    );
   }
 
   close(): void {
-    for (const { fd } of this.#held.values()) closeSync(fd);
+    for (const { fd } of this.#held.values()) if (fd !== undefined) closeSync(fd);
     this.#held.clear();
+  }
+
+  #openPostponed(info: SocketInfo): Open {
+    const opened = open(info, false);
+    this.#held.set(info.name, opened);
+    this.#events.record({ type: "made", noun: "socket", name: info.name });
+    return opened;
   }
 
   #remove(info: SocketInfo): void {
     const held = this.#held.get(info.name);
     if (held === undefined) return;
     this.#held.delete(info.name);
-    closeSync(held.fd);
+    if (held.fd !== undefined) closeSync(held.fd);
     if (info.path !== undefined) unlinkIfThere(info.path);
     this.#journal.append({ type: "socket removed", name: info.name });
     this.#events.record({ type: "removed", noun: "socket", name: info.name });
@@ -181,7 +224,7 @@ function sameSettings(wanted: SocketInfo, existing: SocketInfo): boolean {
   return samePort && keys.every((key) => wanted[key] === existing[key]);
 }
 
-function open(wanted: SocketInfo, fresh: boolean): Held {
+function open(wanted: SocketInfo, fresh: boolean): Open {
   const address = addressOf(wanted);
   if (address.family === "unix") return openUnix(wanted, address);
   // A socket with SO_REUSEPORT can be bound again beside a holder after a crash. It would also join
@@ -195,7 +238,7 @@ function open(wanted: SocketInfo, fresh: boolean): Held {
   return { fd, info: { ...info, fileno: fd } };
 }
 
-function openUnix(wanted: SocketInfo, address: Extract<Address, { family: "unix" }>): Held {
+function openUnix(wanted: SocketInfo, address: Extract<Address, { family: "unix" }>): Open {
   unlinkIfThere(address.path);
   const before = process.umask(wanted.umask ?? process.umask());
   try {

@@ -16,8 +16,9 @@ import { packageVersion } from "../base/version.ts";
 import { setCloseOnExec } from "../posix/descriptors.ts";
 import { spawnProcess } from "../posix/spawn.ts";
 import { readJournal } from "./journal.ts";
-import type { Handover, OpenKernel } from "./kernel.ts";
+import type { OpenKernel } from "./kernel.ts";
 import { replay } from "./recovery.ts";
+import type { Handover } from "./take-back.ts";
 
 /** A build of newel: the Node.js to run it and its kernel program. */
 export interface Build {

@@ -36,7 +36,7 @@ export interface DatagramSender {
  * NOTIFY_SOCKET of systemd has it.
  */
 export function openDatagramSender(path: string): DatagramSender {
-  const address = encodeAddress(path);
+  const address = encodeUnixAddress(path);
   const fd = checked(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0), "socket", path);
   const send: DatagramSender["send"] = (text, descriptors = []) => {
     const message = new Message(address, Buffer.from(text), encodeRights(descriptors));
@@ -94,7 +94,7 @@ function encodeRights(descriptors: readonly number[]): Buffer {
 }
 
 /** sockaddr_un: an abstract name begins with NUL and has no other end than the length. */
-function encodeAddress(path: string): Buffer {
+export function encodeUnixAddress(path: string): Buffer {
   const name = path.startsWith("@") ? `\0${path.slice(1)}` : `${path}\0`;
   const family = Buffer.alloc(2);
   family.writeUInt16LE(AF_UNIX);

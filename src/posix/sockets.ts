@@ -81,6 +81,17 @@ export function boundPort(fd: number): number {
   return address.readUInt16BE(2);
 }
 
+/** The path a bound Unix socket has; empty for one without. */
+export function boundPath(fd: number): string {
+  const address = Buffer.alloc(128);
+  const length = Buffer.alloc(4);
+  length.writeUInt32LE(address.length);
+  checked(getName(fd, address, length), "getsockname");
+  const path = address.subarray(2, Math.min(length.readUInt32LE(), address.length));
+  const end = path.indexOf(0);
+  return path.toString("utf8", 0, end < 0 ? path.length : end);
+}
+
 /** An address for people: `127.0.0.1:3000`, `[::]:3000`, `/run/x.sock`. */
 export function describe(address: Address): string {
   if (address.family === "unix") return address.path;

@@ -1,7 +1,6 @@
-import { closeSync, openSync, readFileSync } from "node:fs";
-
 import { messageOf, newelError, systemCode } from "../base/errors.ts";
-import { findHome, type Home, makeHome } from "../base/home.ts";
+import { findHome, type Home } from "../base/home.ts";
+import { launchDaemon } from "../base/launch-daemon.ts";
 import { programPath } from "../base/modules.ts";
 import { sleep } from "../base/timers.ts";
 import type { Remote } from "../wire/contract.ts";
@@ -84,37 +83,14 @@ interface Launch {
   failed: string | undefined;
 }
 
-/** Starts the supervisor's program in a session of its own, with its output in the home's log. */
 async function startSupervisor(home: Home): Promise<Launch> {
-  const { spawn } = await import("node:child_process");
-  makeHome(home);
-  const log = openSync(home.supervisorLog, "a", 0o600);
-  const args = [programPath("./main", import.meta.url), "--home", home.directory, "--autostart"];
-  const child = spawn(process.execPath, args, {
-    detached: true,
-    stdio: ["ignore", log, log],
-    cwd: "/",
-    env: daemonEnvironment(),
-  });
-  closeSync(log);
   const launch: Launch = { lostRace: false, failed: undefined };
-  child.on("error", (error) => (launch.failed = messageOf(error)));
-  child.on("exit", (code, signal) => {
+  const program = programPath("./main", import.meta.url);
+  await launchDaemon({ home, program, log: home.supervisorLog }, (code, why) => {
     if (code === SUPERVISOR_EXIT.running || code === 0) launch.lostRace = true;
-    else launch.failed = `it ended with ${signal ?? code}; its last line: ${lastLine(home)}`;
+    else launch.failed = why;
   });
-  child.unref();
   return launch;
-}
-
-/** Not what was meant for the caller alone: its descriptors, the modules it preloads. */
-function daemonEnvironment(): NodeJS.ProcessEnv {
-  const personal = /^(NEWEL_|LISTEN_|NODE_OPTIONS$|NODE_CHANNEL_|NOTIFY_SOCKET$|WATCHDOG_)/;
-  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !personal.test(name)));
-}
-
-function lastLine(home: Home): string {
-  return readFileSync(home.supervisorLog, "utf8").trimEnd().split("\n").at(-1) ?? "";
 }
 
 function causeOf(error: unknown): unknown {

@@ -2,7 +2,7 @@ import { writeSync } from "node:fs";
 
 import { destination, type Logger, pino } from "pino";
 
-import type { Home } from "../base/home.ts";
+import { type Home, makeHome } from "../base/home.ts";
 import { PRELOAD_ENV } from "../base/preload.ts";
 import { packageVersion } from "../base/version.ts";
 import { Bus } from "../bus/bus.ts";
@@ -11,6 +11,7 @@ import { notifySystemd } from "../bus/plugins/systemd.ts";
 import { connectKernel } from "../kernel/client/client.ts";
 import { serveUnix } from "../wire/unix.ts";
 import { SUPERVISOR_CONTRACT } from "./contract.ts";
+import { SocketHolder } from "./socket-holder.ts";
 import { Supervisor } from "./supervisor.ts";
 
 /** How long the kernel may take to answer at the start: on a busy machine it has to be started first. */
@@ -37,12 +38,19 @@ export async function runSupervisor(options: {
   notifySystemd(bus);
 
   bus.subscribe("start", async () => {
-    const kernel = await connectKernel({ home, timeoutMs: KERNEL_MS });
+    makeHome(home);
+    const holder = new SocketHolder(home.supervisorHolder);
+    bus.subscribe("stop", () => holder.close(), { priority: 70, name: "sockets" });
+    const kernel = await connectKernel(
+      { home, timeoutMs: KERNEL_MS },
+      { stored: () => holder.stored },
+    );
     bus.subscribe("stop", () => kernel.close(), { priority: 60, name: "kernel" });
     const supervisor = new Supervisor({
       kernel,
       home,
       version,
+      holder,
       log: (text) => log.info(text),
       quit: () => void bus.exit(0),
     });

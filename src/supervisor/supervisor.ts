@@ -29,6 +29,7 @@ import {
 import { appValueName, parseRunName, type RunName } from "./process-names.ts";
 import { progressOf, type Report } from "./progress.ts";
 import type { Service } from "./service.ts";
+import type { SocketHolder } from "./socket-holder.ts";
 import { findServices, type Found } from "./targets.ts";
 import { UsageMeter } from "./usage.ts";
 import { viewDetail, viewService } from "./views.ts";
@@ -37,6 +38,8 @@ export interface SupervisorParts {
   readonly kernel: KernelClient;
   readonly home: Home;
   readonly version: string;
+  /** Keeps copies of the kernel's sockets. */
+  readonly holder: SocketHolder;
   readonly log: (text: string) => void;
   /** Ends the daemon; services run on. */
   readonly quit: () => void;
@@ -78,6 +81,7 @@ export class Supervisor implements SupervisorApi {
     for (const app of this.#apps.values())
       for (const service of app.services.values()) service.settle();
     void this.#follow(lastEvent);
+    this.#holdSockets();
   }
 
   /** Lets go of everything; services run on. */
@@ -309,7 +313,18 @@ export class Supervisor implements SupervisorApi {
     }
   }
 
+  /** From this kernel and every one that follows it. */
+  #holdSockets(): void {
+    const { kernel, home, holder, log } = this.#parts;
+    const { signal } = this.#abort;
+    const sent = (): void => holder.receive();
+    kernel.sockets
+      .hold(home.supervisorHolder, { signal, sent })
+      .catch((error: unknown) => log(`The kernel's sockets are not held: ${messageOf(error)}`));
+  }
+
   #hear(event: KernelEvent): void {
+    if (event.noun === "socket") this.#parts.holder.receiveSoon();
     if (event.noun !== "process") return;
     const run = parseRunName(event.name);
     if (run !== undefined) this.#serviceOf(run)?.hear(event);

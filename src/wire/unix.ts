@@ -1,5 +1,5 @@
 import { chmodSync, lstatSync, unlinkSync } from "node:fs";
-import { connect, createServer, type Socket } from "node:net";
+import { connect, createServer } from "node:net";
 
 import { newelError, systemCode } from "../base/errors.ts";
 import { connectSocket, unreachable, type Connection, type ConnectOptions } from "./client.ts";
@@ -38,11 +38,13 @@ export async function serveUnix<Api>(
   checkPath(path);
   const lock = await takePath(path);
   // Only a server needs the system calls: a client shall not pay for loading them.
-  const { peerCredentials } = await import("./peer.ts");
+  const { peerCredentials } = await import("../posix/peer.ts");
   const server = createServer((socket) => {
-    const credentials = peerCredentials(descriptorOf(socket));
+    const credentials = peerCredentials(socket);
     const peer =
-      credentials === undefined ? path : `uid ${credentials.uid}, pid ${credentials.pid}`;
+      credentials === undefined
+        ? path
+        : `uid ${credentials.uid}, pid ${credentials.pid ?? "unseen"}`;
     const uid = credentials?.uid;
     if (uid === undefined || uid === 0 || uid === process.getuid?.()) {
       sessions.accept(socketTransport(socket, peer));
@@ -119,11 +121,4 @@ async function takePath(path: string): Promise<{ release(): void } | undefined> 
     }
   }
   return lock;
-}
-
-/** Node has no public way to a socket's descriptor; without one the mode of the file must do. */
-function descriptorOf(socket: Socket): number {
-  const handle = "_handle" in socket ? socket._handle : undefined;
-  const isHandle = typeof handle === "object" && handle !== null && "fd" in handle;
-  return isHandle && typeof handle.fd === "number" ? handle.fd : -1;
 }

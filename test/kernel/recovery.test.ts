@@ -130,7 +130,7 @@ test("a holder that is killed while no kernel runs loses its claim, the number g
 
   await startDaemon(t, { home });
   await using kernel = await connectKernel({ home, autostart: false });
-  assert.equal((await kernel.claims.ask("only-one")).epoch, 2);
+  assert.equal((await kernel.claim("only-one")).epoch, 2);
   const released = [];
   const stop = new AbortController();
   for await (const event of kernel.events({ since: 0, signal: stop.signal })) {

@@ -182,10 +182,10 @@ async function claimTwice(
   kernel: KernelClient,
 ): Promise<{ stillHeld(): Promise<void> }> {
   const { home } = await kernel.status();
-  const held = await kernel.claims.ask("only-one");
+  const held = await kernel.claim("only-one");
   const other = await connectKernel({ home: homeAt(home), timeoutMs: 60_000 });
   let taken: number | undefined;
-  const waiting = other.claims.ask("only-one").then(
+  const waiting = other.claim("only-one").then(
     ({ epoch }) => (taken = epoch),
     // Closed at the end of the test, still waiting.
     () => undefined,

@@ -1,7 +1,7 @@
 import { findHome } from "../../base/home.ts";
 import { programPath } from "../../base/modules.ts";
 import { formatDuration, formatSize } from "../../base/units.ts";
-import type { KernelStatus } from "../../kernel/api.ts";
+import type { KernelStatus, SocketReturn } from "../../kernel/api.ts";
 import { connectKernel } from "../../kernel/client/client.ts";
 import { parsePort, usageError } from "../arguments.ts";
 import type { Arguments, Command, Context } from "../command.ts";
@@ -78,13 +78,29 @@ async function showStatus(context: Context, autostart: boolean): Promise<ExitCod
   }
 }
 
+const RECOVERY: Readonly<Record<KernelStatus["recovery"]["level"], string>> = {
+  held: "the next one gets the sockets from systemd or the supervisor",
+  taken: "the next one takes the sockets from the processes that serve them",
+  bound: "processes go on serving; the next one binds the sockets again for those to come",
+};
+
+const RETURNS: Readonly<Record<SocketReturn, string>> = {
+  passed: "was passed on to this kernel",
+  taken: "was taken from a process that serves it",
+  bound: "was bound again",
+  waiting: "is served by the processes that have it; bound again for the next",
+  lost: "is lost; see the notices",
+};
+
 /** A kernel's status in a few lines. */
 export function formatStatus(status: KernelStatus): string[] {
-  const { version, pid, uptimeMs, home, counts, memoryBytes, notices } = status;
+  const { version, pid, uptimeMs, home, counts, memoryBytes, recovery, notices } = status;
   const holds = `${counts.processes} processes, ${counts.sockets} sockets, ${counts.values} values, ${counts.claims} claims`;
   return [
     `kernel ${version} (pid ${pid}) in ${home}, up ${formatDuration(uptimeMs)}, ${formatSize(memoryBytes)}`,
     `holds ${holds}`,
+    `if it is killed: ${RECOVERY[recovery.level]}`,
+    ...Object.entries(recovery.sockets).map(([name, how]) => `socket ${name}: ${RETURNS[how]}`),
     ...notices.map((notice) => `notice: ${notice}`),
   ];
 }

@@ -1,10 +1,9 @@
-import { openSync, closeSync, readFileSync } from "node:fs";
-
 import { messageOf, newelError, systemCode } from "../../base/errors.ts";
-import { findHome, makeHome, type Home } from "../../base/home.ts";
+import { findHome, homeAt, type Home } from "../../base/home.ts";
+import { launchDaemon } from "../../base/launch-daemon.ts";
 import { programPath } from "../../base/modules.ts";
 import { sleep } from "../../base/timers.ts";
-import type { ConnectOptions } from "../client-api.ts";
+import type { ConnectOptions, StoredSockets } from "../client-api.ts";
 import { KERNEL_EXIT } from "../exit-codes.ts";
 import { type Address, Channel } from "./channel.ts";
 import type { Message } from "./line-reader.ts";
@@ -22,6 +21,8 @@ export interface Target {
   readonly address: Address;
   readonly startIn: Home | undefined;
   readonly timeoutMs: number;
+  /** Sockets kept for a kernel that has to be started; their descriptors are passed to it. */
+  readonly stored?: () => StoredSockets;
 }
 
 /** Reads the options; nothing is looked at or started yet. */
@@ -30,7 +31,8 @@ export function toTarget(options: ConnectOptions): Target {
   if (port !== undefined)
     return { address: { host: "127.0.0.1", port }, startIn: undefined, timeoutMs };
   if (path !== undefined) return { address: { path }, startIn: undefined, timeoutMs };
-  const home = options.home ?? findHome();
+  const home =
+    typeof options.home === "string" ? homeAt(options.home) : (options.home ?? findHome());
   const startIn = options.autostart === false ? undefined : home;
   return { address: { path: home.kernelSocket }, startIn, timeoutMs };
 }
@@ -63,7 +65,7 @@ export async function reachKernel(
       if (performance.now() > until)
         throw unreachable(target, `it did not answer within ${timeoutMs} ms`);
     }
-    if (startIn !== undefined) await start(startIn);
+    if (startIn !== undefined) await start(startIn, target.stored?.());
     await sleep(RETRY_MS, signal);
   }
 }
@@ -78,7 +80,7 @@ interface Start {
 /** By home: however many clients one process has, it starts one kernel. */
 const starts = new Map<string, Start>();
 
-async function start(home: Home): Promise<void> {
+async function start(home: Home, stored: StoredSockets = {}): Promise<void> {
   const before = starts.get(home.directory);
   if (before?.state === "running") return;
   if (before?.state === "other" && performance.now() - before.sinceMs < OTHER_MS) return;
@@ -95,53 +97,11 @@ async function start(home: Home): Promise<void> {
     started.why = why;
   };
   try {
-    await launch(home, onEnd);
+    const program = programPath("../main", import.meta.url);
+    await launchDaemon({ home, program, log: home.kernelLog, stored }, onEnd);
   } catch (error) {
     starts.delete(home.directory);
     throw error;
-  }
-}
-
-/** Starts the kernel's program in a session of its own, with its output in the home's log. */
-async function launch(
-  home: Home,
-  ended: (code: number | null, why: string) => void,
-): Promise<void> {
-  const { spawn } = await import("node:child_process");
-  makeHome(home);
-  const log = openSync(home.kernelLog, "a", 0o600);
-  const args = [programPath("../main", import.meta.url), "--home", home.directory, "--autostart"];
-  const child = spawn(process.execPath, args, {
-    detached: true,
-    stdio: ["ignore", log, log],
-    cwd: "/",
-    env: kernelEnvironment(),
-  });
-  closeSync(log);
-  child.on("error", (error) => ended(null, messageOf(error)));
-  child.on("exit", (code, signal) =>
-    ended(
-      code,
-      `it ended with ${signal ?? code} as it started; the end of ${home.kernelLog}: ${lastLine(home)}`,
-    ),
-  );
-  child.unref();
-}
-
-/**
- * The environment a kernel is started with: not what was meant for the client alone, such as its
- * descriptors and the modules it preloads.
- */
-function kernelEnvironment(): NodeJS.ProcessEnv {
-  const personal = /^(NEWEL_|LISTEN_|NODE_OPTIONS$|NODE_CHANNEL_|NOTIFY_SOCKET$|WATCHDOG_)/;
-  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !personal.test(name)));
-}
-
-function lastLine(home: Home): string {
-  try {
-    return readFileSync(home.kernelLog, "utf8").trimEnd().split("\n").at(-1) ?? "";
-  } catch (error) {
-    return messageOf(error);
   }
 }
 

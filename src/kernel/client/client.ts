@@ -2,23 +2,40 @@ import { hasCode, newelError } from "../../base/errors.ts";
 import { sleep } from "../../base/timers.ts";
 import type {
   ClaimInfo,
-  KernelEvent,
   KernelStatus,
   ProcessInfo,
   SignalReport,
   SocketInfo,
   ValueInfo,
 } from "../api.ts";
-import type { ConnectOptions, KernelClient } from "../client-api.ts";
+import type { ConnectOptions, KernelClient, StoredSockets } from "../client-api.ts";
 import { wireKey } from "../commands/wire-key.ts";
 import { toTarget, type Target } from "./autostart.ts";
 import type { Request } from "./channel.ts";
 import { Claims } from "./claims.ts";
 import { Link } from "./link.ts";
 import { tailLines, watchOutput } from "./output.ts";
-import { follow } from "./stream.ts";
+import { holdSockets, watchEvents, watchValues } from "./watch.ts";
 
 const UPGRADE_POLL_MS = 20;
+
+let defaults: ConnectOptions = {};
+
+/**
+ * Sets which kernel `connect()` means from now on in this process.
+ *
+ * @example
+ * setDefault({ port: 20202 });
+ */
+export function setDefault(options: ConnectOptions): void {
+  defaults = options;
+}
+
+/** What the supervisor adds. */
+interface InternalOptions {
+  /** Sockets kept for a kernel that has to be started. */
+  readonly stored?: () => StoredSockets;
+}
 
 /**
  * Connects to the kernel of a home, of a socket's path or of a port, and starts one in the home when
@@ -26,12 +43,17 @@ const UPGRADE_POLL_MS = 20;
  *
  * @throws NEWEL_E_KERNEL_UNREACHABLE when none answers
  *
+ * @param options - default: what {@link setDefault} said, else the home of the environment
+ *
  * @example
- * await using kernel = await connectKernel();
+ * await using kernel = await connect();
  * await kernel.sockets.make({ name: 'web', port: 8080 });
  */
-export async function connectKernel(options: ConnectOptions = {}): Promise<KernelClient> {
-  const target = toTarget(options);
+export async function connectKernel(
+  options: ConnectOptions = defaults,
+  internal: InternalOptions = {},
+): Promise<KernelClient> {
+  const target = { ...toTarget(options), ...internal };
   const claims = new Claims(() => link);
   const link = new Link(target, () => claims.reclaim());
   await link.open();
@@ -52,6 +74,8 @@ function createClient(target: Target, link: Link, claims: Claims): KernelClient 
       make: (request) => ask<SocketInfo>({ do: "make socket", ...toWire(request) }),
       list: (...names) => ask<SocketInfo[]>({ do: "list sockets", names }),
       remove: (...names) => remove(link, "remove sockets", names),
+      hold: (path, { signal, sent }) =>
+        holdSockets(target, path, AbortSignal.any([closing.signal, signal]), sent),
     },
     values: {
       set: (name, value) => ask({ do: "set", name, ...(value === undefined ? {} : { value }) }),
@@ -59,6 +83,8 @@ function createClient(target: Target, link: Link, claims: Claims): KernelClient 
         (await ask<{ value: string | null }>({ do: "get", name })).value ?? undefined,
       list: (...names) => ask<ValueInfo[]>({ do: "list values", names }),
       remove: (...names) => remove(link, "remove values", names),
+      watch: (pattern, { signal } = {}) =>
+        watchValues(target, link, pattern, eitherOf(closing.signal, signal)),
     },
     processes: {
       make: (request) => ask<ProcessInfo>({ do: "make process", ...toWire(request) }),
@@ -68,36 +94,42 @@ function createClient(target: Target, link: Link, claims: Claims): KernelClient 
         once<SignalReport>({ do: "signal", name, signal, scope }),
       watch: (name, options = {}) =>
         watchOutput(target, name, { ...options, signal: eitherOf(closing.signal, options.signal) }),
-      tail: async (name, count) => {
-        const found = await ask<ProcessInfo[]>({ do: "list processes", names: [name] });
-        const process = found.find((one) => one.name === name);
-        if (process === undefined)
-          throw newelError("NEWEL_E_NOT_FOUND", { name, noun: "processes" });
-        return tailLines(target, process, count);
-      },
+      tail: async (name, count) => tailLines(target, await findProcess(link, name), count),
     },
     claims: {
       list: (...names) => ask<ClaimInfo[]>({ do: "list claims", names }),
-      ask: (name, options = {}) => claims.ask(name, options.signal),
       release: (name) => once({ do: "release", name, force: true }),
     },
+    claim: (name, options = {}) => claims.ask(name, options.signal),
     events: ({ since, signal } = {}) =>
       watchEvents(target, since, eitherOf(closing.signal, signal)),
     status: () => ask<KernelStatus>({ do: "status" }),
-    upgrade: async (build = {}) => {
-      const asked = performance.now();
-      await once({ do: "upgrade", ...build });
-      for (;;) {
-        const status = await ask<KernelStatus>({ do: "status" });
-        // The same pid counts its time anew.
-        if (status.uptimeMs < performance.now() - asked) return status;
-        await sleep(UPGRADE_POLL_MS);
-      }
-    },
+    upgrade: (build = {}) => upgradeKernel(link, build),
     exitIfIdle: async () => (await once<{ exiting: boolean }>({ do: "exit-if-idle" })).exiting,
     close,
     [Symbol.asyncDispose]: close,
   };
+}
+
+async function findProcess(link: Link, name: string): Promise<ProcessInfo> {
+  const found = await link.call<ProcessInfo[]>({ do: "list processes", names: [name] }, true);
+  const process = found.find((one) => one.name === name);
+  if (process === undefined) throw newelError("NEWEL_E_NOT_FOUND", { name, noun: "processes" });
+  return process;
+}
+
+async function upgradeKernel(
+  link: Link,
+  build: { readonly node?: string; readonly program?: string },
+): Promise<KernelStatus> {
+  const asked = performance.now();
+  await link.call({ do: "upgrade", ...build }, false);
+  for (;;) {
+    const status = await link.call<KernelStatus>({ do: "status" }, true);
+    // The same pid counts its time anew.
+    if (status.uptimeMs < performance.now() - asked) return status;
+    await sleep(UPGRADE_POLL_MS);
+  }
 }
 
 function eitherOf(own: AbortSignal, given: AbortSignal | undefined): AbortSignal {
@@ -119,28 +151,6 @@ async function removeAgain(link: Link, what: string, name: string): Promise<void
     await link.call({ do: what, names: [name] }, true);
   } catch (error) {
     if (!hasCode(error, "NEWEL_E_NOT_FOUND")) throw error;
-  }
-}
-
-async function* watchEvents(
-  target: Target,
-  since: number | undefined,
-  signal: AbortSignal,
-): AsyncGenerator<KernelEvent, void> {
-  let last = since;
-  const messages = follow(target, {
-    signal,
-    request: () => ({ do: "events", ...(last === undefined ? {} : { since: last }) }),
-    opened: (answer) => {
-      last ??= (answer as { since: number }).since;
-      return true;
-    },
-  });
-  for await (const { event } of messages) {
-    if (event === undefined) continue;
-    const next = event as KernelEvent;
-    last = next.seq;
-    yield next;
   }
 }
 

@@ -1,5 +1,4 @@
 import type { Kernel } from "../api.ts";
-import type { Readers } from "../session/readers.ts";
 import type { Kind } from "./kinds.ts";
 
 /** One thing a command can be told. */
@@ -46,6 +45,7 @@ export type Answer =
     }
   | { readonly kind: "events"; readonly since: number }
   | { readonly kind: "unwatch"; readonly id: string | number }
+  | { readonly kind: "hold"; readonly path: string }
   | { readonly kind: "claim"; readonly name: string; readonly pid?: number; readonly had?: number }
   | { readonly kind: "release"; readonly name: string }
   | { readonly kind: "upgrade"; readonly node?: string; readonly program?: string }
@@ -54,7 +54,6 @@ export type Answer =
 
 export interface CommandContext {
   readonly kernel: Kernel;
-  readonly readers: Readers;
 }
 
 /** One row of the table. */

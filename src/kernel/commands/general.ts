@@ -78,6 +78,16 @@ export const GENERAL_COMMANDS: readonly Command[] = [
     run: ({ since }, { kernel }) => ({ kind: "events", since: since ?? kernel.events.last }),
   }),
   command({
+    words: ["hold", "sockets"],
+    summary: "Send copies of all sockets to a datagram socket, while this connection lasts.",
+    addition: true,
+    jsonOnly: true,
+    fields: {
+      path: word(TEXT, "that socket's path; the messages are those of systemd's fd store"),
+    },
+    run: ({ path }) => ({ kind: "hold", path }),
+  }),
+  command({
     words: ["unwatch"],
     summary: "End the stream of an earlier request.",
     addition: true,

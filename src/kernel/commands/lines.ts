@@ -54,8 +54,15 @@ export function statusLines(status: KernelStatus): readonly string[] {
     `version=${status.version} pid=${status.pid} uptime=${seconds(status.uptimeMs)} home=${status.home}`,
     `sockets=${counts.sockets} values=${counts.values} processes=${counts.processes} claims=${counts.claims}`,
     `memory=${status.memoryBytes} last_event=${status.lastEvent}`,
+    `recovery=${status.recovery.level} after=${status.recovery.after}${returns(status.recovery.sockets)}`,
     ...status.notices.map((notice) => oneLine(`notice: ${notice}`)),
   ];
+}
+
+function returns(sockets: KernelStatus["recovery"]["sockets"]): string {
+  return Object.entries(sockets)
+    .map(([name, how]) => oneLine(` ${name}=${how}`))
+    .join("");
 }
 
 /** Seconds since the epoch with three decimals. */

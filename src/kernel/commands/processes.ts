@@ -105,7 +105,10 @@ export const PROCESS_COMMANDS: readonly Command[] = [
       reader: jsonOnly(TEXT, "begin where this reader acknowledged last"),
     },
     run: ({ names = [], from, follow = true, reader }, { kernel }) => {
-      const processes = kernel.processes.list(names);
+      const listed = kernel.processes.list(names);
+      // A reader that is behind goes on behind the end of the list entry.
+      const left = reader === undefined ? [] : kernel.processes.departed(names);
+      const processes = [...listed, ...left.filter(({ name }) => !isIn(listed, name))];
       const found = processes.map(({ name }) => name).sort();
       const watching = processes.map(({ name, pid }) => ({ name, pid }));
       const missing = names.find(
@@ -133,10 +136,11 @@ export const PROCESS_COMMANDS: readonly Command[] = [
       position: jsonOnly(POSITION, "one past the last byte read in each stream"),
       end: jsonOnly(FLAG, "its end was read: it may leave the list"),
     },
-    run: ({ name, reader, position, end }, { kernel, readers }) => {
-      const process = kernel.processes.list([name]).find((one) => one.name === name);
+    run: ({ name, reader, position, end }, { kernel }) => {
+      const all = [...kernel.processes.list([name]), ...kernel.processes.departed([name])];
+      const process = all.find((one) => one.name === name);
       if (process === undefined) throw notFound(name);
-      if (position !== undefined) readers.acknowledge(process, reader, position);
+      if (position !== undefined) kernel.readers.acknowledge(process, reader, position);
       if (end === true) kernel.processes.acknowledgeEnd(name);
       return reply();
     },
@@ -159,6 +163,10 @@ export const PROCESS_COMMANDS: readonly Command[] = [
     },
   }),
 ];
+
+function isIn(processes: readonly { readonly name: string }[], name: string): boolean {
+  return processes.some((one) => one.name === name);
+}
 
 function notFound(name: string): NewelError {
   return newelError("NEWEL_E_NOT_FOUND", { name, noun: "processes" });

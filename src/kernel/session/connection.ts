@@ -7,13 +7,16 @@ const LINGER_MS = 1_000;
 
 /** One client's socket: writing with a bound on what waits to be sent. */
 export class Connection {
+  /** The process at the other end; missing when the operating system does not tell, as over TCP. */
+  readonly peerPid: number | undefined;
   readonly #socket: Socket;
   readonly #waiting = new Set<() => void>();
   #turns: Promise<void> = Promise.resolve();
   #closed = false;
   #ending = false;
 
-  constructor(socket: Socket) {
+  constructor(socket: Socket, peerPid?: number) {
+    this.peerPid = peerPid;
     this.#socket = socket;
     socket.on("drain", () => this.#wake());
     socket.on("close", () => {

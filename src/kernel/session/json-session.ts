@@ -1,9 +1,10 @@
 import { newelError } from "../../base/errors.ts";
-import type { OutputChunk } from "../api.ts";
+import type { Kernel, OutputChunk, ProcessInfo } from "../api.ts";
 import type { Answer } from "../commands/command.ts";
 import { EnvelopeError, parseEnvelope, parseRequest, type RequestId } from "../commands/json.ts";
 import { refuse } from "../commands/kinds.ts";
 import { COMMANDS } from "../commands/table.ts";
+import { shareSockets } from "../fd-store.ts";
 import { ConnectionClaims } from "./claims.ts";
 import { toCoded } from "./coded.ts";
 import type { Connection } from "./connection.ts";
@@ -69,6 +70,9 @@ export class JsonSession {
       case "events":
         this.#events(id, answer.since);
         return;
+      case "hold":
+        this.#hold(id, answer.path);
+        return;
       case "unwatch":
         this.#streams.get(answer.id)?.close();
         this.#streams.delete(answer.id);
@@ -101,12 +105,15 @@ export class JsonSession {
   #watch(id: RequestId, request: Extract<Answer, { kind: "watch" }>): void {
     const { names, follow, reader, from, first } = request;
     this.#checkNewStream(id);
-    const { kernel, readers } = this.#context;
+    const { kernel } = this.#context;
     const streams = names
-      .flatMap((name) => kernel.processes.list([name]))
+      .map((name) => findWatched(kernel, name))
+      .filter((process) => process !== undefined)
       .map((process) => {
         const bell = new Bell();
-        const position = from ?? (reader === undefined ? {} : readers.position(process, reader));
+        if (reader !== undefined) kernel.readers.register(process, reader);
+        const known = reader === undefined ? {} : kernel.readers.position(process, reader);
+        const position = from ?? known;
         return { bell, watched: new Watched(kernel, process, position, bell.ring) };
       });
     let open = true;
@@ -177,6 +184,18 @@ export class JsonSession {
     stream.run().catch((error: unknown) => this.#failStream(id, error));
   }
 
+  #hold(id: RequestId, path: string): void {
+    this.#checkNewStream(id);
+    const failed = (error: unknown): void => {
+      if (this.#streams.has(id)) this.#failStream(id, error);
+    };
+    const sharing = shareSockets(this.#context.kernel, path, failed);
+    this.#streams.set(id, { close: sharing.stop });
+    void sharing.sent.then(() => {
+      if (this.#streams.has(id)) this.#send({ id, ok: null });
+    });
+  }
+
   #claim(
     id: RequestId,
     { name, pid, had }: { readonly name: string; readonly pid?: number; readonly had?: number },
@@ -189,7 +208,8 @@ export class JsonSession {
     if (this.#claims.waitsFor(name))
       throw refuse(`this connection waits for the claim ${name} already`);
     const holder = {
-      pid: pid ?? this.#context.peerPid(this.#connection),
+      // What the operating system says is true also where the client sees other pids.
+      pid: this.#connection.peerPid ?? pid ?? process.pid,
       ...(had === undefined ? {} : { had }),
     };
     let granted = false;
@@ -230,4 +250,9 @@ export class JsonSession {
   #send(message: unknown): void {
     this.#connection.write(`${JSON.stringify(message)}\n`);
   }
+}
+
+function findWatched(kernel: Kernel, name: string): ProcessInfo | undefined {
+  const all = [...kernel.processes.list([name]), ...kernel.processes.departed([name])];
+  return all.find((process) => process.name === name);
 }

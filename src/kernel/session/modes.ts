@@ -1,6 +1,5 @@
 import type { Kernel, KernelEvent } from "../api.ts";
 import { eventLine, seconds } from "../commands/lines.ts";
-import type { Readers } from "./readers.ts";
 import type { Connection } from "./connection.ts";
 import { Bell, Watched } from "./watched.ts";
 
@@ -19,7 +18,6 @@ export interface Mode {
 
 export interface ModeContext {
   readonly kernel: Kernel;
-  readonly readers: Readers;
   readonly connection: Connection;
   /** Leaves the mode with a last line before the prompt. */
   leave(lastLine: string): void;
@@ -46,9 +44,9 @@ export class TextWatch implements Mode {
 
   constructor(context: ModeContext, names: readonly string[]) {
     this.#context = context;
-    const { kernel, readers } = context;
+    const { kernel } = context;
     for (const process of names.flatMap((name) => kernel.processes.list([name]))) {
-      const position = readers.position(process, undefined);
+      const position = kernel.readers.position(process, undefined);
       this.#watched.set(process.name, new Watched(kernel, process, position, this.#bell.ring));
     }
   }
@@ -115,9 +113,9 @@ export class TextWatch implements Mode {
   #acknowledge(): void {
     if (!this.#unacknowledged) return;
     this.#unacknowledged = false;
-    const { kernel, readers } = this.#context;
+    const { kernel } = this.#context;
     for (const watched of this.#watched.values())
-      if (!watched.gone) readers.acknowledge(watched, undefined, watched.position);
+      if (!watched.gone) kernel.readers.acknowledge(watched, undefined, watched.position);
     for (const watched of this.#told) {
       watched.close();
       this.#watched.delete(watched.name);

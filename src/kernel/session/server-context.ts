@@ -1,5 +1,4 @@
 import type { CommandContext } from "../commands/command.ts";
-import type { Connection } from "./connection.ts";
 
 /** A build to upgrade to; what is missing is as it is now. */
 interface BuildRequest {
@@ -10,8 +9,6 @@ interface BuildRequest {
 /** What every session of a server works with. */
 export interface ServerContext extends CommandContext {
   readonly version: string;
-  /** The process at the other end, as far as it is known; else the kernel's own. */
-  peerPid(connection: Connection): number;
   /** The kernel ends once the last client left, if it holds nothing then. */
   exitWhenUnused(): void;
   /**

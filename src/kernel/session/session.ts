@@ -16,13 +16,16 @@ const HTTP_REQUEST = /^[A-Z]+ \S+ HTTP\/\d/;
 /**
  * Serves one connection until it ends: cuts it into lines and hands each to the rendering it is in.
  * Lines are worked on in order, and none while the client does not take its answers.
+ *
+ * @param peerPid - the process at the other end, where it is known
  */
 export function serveConnection(
   socket: Socket,
   context: ServerContext,
   budget: PendingBudget,
+  peerPid?: number,
 ): { close(): void } {
-  const connection = new Connection(socket);
+  const connection = new Connection(socket, peerPid);
   const text = new TextSession(context, connection);
   const json = new JsonSession(context, connection);
   const splitter = new LineSplitter(budget);

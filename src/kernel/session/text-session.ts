@@ -73,6 +73,7 @@ export class TextSession {
       case "release":
         this.#release(answer.name);
         return;
+      case "hold":
       case "unwatch":
         this.#say();
         return;
@@ -102,7 +103,7 @@ export class TextSession {
       return;
     }
     let granted = false;
-    this.#claims.ask(name, { pid: this.#context.peerPid(this.#connection) }, (epoch) => {
+    this.#claims.ask(name, { pid: this.#connection.peerPid ?? process.pid }, (epoch) => {
       granted = true;
       this.#mode = undefined;
       this.#say(`${name} epoch=${epoch}`);
@@ -141,7 +142,6 @@ export class TextSession {
   #modeContext(): ModeContext {
     return {
       kernel: this.#context.kernel,
-      readers: this.#context.readers,
       connection: this.#connection,
       leave: (lastLine) => {
         this.#mode = undefined;

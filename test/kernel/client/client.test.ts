@@ -9,7 +9,7 @@ import { fileURLToPath } from "node:url";
 
 import { homeAt, type Home } from "../../../src/base/home.ts";
 import type { KernelEvent } from "../../../src/kernel/api.ts";
-import { connectKernel } from "../../../src/kernel/client/client.ts";
+import { connectKernel, setDefault } from "../../../src/kernel/client/client.ts";
 import type { KernelClient } from "../../../src/kernel/client-api.ts";
 import {
   eventually,
@@ -92,6 +92,65 @@ describe("calls", () => {
     assert.equal(await client.exitIfIdle(), false);
   });
 
+  test("a value is watched from what it is now, across a kernel's death", async (context) => {
+    const t = inReverse(context);
+    const { client, daemon } = await withDaemon(t);
+    await client.values.set("shop/color", "red");
+    await client.values.set("other", "1");
+    const abort = new AbortController();
+    const seen: string[] = [];
+    const watching = (async () => {
+      const changes = client.values.watch("shop/*", { signal: abort.signal });
+      for await (const { name, value } of changes) seen.push(`${name}=${value}`);
+    })();
+    const missing = client.values.watch("shop/size")[Symbol.asyncIterator]();
+    assert.deepEqual((await missing.next()).value, { name: "shop/size", value: undefined });
+    await eventually(() => seen.length === 1, "what there is");
+    await client.values.set("other", "2");
+    await client.values.set("shop/color", "blue");
+    await eventually(() => seen.length === 2, "the change");
+    daemon.child.kill("SIGKILL");
+    await ended(daemon.child);
+    await client.values.set("shop/size", "9");
+    assert.deepEqual((await missing.next()).value, { name: "shop/size", value: "9" });
+    await client.values.remove("shop/color");
+    await eventually(() => seen.length === 4, "the removal");
+    abort.abort();
+    await watching;
+    await missing.return?.();
+    const expected = ["color=red", "color=blue", "size=9", "color=undefined"];
+    assert.deepEqual(
+      seen,
+      expected.map((each) => `shop/${each}`),
+    );
+  });
+
+  test("the default is set once for all that connect without saying where", async (context) => {
+    const t = inReverse(context);
+    const { home } = await withDaemon(t);
+    setDefault({ home: home.directory, autostart: false });
+    t.after(() => setDefault({}));
+    await using client = await connectKernel();
+    assert.equal((await client.status()).home, home.directory);
+  });
+
+  test("a claim's holder is who the operating system says it is", async (context) => {
+    const t = inReverse(context);
+    const { client, home } = await withDaemon(t);
+    const request = JSON.stringify({ id: 1, do: "claim", name: "json", pid: 1 });
+    const program = `require("net").connect(process.argv[1]).write(process.argv[2])`;
+    const said = `claim text\n${request}\n`;
+    const child = startProcess(t, process.execPath, ["-e", program, home.kernelSocket, said]);
+    const claims = await eventually(async () => {
+      const all = await client.claims.list();
+      return all.length === 2 && all;
+    }, "both claims");
+    assert.deepEqual(
+      claims.map(({ holder }) => holder.pid),
+      [child.pid, child.pid],
+    );
+  });
+
   test("the kernel's own coded errors arrive as they are", async (context) => {
     const t = inReverse(context);
     const { client } = await withDaemon(t);
@@ -146,9 +205,9 @@ describe("calls", () => {
     const abort = new AbortController();
     const watching = Array.fromAsync(client.processes.watch("quiet", { signal: abort.signal }));
     const events = Array.fromAsync(client.events());
-    const held = await client.claims.ask("lock");
+    const held = await client.claim("lock");
     const other = await connected(t, home);
-    const waiting = other.claims.ask("lock", { signal: abort.signal });
+    const waiting = other.claim("lock", { signal: abort.signal });
     const refused = assert.rejects(waiting, { code: "NEWEL_E_CANCELLED" });
     await eventually(async () => (await client.claims.list())[0]?.waiting === 1, "the wait");
     abort.abort();
@@ -204,7 +263,7 @@ describe("when the kernel ends", () => {
   test("a killed kernel takes no claim away: its holder comes back to it", async (context) => {
     const t = inReverse(context);
     const { client, home, daemon } = await withDaemon(t);
-    const held = await client.claims.ask("lock");
+    const held = await client.claim("lock");
     daemon.child.kill("SIGKILL");
     await ended(daemon.child);
     const other = await connected(t, home);
@@ -212,7 +271,7 @@ describe("when the kernel ends", () => {
     assert.deepEqual([claim?.epoch, claim?.holder.pid], [held.epoch, process.pid]);
     await held.release();
     await eventually(async () => (await other.claims.list()).length === 0, "the release");
-    assert.equal((await client.claims.ask("lock")).epoch, held.epoch + 1);
+    assert.equal((await client.claim("lock")).epoch, held.epoch + 1);
   });
 
   test("a call that is not safe to repeat is refused when its answer is lost", async (context) => {

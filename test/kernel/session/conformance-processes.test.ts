@@ -217,7 +217,7 @@ describe("additions", () => {
     const wire = await open();
     assert.match(
       await wire.ask("status"),
-      /^version=test pid=\d+ uptime=[\d.]+ home=.*\nsockets=\d+ values=\d+ processes=\d+ claims=\d+\nmemory=\d+ last_event=\d+$/,
+      /^version=test pid=\d+ uptime=[\d.]+ home=.*\nsockets=\d+ values=\d+ processes=\d+ claims=\d+\nmemory=\d+ last_event=\d+\nrecovery=taken after=nothing$/,
     );
   });
 

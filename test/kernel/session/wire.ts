@@ -9,7 +9,7 @@ import { type KernelServer, serveKernel } from "../../../src/kernel/server.ts";
 import { openTestKernel } from "../../helpers/kernel.ts";
 import type { Scope } from "../../helpers/resources.ts";
 
-const GREETING = 'newel kernel test. Type "help" for help.\n> ';
+const greeting = (version: string): string => `newel kernel ${version}. Type "help" for help.\n> `;
 
 /** The same scope, ended in reverse: what was opened last is closed first. */
 export function inReverse(scope: Scope): Scope {
@@ -74,9 +74,9 @@ export class Wire {
   }
 
   /** Connects and takes the greeting. */
-  static async open(scope: Scope, to: NetConnectOpts): Promise<Wire> {
+  static async open(scope: Scope, to: NetConnectOpts, version = "test"): Promise<Wire> {
     const wire = await Wire.connect(scope, to);
-    await wire.expect(GREETING);
+    await wire.expect(greeting(version));
     return wire;
   }
 

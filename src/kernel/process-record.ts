@@ -1,0 +1,76 @@
+import { createHash } from "node:crypto";
+
+import { newelError } from "../base/errors.ts";
+import type { ProcessRequest, StreamName } from "./api.ts";
+import { look } from "./descendants.ts";
+import type { JournalRecord, ProcessRecord } from "./journal.ts";
+import type { Launch } from "./launch.ts";
+
+const BUFSIZE = 1 << 20;
+
+/** A process with what it said of itself. */
+interface Said {
+  readonly record: ProcessRecord;
+  readonly ready: boolean;
+  readonly status: string | undefined;
+}
+
+/** The streams of a process that are kept. */
+export function capturedStreams(request: ProcessRequest): StreamName[] {
+  if (request.bufsize === 0) return [];
+  const streams: StreamName[] = [];
+  if (request.stdout !== false) streams.push("out");
+  if (request.stderr !== false && request.stderr !== "stdout") streams.push("err");
+  return streams;
+}
+
+/** What the journal keeps of a process that was just started. */
+export function describeProcess(
+  request: ProcessRequest,
+  launch: Launch,
+  facts: { id: string; pid: number; settings: string; streams: readonly StreamName[] },
+): ProcessRecord {
+  const seen = look(facts.pid);
+  if (seen === undefined)
+    throw newelError("NEWEL_E_INTERNAL", { what: `child ${facts.pid} is not in /proc` });
+  const mark = request.env?.["NEWEL_MARK"];
+  return {
+    type: "process",
+    id: facts.id,
+    info: {
+      name: request.name,
+      pid: facts.pid,
+      startedMs: Date.now(),
+      args: request.args,
+      workingDir: launch.workingDir,
+      ...(launch.uid === undefined ? {} : { uid: launch.uid }),
+      ...(launch.gid === undefined ? {} : { gid: launch.gid }),
+      ...(request.shell === true ? { shell: true } : {}),
+    },
+    startTicks: seen.startTicks,
+    settings: facts.settings,
+    bufsize: request.bufsize ?? BUFSIZE,
+    streams: facts.streams,
+    sockets: launch.sockets,
+    ...(mark === undefined ? {} : { mark }),
+  };
+}
+
+/** What a process said of itself. */
+export function readyRecord({ record, ready, status }: Said): JournalRecord {
+  return {
+    type: "process ready",
+    id: record.id,
+    ready,
+    ...(status === undefined ? {} : { status }),
+  };
+}
+
+/** What makes two requests the same, without keeping the environment itself. */
+export function hashSettings(request: ProcessRequest): string {
+  const inOrder = (entries: [string, unknown][]): [string, unknown][] =>
+    entries.sort(([a], [b]) => (a < b ? -1 : 1));
+  const env = inOrder(Object.entries(request.env ?? {}));
+  const sorted = inOrder(Object.entries({ ...request, env }));
+  return createHash("sha256").update(JSON.stringify(sorted)).digest("hex");
+}

@@ -1,0 +1,138 @@
+import { closeSync, existsSync, fstatSync, readFileSync } from "node:fs";
+
+import { messageOf } from "../base/errors.ts";
+import { openPidfd, takeDescriptor } from "../posix/process.ts";
+import { boundPath, boundPort } from "../posix/sockets.ts";
+import type { RecoveryStatus, SocketInfo, SocketReturn } from "./api.ts";
+import { look } from "./descendants.ts";
+import type { KeptReaders } from "./managed-process.ts";
+import type { ProcessTable, SocketHolder } from "./processes.ts";
+import type { PastState } from "./recovery.ts";
+import type { SocketTable } from "./sockets.ts";
+
+/** The descriptors that a kernel leaves open for the one it replaces itself with. */
+export interface Handover {
+  readonly sockets: Readonly<Record<string, number>>;
+  /** By the id of the process. */
+  readonly readers: Readonly<Record<string, KeptReaders>>;
+}
+
+interface Tables {
+  readonly sockets: SocketTable;
+  readonly processes: ProcessTable;
+}
+
+/**
+ * The one way back after a crash and after an upgrade: processes that live are adopted, sockets
+ * passed on, taken back, or bound again.
+ *
+ * @returns how each socket came back
+ */
+export function takeBack(
+  past: PastState,
+  { sockets, processes }: Tables,
+  handover: Handover | undefined,
+  notice: (text: string) => void,
+): Record<string, SocketReturn> {
+  const returned: Record<string, SocketReturn> = {};
+  for (const info of past.sockets.values()) {
+    try {
+      returned[info.name] = takeSocket(info, past, sockets, handover?.sockets[info.name]);
+    } catch (error) {
+      returned[info.name] = "lost";
+      notice(`The socket ${info.name} could not be taken back: ${messageOf(error)}`);
+    }
+  }
+  const waiting = Object.keys(returned).filter((name) => returned[name] === "waiting");
+  if (waiting.length > 0)
+    notice(
+      `Only the processes that serve them have these sockets, and they may not be taken from there: ${waiting.join(", ")}. Each is bound again for the next process that gets it.`,
+    );
+  for (const process of past.processes.values())
+    processes.restore(process, handover?.readers[process.record.id]);
+  processes.settle();
+  return returned;
+}
+
+function takeSocket(
+  info: SocketInfo,
+  past: PastState,
+  sockets: SocketTable,
+  passed: number | undefined,
+): SocketReturn {
+  if (passed !== undefined) {
+    sockets.adopt(info, passed);
+    return "passed";
+  }
+  const holders = info.reuseport === true ? [] : holdersOf(info.name, past);
+  const taken = holders.map((holder) => takeFrom(holder, info)).find((fd) => fd !== undefined);
+  if (taken !== undefined) {
+    sockets.adopt(info, taken);
+    return "taken";
+  }
+  if (holders.length > 0) {
+    sockets.postpone(info);
+    return "waiting";
+  }
+  sockets.restore(info);
+  return "bound";
+}
+
+/** The living processes that were given a socket. */
+function holdersOf(name: string, past: PastState): SocketHolder[] {
+  return [...past.processes.values()].flatMap(({ record, endedMs }) => {
+    const index = record.sockets.indexOf(name);
+    if (index < 0 || endedMs !== undefined) return [];
+    if (look(record.info.pid)?.startTicks !== record.startTicks) return [];
+    return [{ pid: record.info.pid, fd: 3 + index }];
+  });
+}
+
+/** A copy of a socket from a process that holds it: it stays the same queue of connections. */
+function takeFrom({ pid, fd: theirs }: SocketHolder, info: SocketInfo): number | undefined {
+  const pidfd = openPidfd(pid);
+  if (pidfd === undefined) return undefined;
+  const fd = takeDescriptor(pidfd, theirs);
+  closeSync(pidfd);
+  if (fd === undefined || isSameSocket(fd, info)) return fd;
+  closeSync(fd);
+  return undefined;
+}
+
+/** The holder may have closed its copy, and the number stand for something else now. */
+function isSameSocket(fd: number, info: SocketInfo): boolean {
+  if (!fstatSync(fd).isSocket()) return false;
+  return info.family === "unix" ? boundPath(fd) === info.path : boundPort(fd) === info.port;
+}
+
+const YAMA_SCOPE = "/proc/sys/kernel/yama/ptrace_scope";
+
+/**
+ * How sockets would come back to the next kernel if this one were killed now.
+ *
+ * @param holders - the processes that have sockets now: each is tried
+ */
+export function recoveryLevel(
+  heldElsewhere: boolean,
+  holders: readonly SocketHolder[],
+): RecoveryStatus["level"] {
+  if (heldElsewhere) return "held";
+  const all = holders.length === 0 ? [{ pid: process.pid, fd: 0 }] : holders;
+  return !isRestricted() && all.every(mayTake) ? "taken" : "bound";
+}
+
+/** The next kernel will be no ancestor of the processes, as this one is: Yama then forbids it. */
+function isRestricted(): boolean {
+  if (process.getuid?.() === 0 || !existsSync(YAMA_SCOPE)) return false;
+  return readFileSync(YAMA_SCOPE, "utf8").trim() !== "0";
+}
+
+function mayTake({ pid, fd: theirs }: SocketHolder): boolean {
+  const pidfd = openPidfd(pid);
+  // What has ended meanwhile has nothing to be taken.
+  if (pidfd === undefined) return true;
+  const fd = takeDescriptor(pidfd, theirs);
+  closeSync(pidfd);
+  if (fd !== undefined) closeSync(fd);
+  return fd !== undefined;
+}

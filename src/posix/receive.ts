@@ -1,0 +1,83 @@
+import { closeSync, rmSync } from "node:fs";
+
+import { addressOf, checked, errnoName, lastErrno, libc, syscallError } from "./libc.ts";
+import { encodeUnixAddress } from "./notify.ts";
+
+const socket = libc("int socket(int family, int type, int protocol)");
+const bindCall = libc("int bind(int fd, void *address, uint32_t length)");
+const recvmsg = libc("long recvmsg(int fd, void *message, int flags)");
+
+const AF_UNIX = 1;
+const SOCK_DGRAM = 2;
+const SOCK_CLOEXEC = 0o2000000;
+const MSG_DONTWAIT = 0x40;
+const MSG_CMSG_CLOEXEC = 0x4000_0000;
+const SCM_RIGHTS = 1;
+const TEXT_BYTES = 4_096;
+/** Room for one descriptor: more than one is cut off by the system, and closed. */
+const CONTROL_BYTES = 24;
+
+/** One datagram; the descriptor that came with it belongs to the receiver, closed on exec. */
+export interface Datagram {
+  readonly text: string;
+  readonly fd?: number;
+}
+
+/** Datagrams to a Unix socket of this process. */
+export interface DatagramReceiver {
+  /** The next one; `undefined` when none waits now. */
+  receive(): Datagram | undefined;
+  close(): void;
+}
+
+/**
+ * Binds a datagram socket at a path, or at an abstract name after `@`: the other end of
+ * `openDatagramSender`. Node.js has no way to receive descriptors. A file at the path is replaced,
+ * closed to others.
+ */
+export function bindDatagramReceiver(path: string): DatagramReceiver {
+  const abstract = path.startsWith("@");
+  if (!abstract) rmSync(path, { force: true });
+  const fd = checked(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0), "socket", path);
+  const address = encodeUnixAddress(path);
+  const before = process.umask(0o177);
+  try {
+    checked(bindCall(fd, address, address.length), "bind", path);
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  } finally {
+    process.umask(before);
+  }
+  return {
+    receive: () => receiveOne(fd, path),
+    close: () => {
+      closeSync(fd);
+      if (!abstract) rmSync(path, { force: true });
+    },
+  };
+}
+
+function receiveOne(fd: number, path: string): Datagram | undefined {
+  const data = Buffer.alloc(TEXT_BYTES);
+  const control = Buffer.alloc(CONTROL_BYTES);
+  const vector = Buffer.alloc(16);
+  // struct msghdr of 64-bit systems.
+  const header = Buffer.alloc(56);
+  vector.writeBigUInt64LE(addressOf(data), 0);
+  vector.writeBigUInt64LE(BigInt(data.length), 8);
+  header.writeBigUInt64LE(addressOf(vector), 16);
+  header.writeBigUInt64LE(1n, 24);
+  header.writeBigUInt64LE(addressOf(control), 32);
+  header.writeBigUInt64LE(BigInt(control.length), 40);
+  const length = recvmsg(fd, header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+  if (length < 0) {
+    const errno = lastErrno();
+    if (errnoName(errno) === "EAGAIN") return undefined;
+    throw syscallError("recvmsg", errno, path);
+  }
+  // Looked at after the call, the parts live as long as it: the header has only their addresses.
+  const text = data.toString("utf8", 0, length);
+  const hasRights = header.readBigUInt64LE(40) > 0n && control.readInt32LE(12) === SCM_RIGHTS;
+  return hasRights && vector.length > 0 ? { text, fd: control.readInt32LE(16) } : { text };
+}
