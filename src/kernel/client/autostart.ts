@@ -1,3 +1,5 @@
+import { existsSync } from "node:fs";
+
 import { messageOf, newelError, systemCode } from "../../base/errors.ts";
 import { findHome, homeAt, type Home } from "../../base/home.ts";
 import { launchDaemon } from "../../base/launch-daemon.ts";
@@ -12,6 +14,9 @@ const DEFAULT_TIMEOUT_MS = 10_000;
 const RETRY_MS = 15;
 /** After another kernel was seen, how long it may take to listen before one is started again. */
 const OTHER_MS = 500;
+
+/** How long a supervisor that runs may take to start a kernel before others do. */
+const SUPERVISOR_MS = 500;
 
 /** What a connect fails with while a kernel is starting, ending, or too busy to accept. */
 const NOT_YET = new Set(["ENOENT", "ECONNREFUSED", "ECONNRESET", "EAGAIN", "EPIPE"]);
@@ -49,7 +54,8 @@ export async function reachKernel(
   signal?: AbortSignal,
 ): Promise<Channel> {
   const { address, startIn, timeoutMs } = target;
-  const until = performance.now() + timeoutMs;
+  const began = performance.now();
+  const until = began + timeoutMs;
   for (;;) {
     signal?.throwIfAborted();
     try {
@@ -65,9 +71,15 @@ export async function reachKernel(
       if (performance.now() > until)
         throw unreachable(target, `it did not answer within ${timeoutMs} ms`);
     }
-    if (startIn !== undefined) await start(startIn, target.stored?.());
+    if (startIn !== undefined && isOurs(target, began)) await start(startIn, target.stored?.());
     await sleep(RETRY_MS, signal);
   }
+}
+
+/** A supervisor that runs has copies of the sockets: it is let to start the next kernel, with them. */
+function isOurs({ startIn, stored }: Target, beganMs: number): boolean {
+  if (startIn === undefined || stored !== undefined) return true;
+  return !existsSync(startIn.supervisorHolder) || performance.now() - beganMs > SUPERVISOR_MS;
 }
 
 /** A kernel this process started, as far as it has come. */
