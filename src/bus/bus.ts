@@ -72,6 +72,7 @@ export class Bus<Channels extends ChannelMap<Channels> = OpenChannels>
   #askedCode: number | undefined;
   #replace: (() => Promise<void> | void) | undefined;
   #replacing = false;
+  #owed = 0;
   readonly #leftAlone = (): void => this.#exitLeftAlone();
 
   constructor(options: BusOptions = {}) {
@@ -96,6 +97,11 @@ export class Bus<Channels extends ChannelMap<Channels> = OpenChannels>
   /** Whether a plugin can restart this program. */
   get canRestart(): boolean {
     return this.#replace !== undefined;
+  }
+
+  /** How many restarts were asked for while one was under way: the new image owes them. */
+  get restartsOwed(): number {
+    return this.#owed;
   }
 
   /** The lifecycle listener that runs now, as logs name it. */
@@ -133,7 +139,11 @@ export class Bus<Channels extends ChannelMap<Channels> = OpenChannels>
       if (!this.#isInside()) await this.#starting;
       return;
     }
-    if (isRehearsal()) await leave(EXIT_CODES.ok);
+    if (isRehearsal()) {
+      const { guardParent } = await import("./guard.ts");
+      await guardParent();
+      await leave(EXIT_CODES.ok);
+    }
     this.#move("start");
     this.#starting = this.#runStart();
     await this.#starting;
@@ -198,6 +208,8 @@ export class Bus<Channels extends ChannelMap<Channels> = OpenChannels>
    */
   async restart(): Promise<void> {
     if (this.#replace === undefined) throw newelError("NEWEL_E_BUS_NO_RESTART", {});
+    // What was changed since that one began is not in it.
+    if (this.#restarting !== undefined && !this.#isInside()) this.#owed += 1;
     this.#restarting ??= this.#runRestart().finally(() => {
       this.#restarting = undefined;
     });

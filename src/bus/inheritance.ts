@@ -9,6 +9,10 @@ export interface Inheritance {
   readonly descriptors: Map<string, number>;
   /** This process is a daemon already. */
   readonly daemon: boolean;
+  /** The pid of a child that held signals back for this image, to be waited for. */
+  readonly guard: number | undefined;
+  /** How many more restarts were asked for meanwhile. */
+  readonly owed: number;
   /** It has just become one, and its launcher waits for word. */
   readonly launched: boolean;
 }
@@ -18,6 +22,8 @@ export interface Estate {
   readonly generation: number;
   readonly descriptors: Readonly<Record<string, number>>;
   readonly daemon: boolean;
+  readonly guard?: number;
+  readonly owed: number;
 }
 
 /** Set by the launcher of a daemon, for the daemon alone. */
@@ -42,6 +48,8 @@ export function inheritance(): Inheritance {
       ...Object.entries(estate?.descriptors ?? {}),
     ]),
     daemon: launched || (estate?.daemon ?? false),
+    guard: estate?.guard,
+    owed: estate?.owed ?? 0,
     launched,
   };
   return read;
@@ -75,7 +83,7 @@ function parseEstate(text: string): Estate | undefined {
     return undefined;
   }
   if (typeof value !== "object" || value === null) return undefined;
-  const { generation, descriptors, daemon } = value as Record<string, unknown>;
+  const { generation, descriptors, daemon, guard, owed } = value as Record<string, unknown>;
   const entries = Object.entries(
     typeof descriptors === "object" && descriptors !== null ? descriptors : {},
   );
@@ -85,6 +93,8 @@ function parseEstate(text: string): Estate | undefined {
       entries.filter((entry): entry is [string, number] => Number.isInteger(entry[1])),
     ),
     daemon: daemon === true,
+    owed: typeof owed === "number" ? owed : 0,
+    ...(typeof guard === "number" ? { guard } : {}),
   };
 }
 

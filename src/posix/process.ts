@@ -51,6 +51,12 @@ export function reapOne(): Reaped | undefined {
   throw syscallError("waitpid", lastErrno());
 }
 
+/** Collects a child of this process that libuv does not know of; `false` while it runs. */
+export function reapChild(pid: number): boolean {
+  // Gone already is as good.
+  return waitpid(pid, Buffer.alloc(4), WNOHANG) !== 0;
+}
+
 /** Makes orphaned descendants children of this process instead of init's. */
 export function becomeSubreaper(): void {
   checked(prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0), "prctl(PR_SET_CHILD_SUBREAPER)");

@@ -97,6 +97,22 @@ test("77. on exit of the daemon the pidfile disappears", async (t) => {
   assert.ok(!existsSync(file));
 });
 
+test("a daemon killed with SIGKILL leaves its pidfile, and the next start takes it over", async (t) => {
+  const first = await daemon(t);
+  process.kill(first.pid, "SIGKILL");
+  await eventually(() => !isAlive(first.pid), "it is dead");
+  assert.equal(readFileSync(first.file, "utf8"), `${first.pid}\n`, "nobody was left to remove it");
+  const { port, file, log } = first;
+  const launcher = run(t, { daemon: true, port, pidfile: file, log });
+  assert.equal(await launcher.ended, 0, launcher.output());
+  const { pid } = await ask(port);
+  assert.notEqual(pid, first.pid);
+  assert.equal(readFileSync(file, "utf8"), `${pid}\n`);
+  process.kill(pid, "SIGTERM");
+  await eventually(() => !isAlive(pid), "it ended");
+  assert.ok(!existsSync(file));
+});
+
 test("79. SIGHUP to a daemon restarts it: same pid, next generation", async (t) => {
   const { pid, port, file } = await daemon(t);
   process.kill(pid, "SIGHUP");

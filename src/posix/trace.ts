@@ -1,0 +1,109 @@
+import { readdirSync, readFileSync } from "node:fs";
+
+import { systemCode } from "../base/errors.ts";
+import { errnoName, lastErrno, libc, syscallError } from "./libc.ts";
+
+const ptrace = libc("long ptrace(int request, int pid, unsigned long address, unsigned long data)");
+const waitpid = libc("int waitpid(int pid, void *status, int options)");
+const prctl = libc(
+  "int prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)",
+);
+
+const PTRACE_CONT = 7;
+const PTRACE_DETACH = 17;
+const PTRACE_SEIZE = 0x4206;
+const PTRACE_INTERRUPT = 0x4207;
+const PTRACE_O_TRACECLONE = 0x08;
+const PTRACE_O_TRACEEXEC = 0x10;
+const PTRACE_EVENT_EXEC = 4;
+/** The low byte of a wait status that tells of a stop. */
+const STOPPED = 0x7f;
+const WNOHANG = 1;
+const WALL = 0x4000_0000;
+const PR_SET_PTRACER = 0x5961_6d61;
+
+/** What became of a traced thread. Whatever is not `ended` stands still until it is let go on. */
+export interface TraceEvent {
+  readonly thread: number;
+  readonly kind: "signal" | "executed" | "other" | "ended";
+  /** With `signal`: the one it is about to get. */
+  readonly signal: number;
+}
+
+/** Lets one other process of the same user look into this one, where Yama asks for that. */
+export function allowTracer(pid: number): void {
+  // Without Yama there is no such option, and nothing to allow.
+  prctl(PR_SET_PTRACER, pid, 0, 0, 0);
+}
+
+/**
+ * Sees the signals of a process before it gets them (ptrace), in all its threads and those it makes: with
+ * one left out, the system gives a signal to that one while another stands still. Nothing is stopped by
+ * this; all are let go when this process ends.
+ *
+ * @returns `false` where that is not allowed
+ */
+export function traceSignals(pid: number): boolean {
+  const threads = threadsOf(pid);
+  return threads.map(seize).every((seized, index) => seized || threads[index] !== pid);
+}
+
+/** The threads a process has now. */
+export function threadsOf(pid: number): number[] {
+  try {
+    return readdirSync(`/proc/${pid}/task`).map(Number);
+  } catch (error) {
+    if (systemCode(error) === "ENOENT") return [];
+    throw error;
+  }
+}
+
+function seize(thread: number): boolean {
+  const options = PTRACE_O_TRACEEXEC | PTRACE_O_TRACECLONE;
+  if (ptrace(PTRACE_SEIZE, thread, 0, options) >= 0) return true;
+  const errno = lastErrno();
+  if (["EPERM", "ESRCH", "ENOSYS", "EACCES"].includes(errnoName(errno))) return false;
+  throw syscallError("ptrace(PTRACE_SEIZE)", errno, `thread ${thread}`);
+}
+
+/** The next thing that became of a traced thread; `undefined` when all run on. */
+export function nextTraceEvent(): TraceEvent | undefined {
+  const status = Buffer.alloc(4);
+  const thread = waitpid(-1, status, WNOHANG | WALL);
+  // None runs any more, or there is nothing new.
+  if (thread <= 0) return undefined;
+  const word = status.readInt32LE();
+  if ((word & 0xff) !== STOPPED) return { thread, kind: "ended", signal: 0 };
+  const event = word >> 16;
+  if (event === PTRACE_EVENT_EXEC) return { thread, kind: "executed", signal: 0 };
+  if (event !== 0) return { thread, kind: "other", signal: 0 };
+  return { thread, kind: "signal", signal: (word >> 8) & 0xff };
+}
+
+/** Lets a thread go on that stands still, with a signal or without. */
+export function letGoOn(thread: number, signal = 0): void {
+  request(PTRACE_CONT, thread, signal);
+}
+
+/** Has a thread stand still, to be let go for good: {@link nextTraceEvent} tells when it does. */
+export function interruptTraced(thread: number): void {
+  request(PTRACE_INTERRUPT, thread, 0);
+}
+
+/** Lets a thread go for good that stands still. */
+export function endTrace(thread: number, signal = 0): void {
+  request(PTRACE_DETACH, thread, signal);
+}
+
+/** One that has just ended needs nothing any more. */
+function request(what: number, thread: number, signal: number): void {
+  if (ptrace(what, thread, 0, signal) >= 0) return;
+  const errno = lastErrno();
+  if (errnoName(errno) !== "ESRCH") throw syscallError("ptrace", errno, `thread ${thread}`);
+}
+
+/** The signals a process has handlers for, as a mask: signal 1 is bit 0. */
+export function caughtSignals(pid: number): bigint {
+  const status = readFileSync(`/proc/${pid}/status`, "utf8");
+  return BigInt(`0x${/^SigCgt:\s*([0-9a-f]+)$/m.exec(status)?.[1] ?? "0"}`);
+}
