@@ -1,14 +1,16 @@
-import { statSync, writeSync } from "node:fs";
+import { writeSync } from "node:fs";
 
 import { destination, pino, type Logger } from "pino";
 
 import { PRELOAD_ENV } from "../base/preload.ts";
 import type { Home } from "../base/home.ts";
+import { watchLock } from "../base/home-watch.ts";
 import { Bus } from "../bus/bus.ts";
 import { signals } from "../bus/plugins/signals.ts";
 import { notifySystemd } from "../bus/plugins/systemd.ts";
 import { KERNEL_EXIT } from "./exit-codes.ts";
 import { keepStored, takeStored } from "./fd-store.ts";
+import { becomeFrugal } from "./frugal.ts";
 import { openKernel, type OpenKernel } from "./kernel.ts";
 import { type KernelServer, serveKernel } from "./server.ts";
 import type { Handover } from "./take-back.ts";
@@ -23,6 +25,8 @@ export interface DaemonOptions {
   readonly port?: number;
   /** The home's lock: it has to outlive an upgrade. */
   readonly lockFd: number;
+  /** Started by a client that needs some kernel. */
+  readonly autostart?: boolean;
   /** Left by the image that this process was before. */
   readonly handover?: Handover;
   /** Default: JSON lines to stdout. */
@@ -69,7 +73,7 @@ export async function runKernel(options: DaemonOptions): Promise<number> {
     });
     bus.subscribe("stop", () => server.close(), { priority: 40, name: "server" });
     void server.unused.then(() => bus.exit(0));
-    watchHome(home, () => {
+    watchLock(home.kernelLock, () => {
       log.error(
         { home: home.directory },
         "The home was removed or replaced: nobody can reach this kernel.",
@@ -77,6 +81,8 @@ export async function runKernel(options: DaemonOptions): Promise<number> {
       void bus.exit(KERNEL_EXIT.failed);
     });
     log.info({ home: home.directory, port: server.port, version }, "The kernel serves its home.");
+    if (options.autostart === true) endUnlessUsed(kernel, server, () => void bus.exit(0));
+    becomeFrugal();
     sayReady(server);
   });
 
@@ -118,17 +124,13 @@ function openStored(
 
 const PROGRAM = programPath("./main", import.meta.url);
 const ANSWER_MS = 20;
-const HOME_CHECK_MS = 5_000;
-
-/** A lock on a file that was removed keeps no other kernel away: then this one has to go. */
-function watchHome(home: Home, lost: () => void): void {
-  const held = statSync(home.kernelLock);
-  const timer = setInterval(() => {
-    const now = statSync(home.kernelLock, { throwIfNoEntry: false });
-    if (now?.ino === held.ino && now.dev === held.dev) return;
-    clearInterval(timer);
-    lost();
-  }, HOME_CHECK_MS).unref();
+/** After that long without any client a kernel that a client started was not needed, in milliseconds. */
+const UNUSED_MS = 30_000;
+/** Of many that are started at once one may come up when the rest has gone again: nobody needs it. */
+function endUnlessUsed(kernel: OpenKernel, server: KernelServer, end: () => void): void {
+  setTimeout(() => {
+    if (!server.used && kernel.idle()) end();
+  }, UNUSED_MS).unref();
 }
 
 /** For whoever started this process and waits. */

@@ -11,8 +11,8 @@ import {
   rmSync,
   writeSync,
 } from "node:fs";
-import { crc32 } from "node:zlib";
 
+import { crc32 } from "../base/crc32.ts";
 import { systemCode } from "../base/errors.ts";
 import type { KernelEvent, OutputPosition, ProcessInfo, SocketInfo } from "./api.ts";
 

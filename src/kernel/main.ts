@@ -3,7 +3,9 @@ import { parseArgs } from "node:util";
 
 import { hasCode, messageOf } from "../base/errors.ts";
 import { findHome, homeAt } from "../base/home.ts";
+import { setCloseOnExec } from "../posix/descriptors.ts";
 import { KERNEL_EXIT } from "./exit-codes.ts";
+import { executeFrugally, isFrugal } from "./frugal.ts";
 import { lockHome } from "./home-lock.ts";
 
 interface Arguments {
@@ -13,6 +15,8 @@ interface Arguments {
   readonly autostart: boolean;
   /** This process was a kernel a moment ago, and left its descriptors open. */
   readonly handover: boolean;
+  /** The home's lock, taken by the image of this process before this one. */
+  readonly lockFd: number | undefined;
   /** Only say whether this build could take over from the journal in this directory. */
   readonly rehearse: string | undefined;
 }
@@ -24,6 +28,7 @@ function readArguments(): Arguments {
       port: { type: "string" },
       autostart: { type: "boolean", default: false },
       handover: { type: "boolean", default: false },
+      "lock-fd": { type: "string" },
       rehearse: { type: "string" },
     },
   });
@@ -31,7 +36,8 @@ function readArguments(): Arguments {
   if (port !== undefined && !(Number.isInteger(port) && port >= 0 && port <= 65_535))
     throw new TypeError(`--port must be a number from 0 to 65535, not ${values.port}`);
   const { home, autostart, handover, rehearse } = values;
-  return { home, port, autostart, handover, rehearse };
+  const lockFd = values["lock-fd"] === undefined ? undefined : Number(values["lock-fd"]);
+  return { home, port, autostart, handover, lockFd, rehearse };
 }
 
 function complain(error: unknown): void {
@@ -57,10 +63,12 @@ async function main(): Promise<number> {
       const handover = takeHandover(home);
       return await runKernel({ home, handover, lockFd: handover.lockFd, ...listen });
     }
-    const { fd: lockFd } = lockHome(home);
+    const lockFd = args.lockFd ?? lockHome(home).fd;
+    if (!isFrugal()) executeFrugally(home, lockFd, process.argv.slice(2));
+    setCloseOnExec(lockFd, true);
     // Only now the rest is loaded: of many that are started at once, all but one end here.
     const { runKernel } = await import("./daemon.ts");
-    return await runKernel({ home, lockFd, ...listen });
+    return await runKernel({ home, lockFd, autostart, ...listen });
   } catch (error) {
     const running = hasCode(error, "NEWEL_E_KERNEL_RUNNING");
     if (!(running && autostart)) complain(error);

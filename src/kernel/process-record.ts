@@ -1,5 +1,4 @@
-import { createHash } from "node:crypto";
-
+import { crc32 } from "../base/crc32.ts";
 import { newelError } from "../base/errors.ts";
 import type { ProcessRequest, StreamName } from "./api.ts";
 import { look } from "./descendants.ts";
@@ -72,5 +71,6 @@ export function hashSettings(request: ProcessRequest): string {
     entries.sort(([a], [b]) => (a < b ? -1 : 1));
   const env = inOrder(Object.entries(request.env ?? {}));
   const sorted = inOrder(Object.entries({ ...request, env }));
-  return createHash("sha256").update(JSON.stringify(sorted)).digest("hex");
+  const text = JSON.stringify(sorted);
+  return `${crc32(text).toString(16)}-${text.length}`;
 }

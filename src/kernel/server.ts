@@ -34,6 +34,8 @@ export interface KernelServer {
   /** The TCP port, when there is one. */
   readonly port: number | undefined;
   readonly connections: number;
+  /** Whether anybody ever connected. */
+  readonly used: boolean;
   /** Resolves once a client asked for the end, the last client left and the kernel holds nothing. */
   readonly unused: Promise<void>;
   /** Stops listening and closes every connection. */
@@ -64,6 +66,9 @@ export async function serveKernel(options: ServerOptions): Promise<KernelServer>
     get connections() {
       return clients.count;
     },
+    get used() {
+      return clients.used;
+    },
     unused: clients.unused,
     close: async () => {
       const closed = servers.map(async (server) => {
@@ -84,6 +89,7 @@ class Clients {
   readonly #budget: PendingBudget = { used: 0, limit: PENDING_BYTES };
   readonly #context: ServerContext;
   #exiting = false;
+  #used = false;
 
   constructor(options: ServerOptions) {
     this.#options = options;
@@ -99,6 +105,10 @@ class Clients {
     };
   }
 
+  get used(): boolean {
+    return this.#used;
+  }
+
   get count(): number {
     return this.#sockets.size;
   }
@@ -111,6 +121,7 @@ class Clients {
   accept(socket: Socket, check?: () => Promise<string | undefined>): void {
     const crowded = this.#sockets.size >= CONNECTIONS_LIMIT;
     this.#sockets.add(socket);
+    this.#used = true;
     socket.on("error", () => socket.destroy());
     socket.on("close", () => this.#left(socket));
     if (crowded) refuseClient(socket, CROWDED);

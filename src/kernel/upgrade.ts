@@ -15,6 +15,7 @@ import type { Home } from "../base/home.ts";
 import { packageVersion } from "../base/version.ts";
 import { setCloseOnExec } from "../posix/descriptors.ts";
 import { spawnProcess } from "../posix/spawn.ts";
+import { FRUGAL_ARGS } from "./frugal-args.ts";
 import { readJournal } from "./journal.ts";
 import type { OpenKernel } from "./kernel.ts";
 import { replay } from "./recovery.ts";
@@ -108,7 +109,15 @@ export function replaceKernel(
   for (const fd of [handover.lockFd, ...Object.values(handover.sockets), ...readers])
     setCloseOnExec(fd, false);
   writeFileSync(handoverPath(home), JSON.stringify(handover), { mode: 0o600 });
-  const argv = [build.node, build.program, "--home", home.directory, "--handover", ...args];
+  const argv = [
+    build.node,
+    ...FRUGAL_ARGS,
+    build.program,
+    "--home",
+    home.directory,
+    "--handover",
+    ...args,
+  ];
   if (process.execve === undefined) {
     throw newelError("NEWEL_E_PLATFORM", { what: "process.execve", platform: process.version });
   }

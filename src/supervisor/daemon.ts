@@ -2,20 +2,26 @@ import { writeSync } from "node:fs";
 
 import { destination, type Logger, pino } from "pino";
 
+import { newelError } from "../base/errors.ts";
 import { type Home, makeHome } from "../base/home.ts";
+import { watchLock } from "../base/home-watch.ts";
 import { PRELOAD_ENV } from "../base/preload.ts";
 import { packageVersion } from "../base/version.ts";
 import { Bus } from "../bus/bus.ts";
 import { signals } from "../bus/plugins/signals.ts";
 import { notifySystemd } from "../bus/plugins/systemd.ts";
 import { connectKernel } from "../kernel/client/client.ts";
+import type { KernelClient, StoredSockets } from "../kernel/client-api.ts";
 import { serveUnix } from "../wire/unix.ts";
 import { SUPERVISOR_CONTRACT } from "./contract.ts";
+import { SUPERVISOR_EXIT } from "./exit-codes.ts";
 import { SocketHolder } from "./socket-holder.ts";
 import { Supervisor } from "./supervisor.ts";
 
 /** How long the kernel may take to answer at the start: on a busy machine it has to be started first. */
 const KERNEL_MS = 30_000;
+/** After that long without client and app, one that a client started was not needed, in milliseconds. */
+const UNUSED_MS = 30_000;
 
 /**
  * Supervises the apps of a home until a signal or `quit` ends it. Services run on: the next
@@ -25,6 +31,8 @@ const KERNEL_MS = 30_000;
  */
 export async function runSupervisor(options: {
   readonly home: Home;
+  /** Started by a client that needs some supervisor. Default false. */
+  readonly autostart?: boolean;
   readonly log?: Logger;
 }): Promise<number> {
   const { home } = options;
@@ -41,10 +49,18 @@ export async function runSupervisor(options: {
     makeHome(home);
     const holder = new SocketHolder(home.supervisorHolder);
     bus.subscribe("stop", () => holder.close(), { priority: 70, name: "sockets" });
-    const kernel = await connectKernel(
-      { home, timeoutMs: KERNEL_MS },
-      { stored: () => holder.stored },
-    );
+    const lock = watchLock(home.supervisorLock, () => {
+      log.error({ home: home.directory }, "The home was removed or replaced: nobody can reach it.");
+      void bus.exit(SUPERVISOR_EXIT.failed);
+    });
+    bus.subscribe("stop", () => lock.stop(), { priority: 30, name: "home" });
+    const stored = (): StoredSockets => {
+      // A kernel would make the home anew, for nobody.
+      const why = "it was removed or replaced";
+      if (!lock.isWhole()) throw newelError("NEWEL_E_HOME_ACCESS", { home: home.directory, why });
+      return holder.stored;
+    };
+    const kernel = await connectKernel({ home, timeoutMs: KERNEL_MS }, { stored });
     bus.subscribe("stop", () => kernel.close(), { priority: 60, name: "kernel" });
     const supervisor = new Supervisor({
       kernel,
@@ -59,10 +75,20 @@ export async function runSupervisor(options: {
     const server = await serveUnix(home.supervisorSocket, SUPERVISOR_CONTRACT, supervisor);
     bus.subscribe("stop", () => server.close(), { priority: 40, name: "server" });
     log.info({ home: home.directory, version }, "The supervisor serves its home.");
+    if (options.autostart === true) endUnlessUsed(supervisor, kernel, () => void bus.exit(0));
     sayReady();
   });
   await bus.start();
   return bus.block();
+}
+
+/** Of many that are started at once one may come up when the rest has gone again: nobody needs it. */
+function endUnlessUsed(supervisor: Supervisor, kernel: KernelClient, end: () => void): void {
+  setTimeout(() => {
+    if (supervisor.used) return;
+    // The kernel that it may have started for itself is not needed either.
+    void kernel.exitIfIdle().finally(end);
+  }, UNUSED_MS).unref();
 }
 
 /** For whoever started this process and waits. */

@@ -15,7 +15,7 @@ async function main(): Promise<number> {
     lockSupervisor(home);
     // Only now the rest is loaded: of many that are started at once, all but one end here.
     const { runSupervisor } = await import("./daemon.ts");
-    return await runSupervisor({ home });
+    return await runSupervisor({ home, autostart: values.autostart });
   } catch (error) {
     const running = hasCode(error, "NEWEL_E_SUPERVISOR_RUNNING");
     // Started by a client that needs some supervisor: one that is there already is as good.

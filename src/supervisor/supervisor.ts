@@ -57,6 +57,7 @@ export class Supervisor implements SupervisorApi {
   readonly #abort = new AbortController();
   readonly #shown = new Map<Service, string>();
   #seq = 0;
+  #greeted = false;
   #saving: Promise<void> = Promise.resolve();
 
   constructor(parts: SupervisorParts) {
@@ -92,7 +93,13 @@ export class Supervisor implements SupervisorApi {
     for (const wake of this.#eventWaiters) wake();
   }
 
+  /** Whether anybody ever asked, or there is anything to supervise. */
+  get used(): boolean {
+    return this.#greeted || this.#apps.size > 0;
+  }
+
   async hello(): Promise<Hello> {
+    this.#greeted = true;
     const { home, version } = this.#parts;
     return { pid: process.pid, version, home: home.directory, apps: [...this.#apps.keys()] };
   }

@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
-import { writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 
-import { eventually, freePort, isAlive } from "../helpers/resources.ts";
+import { homeAt } from "../../src/base/home.ts";
+import { connectSupervisor } from "../../src/supervisor/client.ts";
+import { eventually, freePort, isAlive, temporaryDirectory } from "../helpers/resources.ts";
 import { fixtureApp, SupervisedApp } from "../helpers/supervised.ts";
 
 test("a supervisor that was killed finds its services again and restarts nothing", async (t) => {
@@ -158,7 +160,6 @@ test("up does nothing the second time, and exactly what the plan says after a ch
 
 test("20 clients that start at once get one supervisor and one kernel", async (t) => {
   const app = new SupervisedApp(t);
-  const { connectSupervisor } = await import("../../src/supervisor/client.ts");
   const clients = await Promise.all(
     Array.from({ length: 20 }, () => connectSupervisor({ home: app.home })),
   );
@@ -167,4 +168,37 @@ test("20 clients that start at once get one supervisor and one kernel", async (t
   );
   assert.equal(pids.size, 1);
   await Promise.all(clients.map((client) => client.close()));
+  // Those that lost come up, and end, in their own time: one that came after the winner's end would win.
+  const mains = ["supervisor/main.ts", "kernel/main.ts"];
+  for (const main of mains)
+    await eventually(
+      () => programsOf(app.home.directory, main) === 1,
+      `one ${main} is left`,
+      20_000,
+    );
 });
+
+test("supervisor and kernel end when their home is removed: nobody could reach them", async (t) => {
+  const home = homeAt(join(temporaryDirectory(t), "h"));
+  const supervisor = await connectSupervisor({ home });
+  const { pid } = await supervisor.remote.hello();
+  const kernel = Number(readFileSync(home.kernelLock, "utf8"));
+  await supervisor.close();
+  assert.ok(isAlive(pid) && isAlive(kernel));
+  rmSync(home.directory, { recursive: true });
+  await eventually(() => !isAlive(pid) && !isAlive(kernel), "both end", 30_000);
+});
+
+/** How many processes run a program for a home. */
+function programsOf(home: string, program: string): number {
+  return readdirSync("/proc").filter((name) => {
+    if (!/^\d+$/.test(name)) return false;
+    try {
+      const line = readFileSync(`/proc/${name}/cmdline`, "latin1");
+      return line.includes(home) && line.includes(program);
+    } catch {
+      // It ended meanwhile.
+      return false;
+    }
+  }).length;
+}

@@ -38,6 +38,8 @@ export const kernel: Command = {
     const listen = readPort(args);
     const lock = () => lockHome(home);
     const { fd: lockFd } = await takeHome(lock, "NEWEL_E_KERNEL_RUNNING", args.has("wait"));
+    const { executeFrugally } = await import("../../kernel/frugal.ts");
+    executeFrugally(home, lockFd, "port" in listen ? ["--port", String(listen.port)] : []);
     const { runKernel } = await import("../../kernel/daemon.ts");
     return (await runKernel({ home, lockFd, ...listen })) === 0 ? EXIT.done : EXIT.failed;
   },

@@ -7,6 +7,7 @@ import { programPath } from "../../base/modules.ts";
 import { sleep } from "../../base/timers.ts";
 import type { ConnectOptions, StoredSockets } from "../client-api.ts";
 import { KERNEL_EXIT } from "../exit-codes.ts";
+import { FRUGAL_ARGS } from "../frugal-args.ts";
 import { type Address, Channel } from "./channel.ts";
 import type { Message } from "./line-reader.ts";
 
@@ -110,7 +111,8 @@ async function start(home: Home, stored: StoredSockets = {}): Promise<void> {
   };
   try {
     const program = programPath("../main", import.meta.url);
-    await launchDaemon({ home, program, log: home.kernelLog, stored }, onEnd);
+    const log = home.kernelLog;
+    await launchDaemon({ home, program, log, stored, nodeArgs: FRUGAL_ARGS }, onEnd);
   } catch (error) {
     starts.delete(home.directory);
     throw error;
