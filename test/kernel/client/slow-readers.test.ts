@@ -8,7 +8,7 @@ import { startDaemon } from "./daemon.ts";
 
 const FLOOD_BYTES = 60_000_000;
 /** What the kernel may grow by for all of them together; it would be gigabytes without a bound. */
-const GROWTH_BYTES = 80_000_000;
+const GROWTH_BYTES = 128_000_000;
 
 async function readFlood(client: KernelClient): Promise<void> {
   let read = 0;
