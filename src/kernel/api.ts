@@ -92,6 +92,8 @@ export interface ProcessInfo {
   readonly exitCode?: number | null;
   /** It ended, and its output was read to the end once. */
   readonly closed: boolean;
+  /** It ended while no kernel ran and nobody else held its pipes: what it said last may be lost. */
+  readonly incomplete?: boolean;
   readonly uid?: number;
   readonly gid?: number;
   readonly shell?: boolean;

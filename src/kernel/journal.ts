@@ -59,6 +59,8 @@ export type JournalRecord =
       readonly id: string;
       readonly endedMs: number;
       readonly exitCode: number | null;
+      /** What it said last may be lost. */
+      readonly incomplete?: boolean;
     }
   /** It left the list, and is kept until its readers have read it. */
   | { readonly type: "process left"; readonly id: string }

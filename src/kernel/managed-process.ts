@@ -5,7 +5,7 @@ import { join } from "node:path";
 
 import { systemCode } from "../base/errors.ts";
 import type { Home } from "../base/home.ts";
-import { openFifoReader } from "../posix/fifo.ts";
+import { hasReader, openFifoReader } from "../posix/fifo.ts";
 import { openPidfd, signalPidfd } from "../posix/process.ts";
 import type { ProcessInfo, SignalReport, SignalScope, StreamName } from "./api.ts";
 import { findDescendants, look, type Seen, signalSeen } from "./descendants.ts";
@@ -38,6 +38,8 @@ export class ManagedProcess {
   leaving = false;
   endedMs: number | undefined;
   exitCode: number | null | undefined;
+  /** It ended unseen, and what it said last may be lost. */
+  incomplete = false;
   readonly #home: Home;
   readonly #pump: Pump;
   readonly #observer: ProcessObserver;
@@ -89,6 +91,13 @@ export class ManagedProcess {
     }
     const notify = kept.notify ?? openFifoReader(fifoPath(this.#home, this.record.id, "notify"));
     this.listenToNotify(notify);
+  }
+
+  /** Whether somebody else has its FIFOs open, so that no unread byte went with the kernel. */
+  isHeldElsewhere(): boolean {
+    return this.record.streams.every((stream) =>
+      hasReader(fifoPath(this.#home, this.record.id, stream)),
+    );
   }
 
   /** The descriptors its FIFOs are read by, for a successor of this kernel. */
@@ -145,6 +154,7 @@ export class ManagedProcess {
       ...(this.endedMs === undefined ? {} : { endedMs: this.endedMs }),
       ...(this.exitCode === undefined ? {} : { exitCode: this.exitCode }),
       closed: this.closed,
+      ...(this.incomplete ? { incomplete: true } : {}),
       ready: this.ready && this.running,
       ...(this.status === undefined ? {} : { status: this.status }),
       output,

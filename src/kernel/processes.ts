@@ -129,13 +129,19 @@ export class ProcessTable {
 
   *snapshot(): Iterable<JournalRecord> {
     for (const managed of [...this.#processes.values(), ...this.#departed.values()]) {
-      const { record, ready, status, endedMs, exitCode } = managed;
+      const { record, ready, status, endedMs, exitCode, incomplete } = managed;
       yield record;
       if (this.#departed.get(managed.name) === managed)
         yield { type: "process left", id: record.id };
       if (ready || status !== undefined) yield readyRecord(managed);
       if (endedMs !== undefined)
-        yield { type: "process ended", id: record.id, endedMs, exitCode: exitCode ?? null };
+        yield {
+          type: "process ended",
+          id: record.id,
+          endedMs,
+          exitCode: exitCode ?? null,
+          ...(incomplete ? { incomplete } : {}),
+        };
     }
   }
 
@@ -145,12 +151,21 @@ export class ProcessTable {
     managed.ready = past.ready;
     managed.status = past.status;
     (past.left === true ? this.#departed : this.#processes).set(managed.name, managed);
+    const seen = look(record.info.pid);
+    const alive = seen?.startTicks === record.startTicks;
+    // A dead one that nobody waited for yet has no pipes either.
+    const unseen = past.endedMs === undefined && (!alive || seen.state === "Z");
+    const lost = unseen && kept === undefined && !managed.isHeldElsewhere();
+    managed.incomplete = past.incomplete ?? lost;
     try {
       managed.recapture(kept);
     } catch (error) {
       if (systemCode(error) !== "ENOENT") throw error;
     }
-    const alive = look(record.info.pid)?.startTicks === record.startTicks;
+    if (past.incomplete === undefined && managed.incomplete)
+      this.#parts.notice(
+        `${managed.name} ended while no kernel ran, and nobody else held its pipes: what it said last may have been lost.`,
+      );
     if (past.endedMs !== undefined) this.#end(managed, past.exitCode ?? null, past.endedMs);
     else if (!alive || managed.pidfd === undefined) this.#ended(managed, null);
     else this.#parts.pump.watch(managed.pidfd, () => this.#reapOrGone(managed));
@@ -303,7 +318,14 @@ export class ProcessTable {
     const endedMs = Date.now();
     const { record, name } = managed;
     if (managed.pidfd !== undefined) this.#parts.pump.unwatch(managed.pidfd);
-    this.#parts.journal.append({ type: "process ended", id: record.id, endedMs, exitCode });
+    const lossy = managed.incomplete ? { incomplete: true } : {};
+    this.#parts.journal.append({
+      type: "process ended",
+      id: record.id,
+      endedMs,
+      exitCode,
+      ...lossy,
+    });
     this.#end(managed, exitCode, endedMs);
     this.#parts.events.record({
       type: "ended",

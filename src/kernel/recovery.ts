@@ -26,6 +26,7 @@ export interface PastProcess {
   status?: string;
   endedMs?: number;
   exitCode?: number | null;
+  incomplete?: boolean;
 }
 
 /** This boot of the machine: pids and sockets of another one mean nothing. */
@@ -130,5 +131,6 @@ function applyToProcess(
   } else {
     past.endedMs = record.endedMs;
     past.exitCode = record.exitCode;
+    past.incomplete = record.incomplete === true;
   }
 }

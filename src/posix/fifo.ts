@@ -1,5 +1,6 @@
-import { constants, openSync } from "node:fs";
+import { closeSync, constants, openSync } from "node:fs";
 
+import { systemCode } from "../base/errors.ts";
 import { checked, lastErrno, libc, syscallError } from "./libc.ts";
 
 const mkfifo = libc("int mkfifo(const char *path, uint32_t mode)");
@@ -30,6 +31,17 @@ export function openFifoReader(path: string): number {
  */
 export function openFifoHolder(path: string): number {
   return openSync(path, constants.O_RDWR);
+}
+
+/** Whether anybody has a FIFO open for reading: unread bytes are gone with the last who has. */
+export function hasReader(path: string): boolean {
+  try {
+    closeSync(openSync(path, constants.O_WRONLY | constants.O_NONBLOCK));
+    return true;
+  } catch (error) {
+    if (["ENXIO", "ENOENT"].includes(systemCode(error) ?? "")) return false;
+    throw error;
+  }
 }
 
 /** Bytes waiting in a pipe. */

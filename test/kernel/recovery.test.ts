@@ -1,14 +1,22 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { writeFileSync } from "node:fs";
+import { closeSync, constants, openSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 
 import { hasCode } from "../../src/base/errors.ts";
+import type { ProcessInfo } from "../../src/kernel/api.ts";
 import type { KernelClient } from "../../src/kernel/client-api.ts";
 import { connectKernel } from "../../src/kernel/client/client.ts";
-import { eventually, isAlive, startProcess, temporaryDirectory } from "../helpers/resources.ts";
+import {
+  cleanUp,
+  eventually,
+  isAlive,
+  startProcess,
+  temporaryDirectory,
+} from "../helpers/resources.ts";
+import { runClaimScenario } from "../load/claim-scenario.ts";
 import { connectScenario, killKernel, runKernelScenario } from "../load/kernel-scenario.ts";
 import { startDaemon } from "./client/daemon.ts";
 
@@ -24,6 +32,66 @@ for (const plan of [
     assert.ok(report.lines > 10_000, `${report.lines} lines were read`);
   });
 }
+
+test("20 wait for a claim while its kernel is killed and upgraded: the holder keeps it", async (t) => {
+  const { handedOnMs } = await runClaimScenario(t, 6);
+  assert.ok(handedOnMs < 2_000, `handed on after ${handedOnMs} ms`);
+});
+
+/** 60 kB into a pipe that nobody reads, then the end. */
+const LAST_WORDS = "sleep 0.7; head -c 60000 /dev/zero | tr '\\0' x; exit 3";
+
+/** Makes the child, kills the kernel, and gives what the next one has of it. */
+async function endWithoutKernel(
+  kernel: KernelClient,
+  meanwhile: (fifos: readonly string[]) => void,
+): Promise<{ bytes: number; gap: number; exitCode: number | null; info: ProcessInfo }> {
+  const { pid, fifos } = await kernel.processes.make({
+    name: "last",
+    args: ["/bin/sh", "-c", LAST_WORDS],
+    env: { PATH },
+  });
+  meanwhile(fifos);
+  const { pid: kernelPid } = await kernel.status();
+  process.kill(kernelPid, "SIGSTOP");
+  await eventually(() => !isAlive(pid) || isZombie(pid), "the child ends, nobody reads");
+  process.kill(kernelPid, "SIGKILL");
+  await eventually(() => !isAlive(kernelPid), "the kernel is dead");
+  let [bytes, gap] = [0, 0];
+  for await (const piece of kernel.processes.watch("last")) {
+    if ("ended" in piece) {
+      const [info] = await kernel.processes.list("last");
+      assert.ok(info !== undefined);
+      return { bytes, gap, exitCode: piece.exitCode, info };
+    }
+    bytes += piece.data.length;
+    gap += piece.gap;
+  }
+  throw new Error("no end");
+}
+
+function isZombie(pid: number): boolean {
+  return / Z /.test(readFileSync(`/proc/${pid}/stat`, "utf8"));
+}
+
+test("last words while no kernel reads: all there when somebody else holds the pipe", async (t) => {
+  const kernel = await connectScenario(t);
+  const { bytes, gap, exitCode, info } = await endWithoutKernel(kernel, (fifos) => {
+    const held = fifos.map((fifo) => openSync(fifo, constants.O_RDONLY | constants.O_NONBLOCK));
+    cleanUp(t, () => held.forEach((fd) => closeSync(fd)));
+  });
+  assert.deepEqual([bytes, gap, exitCode, info.incomplete], [60_000, 0, null, undefined]);
+});
+
+test("last words while no kernel reads, and nobody else holds the pipe: the loss is told", async (t) => {
+  const kernel = await connectScenario(t);
+  const { bytes, exitCode, info } = await endWithoutKernel(kernel, () => undefined);
+  assert.deepEqual([bytes, exitCode, info.incomplete], [0, null, true]);
+  const { notices } = await kernel.status();
+  assert.match(notices.join(), /last ended while no kernel ran.*may have been lost/);
+  await killKernel(kernel);
+  assert.equal((await kernel.processes.list("last"))[0]?.incomplete, true, "it stays known");
+});
 
 async function readText(kernel: KernelClient, name: string): Promise<string> {
   let text = "";

@@ -52,7 +52,7 @@ export class Claims {
 
   async #request(name: string, had?: number): Promise<number> {
     const request = { do: "claim", name, pid: process.pid, ...(had === undefined ? {} : { had }) };
-    return (await this.#link().call<{ epoch: number }>(request, true)).epoch;
+    return (await this.#link().call<{ epoch: number }>(request, "always")).epoch;
   }
 
   async #release(name: string, lost: AbortController): Promise<void> {

@@ -29,16 +29,18 @@ export class Link {
   /**
    * Sends a request and gives its answer.
    *
-   * @param repeat - doing it twice is the same as once, so it is sent again when the connection is lost
+   * @param repeat - doing it twice is the same as once, so it is sent again when the connection is lost;
+   * `always`: it waits for something, however many kernels that takes
    */
-  async call<T>(request: Request, repeat: boolean): Promise<T> {
+  async call<T>(request: Request, repeat: boolean | "always"): Promise<T> {
     for (let attempt = 1; ; attempt += 1) {
       const channel = await this.#connected();
       try {
         // The kernel is ours and of this package: its answers have the types of its API.
         return (await channel.request(request)) as T;
       } catch (error) {
-        const again = repeat && attempt <= REPEATS && !this.#closed;
+        const allowed = repeat === "always" || (repeat && attempt <= REPEATS);
+        const again = allowed && !this.#closed;
         if (!again || !hasCode(error, "NEWEL_E_CONNECTION_LOST")) throw error;
         if (attempt > 1) await sleep(REPEAT_MS);
       }
