@@ -36,6 +36,8 @@ const ENDS_LIMIT_MS = 60_000;
 export interface KernelPlan {
   readonly action: "kill" | "upgrade";
   readonly count: number;
+  /** The children write as fast as they can, in bursts. Default: steadily, 2 MB/s each. */
+  readonly fullSpeed?: boolean;
 }
 
 export interface KernelReport {
@@ -84,7 +86,7 @@ async function holdFifos(scope: Scope, kernel: KernelClient): Promise<void> {
 /** Runs a plan and asserts that nothing was lost. */
 export async function runKernelScenario(scope: Scope, plan: KernelPlan): Promise<KernelReport> {
   const kernel = await connectScenario(scope);
-  const port = await startChildren(kernel);
+  const port = await startChildren(kernel, plan.fullSpeed === true ? ["full"] : []);
   await holdFifos(scope, kernel);
   const pids = await pidsOf(kernel);
   const claims = await claimTwice(scope, kernel);
@@ -124,7 +126,7 @@ export async function runKernelScenario(scope: Scope, plan: KernelPlan): Promise
 }
 
 /** Two replicas on one socket, and the writers; gives the socket's port. */
-async function startChildren(kernel: KernelClient): Promise<number> {
+async function startChildren(kernel: KernelClient, speed: string[]): Promise<number> {
   const env = { PATH: process.env["PATH"] ?? "" };
   const { port = 0 } = await kernel.sockets.make({ name: "web", backlog: 4_096 });
   const listen = JSON.stringify([{ name: "web", port }]);
@@ -141,7 +143,7 @@ async function startChildren(kernel: KernelClient): Promise<number> {
   for (const name of WRITERS)
     await kernel.processes.make({
       name,
-      args: [process.execPath, program],
+      args: [process.execPath, program, ...speed],
       bufsize: KEPT_BYTES,
       env,
     });

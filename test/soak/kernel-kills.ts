@@ -1,4 +1,5 @@
-// Soak: the kernel killed 100 times, then replaced by itself 100 times, under load. `node
+// Soak: the kernel killed 100 times, then replaced by itself 100 times, under load, with children that
+// write as fast as they can. `node
 // test/soak/kernel-kills.ts [times]`; one line at the end, exit code 1 on failure.
 import { type KernelReport, runKernelScenario } from "../load/kernel-scenario.ts";
 import { withScope } from "../load/scope.ts";
@@ -13,7 +14,9 @@ function say(report: KernelReport): string {
 try {
   const parts: string[] = [];
   for (const action of ["kill", "upgrade"] as const) {
-    const report = await withScope((scope) => runKernelScenario(scope, { action, count: TIMES }));
+    const report = await withScope((scope) =>
+      runKernelScenario(scope, { action, count: TIMES, fullSpeed: true }),
+    );
     parts.push(`${action} × ${TIMES}: ${say(report)}`);
   }
   console.log(`kernel-kills: ok: ${parts.join("; ")}`);
