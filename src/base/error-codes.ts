@@ -167,6 +167,10 @@ export const ERROR_CODES = {
     text: "Bad working_dir - {path}: {why}",
     fix: "Check that the directory exists and may be entered.",
   },
+  NEWEL_E_NOT_ROOT: {
+    text: "A process cannot be started as {who}: the kernel runs as uid {own}.",
+    fix: "Leave uid and gid out, or run the kernel as root.",
+  },
   NEWEL_E_SOCKET_MISSING: {
     text: "Socket {name} not found",
     fix: "Make the socket before the process that uses it.",

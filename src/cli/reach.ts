@@ -3,11 +3,9 @@ import { existsSync } from "node:fs";
 import { hasCode, isNewelError, newelError } from "../base/errors.ts";
 import { findHome } from "../base/home.ts";
 import { sleep } from "../base/timers.ts";
-import { connectKernel } from "../kernel/client/client.ts";
 import type { KernelClient } from "../kernel/client-api.ts";
 import type { SupervisorApi } from "../supervisor/api.ts";
 import { connectSupervisor } from "../supervisor/client.ts";
-import { findConfig } from "../supervisor/config/find.ts";
 import type { Remote } from "../wire/contract.ts";
 import type { Context } from "./command.ts";
 
@@ -47,10 +45,7 @@ export async function reachSupervisor(context: Context): Promise<SupervisorConne
 export async function findSupervisor(context: Context): Promise<SupervisorConnection | undefined> {
   try {
     const home = findHome(context.environment);
-    const connection = await connectSupervisor({ home, autostart: false });
-    // One that is just ending still takes connections, but answers nothing.
-    await connection.remote.hello();
-    return connection;
+    return await connectSupervisor({ home, autostart: false });
   } catch (error) {
     if (isAbsent(error)) return undefined;
     throw error;
@@ -83,6 +78,8 @@ export async function withSupervisor<T>(
 
 /** The kernel, if one runs; nothing is started. */
 export async function findKernel(context: Context): Promise<KernelClient | undefined> {
+  // What most commands never need is not loaded for them.
+  const { connectKernel } = await import("../kernel/client/client.ts");
   try {
     return await connectKernel({ home: findHome(context.environment), autostart: false });
   } catch (error) {
@@ -99,6 +96,7 @@ export async function findKernel(context: Context): Promise<KernelClient | undef
  */
 export async function reachKernel(context: Context): Promise<KernelClient> {
   const home = findHome(context.environment);
+  const { connectKernel } = await import("../kernel/client/client.ts");
   return connectKernel({ home, autostart: existsSync(home.journal) });
 }
 
@@ -138,12 +136,13 @@ export async function chooseApp(
     throw newelError("NEWEL_E_NO_SERVICE", { name: `of an app ${named}`, hint });
   }
   if (apps.length < 2) return undefined;
-  const file = nearestConfig(context);
+  const file = await nearestConfig(context);
   const services = file === undefined ? [] : await supervisor.show({ names: [] });
   return services.find((service) => service.file === file)?.app;
 }
 
-function nearestConfig({ cwd }: Context): string | undefined {
+async function nearestConfig({ cwd }: Context): Promise<string | undefined> {
+  const { findConfig } = await import("../supervisor/config/find.ts");
   try {
     return findConfig(cwd, undefined);
   } catch (error) {

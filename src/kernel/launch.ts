@@ -25,7 +25,7 @@ const SHELL_VARIABLES = ["OLDPWD", "PWD", "SHLVL"];
  * put before it where something must be set between fork and exec.
  *
  * @param findSocket - throws NEWEL_E_SOCKET_MISSING
- * @throws NEWEL_E_BAD_COMMAND, NEWEL_E_BAD_WORKING_DIR, NEWEL_E_COMMAND
+ * @throws NEWEL_E_BAD_COMMAND, NEWEL_E_BAD_WORKING_DIR, NEWEL_E_NOT_ROOT, NEWEL_E_COMMAND
  */
 export function prepareLaunch(
   request: ProcessRequest,
@@ -54,7 +54,17 @@ export function prepareLaunch(
   const argv = request.shell === true ? ["/bin/sh", "-c", args.join(" ")] : args;
   const file = request.shell === true ? "/bin/sh" : findProgram(program, env["PATH"], workingDir);
   const { uid, gid } = findUser(request);
+  checkMayBecome(uid, gid);
   return { ...wrap(file, argv, request, uid, gid), env, workingDir, sockets, uid, gid };
+}
+
+/** Only root may start what runs as somebody else: said before anything is made. */
+function checkMayBecome(uid: number | undefined, gid: number | undefined): void {
+  const [own, ownGroup] = [process.getuid?.(), process.getgid?.()];
+  if (own === undefined || own === 0) return;
+  if ((uid ?? own) !== own) throw newelError("NEWEL_E_NOT_ROOT", { who: `uid ${uid}`, own });
+  if ((gid ?? ownGroup) !== ownGroup)
+    throw newelError("NEWEL_E_NOT_ROOT", { who: `gid ${gid}`, own });
 }
 
 /** What a program calls its socket: `shop/web` is `web` to it, and a colon would end the name. */

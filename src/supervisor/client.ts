@@ -1,7 +1,5 @@
 import { messageOf, newelError, systemCode } from "../base/errors.ts";
 import { findHome, type Home } from "../base/home.ts";
-import { launchDaemon } from "../base/launch-daemon.ts";
-import { programPath } from "../base/modules.ts";
 import { sleep } from "../base/timers.ts";
 import type { Remote } from "../wire/contract.ts";
 import { connectUnix } from "../wire/unix.ts";
@@ -85,6 +83,9 @@ interface Launch {
 
 async function startSupervisor(home: Home): Promise<Launch> {
   const launch: Launch = { lostRace: false, failed: undefined };
+  // Seldom needed, and a command is to be quick.
+  const { launchDaemon } = await import("../base/launch-daemon.ts");
+  const { programPath } = await import("../base/modules.ts");
   const program = programPath("./main", import.meta.url);
   await launchDaemon({ home, program, log: home.supervisorLog }, (code, why) => {
     if (code === SUPERVISOR_EXIT.running || code === 0) launch.lostRace = true;
