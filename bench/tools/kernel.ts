@@ -2,6 +2,7 @@ import { hasCode } from "../../src/base/errors.ts";
 import type * as HomeModule from "../../src/base/home.ts";
 import type * as KernelClientModule from "../../src/kernel/client/client.ts";
 import type { KernelClient } from "../../src/kernel/client-api.ts";
+import { FRUGAL_ARGS } from "../../src/kernel/frugal-args.ts";
 import { eventually, startProcess, temporaryDirectory } from "../../test/helpers/resources.ts";
 import type { Ends } from "../../test/load/scope.ts";
 import { distProgram, fromDist } from "../prepare.ts";
@@ -22,7 +23,8 @@ export async function startKernel(
   const { homeAt } = await fromDist<typeof HomeModule>("base/home");
   const { connectKernel } = await fromDist<typeof KernelClientModule>("kernel/client/client");
   const home = homeAt(temporaryDirectory(scope));
-  const args = [...nodeArgs, distProgram("kernel/main"), "--home", home.directory];
+  // As a client starts it.
+  const args = [...FRUGAL_ARGS, ...nodeArgs, distProgram("kernel/main"), "--home", home.directory];
   const child = startProcess(scope, process.execPath, args, { stdio: ["ignore", "ignore", 2] });
   const { pid } = child;
   if (pid === undefined) throw new Error("the kernel did not start");

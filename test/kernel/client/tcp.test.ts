@@ -1,21 +1,50 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { chmodSync, readdirSync } from "node:fs";
+import { join } from "node:path";
 import { test } from "node:test";
 
 import { connectKernel } from "../../../src/kernel/client/client.ts";
 import { NOBODY, withoutRoot } from "../../helpers/as-nobody.ts";
-import { startProcess } from "../../helpers/resources.ts";
+import { eventually, startProcess } from "../../helpers/resources.ts";
 import { inReverse } from "../session/wire.ts";
 import { ended, MAIN, startDaemon } from "./daemon.ts";
 
-/** What a client of another uid is told on the port: in Node, since every machine here has it. */
+/** What a client of another uid is told: in Node, since every machine here has it. */
 const ASK = `
-const socket = require("node:net").connect(Number(process.argv[1]), process.argv[2]);
+const socket = require("node:net").connect(...JSON.parse(process.argv[1]));
 socket.on("data", (chunk) => process.stdout.write(chunk));
 socket.on("error", (error) => process.stdout.write(error.code));
 socket.write("set evil yes\\n");
 `;
+
+/** What comes of looking at each path. */
+const LOOK = `
+const { readdirSync, readFileSync, statSync } = require("node:fs");
+for (const path of JSON.parse(process.argv[1]))
+  try {
+    console.log(statSync(path).isDirectory() ? readdirSync(path) : readFileSync(path, "utf8"));
+  } catch (error) {
+    console.log(error.code);
+  }
+`;
+
+/** Runs a script as uid 65534 and gives what it printed. */
+async function askAsNobody(script: string, argument: unknown): Promise<string> {
+  // Not this package's Node: another user may have no way into the checkout.
+  const stranger = spawn("/usr/bin/env", ["node", "-e", script, JSON.stringify(argument)], {
+    uid: NOBODY,
+    gid: NOBODY,
+    cwd: "/",
+    env: { PATH: "/usr/local/bin:/usr/bin:/bin" },
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  let said = "";
+  stranger.stdout.on("data", (chunk: Buffer) => (said += chunk.toString()));
+  await once(stranger, "close");
+  return said;
+}
 
 test("the owner reaches the kernel by TCP", async (context) => {
   const t = inReverse(context);
@@ -33,21 +62,37 @@ test(
     const t = inReverse(context);
     const { port, home } = await startDaemon(t, { port: 0 });
     for (const address of ["127.0.0.1", "::ffff:127.0.0.1"]) {
-      // Not this package's Node: another user may have no way into the checkout.
-      const stranger = spawn("/usr/bin/env", ["node", "-e", ASK, String(port), address], {
-        uid: NOBODY,
-        gid: NOBODY,
-        cwd: "/",
-        env: { PATH: "/usr/local/bin:/usr/bin:/bin" },
-        stdio: ["ignore", "pipe", "inherit"],
-      });
-      let said = "";
-      stranger.stdout.on("data", (chunk: Buffer) => (said += chunk.toString()));
-      await once(stranger, "close");
+      const said = await askAsNobody(ASK, [port, address]);
       assert.match(said, new RegExp(`^Error: The peer with uid ${NOBODY} may not talk`));
     }
     const client = await connectKernel({ home, autostart: false });
     t.after(() => client.close());
+    assert.equal(await client.values.get("evil"), undefined);
+  },
+);
+
+test(
+  "another uid reads nothing of a home, and is refused on the socket even where its modes were opened",
+  { skip: withoutRoot },
+  async (context) => {
+    const t = inReverse(context);
+    const { home } = await startDaemon(t);
+    const client = await connectKernel({ home, autostart: false });
+    t.after(() => client.close());
+    await client.processes.make({ name: "p", args: ["/bin/echo", "printed"] });
+    await eventually(async () => (await client.processes.list("p"))[0]?.closed, "its output");
+    const [spool = ""] = readdirSync(home.spoolDirectory);
+    const inside = [home.journal, home.spoolDirectory, join(home.spoolDirectory, spool)];
+    const looked = await askAsNobody(LOOK, [home.directory, ...inside]);
+    assert.equal(looked, "EACCES\n".repeat(4));
+    assert.equal(await askAsNobody(ASK, [home.kernelSocket]), "EACCES");
+
+    chmodSync(home.directory, 0o755);
+    chmodSync(home.kernelSocket, 0o666);
+    const inner = await askAsNobody(LOOK, inside);
+    assert.equal(inner, "EACCES\n".repeat(3), "each file and directory is closed itself");
+    const said = await askAsNobody(ASK, [home.kernelSocket]);
+    assert.match(said, new RegExp(`^Error: The peer with uid ${NOBODY} may not talk`));
     assert.equal(await client.values.get("evil"), undefined);
   },
 );
