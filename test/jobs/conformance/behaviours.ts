@@ -1,0 +1,60 @@
+import { test } from "node:test";
+
+import { ADDING } from "./adding.ts";
+import { FLOWS } from "./flows.ts";
+import { EVENTS, MANAGING } from "./managing.ts";
+import { SCHEDULING } from "./scheduling.ts";
+import { STALLING, TRYING } from "./trying.ts";
+import { DEDUPLICATING, DELAYING, LIMITS, PRIORITIES } from "./waiting.ts";
+import { WORKING } from "./working.ts";
+import { type Backend, type Behaviour, World } from "./world.ts";
+
+/** What a store does for BullMQ, by its documentation: the same list for every store. */
+export const BEHAVIOURS: Readonly<Record<string, readonly Behaviour[]>> = {
+  adding: ADDING,
+  working: WORKING,
+  "trying again": TRYING,
+  stalling: STALLING,
+  delaying: DELAYING,
+  priorities: PRIORITIES,
+  limits: LIMITS,
+  deduplicating: DEDUPLICATING,
+  flows: FLOWS,
+  scheduling: SCHEDULING,
+  managing: MANAGING,
+  events: EVENTS,
+};
+
+/**
+ * Tries all of them on a store.
+ *
+ * @param differs - behaviours in which this store differs from BullMQ on Redis, with the reason
+ */
+export function tryBehaviours(
+  open: () => Backend,
+  options: { readonly skip: string | false; readonly differs?: Readonly<Record<string, string>> },
+): void {
+  for (const [topic, behaviours] of Object.entries(BEHAVIOURS))
+    for (const [what, holds] of behaviours) {
+      const name = `${topic}: ${what}`;
+      const difference = options.differs?.[name];
+      const skip = options.skip !== false;
+      test(
+        difference === undefined ? name : `${name} (differs: ${difference})`,
+        skip ? { skip: String(options.skip) } : { timeout: 60_000 },
+        async () => {
+          const world = new World(open());
+          try {
+            if (difference === undefined) await holds(world);
+            else await holds(world).then(unexpected, () => undefined);
+          } finally {
+            await world.close();
+          }
+        },
+      );
+    }
+}
+
+function unexpected(): never {
+  throw new Error("it no longer differs: take it off the list");
+}
