@@ -26,9 +26,9 @@ const OWNERS_MS = 60;
 /** After the file changed, its content is readable a little later: when to look again. */
 const LOOKS_MS = [0, 1, 2, 4, 8, 16, 32] as const;
 /** How often locks are looked at, and the share of a lock's time after which its renewal is late. */
-const LOCKS_MS = 100;
-const LATE = 0.6;
-const TOO_LATE = 0.8;
+const LOCKS_MS = 50;
+const LATE = 0.5;
+const TOO_LATE = 0.65;
 
 /** What belongs to the open file, and goes when it has to be opened again. */
 interface Opened {

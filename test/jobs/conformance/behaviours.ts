@@ -41,7 +41,7 @@ export function tryBehaviours(
       const skip = options.skip !== false;
       test(
         difference === undefined ? name : `${name} (differs: ${difference})`,
-        skip ? { skip: String(options.skip) } : { timeout: 60_000 },
+        skip ? { skip: String(options.skip) } : { timeout: 30_000 },
         async () => {
           const world = new World(open());
           try {

@@ -1,16 +1,13 @@
-import { after, before } from "node:test";
+import { after } from "node:test";
 
 import { createPostgresBackend } from "bullmq";
 
 import { startPostgres, withoutPostgres } from "../../helpers/postgres-server.ts";
 import { tryBehaviours } from "./behaviours.ts";
 
-let url = "";
-before(async () => {
-  if (withoutPostgres === false) ({ url } = await startPostgres({ after }));
-});
+const server = withoutPostgres === false ? await startPostgres({ after }) : undefined;
 
 tryBehaviours(
-  () => ({ name: "PostgreSQL", connection: url, factory: createPostgresBackend as never }),
+  () => ({ name: "PostgreSQL", connection: { connectionString: server?.url, migrate: true }, factory: createPostgresBackend as never }),
   { skip: withoutPostgres },
 );

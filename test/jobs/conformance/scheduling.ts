@@ -15,7 +15,8 @@ export const SCHEDULING: readonly Behaviour[] = [
         assert.equal(job.name, "tick");
         return Date.now();
       });
-      assert.ok((times[2] ?? 0) - (times[0] ?? 0) >= 400, String(times));
+      // The second time is at a whole interval, which may be soon.
+      assert.ok((times[2] ?? 0) - (times[1] ?? 0) >= 200, String(times));
     },
   ],
   [

@@ -23,9 +23,10 @@ export const DELAYING: readonly Behaviour[] = [
     "delayed jobs come in the order of their times",
     async (world) => {
       const queue = world.queue();
-      await queue.add("n", "c", { delay: 300 });
-      await queue.add("n", "a", { delay: 100 });
-      await queue.add("n", "b", { delay: 200 });
+      const timestamp = Date.now();
+      await queue.add("n", "c", { delay: 300, timestamp });
+      await queue.add("n", "a", { delay: 100, timestamp });
+      await queue.add("n", "b", { delay: 200, timestamp });
       assert.deepEqual(await world.process(3, (job) => job.data), ["a", "b", "c"]);
     },
   ],
