@@ -57,7 +57,7 @@ function configure(database: DatabaseSync, { synchronous }: StoreOptions): void 
   database.exec(`
     PRAGMA synchronous = ${synchronous};
     PRAGMA journal_size_limit = 67108864;
-    PRAGMA wal_autocheckpoint = 4000;
+    PRAGMA wal_autocheckpoint = 2000;
     PRAGMA cache_size = -16000;
     PRAGMA temp_store = MEMORY;
   `);

@@ -33,6 +33,7 @@ export function runGroup(
 ): Outcome[] {
   const looked = lookOnly(store, requests);
   if (looked !== undefined) return looked;
+  store.sync(requests.some(({ operation }) => !UNSYNCED.has(operation)));
   try {
     return write(store, requests, plainly, beforeCommit);
   } catch (error) {
@@ -41,6 +42,18 @@ export function runGroup(
     return write(store, requests, onSavepoint, beforeCommit);
   }
 }
+
+/**
+ * What nobody was promised: a power cut that undoes it leaves the job where it was before, to be taken
+ * again. What is written later takes it to disk as well.
+ */
+const UNSYNCED: ReadonlySet<string> = new Set([
+  "takeJob",
+  "extendLock",
+  "extendLocks",
+  "recoverStalled",
+  "setClient",
+]);
 
 /** The outcomes when nobody has anything to write; `undefined` when somebody has. */
 function lookOnly(store: Store, requests: readonly Request[]): Outcome[] | undefined {
@@ -75,8 +88,9 @@ function write(
   });
 }
 
-/** Runs something that writes, on its own. */
+/** Runs something that writes on its own, and that nobody waits for to be on disk. */
 export function runAlone<T>(store: Store, run: () => T): T {
+  store.sync(false);
   return inTransaction(store, "BEGIN IMMEDIATE", () => {
     store.now = Date.now();
     const result = run();

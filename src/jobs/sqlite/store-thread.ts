@@ -101,7 +101,7 @@ class StoreThread {
 
   #open(): Opened {
     if (this.#opened !== undefined) return this.#opened;
-    const store = new Store(openDatabase(this.#options));
+    const store = new Store(openDatabase(this.#options), this.#options.synchronous === "full");
     try {
       const owners = new Owners(store, this.#options.path);
       owners.recover();

@@ -22,7 +22,11 @@ export const ADDING: readonly Behaviour[] = [
   [
     "name and data come back as they were given",
     async (world) => {
-      const data = { deep: { list: [1, "zwei", null, true] }, text: "für 你 🎉 \"'\\", number: 1.5 };
+      const data = {
+        deep: { list: [1, "zwei", null, true] },
+        text: "für 你 🎉 \"'\\",
+        number: 1.5,
+      };
       const queue = world.queue();
       const { id } = await queue.add("a name", data);
       const job = await queue.getJob(id ?? "");
@@ -100,7 +104,10 @@ export const ADDING: readonly Behaviour[] = [
   [
     "an id that is a number is refused",
     async (world) => {
-      await assert.rejects(world.queue().add("n", {}, { jobId: "17" }), /Custom Id cannot be integers/);
+      await assert.rejects(
+        world.queue().add("n", {}, { jobId: "17" }),
+        /Custom Id cannot be integers/,
+      );
     },
   ],
   [
@@ -189,7 +196,10 @@ export const ADDING: readonly Behaviour[] = [
     "a size limit",
     async (world) => {
       const queue = world.queue();
-      await assert.rejects(queue.add("n", { text: "x".repeat(100) }, { sizeLimit: 50 }), /exceeds the limit/);
+      await assert.rejects(
+        queue.add("n", { text: "x".repeat(100) }, { sizeLimit: 50 }),
+        /exceeds the limit/,
+      );
       await queue.add("n", { text: "x" }, { sizeLimit: 50 });
       assert.equal(await queue.getWaitingCount(), 1);
     },

@@ -7,7 +7,7 @@ import { SCHEDULING } from "./scheduling.ts";
 import { STALLING, TRYING } from "./trying.ts";
 import { DEDUPLICATING, DELAYING, LIMITS, PRIORITIES } from "./waiting.ts";
 import { WORKING } from "./working.ts";
-import { type Backend, type Behaviour, World } from "./world.ts";
+import { type Backend, type Behaviour, wait, World } from "./world.ts";
 
 /** What a store does for BullMQ, by its documentation: the same list for every store. */
 export const BEHAVIOURS: Readonly<Record<string, readonly Behaviour[]>> = {
@@ -41,18 +41,24 @@ export function tryBehaviours(
       const skip = options.skip !== false;
       test(
         difference === undefined ? name : `${name} (differs: ${difference})`,
-        skip ? { skip: String(options.skip) } : { timeout: 30_000 },
+        skip ? { skip: String(options.skip) } : { timeout: 15_000 },
         async () => {
           const world = new World(open());
           try {
             if (difference === undefined) await holds(world);
-            else await holds(world).then(unexpected, () => undefined);
+            else await Promise.race([holds(world), late()]).then(unexpected, () => undefined);
           } finally {
             await world.close();
           }
         },
       );
     }
+}
+
+/** Long enough for what does come. */
+async function late(): Promise<never> {
+  await wait(3_000);
+  throw new Error("it did not come");
 }
 
 function unexpected(): never {

@@ -15,7 +15,13 @@ async function addFamily(
   world: World,
   children: readonly [data: unknown, opts?: object][],
   opts: object = {},
-): Promise<{ parent: Job; children: Job[]; parents: AnyQueue; childQueue: AnyQueue; kids: string }> {
+): Promise<{
+  parent: Job;
+  children: Job[];
+  parents: AnyQueue;
+  childQueue: AnyQueue;
+  kids: string;
+}> {
   const kids = world.other();
   const parents = world.queue();
   const childQueue = world.queue({}, kids);
@@ -75,7 +81,9 @@ export const FLOWS: readonly Behaviour[] = [
         ignored: 0,
         failed: 0,
       });
-      assert.deepEqual(await parent.getDependenciesCount({ unprocessed: true }), { unprocessed: 2 });
+      assert.deepEqual(await parent.getDependenciesCount({ unprocessed: true }), {
+        unprocessed: 2,
+      });
     },
   ],
   [
@@ -189,11 +197,16 @@ export const FLOWS: readonly Behaviour[] = [
   [
     "failParentOnFailure",
     async (world) => {
-      const { parent, parents, kids } = await addFamily(world, [[1, { failParentOnFailure: true }]]);
+      const { parent, parents, kids } = await addFamily(world, [
+        [1, { failParentOnFailure: true }],
+      ]);
       failingWorker(world, kids);
       world.worker(async () => assert.fail("the parent must not run"));
       await world.state(parents, parent.id, "failed");
-      assert.match((await parents.getJob(parent.id ?? ""))?.failedReason ?? "", /^child .* failed$/);
+      assert.match(
+        (await parents.getJob(parent.id ?? ""))?.failedReason ?? "",
+        /^child .* failed$/,
+      );
       assert.equal((await parent.getDependenciesCount()).failed, 1);
     },
   ],

@@ -23,7 +23,10 @@ export const SCHEDULING: readonly Behaviour[] = [
     "pattern: the next job at the next time of the cron expression",
     async (world) => {
       const queue = world.queue();
-      const job = await queue.upsertJobScheduler("s", { pattern: "0 0 3 * * *", tz: "Europe/Vienna" });
+      const job = await queue.upsertJobScheduler("s", {
+        pattern: "0 0 3 * * *",
+        tz: "Europe/Vienna",
+      });
       assert.equal(await job?.getState(), "delayed");
       const scheduler = await queue.getJobScheduler("s");
       assert.equal(scheduler?.pattern, "0 0 3 * * *");
@@ -223,7 +226,10 @@ export const SCHEDULING: readonly Behaviour[] = [
     "both every and pattern, or neither, is refused",
     async (world) => {
       const queue = world.queue();
-      await assert.rejects(queue.upsertJobScheduler("s", { every: 5, pattern: "* * * * *" }), /Both/);
+      await assert.rejects(
+        queue.upsertJobScheduler("s", { every: 5, pattern: "* * * * *" }),
+        /Both/,
+      );
       await assert.rejects(queue.upsertJobScheduler("s", {}), /Either/);
     },
   ],

@@ -13,10 +13,7 @@ export const WORKING: readonly Behaviour[] = [
     async (world) => {
       const queue = world.queue();
       for (let i = 0; i < 10; i += 1) await queue.add("n", i);
-      assert.deepEqual(
-        await world.process(10, (job) => job.data),
-        [0, 1, 2, 3, 4, 5, 6, 7, 8, 9],
-      );
+      assert.deepEqual(await world.process(10, (job) => job.data), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
     },
   ],
   [

@@ -90,11 +90,7 @@ export class World {
 
   producer(): QueueEventsProducer {
     const { connection, factory } = this.backend;
-    const producer = new QueueEventsProducer(
-      this.name,
-      { connection } as never,
-      factory as never,
-    );
+    const producer = new QueueEventsProducer(this.name, { connection } as never, factory as never);
     return this.#made(producer as unknown as QueueEventsProducer);
   }
 
@@ -143,7 +139,10 @@ export function once<T = Record<string, string>>(
   event: string,
 ): Promise<T> {
   return new Promise((resolve) => {
-    (emitter as { once(event: string, listener: (first: T) => void): unknown }).once(event, resolve);
+    (emitter as { once(event: string, listener: (first: T) => void): unknown }).once(
+      event,
+      resolve,
+    );
   });
 }
 

@@ -20,8 +20,7 @@ export function startProgram(scope: Scope, name: string, ...args: string[]): Pro
     stdio: ["ignore", "pipe", "inherit"],
   });
   const lines: string[] = [];
-  if (child.stdout !== null)
-    createInterface(child.stdout).on("line", (line) => lines.push(line));
+  if (child.stdout !== null) createInterface(child.stdout).on("line", (line) => lines.push(line));
   return { child, lines };
 }
 
