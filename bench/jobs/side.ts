@@ -10,6 +10,7 @@ import {
   Worker,
 } from "bullmq";
 
+import type * as SqliteJobs from "../../src/jobs/sqlite/index.ts";
 import { fromDist } from "../prepare.ts";
 
 export interface SideTask {
@@ -35,13 +36,12 @@ process.stdout.write(`${JSON.stringify(figures)}\n`);
 async function factoryOf(backend: SideTask["backend"]): Promise<BackendFactory<never, never>> {
   if (backend === "redis") return createRedisBackend as never;
   if (backend === "postgres") return createPostgresBackend as never;
-  const built =
-    await fromDist<typeof import("../../src/jobs/sqlite/index.ts")>("jobs/sqlite/index");
+  const built = await fromDist<typeof SqliteJobs>("jobs/sqlite/index");
   return built.createSqliteBackend as never;
 }
 
 function openQueue(name: string): Queue {
-  return new Queue(name, options, factory as never) as unknown as Queue;
+  return new Queue(name, options, factory as never);
 }
 
 function openWorker(name: string, handler: () => Promise<unknown>, concurrency: number): Worker {
@@ -50,7 +50,7 @@ function openWorker(name: string, handler: () => Promise<unknown>, concurrency: 
     handler,
     { connection: task.connection, concurrency } as never,
     factory as never,
-  ) as unknown as Worker;
+  );
 }
 
 /** Jobs added a second: one at a time, many in flight, in bulk. */

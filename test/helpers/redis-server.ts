@@ -20,11 +20,15 @@ export async function startRedis(
   aof?: "everysec" | "always",
 ): Promise<{ port: number; pid: number }> {
   const port = await freePort();
-  const child = startProcess(scope, "redis-server", [
-    ...["--port", String(port), "--bind", "127.0.0.1", "--save", ""],
-    ...["--dir", temporaryDirectory(scope), "--maxmemory-policy", "noeviction"],
-    ...(aof === undefined ? [] : ["--appendonly", "yes", "--appendfsync", aof]),
-  ]);
+  const options = {
+    port,
+    bind: "127.0.0.1",
+    save: "",
+    dir: temporaryDirectory(scope),
+    ...(aof === undefined ? {} : { appendonly: "yes", appendfsync: aof }),
+  };
+  const args = Object.entries(options).flatMap(([name, value]) => [`--${name}`, String(value)]);
+  const child = startProcess(scope, "redis-server", args);
   await eventually(() => accepts(port), "Redis listens");
   return { port, pid: child.pid ?? 0 };
 }

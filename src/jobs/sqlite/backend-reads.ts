@@ -2,6 +2,7 @@ import { EventEmitter } from "node:events";
 
 import type {
   DependenciesOpts,
+  IQueueBackend,
   JobJson,
   JobState,
   JobType,
@@ -61,7 +62,7 @@ export class SqliteQueueReads extends EventEmitter {
     this.queueName = queueName;
     this.prefix = prefix;
     this.qualifiedName = `${prefix}:${queueName}`;
-    this.keys = Object.fromEntries(KEYS.map((key) => [key, this.toKey(key)])) as KeysMap;
+    this.keys = Object.fromEntries(KEYS.map((key) => [key, this.toKey(key)]));
   }
 
   toKey(type: string): string {
@@ -308,7 +309,7 @@ interface Page {
   jobs?: JobJson[];
 }
 
-type Dependencies = import("bullmq").IQueueBackend["getDependencies"];
+type Dependencies = IQueueBackend["getDependencies"];
 type ChildList = keyof DependenciesOpts;
 
 const CHILD_LISTS: Readonly<Record<string, Child>> = {

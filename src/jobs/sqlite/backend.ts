@@ -8,7 +8,6 @@ import {
   type MoveToDelayedOpts,
   type MoveToWaitingChildrenOpts,
   type ParentKeyOpts,
-  RedisQueueBackend,
   type RepeatableOptions,
   type RetryJobOpts,
   type RetryOptions,
@@ -27,6 +26,7 @@ import {
   schedulerFields,
   taker,
 } from "./requests.ts";
+import { accepted, refuse } from "./refusals.ts";
 import type { StoreClient } from "./store-client.ts";
 
 /** After the store failed a worker asks again at once; that would keep a core busy. */
@@ -153,13 +153,7 @@ export class SqliteQueueBackend extends SqliteQueueReads implements IQueueBacken
   }
 
   async addFlow(
-    entries: {
-      jobData: JobJson;
-      jobId: string;
-      parentKeyOpts: ParentKeyOpts;
-      prefix: string;
-      queueName: string;
-    }[],
+    entries: Parameters<IQueueBackend["addFlow"]>[0],
   ): Promise<[Error | null, string | number][]> {
     const added = await this.call(
       "addFlow",
@@ -472,24 +466,4 @@ export class SqliteQueueBackend extends SqliteQueueReads implements IQueueBacken
     await this.call("trimEvents", maxEvents);
     return id;
   }
-}
-
-interface ErrorContext {
-  readonly jobId?: string | undefined;
-  readonly parentKey?: string | undefined;
-  readonly state?: string | undefined;
-}
-
-function accepted(code: number, command: string, context: ErrorContext): number {
-  return code < 0 ? refuse(code, command, context) : code;
-}
-
-/** Throws the error that BullMQ has for a code, with BullMQ's own words. */
-function refuse(code: number, command: string, context: ErrorContext): never {
-  const given = Object.entries({ ...context, code, command }).filter(
-    ([, value]) => value !== undefined,
-  );
-  throw RedisQueueBackend.prototype.finishedErrors(
-    Object.fromEntries(given) as { code: number; command: string },
-  );
 }

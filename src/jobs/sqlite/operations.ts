@@ -185,7 +185,7 @@ export function readOf(name: string): AnyOperation | undefined {
 /** Answers of operations that would write nothing, found without a lock; `null`: it has to be asked. */
 const PEEKS: Readonly<Record<string, AnyOperation>> = {
   takeJob: peekJob as AnyOperation,
-  recoverStalled: peekStalled as AnyOperation,
+  recoverStalled: peekStalled,
   setMeta: meta.peekMeta as AnyOperation,
 };
 

@@ -109,9 +109,7 @@ export function schedulerFields(
     opts: templateOpts === "{}" ? undefined : templateOpts,
     data: data === "{}" ? undefined : data,
   };
-  return Object.fromEntries(
-    Object.entries(given).filter(([, value]) => value !== undefined),
-  ) as SchedulerFields;
+  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
 }
 
 function textOf(value: number | undefined | null): string | undefined {

@@ -54,7 +54,11 @@ class StoreThread {
   constructor(port: MessagePort, options: StoreOptions) {
     this.#port = port;
     this.#options = options;
-    port.on("message", (message: ToThread) => void this.#turn(message));
+  }
+
+  /** Begins to take calls. */
+  serve(): void {
+    this.#port.on("message", (message: ToThread) => void this.#turn(message));
     setInterval(() => this.#poll(), POLL_MS);
     setInterval(() => this.#guardOwners(), OWNERS_MS);
     setInterval(() => this.#guardLocks(), LOCKS_MS);
@@ -64,7 +68,7 @@ class StoreThread {
   async #turn(first: ToThread): Promise<void> {
     const messages = [first];
     for (;;) {
-      const more = receiveMessageOnPort(this.#port) as { message: ToThread } | undefined;
+      const more = receiveMessageOnPort(this.#port);
       if (more === undefined) break;
       messages.push(more.message);
     }
@@ -285,9 +289,7 @@ class StoreThread {
   }
 }
 
-const UPKEEP: Readonly<
-  Record<UpkeepKind, (store: Store, argument: string) => Promise<unknown> | unknown>
-> = {
+const UPKEEP: Readonly<Record<UpkeepKind, (store: Store, argument: string) => unknown>> = {
   check: (store, kind) => integrityProblems(store.database, kind === "quick" ? "quick" : "full"),
   vacuum: (store) => store.database.exec("VACUUM"),
   backup: (store, path) => backup(store.database, path),
@@ -310,4 +312,4 @@ function reply(number: number, outcome: Outcome | undefined): ReplyMessage {
   return [number, false, storeError(error, "").toJSON()];
 }
 
-if (parentPort !== null) new StoreThread(parentPort, workerData as StoreOptions);
+if (parentPort !== null) new StoreThread(parentPort, workerData as StoreOptions).serve();

@@ -46,8 +46,10 @@ export class Store {
   }
 
   /** The first row; its columns are what the statement names. */
+  // oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- the caller knows what it selects
   get<Row>(sql: string, ...values: SQLInputValue[]): Row | undefined {
-    return this.#statement(sql).get(...values) as Row | undefined;
+    const row: unknown = this.#statement(sql).get(...values);
+    return row as Row | undefined;
   }
 
   all<Row>(sql: string, ...values: SQLInputValue[]): Row[] {

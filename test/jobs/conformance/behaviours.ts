@@ -1,11 +1,16 @@
 import { test } from "node:test";
 
 import { ADDING } from "./adding.ts";
+import { EVENTS } from "./events.ts";
+import { FAILING_CHILDREN } from "./failing.ts";
 import { FLOWS } from "./flows.ts";
-import { EVENTS, MANAGING } from "./managing.ts";
+import { KEEPING } from "./keeping.ts";
+import { DEDUPLICATING, LIMITS } from "./limiting.ts";
+import { LISTING } from "./listing.ts";
+import { MANAGING } from "./managing.ts";
 import { SCHEDULING } from "./scheduling.ts";
 import { STALLING, TRYING } from "./trying.ts";
-import { DEDUPLICATING, DELAYING, LIMITS, PRIORITIES } from "./waiting.ts";
+import { DELAYING, PRIORITIES } from "./waiting.ts";
 import { WORKING } from "./working.ts";
 import { type Backend, type Behaviour, wait, World } from "./world.ts";
 
@@ -13,6 +18,7 @@ import { type Backend, type Behaviour, wait, World } from "./world.ts";
 export const BEHAVIOURS: Readonly<Record<string, readonly Behaviour[]>> = {
   adding: ADDING,
   working: WORKING,
+  keeping: KEEPING,
   "trying again": TRYING,
   stalling: STALLING,
   delaying: DELAYING,
@@ -20,8 +26,10 @@ export const BEHAVIOURS: Readonly<Record<string, readonly Behaviour[]>> = {
   limits: LIMITS,
   deduplicating: DEDUPLICATING,
   flows: FLOWS,
+  "failing children": FAILING_CHILDREN,
   scheduling: SCHEDULING,
   managing: MANAGING,
+  listing: LISTING,
   events: EVENTS,
 };
 
@@ -38,10 +46,9 @@ export function tryBehaviours(
     for (const [what, holds] of behaviours) {
       const name = `${topic}: ${what}`;
       const difference = options.differs?.[name];
-      const skip = options.skip !== false;
       test(
         difference === undefined ? name : `${name} (differs: ${difference})`,
-        skip ? { skip: String(options.skip) } : { timeout: 15_000 },
+        options.skip === false ? { timeout: 15_000 } : { skip: options.skip },
         async () => {
           const world = new World(open());
           try {

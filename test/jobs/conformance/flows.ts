@@ -2,44 +2,8 @@ import assert from "node:assert/strict";
 
 import { type Job, WaitingChildrenError } from "bullmq";
 
-import { type AnyQueue, type Behaviour, wait, type World } from "./world.ts";
-
-const child = (queueName: string, data: unknown, opts = {}): object => ({
-  name: "child",
-  queueName,
-  data,
-  opts,
-});
-
-async function addFamily(
-  world: World,
-  children: readonly [data: unknown, opts?: object][],
-  opts: object = {},
-): Promise<{
-  parent: Job;
-  children: Job[];
-  parents: AnyQueue;
-  childQueue: AnyQueue;
-  kids: string;
-}> {
-  const kids = world.other();
-  const parents = world.queue();
-  const childQueue = world.queue({}, kids);
-  const tree = await world.flow().add({
-    name: "parent",
-    queueName: world.name,
-    data: {},
-    opts,
-    children: children.map(([data, some]) => child(kids, data, some)),
-  } as never);
-  return {
-    parent: tree.job,
-    children: (tree.children ?? []).map(({ job }) => job),
-    parents,
-    childQueue,
-    kids,
-  };
-}
+import { addFamily, child, failingWorker } from "./family.ts";
+import { type Behaviour, byText, wait } from "./world.ts";
 
 export const FLOWS: readonly Behaviour[] = [
   [
@@ -51,7 +15,7 @@ export const FLOWS: readonly Behaviour[] = [
       assert.equal(await parents.getWaitingChildrenCount(), 1);
       world.worker(async (job) => job.data * 10, {}, kids);
       const [values] = await world.process(1, (job) => job.getChildrenValues());
-      assert.deepEqual(Object.values(values ?? {}).sort(), [10, 20]);
+      assert.deepEqual(Object.values(values ?? {}).toSorted(byText), [10, 20]);
     },
   ],
   [
@@ -156,7 +120,7 @@ export const FLOWS: readonly Behaviour[] = [
       assert.equal(trees.length, 2);
       world.worker(async (job) => job.data, {}, kids);
       const seen = await world.process(2, (job) => job.data);
-      assert.deepEqual(seen.sort(), [1, 2]);
+      assert.deepEqual(seen.toSorted(byText), [1, 2]);
     },
   ],
   [
@@ -165,7 +129,7 @@ export const FLOWS: readonly Behaviour[] = [
       const { parent } = await addFamily(world, [[1], [2]]);
       const tree = await world.flow().getFlow({ id: parent.id ?? "", queueName: world.name });
       assert.equal(tree?.job.id, parent.id);
-      assert.deepEqual((tree?.children ?? []).map(({ job }) => job.data).sort(), [1, 2]);
+      assert.deepEqual((tree?.children ?? []).map(({ job }) => job.data).toSorted(byText), [1, 2]);
     },
   ],
   [
@@ -192,106 +156,6 @@ export const FLOWS: readonly Behaviour[] = [
       await world.state(childQueue, children[0]?.id, "failed");
       await wait(50);
       assert.equal(await parents.getJobState(parent.id ?? ""), "waiting-children");
-    },
-  ],
-  [
-    "failParentOnFailure",
-    async (world) => {
-      const { parent, parents, kids } = await addFamily(world, [
-        [1, { failParentOnFailure: true }],
-      ]);
-      failingWorker(world, kids);
-      world.worker(async () => assert.fail("the parent must not run"));
-      await world.state(parents, parent.id, "failed");
-      assert.match(
-        (await parents.getJob(parent.id ?? ""))?.failedReason ?? "",
-        /^child .* failed$/,
-      );
-      assert.equal((await parent.getDependenciesCount()).failed, 1);
-    },
-  ],
-  [
-    "failParentOnFailure goes up the whole tree",
-    async (world) => {
-      const kids = world.other();
-      const queue = world.queue();
-      const tree = await world.flow().add({
-        name: "top",
-        queueName: world.name,
-        children: [
-          {
-            name: "middle",
-            queueName: kids,
-            data: 1,
-            opts: { failParentOnFailure: true },
-            children: [child(kids, 2, { failParentOnFailure: true })],
-          },
-        ],
-      } as never);
-      failingWorker(world, kids);
-      world.worker(async () => 1);
-      await world.state(queue, tree.job.id, "failed");
-    },
-  ],
-  [
-    "ignoreDependencyOnFailure",
-    async (world) => {
-      const { parent, parents, kids } = await addFamily(world, [
-        [1, { ignoreDependencyOnFailure: true }],
-      ]);
-      failingWorker(world, kids);
-      const [failures] = await world.process(1, (job) => job.getIgnoredChildrenFailures());
-      assert.deepEqual(Object.values(failures ?? {}), ["child failed"]);
-      assert.equal(await parents.getJobState(parent.id ?? ""), "completed");
-      assert.equal((await parent.getDependenciesCount()).ignored, 1);
-    },
-  ],
-  [
-    "removeDependencyOnFailure",
-    async (world) => {
-      const { parent, parents, kids } = await addFamily(world, [
-        [1, { removeDependencyOnFailure: true }],
-      ]);
-      failingWorker(world, kids);
-      await world.process(1, () => 1);
-      assert.equal(await parents.getJobState(parent.id ?? ""), "completed");
-      const counts = await parent.getDependenciesCount();
-      assert.equal(counts.unprocessed, 0);
-      assert.equal(counts.failed, 0);
-    },
-  ],
-  [
-    "continueParentOnFailure lets the parent go on before the others are done",
-    async (world) => {
-      const { parent, parents, kids } = await addFamily(world, [
-        [1, { continueParentOnFailure: true }],
-        [2],
-      ]);
-      const worker = world.worker(undefined, {}, kids);
-      const job = await worker.getNextJob("token");
-      const failing = job?.data === 1 ? job : await worker.getNextJob("token-2");
-      await failing?.moveToFailed(new Error("child failed"), failing === job ? "token" : "token-2");
-      await world.state(parents, parent.id, "waiting");
-    },
-  ],
-  [
-    "a child that failed and is tried again is waited for again",
-    async (world) => {
-      const { parent, parents, childQueue, children, kids } = await addFamily(world, [[1], [2]]);
-      let fail = true;
-      world.worker(
-        async (job) => {
-          if (fail && job.data === 1) throw new Error("child failed");
-          return job.data;
-        },
-        {},
-        kids,
-      );
-      await world.state(childQueue, children[0]?.id, "failed");
-      fail = false;
-      await (await childQueue.getJob(children[0]?.id ?? ""))?.retry();
-      await world.state(parents, parent.id, "waiting");
-      assert.equal((await parent.getDependenciesCount()).processed, 2);
     },
   ],
   [
@@ -439,13 +303,3 @@ export const FLOWS: readonly Behaviour[] = [
     },
   ],
 ];
-
-function failingWorker(world: World, name: string): void {
-  world.worker(
-    async () => {
-      throw new Error("child failed");
-    },
-    {},
-    name,
-  );
-}

@@ -22,7 +22,7 @@ tryBehaviours(
   () => ({
     name: "PostgreSQL",
     connection: { connectionString: server?.url, migrate: true },
-    factory: createPostgresBackend as never,
+    factory: createPostgresBackend,
   }),
   { skip: withoutPostgres, differs: DIFFERS },
 );

@@ -11,7 +11,7 @@ tryBehaviours(
   () => ({
     name: "Redis",
     connection: { host: "127.0.0.1", port: server?.port },
-    factory: createRedisBackend as never,
+    factory: createRedisBackend,
   }),
   { skip: withoutRedis },
 );

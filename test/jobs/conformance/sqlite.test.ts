@@ -8,6 +8,6 @@ import { tryBehaviours } from "./behaviours.ts";
 const path = join(temporaryDirectory({ after }), "jobs.db");
 
 tryBehaviours(
-  () => ({ name: "SQLite", connection: `sqlite:${path}`, factory: createSqliteBackend as never }),
+  () => ({ name: "SQLite", connection: `sqlite:${path}`, factory: createSqliteBackend }),
   { skip: false },
 );

@@ -49,7 +49,7 @@ export class World {
     const { connection, factory } = this.backend;
     const queue = new Queue(name, { ...options, connection } as never, factory as never);
     queue.on("error", (error: Error) => this.errors.push(error));
-    return this.#made(queue as unknown as AnyQueue);
+    return this.#made(queue);
   }
 
   worker(
@@ -65,16 +65,12 @@ export class World {
       factory as never,
     );
     worker.on("error", (error: Error) => this.errors.push(error));
-    return this.#made(worker as unknown as AnyWorker);
+    return this.#made(worker);
   }
 
   async events(options: object = {}, name: string = this.name): Promise<QueueEvents> {
     const { connection, factory } = this.backend;
-    const events = new QueueEvents(
-      name,
-      { ...options, connection } as never,
-      factory as never,
-    ) as unknown as QueueEvents;
+    const events = new QueueEvents(name, { ...options, connection } as never, factory as never);
     this.#made(events);
     await events.waitUntilReady();
     // BullMQ's readers on servers begin with the events after their first read.
@@ -85,13 +81,13 @@ export class World {
   flow(): FlowProducer {
     const { connection, factory } = this.backend;
     const flow = new FlowProducer({ connection } as never, factory as never);
-    return this.#made(flow as unknown as FlowProducer);
+    return this.#made(flow);
   }
 
   producer(): QueueEventsProducer {
     const { connection, factory } = this.backend;
     const producer = new QueueEventsProducer(this.name, { connection } as never, factory as never);
-    return this.#made(producer as unknown as QueueEventsProducer);
+    return this.#made(producer);
   }
 
   /** Another queue's name, for this behaviour alone. */
@@ -138,14 +134,15 @@ export function once<T = Record<string, string>>(
   emitter: { once(event: never, listener: never): unknown },
   event: string,
 ): Promise<T> {
-  return new Promise((resolve) => {
-    (emitter as { once(event: string, listener: (first: T) => void): unknown }).once(
-      event,
-      resolve,
-    );
-  });
+  const listen = emitter.once.bind(emitter) as (event: string, listener: unknown) => unknown;
+  return new Promise((resolve) => void listen(event, resolve));
 }
 
 export function wait(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+/** Compares whatever values as texts, for lists whose order does not matter. */
+export function byText(a: unknown, b: unknown): number {
+  return String(a) < String(b) ? -1 : 1;
 }

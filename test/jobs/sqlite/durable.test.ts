@@ -20,8 +20,18 @@ function syncsBefore(scope: Scope, synchronous: string): number[] {
   const traced = spawnSync(
     "strace",
     [
-      ...["-f", "-o", log, "-e", "trace=fsync,fdatasync,write", "-s", "60"],
-      ...[process.execPath, PRODUCER, connection, "q", String(JOBS)],
+      "-f",
+      "-o",
+      log,
+      "-e",
+      "trace=fsync,fdatasync,write",
+      "-s",
+      "60",
+      process.execPath,
+      PRODUCER,
+      connection,
+      "q",
+      String(JOBS),
     ],
     { encoding: "utf8", timeout: 60_000 },
   );
@@ -37,14 +47,18 @@ function syncsBefore(scope: Scope, synchronous: string): number[] {
   return seen;
 }
 
-test("at full, each job is synced to disk before it is answered", { skip: withoutStrace }, (scope) => {
-  const syncs = syncsBefore(scope, "full");
-  assert.equal(syncs.length, JOBS);
-  assert.ok(
-    syncs.every((count) => count > 0),
-    String(syncs),
-  );
-});
+test(
+  "at full, each job is synced to disk before it is answered",
+  { skip: withoutStrace },
+  (scope) => {
+    const syncs = syncsBefore(scope, "full");
+    assert.equal(syncs.length, JOBS);
+    assert.ok(
+      syncs.every((count) => count > 0),
+      String(syncs),
+    );
+  },
+);
 
 test("at normal, adding waits for no disk", { skip: withoutStrace }, (scope) => {
   const syncs = syncsBefore(scope, "normal");

@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 
-
 import { openJobStore } from "../../../src/jobs/sqlite/index.ts";
 import { eventually, type Scope, temporaryDirectory } from "../../helpers/resources.ts";
 import { openQueue, type Program, said, startProgram } from "./many.ts";
@@ -74,7 +73,11 @@ export async function killAtRandom(
     "all jobs are added",
     300_000,
   );
-  await eventually(async () => (await queue.count()) + (await queue.getActiveCount()) === 0, "all are done", 300_000);
+  await eventually(
+    async () => (await queue.count()) + (await queue.getActiveCount()) === 0,
+    "all are done",
+    300_000,
+  );
   await checkOutcome(path, programs);
   return report(programs, killed, jobs, kills);
 }
@@ -103,7 +106,9 @@ async function checkOutcome(path: string, programs: readonly Program[]): Promise
   const store = await openJobStore(path);
   try {
     const counts = (await store.counts())["bull:q"] ?? {};
-    const answered = new Set(programs.flatMap((program) => said(program, "added").map(([id]) => id)));
+    const answered = new Set(
+      programs.flatMap((program) => said(program, "added").map(([id]) => id)),
+    );
     // A producer that was killed may have added one whose answer it did not live to see.
     assert.ok((counts["completed"] ?? 0) >= answered.size, JSON.stringify(counts));
     assert.equal(counts["failed"], 0);
@@ -153,4 +158,3 @@ function report(
 function pause(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
-

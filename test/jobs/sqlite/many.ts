@@ -31,11 +31,7 @@ export function openQueue(
   name = "q",
   options: Partial<QueueOptions> = {},
 ): Queue {
-  const queue = new Queue(
-    name,
-    { ...options, connection } as never,
-    createSqliteBackend as never,
-  ) as unknown as Queue;
+  const queue = new Queue(name, { ...options, connection } as never, createSqliteBackend as never);
   queue.on("error", () => undefined);
   cleanUp(scope, () => queue.close());
   return queue;

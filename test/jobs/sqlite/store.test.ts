@@ -23,7 +23,9 @@ function jobsFile(scope: Scope): string {
 
 test("the codes are BullMQ's", () => {
   const ours = Object.values(CODE).toSorted((a, b) => a - b);
-  const theirs = Object.values(ErrorCode).filter((code): code is ErrorCode => typeof code === "number");
+  const theirs = Object.values(ErrorCode).filter(
+    (code): code is ErrorCode => typeof code === "number",
+  );
   assert.deepEqual(
     ours,
     theirs.toSorted((a, b) => a - b),
@@ -63,7 +65,10 @@ test("a file that is something else is left as it is", async (scope) => {
   await assert.rejects(queue.add("n", {}), (error) => hasCode(error, "NEWEL_E_JOBS_FILE"));
   const again = new DatabaseSync(path);
   assert.deepEqual(
-    again.prepare("SELECT name FROM sqlite_schema").all().map((row) => row["name"]),
+    again
+      .prepare("SELECT name FROM sqlite_schema")
+      .all()
+      .map((row) => row["name"]),
     ["mine"],
   );
   again.close();
@@ -100,7 +105,10 @@ test("a damaged file is told apart, and a copy is kept", async (scope) => {
     assert.match(error.message, /a copy is kept as/);
     return true;
   });
-  const kept = readdirSync(dirname(path)).filter((name) => /^broken\.db\.damaged-[^-]*-[^-]*-[^-]*$/.test(name) || name.startsWith("broken.db.damaged-"));
+  const kept = readdirSync(dirname(path)).filter(
+    (name) =>
+      /^broken\.db\.damaged-[^-]*-[^-]*-[^-]*$/.test(name) || name.startsWith("broken.db.damaged-"),
+  );
   assert.ok(kept.length > 0);
   assert.deepEqual(readFileSync(join(dirname(path), kept[0] ?? "")), bytes);
   // With a backup in its place it works again.
@@ -163,16 +171,20 @@ test("a worker goes on when its file was deleted and made again", async (scope) 
   assert.deepEqual(done, ["before", "after"]);
 });
 
-test("a file that may not be written is a coded error", { skip: isRoot ? false : "needs root to become another user: run `sudo npm test`" }, async (scope) => {
-  const { nobodysDirectory, runAsNobody } = await import("../../helpers/as-nobody.ts");
-  const path = join(nobodysDirectory(scope), "jobs.db");
-  const queue = openQueue(scope, path);
-  await queue.add("n", {});
-  await queue.close();
-  const output = runAsNobody(scope, "test/jobs/sqlite/fixtures/denied.ts", [path]);
-  assert.match(output, /NEWEL_E_JOBS_FILE/);
-  assert.equal(await openQueue(scope, path).getWaitingCount(), 1);
-});
+test(
+  "a file that may not be written is a coded error",
+  { skip: isRoot ? false : "needs root to become another user: run `sudo npm test`" },
+  async (scope) => {
+    const { nobodysDirectory, runAsNobody } = await import("../../helpers/as-nobody.ts");
+    const path = join(nobodysDirectory(scope), "jobs.db");
+    const queue = openQueue(scope, path);
+    await queue.add("n", {});
+    await queue.close();
+    const output = runAsNobody(scope, "test/jobs/sqlite/fixtures/denied.ts", [path]);
+    assert.match(output, /NEWEL_E_JOBS_FILE/);
+    assert.equal(await openQueue(scope, path).getWaitingCount(), 1);
+  },
+);
 
 test("one call that fails does not undo the others of its turn", async (scope) => {
   const queue = openQueue(scope, jobsFile(scope));
@@ -294,11 +306,15 @@ test("counters agree with the tables after much of everything", async (scope) =>
   await queue.close();
   const file = new DatabaseSync(path);
   const rows = file.prepare("SELECT state, count(*) AS count FROM job GROUP BY state").all();
-  const counts = JSON.parse(String(file.prepare("SELECT counts FROM queue").get()?.["counts"])) as number[];
+  const counts = JSON.parse(
+    String(file.prepare("SELECT counts FROM queue").get()?.["counts"]),
+  ) as number[];
   const expected = [0, 0, 0, 0, 0, 0, 0];
   for (const row of rows) expected[Number(row["state"])] = Number(row["count"]);
   assert.deepEqual(counts, expected);
-  const events = file.prepare("SELECT sum(count) AS kept, (SELECT events FROM queue) AS counted FROM event").get();
+  const events = file
+    .prepare("SELECT sum(count) AS kept, (SELECT events FROM queue) AS counted FROM event")
+    .get();
   assert.equal(events?.["kept"], events?.["counted"]);
   file.close();
 });

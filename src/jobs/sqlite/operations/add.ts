@@ -63,9 +63,7 @@ function addJob(store: Store, queue: QueueRecord, request: AddRequest, inFlow: b
   const job = request.id === "" ? { ...request, id: String(queue.lastId) } : request;
   const { deduplicate: options } = request;
   const holder =
-    options === null
-      ? undefined
-      : deduplicate(store, queue, newJob(job), options, !request.hasChildren);
+    options === null ? undefined : deduplicate(store, queue, job, options, !request.hasChildren);
   if (holder !== undefined) return holder;
   if (request.hasChildren) {
     insertJob(store, queue, job, STATE.waitingChildren, job.addedAt);
@@ -74,11 +72,6 @@ function addJob(store: Store, queue: QueueRecord, request: AddRequest, inFlow: b
   store.touch(queue);
   if (parent !== undefined) setChild(store, parent.job, { queue, id: job.id }, CHILD.pending);
   return job.id;
-}
-
-/** Without what only this request needs. */
-function newJob({ deduplicate: _, hasChildren: _children, ...job }: AddRequest): NewJob {
-  return job;
 }
 
 function parentOf(store: Store, request: AddRequest): Placed | undefined {

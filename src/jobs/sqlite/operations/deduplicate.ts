@@ -175,7 +175,10 @@ function storeNext(
   old: JobHead | undefined,
 ): boolean {
   if (options.keepLastIfActive !== true || old?.state !== STATE.active) return false;
-  const next: NextJob = { ...job, options };
+  const { id, name, data, opts, addedAt, delay, priority, lifo } = job;
+  const { parentKey, parent, scheduler, deduplication } = job;
+  const plain = { id, name, data, opts, addedAt, delay, priority, lifo };
+  const next: NextJob = { ...plain, parentKey, parent, scheduler, deduplication, options };
   store.run(
     "UPDATE deduplication SET until = NULL, next = ? WHERE queue = ? AND id = ?",
     JSON.stringify(next),

@@ -178,7 +178,7 @@ export function detachFromParent(
   store: Store,
   child: Placed,
   parent: Placed | undefined = findParent(store, child.job),
-  hard: { readonly remove: (store: Store, parent: Placed) => void } | undefined = undefined,
+  hard?: { readonly remove: (store: Store, parent: Placed) => void },
 ): boolean {
   const known = { queue: child.queue, id: child.job.id };
   if (parent === undefined || childKind(store, parent.job, known) !== CHILD.pending) return false;
