@@ -17,7 +17,7 @@ import { describeMachine, machine, writeResult } from "../tools/machine.ts";
 import { formatTable } from "../tools/table.ts";
 import type { SideTask } from "./side.ts";
 
-const ROUNDS = Number(process.env["R"] ?? 5);
+const ROUNDS = 5;
 const JOBS = 10_000;
 const ADDS = 5_000;
 const PICK_UPS = 200;

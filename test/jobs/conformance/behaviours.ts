@@ -15,7 +15,7 @@ import { WORKING } from "./working.ts";
 import { type Backend, type Behaviour, wait, World } from "./world.ts";
 
 /** What a store does for BullMQ, by its documentation: the same list for every store. */
-export const BEHAVIOURS: Readonly<Record<string, readonly Behaviour[]>> = {
+const BEHAVIOURS: Readonly<Record<string, readonly Behaviour[]>> = {
   adding: ADDING,
   working: WORKING,
   keeping: KEEPING,

@@ -12,7 +12,7 @@ export const LIMITS: readonly Behaviour[] = [
         limiter: { max: 2, duration: 300 },
         concurrency: 6,
       });
-      assert.ok((times[5] ?? 0) - (times[0] ?? 0) >= 550, String(times));
+      assert.ok((times[5] ?? 0) - (times[0] ?? 0) >= 400, String(times));
     },
   ],
   [
@@ -27,7 +27,7 @@ export const LIMITS: readonly Behaviour[] = [
       world.worker(handler);
       world.worker(handler);
       await world.until(() => times.length === 3, "three done");
-      assert.ok((times[2] ?? 0) - (times[0] ?? 0) >= 350, String(times));
+      assert.ok((times[2] ?? 0) - (times[0] ?? 0) >= 250, String(times));
       await queue.removeGlobalRateLimit();
       assert.equal(await queue.getGlobalRateLimit(), null);
     },

@@ -24,9 +24,9 @@ export const DELAYING: readonly Behaviour[] = [
     async (world) => {
       const queue = world.queue();
       const timestamp = Date.now();
-      await queue.add("n", "c", { delay: 300, timestamp });
-      await queue.add("n", "a", { delay: 100, timestamp });
-      await queue.add("n", "b", { delay: 200, timestamp });
+      await queue.add("n", "c", { delay: 900, timestamp });
+      await queue.add("n", "a", { delay: 300, timestamp });
+      await queue.add("n", "b", { delay: 600, timestamp });
       assert.deepEqual(await world.process(3, (job) => job.data), ["a", "b", "c"]);
     },
   ],

@@ -79,7 +79,7 @@ function jobsIn(store: Store, queue: QueueRecord, state: State, limit: number): 
 }
 
 /** What keeps a queue from being obliterated. */
-export const OBLITERATE = { done: 0, more: 1, notPaused: -1, activeJobs: -2 } as const;
+const OBLITERATE = { done: 0, more: 1, notPaused: -1, activeJobs: -2 } as const;
 
 /** Removes a paused queue with all it has, at most `count` things at once. */
 export function obliterate(

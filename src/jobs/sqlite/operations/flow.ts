@@ -11,7 +11,7 @@ export interface Placed {
 }
 
 /** What BullMQ keeps of a job's parent: where it is, and what a failure of the child means to it. */
-export interface ParentReference {
+interface ParentReference {
   readonly id: string;
   readonly queueKey: string;
   readonly fpof?: boolean;
@@ -21,7 +21,7 @@ export interface ParentReference {
 }
 
 /** The key of a job in a flow. */
-export function flowKey(queue: QueueRecord, id: string): string {
+function flowKey(queue: QueueRecord, id: string): string {
   return `${queue.name}:${id}`;
 }
 
@@ -71,7 +71,7 @@ export function setChild(
 }
 
 /** What a parent knows of a child. */
-export function childKind(
+function childKind(
   store: Store,
   parent: JobHead,
   child: { readonly queue: QueueRecord; readonly id: string },

@@ -8,6 +8,7 @@ import {
   moveJob,
   type NewJob,
   priorityScore,
+  SCORES_PER_MS,
 } from "../job-rows.ts";
 import type { QueueRecord } from "../queue-record.ts";
 import { STATE } from "../states.ts";
@@ -77,7 +78,7 @@ export function promoteDue(store: Store, queue: QueueRecord): void {
      ORDER BY score LIMIT ${PROMOTED_AT_ONCE}`,
     queue.key,
     STATE.delayed,
-    (store.now + 1) * 0x1000,
+    (store.now + 1) * SCORES_PER_MS,
   );
   for (const { key, id, priority } of due) {
     const [state, score] = readyPlace(queue, priority, "last");

@@ -1,5 +1,5 @@
 import { CODE } from "../codes.ts";
-import { COLUMNS, findJob, type JobTuple } from "../job-rows.ts";
+import { COLUMNS, findJob, type JobTuple, SCORES_PER_MS } from "../job-rows.ts";
 import { countOf, isMaxed, type QueueRecord } from "../queue-record.ts";
 import { CHILD, type Child, LISTS, STATE, STATE_NAMES } from "../states.ts";
 import type { Store } from "../store.ts";
@@ -63,7 +63,7 @@ function countDue(store: Store, queue: QueueRecord, before: number): number {
       "SELECT count(*) AS count FROM job WHERE queue = ? AND state = ? AND score < ?",
       queue.key,
       STATE.delayed,
-      before * 0x1000,
+      before * SCORES_PER_MS,
     )?.count ?? 0
   );
 }

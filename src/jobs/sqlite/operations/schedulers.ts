@@ -127,7 +127,7 @@ export function advanceScheduler(
  * The next time of a scheduler that runs every so often: aligned to whole intervals since 1970 plus the
  * offset, which the first time sets. Times that were missed are left out.
  */
-export function nextSlot(
+function nextSlot(
   previous: number | undefined,
   every: number,
   now: number,

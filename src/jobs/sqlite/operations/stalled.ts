@@ -5,7 +5,7 @@ import type { Store } from "../store.ts";
 import { isLocked } from "./locks.ts";
 
 /** BullMQ's words for a job that stalled too often: they become its failedReason. */
-export const STALLED_TOO_OFTEN = "job stalled more than allowable limit";
+const STALLED_TOO_OFTEN = "job stalled more than allowable limit";
 
 /**
  * Puts jobs back to the front that were found without a lock twice, an interval apart.
