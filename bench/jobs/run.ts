@@ -1,11 +1,12 @@
 // BullMQ on the SQLite store beside BullMQ on Redis (AOF everysec) and on PostgreSQL, alternating in one
-// run: `node bench/jobs/run.ts`. Exits with 1 below a bar; bench/results/jobs.json has the figures.
+// run: `node bench/jobs/run.ts [--rounds 5]`. Exits with 1 below a bar; bench/results/jobs.json has the figures.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
 
 import { startPostgres, withoutPostgres } from "../../test/helpers/postgres-server.ts";
 import { startRedis, withoutRedis } from "../../test/helpers/redis-server.ts";
@@ -57,11 +58,11 @@ async function openSides(scope: Ends): Promise<Side[]> {
 }
 
 /** All figures of all sides: each a median over the rounds, the sides in turn. */
-export async function measureJobs(scope: Ends): Promise<Map<string, Figures>> {
+async function measureJobs(scope: Ends, rounds: number = ROUNDS): Promise<Map<string, Figures>> {
   prepareDist();
   const sides = await openSides(scope);
   const samples = new Map<string, Map<string, number[]>>();
-  for (let round = 0; round < ROUNDS; round += 1)
+  for (let round = 0; round < rounds; round += 1)
     for (const side of sides) {
       const figures = await measureSide(side, round);
       for (const [figure, value] of Object.entries(figures)) {
@@ -136,7 +137,7 @@ async function pickUpAcross(echo: SideTask, send: SideTask): Promise<[number, nu
 }
 
 /** What the figures have to reach. */
-export function jobBars(figures: ReadonlyMap<string, Figures>): (Bar | OpenBar)[] {
+function jobBars(figures: ReadonlyMap<string, Figures>): (Bar | OpenBar)[] {
   const [full, normal] = [figures.get("SQLite FULL") ?? {}, figures.get("SQLite NORMAL") ?? {}];
   const redis = figures.get("Redis");
   const postgres = figures.get("PostgreSQL");
@@ -176,9 +177,12 @@ function table(figures: ReadonlyMap<string, Figures>): string[] {
 }
 
 if (import.meta.main) {
+  const { values } = parseArgs({
+    options: { rounds: { type: "string" }, json: { type: "string" } },
+  });
   const before = machine();
   console.log(describeMachine(before));
-  const figures = await withScope(measureJobs);
+  const figures = await withScope((scope) => measureJobs(scope, Number(values.rounds ?? ROUNDS)));
   for (const line of table(figures)) console.log(line);
   const bars = jobBars(figures);
   for (const bar of bars) console.log(describeBar(bar));

@@ -28,7 +28,7 @@ export function openDatabase(options: StoreOptions): DatabaseSync {
       enableForeignKeyConstraints: false,
     });
     check(database, options);
-    configure(database, options);
+    configure(database);
     migrate(database, path);
     return database;
   } catch (error) {
@@ -52,10 +52,11 @@ export function integrityProblems(database: DatabaseSync, kind: "quick" | "full"
   return rows.map((row) => String(Object.values(row)[0])).filter((line) => line !== "ok");
 }
 
-function configure(database: DatabaseSync, { synchronous }: StoreOptions): void {
+function configure(database: DatabaseSync): void {
   patiently(() => database.exec("PRAGMA journal_mode = WAL"));
   database.exec(`
-    PRAGMA synchronous = ${synchronous};
+    -- Commits are taken to disk by log-sync.ts; SQLite itself syncs before and after it moves the log.
+    PRAGMA synchronous = NORMAL;
     PRAGMA journal_size_limit = 67108864;
     PRAGMA wal_autocheckpoint = 2000;
     PRAGMA cache_size = -16000;

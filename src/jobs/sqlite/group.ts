@@ -33,7 +33,6 @@ export function runGroup(
 ): Outcome[] {
   const looked = lookOnly(store, requests);
   if (looked !== undefined) return looked;
-  store.sync(requests.some(({ operation }) => !UNSYNCED.has(operation)));
   try {
     return write(store, requests, plainly, beforeCommit);
   } catch (error) {
@@ -42,18 +41,6 @@ export function runGroup(
     return write(store, requests, onSavepoint, beforeCommit);
   }
 }
-
-/**
- * What nobody was promised: a power cut that undoes it leaves the job where it was before, to be taken
- * again. What is written later takes it to disk as well.
- */
-const UNSYNCED: ReadonlySet<string> = new Set([
-  "takeJob",
-  "extendLock",
-  "extendLocks",
-  "recoverStalled",
-  "setClient",
-]);
 
 /** The outcomes when nobody has anything to write; `undefined` when somebody has. */
 function lookOnly(store: Store, requests: readonly Request[]): Outcome[] | undefined {
@@ -88,9 +75,25 @@ function write(
   });
 }
 
-/** Runs something that writes on its own, and that nobody waits for to be on disk. */
+/**
+ * What nobody was promised: a power cut that undoes it leaves the job where it was before, to be taken
+ * again. What is written later takes it to disk as well.
+ */
+const UNSYNCED: ReadonlySet<string> = new Set([
+  "takeJob",
+  "extendLock",
+  "extendLocks",
+  "recoverStalled",
+  "setClient",
+]);
+
+/** Whether whoever asked was promised that what came of it is on disk. */
+export function needsDisk({ operation }: Request): boolean {
+  return readOf(operation) === undefined && !UNSYNCED.has(operation);
+}
+
+/** Runs something that writes, on its own. */
 export function runAlone<T>(store: Store, run: () => T): T {
-  store.sync(false);
   return inTransaction(store, "BEGIN IMMEDIATE", () => {
     store.now = Date.now();
     const result = run();

@@ -11,8 +11,9 @@ import { isNewelError, type NewelError } from "../../base/errors.ts";
 import type { StoreOptions } from "./connection.ts";
 import { integrityProblems, openDatabase, SameFile } from "./database.ts";
 import { needsReopening, storeError } from "./database-errors.ts";
-import { type Outcome, type Request, runAlone, runGroup } from "./group.ts";
+import { needsDisk, type Outcome, type Request, runAlone, runGroup } from "./group.ts";
 import { HeldLocks } from "./held-locks.ts";
+import { LogSync } from "./log-sync.ts";
 import type { ReplyMessage, ToMain, ToThread, UpkeepKind } from "./messages.ts";
 import { extendLock } from "./operations/locks.ts";
 import { Owners } from "./owners.ts";
@@ -24,7 +25,12 @@ const POLL_MS = 200;
 /** How soon a dead process is noticed. */
 const OWNERS_MS = 60;
 /** After the file changed, its content is readable a little later: when to look again. */
-const LOOKS_MS = [0, 1, 2, 4, 8, 16, 32] as const;
+const LOOKS_MS = [1, 1, 1, 2, 2, 4, 4, 8, 16, 32] as const;
+/** Before that, for a moment, much more often: most changes are readable by then. */
+const SPINS = 8;
+const SPIN_MS = 0.1;
+/** What changed so soon after a write of one's own is that write. */
+const OWN_WRITE_MS = 1;
 /** How often locks are looked at, and the share of a lock's time after which its renewal is late. */
 const LOCKS_MS = 50;
 const LATE = 0.5;
@@ -36,7 +42,10 @@ interface Opened {
   readonly owners: Owners;
   readonly waits: Waits;
   readonly file: SameFile;
+  readonly log: LogSync;
 }
+
+const sleeper = new Int32Array(new SharedArrayBuffer(4));
 
 /** The thread that has the file: nothing of SQLite ever runs on the main one. */
 class StoreThread {
@@ -48,6 +57,8 @@ class StoreThread {
   #watchIdleSince = 0;
   #looks: NodeJS.Timeout | undefined;
   #guarding = false;
+  #wroteAt = 0;
+  #closing = false;
   #ping = 0;
   #answered = 0;
 
@@ -81,11 +92,35 @@ class StoreThread {
     const outcomes = calls.length === 0 ? [] : this.#run(calls.map(({ request }) => request));
     const wakes = this.#takeIn(messages);
     const replies = calls.map(({ number }, at) => reply(number, outcomes[at]));
-    if (replies.length > 0 || wakes.length > 0) this.#send({ replies, wakes });
+    if (this.#promised(calls.map(({ request }) => request))) this.#sendOnDisk(replies, wakes);
+    else if (replies.length > 0 || wakes.length > 0) this.#send({ replies, wakes });
     for (const message of messages)
       for (const [number, kind, argument] of message.upkeep ?? [])
         await this.#upkeep(number, kind, argument);
     if (messages.some(({ close }) => close === true)) this.#close();
+  }
+
+  #promised(requests: readonly Request[]): boolean {
+    return this.#options.synchronous === "full" && requests.some(needsDisk);
+  }
+
+  /** Who waits for a job is told at once; who was promised the disk, when it is there. */
+  #sendOnDisk(replies: readonly ReplyMessage[], wakes: readonly Wake[]): void {
+    if (wakes.length > 0) this.#send({ wakes });
+    const { log } = this.#opened ?? {};
+    // Nothing was committed: the store failed, and the replies say so.
+    if (log === undefined) {
+      this.#send({ replies });
+      return;
+    }
+    log.request((error) => {
+      if (error === null) this.#send({ replies });
+      else {
+        const failed = { error: this.#failed(error) };
+        this.#send({ replies: replies.map(([number]) => reply(number, failed)) });
+      }
+      if (this.#closing) this.#close();
+    });
   }
 
   #send(message: ToMain): void {
@@ -97,6 +132,7 @@ class StoreThread {
       const { store, file } = this.#open();
       const outcomes = runGroup(store, requests, () => file.assert());
       this.#locks.observe(requests, outcomes);
+      this.#wroteAt = performance.now();
       return outcomes;
     } catch (error) {
       return requests.map(() => ({ error: this.#failed(error) }));
@@ -105,12 +141,13 @@ class StoreThread {
 
   #open(): Opened {
     if (this.#opened !== undefined) return this.#opened;
-    const store = new Store(openDatabase(this.#options), this.#options.synchronous === "full");
+    const store = new Store(openDatabase(this.#options));
     try {
       const owners = new Owners(store, this.#options.path);
       owners.recover();
       const file = new SameFile(this.#options.path);
-      this.#opened = { store, owners, waits: new Waits(store), file };
+      const log = new LogSync(this.#options.path);
+      this.#opened = { store, owners, waits: new Waits(store), file, log };
       return this.#opened;
     } catch (error) {
       store.database.close();
@@ -122,8 +159,9 @@ class StoreThread {
   #failed(error: unknown): NewelError {
     const coded = storeError(error, this.#options.path);
     if (this.#opened !== undefined && needsReopening(coded)) {
-      const { store, owners, waits } = this.#opened;
+      const { store, owners, waits, log } = this.#opened;
       this.#opened = undefined;
+      log.close();
       this.#unwatch();
       owners.abandon();
       // Whoever waits looks again, and learns of the error there.
@@ -185,7 +223,7 @@ class StoreThread {
     if (this.#watcher !== undefined) return;
     const log = `${store.database.location() ?? this.#options.path}-wal`;
     try {
-      this.#watcher = watch(log, { persistent: false }, () => this.#hint(0));
+      this.#watcher = watch(log, { persistent: false }, () => this.#hint());
       // Without a watch the poll finds all, later.
       this.#watcher.on("error", () => this.#unwatch());
     } catch {
@@ -201,16 +239,31 @@ class StoreThread {
   }
 
   /** Looks again and again for a moment: the change is announced before it can be read. */
-  #hint(step: number): void {
-    if (step === 0 && this.#looks !== undefined) return;
+  #hint(): void {
+    clearTimeout(this.#looks);
     this.#looks = undefined;
     if (this.#opened === undefined || this.#opened.waits.size === 0) return;
-    if (this.#changed()) {
-      this.#tell();
-      return;
+    const spins = performance.now() - this.#wroteAt < OWN_WRITE_MS ? 0 : SPINS;
+    for (let spin = 0; ; spin += 1) {
+      if (this.#changed()) {
+        this.#tell();
+        return;
+      }
+      if (spin >= spins) break;
+      Atomics.wait(sleeper, 0, 0, SPIN_MS);
     }
-    const next = LOOKS_MS[step + 1];
-    if (next !== undefined) this.#looks = setTimeout(() => this.#hint(step + 1), next);
+    this.#lookLater(0);
+  }
+
+  #lookLater(step: number): void {
+    const inMs = LOOKS_MS[step];
+    if (inMs === undefined) return;
+    this.#looks = setTimeout(() => {
+      this.#looks = undefined;
+      if (this.#opened === undefined || this.#opened.waits.size === 0) return;
+      if (this.#changed()) this.#tell();
+      else this.#lookLater(step + 1);
+    }, inMs);
   }
 
   #changed(): boolean {
@@ -278,9 +331,12 @@ class StoreThread {
   }
 
   #close(): void {
+    this.#closing = true;
+    if (this.#opened?.log.isIdle === false) return;
     this.#unwatch();
     try {
       this.#opened?.owners.leave();
+      this.#opened?.log.close();
       this.#opened?.store.database.close();
     } finally {
       this.#send({ closed: true });

@@ -22,23 +22,9 @@ export class Store {
   readonly #statements = new Map<string, StatementSync>();
   readonly #queues = new Map<string, QueueRecord>();
   #version = -1;
-  /** Whether commits are to be synced at all, and whether the next one will be. */
-  readonly #durable: boolean;
-  #syncs: boolean;
 
-  /** @param durable - commits are synced to disk unless told otherwise */
-  constructor(database: DatabaseSync, durable: boolean) {
+  constructor(database: DatabaseSync) {
     this.database = database;
-    this.#durable = durable;
-    this.#syncs = durable;
-  }
-
-  /** Whether the next transactions wait until they are on disk. To be said outside of one. */
-  sync(wanted: boolean): void {
-    if (!this.#durable || wanted === this.#syncs) return;
-    this.#syncs = wanted;
-    // Not prepared: SQLite does this when it compiles the statement.
-    this.database.exec(`PRAGMA synchronous = ${wanted ? "FULL" : "NORMAL"}`);
   }
 
   run(sql: string, ...values: SQLInputValue[]): number {
