@@ -19,9 +19,9 @@ import { formatTable } from "../tools/table.ts";
 import type { SideTask } from "./side.ts";
 
 const ROUNDS = 5;
-const JOBS = 10_000;
-const ADDS = 5_000;
-const PICK_UPS = 200;
+const JOBS = 6_000;
+const ADDS = 2_000;
+const PICK_UPS = 150;
 const SIDE: string = fileURLToPath(new URL("side.ts", import.meta.url));
 
 /** A store to measure. */

@@ -27,8 +27,8 @@ const OWNERS_MS = 60;
 /** After the file changed, its content is readable a little later: when to look again. */
 const LOOKS_MS = [1, 1, 1, 2, 2, 4, 4, 8, 16, 32] as const;
 /** Before that, for a moment, much more often: most changes are readable by then. */
-const SPINS = 8;
-const SPIN_MS = 0.1;
+const SPINS = 16;
+const SPIN_MS = 0.05;
 /** What changed so soon after a write of one's own is that write. */
 const OWN_WRITE_MS = 1;
 /** How often locks are looked at, and the share of a lock's time after which its renewal is late. */
