@@ -20,6 +20,7 @@ export interface HeldLock {
  */
 export class HeldLocks {
   readonly #locks = new Map<string, HeldLock>();
+  #askedAt = 0;
 
   get size(): number {
     return this.#locks.size;
@@ -27,23 +28,24 @@ export class HeldLocks {
 
   /** Notes what calls did. */
   observe(requests: readonly Request[], outcomes: readonly Outcome[]): void {
-    for (const [at, { operation, queue, args }] of requests.entries()) {
+    for (const [at, { operation, queue, args, now }] of requests.entries()) {
       const outcome = outcomes[at];
       if (outcome === undefined || "error" in outcome) continue;
-      const watch = WATCHED[operation];
-      watch?.(this, queue, args, outcome.value);
+      // A lock counts from when it was asked for, which may be a while ago.
+      this.#askedAt = performance.now() - Math.max(0, Date.now() - now);
+      WATCHED[operation]?.(this, queue, args, outcome.value);
     }
   }
 
   taken(queue: string, id: string, { token, lockDuration }: Taker): void {
     if (token === "0") return;
-    const lock = { queue, id, token, duration: lockDuration, renewedAt: performance.now() };
+    const lock = { queue, id, token, duration: lockDuration, renewedAt: this.#askedAt };
     this.#locks.set(`${queue}:${id}`, lock);
   }
 
-  renewed(queue: string, id: string): void {
+  renewed(queue: string, id: string, at: number = this.#askedAt): void {
     const lock = this.#locks.get(`${queue}:${id}`);
-    if (lock !== undefined) lock.renewedAt = performance.now();
+    if (lock !== undefined) lock.renewedAt = at;
   }
 
   ended(queue: string, id: string): void {

@@ -313,7 +313,7 @@ class StoreThread {
           for (const { queue, id, token, duration } of late)
             extendLock(store, store.queue(queue), id, token, duration);
         });
-        for (const { queue, id } of late) this.#locks.renewed(queue, id);
+        for (const { queue, id } of late) this.#locks.renewed(queue, id, performance.now());
       }, undefined);
     if (this.#answered < this.#ping) return;
     this.#ping += 1;

@@ -13,10 +13,12 @@ export const SCHEDULING: readonly Behaviour[] = [
       const times = await world.process(3, (job) => {
         assert.deepEqual(job.data, { a: 1 });
         assert.equal(job.name, "tick");
-        return Date.now();
+        return Number(job.id?.split(":")[2]);
       });
       // The second time is at a whole interval, which may be soon.
-      assert.ok((times[2] ?? 0) - (times[1] ?? 0) >= 200, String(times));
+      const apart = (times[2] ?? 0) - (times[1] ?? 0);
+      assert.ok(apart > 0 && apart % 250 === 0, String(times));
+      assert.ok((times[1] ?? 0) - (times[0] ?? 0) <= 250, String(times));
     },
   ],
   [
