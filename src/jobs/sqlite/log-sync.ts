@@ -16,13 +16,16 @@ export class LogSync {
   #waiting: Done[] = [];
   #running = false;
   #closed = false;
+  #onIdle: (() => void) | undefined;
 
   constructor(databasePath: string) {
     this.#fd = openSync(`${databasePath}-wal`, "r");
   }
 
-  get isIdle(): boolean {
-    return !this.#running;
+  /** Calls back when everybody was served: at once when nobody waits. */
+  whenIdle(then: () => void): void {
+    if (this.#running) this.#onIdle = then;
+    else then();
   }
 
   /** Calls back when all that was committed until now is on disk. */
@@ -36,11 +39,19 @@ export class LogSync {
     this.#waiting = [];
     this.#running = true;
     fdatasync(this.#fd, (error) => {
-      this.#running = false;
       for (const done of served) done(error);
+      this.#running = false;
       if (this.#waiting.length > 0) this.#run();
-      else if (this.#closed) closeSync(this.#fd);
+      else this.#rest();
     });
+  }
+
+  /** Nobody waits any more. */
+  #rest(): void {
+    if (this.#closed) closeSync(this.#fd);
+    const idle = this.#onIdle;
+    this.#onIdle = undefined;
+    idle?.();
   }
 
   /** Lets go of the file, when the sync that runs has ended. */

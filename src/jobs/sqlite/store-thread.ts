@@ -58,7 +58,6 @@ class StoreThread {
   #looks: NodeJS.Timeout | undefined;
   #guarding = false;
   #wroteAt = 0;
-  #closing = false;
   #ping = 0;
   #answered = 0;
 
@@ -97,7 +96,11 @@ class StoreThread {
     for (const message of messages)
       for (const [number, kind, argument] of message.upkeep ?? [])
         await this.#upkeep(number, kind, argument);
-    if (messages.some(({ close }) => close === true)) this.#close();
+    if (messages.some(({ close }) => close === true)) {
+      // Not before all are answered who were promised the disk.
+      if (this.#opened === undefined) this.#close();
+      else this.#opened.log.whenIdle(() => this.#close());
+    }
   }
 
   #promised(requests: readonly Request[]): boolean {
@@ -119,7 +122,6 @@ class StoreThread {
         const failed = { error: this.#failed(error) };
         this.#send({ replies: replies.map(([number]) => reply(number, failed)) });
       }
-      if (this.#closing) this.#close();
     });
   }
 
@@ -331,8 +333,6 @@ class StoreThread {
   }
 
   #close(): void {
-    this.#closing = true;
-    if (this.#opened?.log.isIdle === false) return;
     this.#unwatch();
     try {
       this.#opened?.owners.leave();
