@@ -236,6 +236,36 @@ export const ERROR_CODES = {
     fix: "Mend {dependency} first; its error stands above.",
   },
   NEWEL_E_OPERATION_FAILED: { text: "{what}", fix: "See `newel ps` and `newel logs`." },
+
+  // Jobs on a file
+  NEWEL_E_JOBS_CONNECTION: {
+    text: "The connection {value} cannot be used: {why}.",
+    fix: 'Name a file: "sqlite:./jobs.db".',
+  },
+  NEWEL_E_JOBS_FILE: {
+    text: "The jobs at {path} cannot be reached: {why}.",
+    fix: "Nothing of the call was written. Check that the file and its directory are there and writable for this user.",
+  },
+  NEWEL_E_JOBS_FULL: {
+    text: "The disk of {path} is full: nothing of the call was written.",
+    fix: "Make room; the next call works again.",
+  },
+  NEWEL_E_JOBS_GONE: {
+    text: "The file {path} was deleted or replaced while it was in use: nothing of the call was written.",
+    fix: "What was in it is lost unless there is a backup. The next call opens, or makes, the file at that path.",
+  },
+  NEWEL_E_JOBS_DAMAGED: {
+    text: "The file {path} is damaged: {why}{copy}.",
+    fix: "Put a backup in its place, or move the file away to begin with an empty one; `sqlite3 FILE .recover` may save some of it.",
+  },
+  NEWEL_E_JOBS_NEWER: {
+    text: "The file {path} was written by a newer newel: its tables have version {theirs}, this one knows {ours}.",
+    fix: "Run the newer newel here too.",
+  },
+  NEWEL_E_JOBS_BUSY: {
+    text: "Another process kept the jobs locked for more than {seconds} s: nothing of the call was written.",
+    fix: "Find who has a transaction open on the file: a shell of sqlite3, a backup program.",
+  },
 } as const;
 
 /** A code of the table above. */

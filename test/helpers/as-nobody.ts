@@ -60,7 +60,22 @@ function readableRepo(scope: Scope): string {
   const copy = temporaryDirectory(scope, 0o755);
   for (const name of ["package.json", "src", "test"])
     cpSync(join(REPO, name), join(copy, name), { recursive: true });
-  const used = ["koffi", "@koromix", "valibot", "pino", "acorn", "node"];
+  const used = [
+    "bullmq",
+    "cron-parser",
+    "luxon",
+    "msgpackr",
+    "node-abort-controller",
+    "semver",
+    "tslib",
+    "ioredis",
+    "koffi",
+    "@koromix",
+    "valibot",
+    "pino",
+    "acorn",
+    "node",
+  ];
   for (const name of used) {
     const from = join(REPO, "node_modules", name);
     if (existsSync(from))

@@ -1,0 +1,191 @@
+// BullMQ on the SQLite store beside BullMQ on Redis (AOF everysec) and on PostgreSQL, alternating in one
+// run: `node bench/jobs/run.ts [--rounds 5]`. Exits with 1 below a bar; bench/results/jobs.json has the figures.
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { text } from "node:stream/consumers";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+
+import { startPostgres, withoutPostgres } from "../../test/helpers/postgres-server.ts";
+import { startRedis, withoutRedis } from "../../test/helpers/redis-server.ts";
+import { temporaryDirectory } from "../../test/helpers/resources.ts";
+import { type Ends, withScope } from "../../test/load/scope.ts";
+import { type Bar, barOf, describeBar, median, type OpenBar } from "../bars/bar.ts";
+import { prepareDist } from "../prepare.ts";
+import { describeMachine, machine, writeResult } from "../tools/machine.ts";
+import { formatTable } from "../tools/table.ts";
+import type { SideTask } from "./side.ts";
+
+const ROUNDS = 5;
+const JOBS = 6_000;
+const ADDS = 2_000;
+const PICK_UPS = 150;
+const SIDE: string = fileURLToPath(new URL("side.ts", import.meta.url));
+
+/** A store to measure. */
+interface Side {
+  readonly name: string;
+  readonly backend: SideTask["backend"];
+  readonly connection: (round: number) => unknown;
+}
+
+type Figures = Record<string, number>;
+
+async function openSides(scope: Ends): Promise<Side[]> {
+  const directory = temporaryDirectory(scope);
+  const sqlite = (name: string, synchronous: string): Side => ({
+    name,
+    backend: "sqlite",
+    connection: (round) => ({ path: join(directory, `${synchronous}-${round}.db`), synchronous }),
+  });
+  const sides = [sqlite("SQLite FULL", "full"), sqlite("SQLite NORMAL", "normal")];
+  if (withoutRedis === false) {
+    const { port } = await startRedis(scope, "everysec");
+    sides.push({
+      name: "Redis",
+      backend: "redis",
+      connection: () => ({ host: "127.0.0.1", port }),
+    });
+  }
+  if (withoutPostgres === false) {
+    const { url } = await startPostgres(scope, true);
+    const connection = { connectionString: url, migrate: true };
+    sides.push({ name: "PostgreSQL", backend: "postgres", connection: () => connection });
+  }
+  return sides;
+}
+
+/** All figures of all sides: each a median over the rounds, the sides in turn. */
+async function measureJobs(scope: Ends, rounds: number = ROUNDS): Promise<Map<string, Figures>> {
+  prepareDist();
+  const sides = await openSides(scope);
+  const samples = new Map<string, Map<string, number[]>>();
+  for (let round = 0; round < rounds; round += 1)
+    for (const side of sides) {
+      const figures = await measureSide(side, round);
+      for (const [figure, value] of Object.entries(figures)) {
+        const some = samples.get(side.name) ?? new Map<string, number[]>();
+        samples.set(side.name, some.set(figure, [...(some.get(figure) ?? []), value]));
+      }
+    }
+  return new Map(
+    [...samples].map(([name, some]) => [
+      name,
+      Object.fromEntries([...some].map(([figure, values]) => [figure, median(values)])),
+    ]),
+  );
+}
+
+async function measureSide({ backend, connection }: Side, round: number): Promise<Figures> {
+  const task = (name: SideTask["task"], count: number, queue: string = name): SideTask => ({
+    backend,
+    connection: connection(round),
+    task: name,
+    queue: `${queue}-${round}`,
+    count,
+  });
+  const adds = await runSide<Figures>(task("add", ADDS));
+  const work = await runSide<Figures>(task("work", JOBS));
+  const idle = await runSide<Figures>(task("idle", PICK_UPS));
+  const across = await pickUpAcross(task("echo", 0, "across"), task("send", PICK_UPS, "across"));
+  return {
+    ...adds,
+    ...work,
+    "in p50": idle["p50"] ?? 0,
+    "in p99": idle["p99"] ?? 0,
+    "across p50": across[0],
+    "across p99": across[1],
+  };
+}
+
+async function runSide<Result>(task: SideTask): Promise<Result> {
+  const child = spawn(process.execPath, [SIDE, JSON.stringify(task)], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  const [output, [code]] = await Promise.all([text(child.stdout), once(child, "exit")]);
+  if (code !== 0) throw new Error(`${task.backend} ${task.task} ended with ${String(code)}`);
+  return JSON.parse(output) as Result;
+}
+
+/** From `add` in one process to the handler's beginning in another. */
+async function pickUpAcross(echo: SideTask, send: SideTask): Promise<[number, number]> {
+  const child = spawn(process.execPath, [SIDE, JSON.stringify(echo)], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  const began: number[] = [];
+  const ready = Promise.withResolvers<void>();
+  createInterface(child.stdout).on("line", (line) => {
+    if (line === "ready") ready.resolve();
+    else began.push(Number(line));
+  });
+  try {
+    await ready.promise;
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    const asked = await runSide<number[]>(send);
+    for (let waited = 0; began.length < asked.length && waited < 200; waited += 1)
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    if (began.length !== asked.length) throw new Error(`${began.length} of ${asked.length} began`);
+    const took = asked.map((at, index) => (began[index] ?? 0) - at).toSorted((a, b) => a - b);
+    return [took[took.length >> 1] ?? 0, took[Math.floor(took.length * 0.99)] ?? 0];
+  } finally {
+    const ended = once(child, "exit");
+    child.kill("SIGTERM");
+    await ended;
+  }
+}
+
+/** What the figures have to reach. */
+function jobBars(figures: ReadonlyMap<string, Figures>): (Bar | OpenBar)[] {
+  const [full, normal] = [figures.get("SQLite FULL") ?? {}, figures.get("SQLite NORMAL") ?? {}];
+  const redis = figures.get("Redis");
+  const postgres = figures.get("PostgreSQL");
+  const bars: (Bar | OpenBar)[] = [];
+  const ratio = (what: string, ours: Figures, theirs: Figures, atLeast: number): void => {
+    const [a, b] = [ours["jobs"] ?? 0, theirs["jobs"] ?? 1];
+    bars.push(barOf(`jobs/s, ${what}`, a / b, { atLeast }, { ours: a, theirs: b }));
+  };
+  if (redis === undefined) bars.push({ bar: "jobs beside Redis", why: String(withoutRedis) });
+  else {
+    ratio("NORMAL × BullMQ on Redis", normal, redis, 1.5);
+    ratio("FULL × BullMQ on Redis", full, redis, 1);
+    for (const name of ["in p50", "in p99", "across p50", "across p99"]) {
+      const [a, b] = [full[name] ?? 0, redis[name] ?? 1];
+      const seen = { ours: Math.round(a * 100) / 100, theirs: Math.round(b * 100) / 100 };
+      bars.push(barOf(`pick-up ${name}, FULL × Redis`, a / b, { atMost: 1 }, seen));
+    }
+  }
+  if (postgres === undefined)
+    bars.push({ bar: "jobs beside PostgreSQL", why: String(withoutPostgres) });
+  else ratio("FULL × BullMQ on PostgreSQL", full, postgres, 2);
+  return bars;
+}
+
+function table(figures: ReadonlyMap<string, Figures>): string[] {
+  const names = Object.keys([...figures.values()][0] ?? {});
+  return formatTable([
+    ["", ...names],
+    ...[...figures].map(([side, values]) => [
+      side,
+      ...names.map((name) => {
+        const value = values[name] ?? 0;
+        return value < 100 ? value.toFixed(2) : String(Math.round(value));
+      }),
+    ]),
+  ]);
+}
+
+if (import.meta.main) {
+  const { values } = parseArgs({
+    options: { rounds: { type: "string" }, json: { type: "string" } },
+  });
+  const before = machine();
+  console.log(describeMachine(before));
+  const figures = await withScope((scope) => measureJobs(scope, Number(values.rounds ?? ROUNDS)));
+  for (const line of table(figures)) console.log(line);
+  const bars = jobBars(figures);
+  for (const bar of bars) console.log(describeBar(bar));
+  console.log(writeResult("jobs", { machine: before, figures: Object.fromEntries(figures), bars }));
+  process.exitCode = bars.every((bar) => "why" in bar || bar.met) ? 0 : 1;
+}

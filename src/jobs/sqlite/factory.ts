@@ -1,0 +1,42 @@
+import type { BackendFactory } from "bullmq";
+
+import { SqliteQueueBackend } from "./backend.ts";
+import type { BackendOptions } from "./backend-reads.ts";
+import { parseConnection, type SqliteConnection } from "./connection.ts";
+import { StoreClient } from "./store-client.ts";
+
+/**
+ * BullMQ on a file: give it as the last argument of `Queue`, `Worker`, `QueueEvents` or `FlowProducer`, and
+ * the file as their `connection`.
+ *
+ * ```ts
+ * const queue = new Queue("mails", { connection: "sqlite:./jobs.db" }, createSqliteBackend);
+ * ```
+ *
+ * All of a process that name the same file share one thread, which has it open.
+ *
+ * @throws NEWEL_E_JOBS_CONNECTION when the connection names no file
+ */
+export const createSqliteBackend: BackendFactory<SqliteQueueBackend, SqliteConnection> = (
+  name,
+  opts,
+  { blocking = false, withBlockingConnection = false } = {},
+) => {
+  const options = opts as BackendOptions;
+  const client = StoreClient.acquire(parseConnection(options.connection));
+  if (withBlockingConnection) client.guard();
+  const backend = new SqliteQueueBackend(
+    client,
+    name,
+    options,
+    true,
+    withBlockingConnection ? workerClientName(name, options) : undefined,
+  );
+  if (blocking) backend.startEvents();
+  return backend;
+};
+
+function workerClientName(queue: string, { name, prefix = "bull" }: BackendOptions): string {
+  const suffix = name === undefined ? "" : `:w:${name}`;
+  return `${prefix}:${Buffer.from(queue).toString("base64")}${suffix}`;
+}

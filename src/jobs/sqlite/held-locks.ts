@@ -1,0 +1,103 @@
+import type { Outcome, Request } from "./group.ts";
+import type { Finished } from "./operations/finish.ts";
+import type { Taken, Taker } from "./operations/take.ts";
+
+/** A lock of a job that this process holds. */
+export interface HeldLock {
+  readonly queue: string;
+  readonly id: string;
+  readonly token: string;
+  /** Milliseconds. */
+  readonly duration: number;
+  renewedAt: number;
+}
+
+/**
+ * The locks that this process holds, as the store thread sees them go by. BullMQ renews them from the main
+ * thread; a handler that keeps that thread busy would lose its job to another worker. So when a renewal
+ * is late and the main thread does not answer either, the store thread renews for it. A main thread
+ * that answers has its own reasons.
+ */
+export class HeldLocks {
+  readonly #locks = new Map<string, HeldLock>();
+  #askedAt = 0;
+
+  get size(): number {
+    return this.#locks.size;
+  }
+
+  /** Notes what calls did. */
+  observe(requests: readonly Request[], outcomes: readonly Outcome[]): void {
+    for (const [at, { operation, queue, args, now }] of requests.entries()) {
+      const outcome = outcomes[at];
+      if (outcome === undefined || "error" in outcome) continue;
+      // A lock counts from when it was asked for, which may be a while ago.
+      this.#askedAt = performance.now() - Math.max(0, Date.now() - now);
+      WATCHED[operation]?.(this, queue, args, outcome.value);
+    }
+  }
+
+  taken(queue: string, id: string, { token, lockDuration }: Taker): void {
+    if (token === "0") return;
+    const lock = { queue, id, token, duration: lockDuration, renewedAt: this.#askedAt };
+    this.#locks.set(`${queue}:${id}`, lock);
+  }
+
+  renewed(queue: string, id: string, at: number = this.#askedAt): void {
+    const lock = this.#locks.get(`${queue}:${id}`);
+    if (lock !== undefined) lock.renewedAt = at;
+  }
+
+  ended(queue: string, id: string): void {
+    this.#locks.delete(`${queue}:${id}`);
+  }
+
+  clear(): void {
+    this.#locks.clear();
+  }
+
+  /** Locks of which that much has passed since they were renewed. */
+  late(share: number): HeldLock[] {
+    const now = performance.now();
+    return [...this.#locks.values()].filter(
+      ({ renewedAt, duration }) => now - renewedAt > duration * share,
+    );
+  }
+
+  /** Forgets locks that ended long ago, whoever has the job now. */
+  dropEnded(): void {
+    for (const { queue, id } of this.late(2)) this.ended(queue, id);
+  }
+}
+
+type Watch = (locks: HeldLocks, queue: string, args: readonly unknown[], value: unknown) => void;
+
+const endedByFirst: Watch = (locks, queue, [id]) => locks.ended(queue, String(id));
+
+function noteTaken(locks: HeldLocks, queue: string, taker: unknown, taken: Taken): void {
+  if (taken !== undefined && "job" in taken)
+    locks.taken(queue, String(taken.job[0]), taker as Taker);
+}
+
+const finished: Watch = (locks, queue, [request], value) => {
+  const { id, next } = request as { id: string; next: Taker | null };
+  locks.ended(queue, id);
+  const outcome = value as Finished;
+  if (typeof outcome !== "number") noteTaken(locks, queue, next, outcome.next);
+};
+
+const WATCHED: Readonly<Record<string, Watch>> = {
+  takeJob: (locks, queue, [taker], value) => noteTaken(locks, queue, taker, value as Taken),
+  finishJob: finished,
+  delayJob: finished,
+  retryJob: endedByFirst,
+  moveActiveToWait: endedByFirst,
+  waitForChildren: endedByFirst,
+  extendLock: (locks, queue, [id], value) => {
+    if (value === 1) locks.renewed(queue, String(id));
+  },
+  extendLocks: (locks, queue, [ids], value) => {
+    const lost = new Set(value as string[]);
+    for (const id of ids as string[]) if (!lost.has(id)) locks.renewed(queue, id);
+  },
+};

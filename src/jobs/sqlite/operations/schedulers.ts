@@ -1,0 +1,284 @@
+import { CODE } from "../codes.ts";
+import { deleteJob, findJob, jobExists, type NewJob } from "../job-rows.ts";
+import type { QueueRecord } from "../queue-record.ts";
+import { STATE } from "../states.ts";
+import type { Store } from "../store.ts";
+import { storeAndEnqueue } from "./placing.ts";
+import { removeJob } from "./remove.ts";
+
+/** What BullMQ keeps of a scheduler, all as text. */
+export interface SchedulerFields {
+  readonly name?: string;
+  readonly pattern?: string;
+  readonly every?: string;
+  readonly offset?: string;
+  readonly tz?: string;
+  readonly limit?: string;
+  readonly startDate?: string;
+  readonly endDate?: string;
+  readonly data?: string;
+  readonly opts?: string;
+}
+
+interface SchedulerRow {
+  readonly next: number;
+  readonly iterations: number;
+  readonly fields: string;
+}
+
+/** The next job of a scheduler; what depends on its time is filled in here. */
+export interface IterationRequest {
+  /** Options, with what the store knows better left out. */
+  readonly opts: Readonly<Record<string, unknown>>;
+  readonly priority: number;
+  readonly lifo: boolean;
+  readonly deduplication: string | null;
+}
+
+/** How many slots are tried when earlier jobs of the scheduler are in the way. */
+const SLOTS_TRIED = 32;
+
+/** Makes or changes a scheduler and its next job. @returns the job's id and its delay, or an error code */
+export function upsertScheduler(
+  store: Store,
+  queue: QueueRecord,
+  id: string,
+  nextMillis: number,
+  fields: SchedulerFields,
+  iteration: IterationRequest,
+): [string, number] | number {
+  const old = readScheduler(store, queue, id);
+  const every = fields.every === undefined ? undefined : Number(fields.every);
+  const plan = planNext(store, old, every, nextMillis, fields, iteration);
+  const replaced = old !== undefined && removeNextJob(store, queue, id, old.next);
+  if (replaced && every !== undefined && !plan.everyChanged) plan.next = old.next;
+  const offset = replaced ? fields.offset : (plan.offset ?? fields.offset);
+  let jobId = iterationId(id, plan.next);
+  if (jobExists(store, queue, jobId)) {
+    if (every === undefined) return CODE.schedulerJobIdCollision;
+    for (let tried = 0; jobExists(store, queue, jobId); tried += 1) {
+      if (tried === SLOTS_TRIED) return CODE.schedulerJobSlotsBusy;
+      plan.next += every;
+      jobId = iterationId(id, plan.next);
+    }
+  }
+  const keptOffset = old === undefined ? undefined : parse(old).offset;
+  writeScheduler(store, queue, id, plan.next, old?.iterations ?? 1, {
+    ...fields,
+    ...((offset ?? keptOffset) === undefined ? {} : { offset: offset ?? keptOffset }),
+  } as SchedulerFields);
+  const delay = Math.max(0, plan.next - store.now);
+  addIteration(store, queue, id, jobId, delay, fields, iteration);
+  return [jobId, delay];
+}
+
+interface NextPlan {
+  next: number;
+  readonly offset: string | undefined;
+  readonly everyChanged: boolean;
+}
+
+function planNext(
+  store: Store,
+  old: SchedulerRow | undefined,
+  every: number | undefined,
+  nextMillis: number,
+  fields: SchedulerFields,
+  iteration: IterationRequest,
+): NextPlan {
+  const wanted = Number(fields.offset ?? offsetOf(iteration.opts));
+  if (every === undefined) return { next: nextMillis, offset: String(wanted), everyChanged: false };
+  const everyChanged = old !== undefined && Number(parse(old).every) !== every;
+  const startDate = fields.startDate === undefined ? undefined : Number(fields.startDate);
+  const previous = old === undefined || everyChanged ? undefined : old.next;
+  const slot = nextSlot(previous, every, store.now, wanted, startDate);
+  return { next: slot.next, offset: String(slot.offset), everyChanged };
+}
+
+/** After a job of a scheduler was taken: makes the next one. @returns its id, or `null` */
+export function advanceScheduler(
+  store: Store,
+  queue: QueueRecord,
+  id: string,
+  nextMillis: number,
+  producerId: string,
+  iteration: IterationRequest,
+): string | null {
+  const scheduler = readScheduler(store, queue, id);
+  if (scheduler === undefined) return null;
+  const fields = parse(scheduler);
+  const every = Number(fields.every ?? repeatOf(iteration.opts)["every"] ?? 0);
+  const offset = Number(fields.offset ?? offsetOf(iteration.opts));
+  const next =
+    every > 0 ? nextSlot(scheduler.next, every, store.now, offset, undefined).next : nextMillis;
+  // Only the job of the current time makes the next one: a job that runs again does not.
+  if (producerId !== iterationId(id, scheduler.next)) return null;
+  const jobId = iterationId(id, next);
+  if (jobExists(store, queue, jobId)) {
+    store.emit(queue, "duplicated", "jobId", jobId);
+    return null;
+  }
+  writeScheduler(store, queue, id, next, scheduler.iterations + 1, fields);
+  addIteration(store, queue, id, jobId, Math.max(0, next - store.now), fields, iteration);
+  return jobId;
+}
+
+/**
+ * The next time of a scheduler that runs every so often: aligned to whole intervals since 1970 plus the
+ * offset, which the first time sets. Times that were missed are left out.
+ */
+function nextSlot(
+  previous: number | undefined,
+  every: number,
+  now: number,
+  offset: number,
+  startDate: number | undefined,
+): { next: number; offset: number } {
+  const slotAfterNow = (): number => {
+    const aligned = Math.floor(now / every) * every + offset;
+    return aligned > now ? aligned : aligned + every;
+  };
+  let next: number;
+  if (previous !== undefined) next = previous + every < now ? slotAfterNow() : previous + every;
+  else if (startDate !== undefined) next = Math.max(startDate, now);
+  else next = offset > 0 ? slotAfterNow() : now;
+  const found = offset === 0 ? next - Math.floor(next / every) * every : offset;
+  return { next: Math.floor(next), offset: Math.floor(found) };
+}
+
+/** Removes a scheduler with its next job. @returns 0, or 1 when there is none */
+export function removeScheduler(store: Store, queue: QueueRecord, id: string): number {
+  const scheduler = readScheduler(store, queue, id);
+  if (scheduler === undefined) return 1;
+  const job = findJob(store, queue, iterationId(id, scheduler.next));
+  if (job?.state === STATE.delayed) {
+    deleteJob(store, queue, job);
+    store.emit(queue, "removed", "jobId", job.id, "prev", "delayed");
+  }
+  store.run("DELETE FROM scheduler WHERE queue = ? AND id = ?", queue.key, id);
+  return 0;
+}
+
+/** A scheduler as BullMQ reads it: names and values in turn, and its next time. */
+export function getScheduler(
+  store: Store,
+  queue: QueueRecord,
+  id: string,
+): [string[], string] | [null, null] {
+  const row = readScheduler(store, queue, id);
+  if (row === undefined) return [null, null];
+  const fields = { ...parse(row), ic: String(row.iterations) };
+  return [Object.entries(fields).flat(), String(row.next)];
+}
+
+/** Ids and next times in turn. */
+export function getSchedulers(
+  store: Store,
+  queue: QueueRecord,
+  start: number,
+  end: number,
+  ascending: boolean,
+): string[] {
+  const total = countSchedulers(store, queue);
+  const from = start < 0 ? Math.max(0, total + start) : start;
+  const to = end < 0 ? total + end : end;
+  return store
+    .all<{ id: string; next: number }>(
+      `SELECT id, next FROM scheduler WHERE queue = ? ORDER BY next ${ascending ? "ASC, id ASC" : "DESC, id DESC"}
+       LIMIT ? OFFSET ?`,
+      queue.key,
+      Math.max(0, to - from + 1),
+      from,
+    )
+    .flatMap(({ id, next }) => [id, String(next)]);
+}
+
+export function countSchedulers(store: Store, queue: QueueRecord): number {
+  return (
+    store.get<{ count: number }>(
+      "SELECT count(*) AS count FROM scheduler WHERE queue = ?",
+      queue.key,
+    )?.count ?? 0
+  );
+}
+
+function readScheduler(store: Store, queue: QueueRecord, id: string): SchedulerRow | undefined {
+  return store.get<SchedulerRow>(
+    "SELECT next, iterations, fields FROM scheduler WHERE queue = ? AND id = ?",
+    queue.key,
+    id,
+  );
+}
+
+function parse(row: SchedulerRow): SchedulerFields {
+  return JSON.parse(row.fields) as SchedulerFields;
+}
+
+function writeScheduler(
+  store: Store,
+  queue: QueueRecord,
+  id: string,
+  next: number,
+  iterations: number,
+  fields: SchedulerFields,
+): void {
+  store.run(
+    "REPLACE INTO scheduler (queue, id, next, iterations, fields) VALUES (?, ?, ?, ?, ?)",
+    queue.key,
+    id,
+    next,
+    iterations,
+    JSON.stringify(fields),
+  );
+}
+
+/** The job made for the scheduler's time goes, unless it was taken already. */
+function removeNextJob(store: Store, queue: QueueRecord, id: string, at: number): boolean {
+  const job = findJob(store, queue, iterationId(id, at));
+  const replaceable =
+    job !== undefined &&
+    (job.state === STATE.delayed || job.state === STATE.prioritized || job.state === STATE.wait);
+  if (!replaceable) return false;
+  removeJob(store, queue, job, { hard: true, freeDeduplication: true });
+  return true;
+}
+
+function addIteration(
+  store: Store,
+  queue: QueueRecord,
+  id: string,
+  jobId: string,
+  delay: number,
+  fields: SchedulerFields,
+  iteration: IterationRequest,
+): void {
+  queue.lastId += 1;
+  const job: NewJob = {
+    id: jobId,
+    name: fields.name ?? id,
+    data: fields.data ?? "{}",
+    opts: JSON.stringify({ ...iteration.opts, delay, jobId }),
+    addedAt: store.now,
+    delay,
+    priority: iteration.priority,
+    lifo: iteration.lifo,
+    parentKey: null,
+    parent: null,
+    scheduler: id,
+    deduplication: iteration.deduplication,
+  };
+  storeAndEnqueue(store, queue, job);
+}
+
+function iterationId(id: string, at: number): string {
+  return `repeat:${id}:${at}`;
+}
+
+function repeatOf(opts: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const { repeat } = opts as { repeat?: Record<string, unknown> | null };
+  return repeat ?? {};
+}
+
+function offsetOf(opts: Readonly<Record<string, unknown>>): number {
+  return Number(repeatOf(opts)["offset"] ?? 0);
+}

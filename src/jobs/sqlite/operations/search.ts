@@ -1,0 +1,136 @@
+import type { SQLInputValue } from "node:sqlite";
+
+import { COLUMNS, type JobHead, type JobTuple } from "../job-rows.ts";
+import type { QueueRecord } from "../queue-record.ts";
+import { LISTS, STATE_NAMES } from "../states.ts";
+import type { Store } from "../store.ts";
+import { removeJob } from "./remove.ts";
+
+/** What a job has to be to be found; all that is given has to hold. */
+export interface JobFilter {
+  /** The queue's qualified name, `bull:mails`. */
+  readonly queue?: string;
+  /** BullMQ's names of states. */
+  readonly states?: readonly string[];
+  /** The job's name. */
+  readonly name?: string;
+  /** Part of the job's id. */
+  readonly id?: string;
+  /** Added at or after, milliseconds since 1970. */
+  readonly addedFrom?: number;
+  /** Added before. */
+  readonly addedBefore?: number;
+  readonly finishedFrom?: number;
+  readonly finishedBefore?: number;
+  /** Fields of the data by their path, `customer.id`, and the value each has. */
+  readonly data?: Readonly<Record<string, string | number | boolean | null>>;
+  /** Part of the reason it failed for, upper and lower case alike. */
+  readonly error?: string;
+}
+
+/** What one search found. */
+export interface FoundRow {
+  readonly key: number;
+  readonly queue: string;
+  readonly state: string;
+  readonly job: JobTuple;
+}
+
+/** The jobs that a filter finds, the newest first, after a cursor. */
+export function searchJobs(
+  store: Store,
+  _queue: QueueRecord,
+  filter: JobFilter,
+  limit: number,
+  before: number | null,
+): FoundRow[] {
+  const { where, values } = conditions(filter);
+  const rows = store.all<Record<string, JobTuple[number]>>(
+    `SELECT job.key AS found_key, (SELECT queue.name FROM queue WHERE queue.key = job.queue) AS found_queue,
+       job.state AS found_state, ${COLUMNS.replace(/^id, name/, "job.id, job.name")}
+     FROM job WHERE ${[...where, ...(before === null ? [] : ["job.key < ?"])].join(" AND ")}
+     ORDER BY job.key DESC LIMIT ?`,
+    ...values,
+    ...(before === null ? [] : [before]),
+    limit,
+  );
+  return rows.map(({ found_key, found_queue, found_state, ...job }) => ({
+    key: Number(found_key),
+    queue: String(found_queue),
+    state: STATE_NAMES[Number(found_state)] ?? "unknown",
+    job: Object.values(job),
+  }));
+}
+
+/** Queues and how many jobs they have in each state. */
+export function countAll(store: Store): Record<string, Record<string, number>> {
+  const rows = store.all<{ name: string; counts: string }>(
+    "SELECT name, counts FROM queue ORDER BY name",
+  );
+  return Object.fromEntries(
+    rows.map(({ name, counts }) => {
+      const numbers = JSON.parse(counts) as number[];
+      return [name, Object.fromEntries(STATE_NAMES.map((state, at) => [state, numbers[at] ?? 0]))];
+    }),
+  );
+}
+
+/** Removes finished jobs that a filter finds, a bounded number at once. @returns how many */
+export function pruneJobs(
+  store: Store,
+  _queue: QueueRecord,
+  filter: JobFilter,
+  limit: number,
+): number {
+  const { where, values } = conditions({
+    ...filter,
+    states: filter.states ?? ["completed", "failed"],
+  });
+  const jobs = store.all<JobHead & { readonly queue: number }>(
+    `SELECT job.* FROM job WHERE ${where.join(" AND ")} ORDER BY job.key LIMIT ?`,
+    ...values,
+    limit,
+  );
+  for (const job of jobs) {
+    const queue = store.queueByKey(job.queue);
+    if (queue !== undefined) removeJob(store, queue, job, { hard: false, freeDeduplication: true });
+  }
+  return jobs.length;
+}
+
+const DATA = "coalesce(job.data, (SELECT data FROM payload WHERE payload.job = job.key))";
+
+function conditions(filter: JobFilter): { where: string[]; values: SQLInputValue[] } {
+  const where: string[] = ["1"];
+  const values: SQLInputValue[] = [];
+  const add = (condition: string, ...some: SQLInputValue[]): void => {
+    where.push(condition);
+    values.push(...some);
+  };
+  if (filter.queue !== undefined)
+    add("job.queue = (SELECT key FROM queue WHERE name = ?)", filter.queue);
+  if (filter.states !== undefined) {
+    const numbers = filter.states.map((state) => LISTS.get(state) ?? -1);
+    add(`job.state IN (${numbers.join(", ")})`);
+  }
+  if (filter.name !== undefined) add("job.name = ?", filter.name);
+  if (filter.id !== undefined) add("instr(job.id, ?) > 0", filter.id);
+  if (filter.addedFrom !== undefined) add("job.added_at >= ?", filter.addedFrom);
+  if (filter.addedBefore !== undefined) add("job.added_at < ?", filter.addedBefore);
+  if (filter.finishedFrom !== undefined) add("job.finished_at >= ?", filter.finishedFrom);
+  if (filter.finishedBefore !== undefined) add("job.finished_at < ?", filter.finishedBefore);
+  if (filter.error !== undefined)
+    add("instr(lower(job.failed_reason), lower(?)) > 0", filter.error);
+  // As JSON, so that 1 is not "1" and true is not 1.
+  for (const [path, value] of Object.entries(filter.data ?? {}))
+    add(`${DATA} -> ? = json(?)`, jsonPath(path), JSON.stringify(value));
+  return { where, values };
+}
+
+/** `customer.id` as SQLite writes it: `$."customer"."id"`; numbers are places in a list. */
+function jsonPath(path: string): string {
+  const steps = path
+    .split(".")
+    .map((step) => (/^\d+$/.test(step) ? `[${step}]` : `."${step.replaceAll('"', "")}"`));
+  return `$${steps.join("")}`;
+}

@@ -1,0 +1,97 @@
+import { randomUUID } from "node:crypto";
+import { mkdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
+
+import { type FileLock, lockFile } from "../../posix/lock.ts";
+import { runAlone } from "./group.ts";
+import type { QueueRecord } from "./queue-record.ts";
+import { recoverOwner } from "./operations/stalled.ts";
+import type { Store } from "./store.ts";
+
+interface OwnerRow {
+  readonly key: number;
+  readonly file: string;
+}
+
+/**
+ * The processes that have the file open, each known to live by the lock on a file of its own: the system
+ * drops it at the instant the process ends, whatever pid namespaces the others are in. The database file
+ * itself is never used for that; to close it would drop SQLite's own locks.
+ */
+export class Owners {
+  readonly #store: Store;
+  readonly #directory: string;
+  readonly #file = `${process.pid}-${randomUUID()}`;
+  #lock: FileLock | undefined;
+
+  /** Takes part as a process of its own. */
+  constructor(store: Store, databasePath: string) {
+    this.#store = store;
+    this.#directory = `${databasePath}-owners`;
+    mkdirSync(this.#directory, { recursive: true, mode: 0o700 });
+    // First the lock, then the row: whoever reads the row finds the lock held.
+    if (canLock()) this.#lock = lockFile(join(this.#directory, this.#file));
+    store.owner = runAlone(store, () =>
+      store.insert(
+        "INSERT INTO owner (file, pid, since) VALUES (?, ?, ?)",
+        this.#file,
+        process.pid,
+        store.now,
+      ),
+    );
+  }
+
+  /** Puts back the jobs of processes that ended without a word. @returns them, by queue */
+  recover(): Map<QueueRecord, string[]> {
+    const recovered = new Map<QueueRecord, string[]>();
+    if (!canLock()) return recovered;
+    const others = this.#store.all<OwnerRow>(
+      "SELECT key, file FROM owner WHERE key <> ?",
+      this.#store.owner,
+    );
+    for (const { key, file } of others) {
+      const lock = lockFile(join(this.#directory, file));
+      if (lock === undefined) continue;
+      try {
+        const some = runAlone(this.#store, () => {
+          const jobs = recoverOwner(this.#store, key);
+          this.#forget(key);
+          return jobs;
+        });
+        for (const [queue, ids] of some) recovered.set(queue, ids);
+        rmSync(join(this.#directory, file), { force: true });
+      } finally {
+        lock.release();
+      }
+    }
+    return recovered;
+  }
+
+  #forget(key: number): void {
+    this.#store.run("DELETE FROM owner WHERE key = ?", key);
+    this.#store.run("DELETE FROM client WHERE owner = ?", key);
+  }
+
+  /** Leaves; jobs it still has stay locked until their locks end, as BullMQ has it. */
+  leave(): void {
+    try {
+      runAlone(this.#store, () => this.#forget(this.#store.owner));
+    } finally {
+      rmSync(join(this.#directory, this.#file), { force: true });
+      this.#lock?.release();
+      this.#lock = undefined;
+    }
+  }
+
+  /** Lets go without touching the file, which is broken or gone. */
+  abandon(): void {
+    rmSync(join(this.#directory, this.#file), { force: true });
+    this.#lock?.release();
+    this.#lock = undefined;
+  }
+}
+
+/** flock is called as Linux has it; elsewhere a dead process is noticed when its locks end. */
+function canLock(): boolean {
+  return process.platform === "linux";
+}

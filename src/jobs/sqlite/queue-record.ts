@@ -1,0 +1,83 @@
+/**
+ * What is known of a queue without asking the tables: counters, settings, jobs in each state. Read
+ * once, kept while nobody else writes to the file, written back with the transaction that changed it.
+ */
+export interface QueueRecord {
+  readonly key: number;
+  /** `prefix:queue`. */
+  readonly name: string;
+  lastId: number;
+  lastPriority: number;
+  head: number;
+  tail: number;
+  events: number;
+  lastEvent: number;
+  readonly counts: number[];
+  readonly meta: Record<string, string>;
+  limiterCount: number;
+  limiterUntil: number;
+  stalledCheck: number;
+  /** The lowest score of a delayed job, `Infinity` when there is none, `undefined` when not known. */
+  nextDelayed: number | undefined;
+  /** Has to be written back. */
+  dirty: boolean;
+  /** Somebody may have something to do or to read since. */
+  touched: boolean;
+  /** Events of this transaction, each as JSON. */
+  readonly pending: string[];
+}
+
+/** A row of table queue. */
+export interface QueueRow {
+  readonly key: number;
+  readonly name: string;
+  readonly last_id: number;
+  readonly last_priority: number;
+  readonly head: number;
+  readonly tail: number;
+  readonly events: number;
+  readonly last_event: number;
+  readonly counts: string;
+  readonly meta: string;
+  readonly limiter_count: number;
+  readonly limiter_until: number;
+  readonly stalled_check: number;
+}
+
+export function queueRecord(row: QueueRow): QueueRecord {
+  return {
+    key: row.key,
+    name: row.name,
+    lastId: row.last_id,
+    lastPriority: row.last_priority,
+    head: row.head,
+    tail: row.tail,
+    events: row.events,
+    lastEvent: row.last_event,
+    counts: JSON.parse(row.counts) as number[],
+    meta: JSON.parse(row.meta) as Record<string, string>,
+    limiterCount: row.limiter_count,
+    limiterUntil: row.limiter_until,
+    stalledCheck: row.stalled_check,
+    nextDelayed: undefined,
+    dirty: false,
+    touched: false,
+    pending: [],
+  };
+}
+
+/** How many jobs are in a state. */
+export function countOf(queue: QueueRecord, state: number): number {
+  return queue.counts[state] ?? 0;
+}
+
+/** Whether no job may be taken: the queue is paused, or as many are active as it allows. */
+export function isPausedOrMaxed(queue: QueueRecord): boolean {
+  return queue.meta["paused"] !== undefined || isMaxed(queue);
+}
+
+/** Whether as many jobs are active as `setGlobalConcurrency` allows. */
+export function isMaxed(queue: QueueRecord): boolean {
+  const concurrency = queue.meta["concurrency"];
+  return concurrency !== undefined && countOf(queue, 2) >= Number(concurrency);
+}

@@ -1,0 +1,91 @@
+import { type EventEntry, readEvents } from "./operations/events.ts";
+import { isReady } from "./operations/take.ts";
+import { nextDue } from "./job-rows.ts";
+import { isPausedOrMaxed, type QueueRecord } from "./queue-record.ts";
+import type { Store } from "./store.ts";
+
+/** Somebody on the main thread who wants to know when there is something in a queue. */
+export interface Wait {
+  readonly number: number;
+  readonly queue: string;
+  /** The id of the last event seen, for those who wait for events; else they wait for a job. */
+  readonly after: string | null;
+}
+
+/** What the main thread is told: look now, look at that time, or the events. */
+export type Wake =
+  | { readonly number: number; readonly dueAt: number }
+  | { readonly number: number; readonly events: EventEntry[] };
+
+/** Those who wait, in the order they came. */
+export class Waits {
+  readonly #store: Store;
+  readonly #waits = new Map<number, Wait & { toldDueAt: number }>();
+
+  constructor(store: Store) {
+    this.#store = store;
+  }
+
+  get size(): number {
+    return this.#waits.size;
+  }
+
+  add(wait: Wait): void {
+    this.#waits.set(wait.number, { ...wait, toldDueAt: Infinity });
+  }
+
+  cancel(number: number): void {
+    this.#waits.delete(number);
+  }
+
+  /** The numbers of all who wait. */
+  all(): number[] {
+    return [...this.#waits.keys()];
+  }
+
+  /**
+   * Who is to be told. A job wakes one worker, not all: the one that takes it wakes the next.
+   *
+   * @param concerns - the queues to look at; all when left out
+   */
+  check(concerns: (queue: QueueRecord) => boolean = () => true): Wake[] {
+    const wakes: Wake[] = [];
+    const left = new Map<QueueRecord, number>();
+    for (const wait of this.#waits.values()) {
+      const queue = this.#store.findQueue(wait.queue);
+      if (queue === undefined || !concerns(queue)) continue;
+      if (wait.after === null) this.#checkJob(wait, queue, left, wakes);
+      else this.#checkEvents(wait, wait.after, queue, wakes);
+    }
+    return wakes;
+  }
+
+  #checkJob(
+    wait: Wait & { toldDueAt: number },
+    queue: QueueRecord,
+    left: Map<QueueRecord, number>,
+    wakes: Wake[],
+  ): void {
+    const dueAt = nextDue(this.#store, queue);
+    const ready =
+      left.get(queue) ??
+      (isReady(queue) && !isPausedOrMaxed(queue)
+        ? (queue.counts[0] ?? 0) + (queue.counts[1] ?? 0)
+        : 0);
+    if (ready > 0 || dueAt <= Date.now()) {
+      left.set(queue, ready - 1);
+      this.#waits.delete(wait.number);
+      wakes.push({ number: wait.number, dueAt: 0 });
+    } else if (dueAt !== wait.toldDueAt) {
+      wait.toldDueAt = dueAt;
+      if (dueAt !== Infinity) wakes.push({ number: wait.number, dueAt });
+    }
+  }
+
+  #checkEvents(wait: Wait, after: string, queue: QueueRecord, wakes: Wake[]): void {
+    const events = readEvents(this.#store, queue, after);
+    if (events.length === 0) return;
+    this.#waits.delete(wait.number);
+    wakes.push({ number: wait.number, events });
+  }
+}

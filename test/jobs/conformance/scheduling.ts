@@ -1,0 +1,251 @@
+import assert from "node:assert/strict";
+
+import { type Behaviour, wait } from "./world.ts";
+
+const DAY = 86_400_000;
+
+export const SCHEDULING: readonly Behaviour[] = [
+  [
+    "every: the first job at once, the next one each interval later",
+    async (world) => {
+      const queue = world.queue();
+      await queue.upsertJobScheduler("s", { every: 250 }, { name: "tick", data: { a: 1 } });
+      const times = await world.process(3, (job) => {
+        assert.deepEqual(job.data, { a: 1 });
+        assert.equal(job.name, "tick");
+        return Number(job.id?.split(":")[2]);
+      });
+      // The second time is at a whole interval, which may be soon.
+      const apart = (times[2] ?? 0) - (times[1] ?? 0);
+      assert.ok(apart > 0 && apart % 250 === 0, String(times));
+      assert.ok((times[1] ?? 0) - (times[0] ?? 0) <= 250, String(times));
+    },
+  ],
+  [
+    "pattern: the next job at the next time of the cron expression",
+    async (world) => {
+      const queue = world.queue();
+      const job = await queue.upsertJobScheduler("s", {
+        pattern: "0 0 3 * * *",
+        tz: "Europe/Vienna",
+      });
+      assert.equal(await job?.getState(), "delayed");
+      const scheduler = await queue.getJobScheduler("s");
+      assert.equal(scheduler?.pattern, "0 0 3 * * *");
+      assert.equal(scheduler?.tz, "Europe/Vienna");
+      const next = scheduler?.next ?? 0;
+      assert.ok(next > Date.now() && next <= Date.now() + 26 * 3_600_000);
+      assert.equal(next % 1_000, 0);
+    },
+  ],
+  [
+    "the id of a scheduler's job names it and its time",
+    async (world) => {
+      const queue = world.queue();
+      const job = await queue.upsertJobScheduler("s", { pattern: "0 0 3 * * *" });
+      const next = (await queue.getJobScheduler("s"))?.next;
+      assert.equal(job?.id, `repeat:s:${next}`);
+      assert.equal((await queue.getJob(job?.id ?? ""))?.repeatJobKey, "s");
+    },
+  ],
+  [
+    "a changed scheduler replaces its next job",
+    async (world) => {
+      const queue = world.queue();
+      await queue.upsertJobScheduler("s", { pattern: "0 0 3 * * *" }, { data: 1 });
+      await queue.upsertJobScheduler("s", { pattern: "0 0 4 * * *" }, { data: 2 });
+      const delayed = await queue.getDelayed();
+      assert.deepEqual(
+        delayed.map(({ data }) => data),
+        [2],
+      );
+      assert.equal(await queue.getJobSchedulersCount(), 1);
+    },
+  ],
+  [
+    "the same scheduler again changes its template alone",
+    async (world) => {
+      const queue = world.queue();
+      await queue.upsertJobScheduler("s", { every: DAY, offset: 1_000 }, { data: 1 });
+      const before = (await queue.getJobScheduler("s"))?.next;
+      await queue.upsertJobScheduler("s", { every: DAY, offset: 1_000 }, { data: 2 });
+      assert.equal((await queue.getJobScheduler("s"))?.next, before);
+      assert.deepEqual(
+        (await queue.getDelayed()).map(({ data }) => data),
+        [2],
+      );
+    },
+  ],
+  [
+    "a scheduler knows its template",
+    async (world) => {
+      const queue = world.queue();
+      const template = { name: "x", data: { a: 1 }, opts: { attempts: 3, removeOnComplete: true } };
+      await queue.upsertJobScheduler("s", { every: DAY }, template);
+      const scheduler = await queue.getJobScheduler("s");
+      assert.equal(scheduler?.name, "x");
+      assert.equal(scheduler?.every, DAY);
+      assert.deepEqual(scheduler?.template?.data, { a: 1 });
+      assert.equal(scheduler?.template?.opts?.attempts, 3);
+    },
+  ],
+  [
+    "a scheduler that is not there is undefined",
+    async (world) => {
+      assert.equal(await world.queue().getJobScheduler("none"), undefined);
+    },
+  ],
+  [
+    "schedulers are listed by their next time",
+    async (world) => {
+      const queue = world.queue();
+      const now = Date.now();
+      for (const [id, days] of [
+        ["b", 2],
+        ["c", 3],
+        ["a", 1],
+      ] as const)
+        await queue.upsertJobScheduler(id, { every: DAY, startDate: now + days * DAY });
+      const keys = (await queue.getJobSchedulers(0, -1, true)).map(({ key }) => key);
+      assert.deepEqual(keys, ["a", "b", "c"]);
+      const down = (await queue.getJobSchedulers(0, 1, false)).map(({ key }) => key);
+      assert.deepEqual(down, ["c", "b"]);
+      assert.equal(await queue.getJobSchedulersCount(), 3);
+    },
+  ],
+  [
+    "a removed scheduler takes its next job with it",
+    async (world) => {
+      const queue = world.queue();
+      await queue.upsertJobScheduler("s", { pattern: "0 0 3 * * *" });
+      assert.equal(await queue.removeJobScheduler("s"), true);
+      assert.equal(await queue.getDelayedCount(), 0);
+      assert.equal(await queue.removeJobScheduler("s"), false);
+    },
+  ],
+  [
+    "limit: so many jobs and no more",
+    async (world) => {
+      const queue = world.queue();
+      await queue.upsertJobScheduler("s", { every: 60, limit: 2 });
+      let runs = 0;
+      world.worker(async () => void (runs += 1));
+      await world.until(() => runs === 2, "two runs");
+      await wait(250);
+      assert.equal(runs, 2);
+    },
+  ],
+  [
+    "endDate: none after it",
+    async (world) => {
+      const queue = world.queue();
+      await queue.upsertJobScheduler("s", { every: 100, endDate: Date.now() + 350 });
+      let runs = 0;
+      world.worker(async () => void (runs += 1));
+      await wait(900);
+      assert.ok(runs >= 1 && runs <= 5, `${runs} runs`);
+      const before = runs;
+      await wait(250);
+      assert.equal(runs, before);
+    },
+  ],
+  [
+    "an end in the past is refused",
+    async (world) => {
+      const queue = world.queue();
+      await assert.rejects(
+        queue.upsertJobScheduler("s", { every: 100, endDate: Date.now() - 5 }),
+        /End date must be greater/,
+      );
+    },
+  ],
+  [
+    "startDate: none before it",
+    async (world) => {
+      const queue = world.queue();
+      const startDate = Date.now() + 300;
+      await queue.upsertJobScheduler("s", { every: 100, startDate });
+      const [at] = await world.process(1, () => Date.now());
+      assert.ok((at ?? 0) >= startDate - 2);
+    },
+  ],
+  [
+    "immediately: the first one now, then by the pattern",
+    async (world) => {
+      const queue = world.queue();
+      await queue.upsertJobScheduler("s", { pattern: "0 0 3 * * *", immediately: true });
+      await world.process(1, () => 1);
+      const next = (await queue.getJobScheduler("s"))?.next ?? 0;
+      assert.ok(next > Date.now());
+      assert.equal(await queue.getDelayedCount(), 1);
+    },
+  ],
+  [
+    "iterations are counted",
+    async (world) => {
+      const queue = world.queue();
+      await queue.upsertJobScheduler("s", { every: 60 });
+      await world.process(3, () => 1);
+      const { iterationCount = 0 } = (await queue.getJobScheduler("s")) ?? {};
+      assert.ok(iterationCount >= 3, String(iterationCount));
+    },
+  ],
+  [
+    "the job of a scheduler's next time cannot be removed",
+    async (world) => {
+      const queue = world.queue();
+      const job = await queue.upsertJobScheduler("s", { pattern: "0 0 3 * * *" });
+      await assert.rejects(job?.remove() ?? wait(0), { code: -8 });
+    },
+  ],
+  [
+    "drain and clean leave a scheduler's next job",
+    async (world) => {
+      const queue = world.queue();
+      await queue.upsertJobScheduler("s", { pattern: "0 0 3 * * *" });
+      await queue.add("n", {}, { delay: 60_000 });
+      await queue.drain(true);
+      assert.equal(await queue.getDelayedCount(), 1);
+      await queue.clean(0, 10, "delayed");
+      assert.equal(await queue.getDelayedCount(), 1);
+    },
+  ],
+  [
+    "a job of a scheduler takes its options from the template",
+    async (world) => {
+      const queue = world.queue();
+      const job = await queue.upsertJobScheduler(
+        "s",
+        { pattern: "0 0 3 * * *" },
+        { opts: { priority: 7, attempts: 4 } },
+      );
+      const stored = await queue.getJob(job?.id ?? "");
+      assert.equal(stored?.priority, 7);
+      assert.equal(stored?.opts.attempts, 4);
+    },
+  ],
+  [
+    "both every and pattern, or neither, is refused",
+    async (world) => {
+      const queue = world.queue();
+      await assert.rejects(
+        queue.upsertJobScheduler("s", { every: 5, pattern: "* * * * *" }),
+        /Both/,
+      );
+      await assert.rejects(queue.upsertJobScheduler("s", {}), /Either/);
+    },
+  ],
+  [
+    "a failing job of a scheduler does not stop it",
+    async (world) => {
+      const queue = world.queue();
+      await queue.upsertJobScheduler("s", { every: 80 });
+      let runs = 0;
+      world.worker(async () => {
+        runs += 1;
+        throw new Error("no");
+      });
+      await world.until(() => runs >= 3, "three runs");
+    },
+  ],
+];

@@ -1,0 +1,67 @@
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { fileURLToPath } from "node:url";
+
+import { type Scope, temporaryDirectory } from "../../helpers/resources.ts";
+
+const withoutStrace =
+  spawnSync("strace", ["-V"]).status === 0 ? false : "needs strace: apt-get install strace";
+const PRODUCER = fileURLToPath(new URL("fixtures/producer.ts", import.meta.url));
+const JOBS = 12;
+
+/** Syncs that ended before each job was said to be added, since the one before it. */
+function syncsBefore(scope: Scope, synchronous: string): number[] {
+  const directory = temporaryDirectory(scope);
+  const log = join(directory, "strace.log");
+  const connection = `sqlite:${join(directory, "jobs.db")}?synchronous=${synchronous}`;
+  const traced = spawnSync(
+    "strace",
+    [
+      "-f",
+      "-o",
+      log,
+      "-e",
+      "trace=fsync,fdatasync,write",
+      "-s",
+      "60",
+      process.execPath,
+      PRODUCER,
+      connection,
+      "q",
+      String(JOBS),
+    ],
+    { encoding: "utf8", timeout: 60_000 },
+  );
+  assert.equal(traced.status, 0, traced.stderr);
+  const seen: number[] = [];
+  let syncs = 0;
+  for (const line of readFileSync(log, "utf8").split("\n"))
+    if (/f(data)?sync.*= 0$/.test(line)) syncs += 1;
+    else if (line.includes('write(1, "added ')) {
+      seen.push(syncs);
+      syncs = 0;
+    }
+  return seen;
+}
+
+test(
+  "at full, each job is synced to disk before it is answered",
+  { skip: withoutStrace },
+  (scope) => {
+    const syncs = syncsBefore(scope, "full");
+    assert.equal(syncs.length, JOBS);
+    assert.ok(
+      syncs.every((count) => count > 0),
+      String(syncs),
+    );
+  },
+);
+
+test("at normal, adding waits for no disk", { skip: withoutStrace }, (scope) => {
+  const syncs = syncsBefore(scope, "normal");
+  assert.equal(syncs.length, JOBS);
+  assert.deepEqual(syncs.slice(1), Array(JOBS - 1).fill(0));
+});
