@@ -42,6 +42,8 @@ export class CloneBody {
 
 /** Levels within each other that JSON is tried for; a cycle ends there and goes by v8. */
 const MAX_JSON_DEPTH = 100;
+/** Shared memory, or memory to hand over, is looked for so many levels deep. */
+const MAX_MEMORY_DEPTH = 8;
 /** Where the text and the part of a body with one part begin: after count and lengths. */
 const PART_START = 12;
 
@@ -56,7 +58,16 @@ export function encodeBody(value: unknown, canClone: boolean): Body {
   if (isPlain(value, MAX_JSON_DEPTH)) return JSON.stringify(value);
   if (value instanceof Uint8Array && !(value.buffer instanceof SharedArrayBuffer))
     return bytesBody(value, Buffer.from(value));
+  if (canClone && sharesMemory(value)) return new CloneBody(value, []);
   return encodeByV8(value, canClone);
+}
+
+/** v8.serialize would make a copy of a view of shared memory. */
+function sharesMemory(value: unknown, depth = MAX_MEMORY_DEPTH): boolean {
+  if (typeof value !== "object" || value === null || depth === 0) return false;
+  if (value instanceof SharedArrayBuffer) return true;
+  if (ArrayBuffer.isView(value)) return value.buffer instanceof SharedArrayBuffer;
+  return Object.values(value).some((each) => sharesMemory(each, depth - 1));
 }
 
 /** A value whose memory is handed over: it is empty here afterwards. */
@@ -78,7 +89,7 @@ export function encodeTransferred(
 }
 
 /** The array buffers a just transferred value consists of, to be handed on. */
-function transferables(value: unknown, depth = 8): ArrayBuffer[] {
+function transferables(value: unknown, depth = MAX_MEMORY_DEPTH): ArrayBuffer[] {
   if (typeof value !== "object" || value === null || depth === 0) return [];
   if (value instanceof ArrayBuffer) return [value];
   if (ArrayBuffer.isView(value)) return value.buffer instanceof ArrayBuffer ? [value.buffer] : [];

@@ -6,7 +6,7 @@ import { Worker } from "node:worker_threads";
 import { programPath } from "../base/modules.ts";
 import { socketTransport } from "../wire/transport.ts";
 import type { PoolTransport } from "./link.ts";
-import type { Settings } from "./options.ts";
+import { inheritedFlags, type Settings } from "./options.ts";
 import { threadTransport } from "./thread-transport.ts";
 
 /** How a worker ended. */
@@ -30,7 +30,7 @@ export function launch(settings: Settings): Launched {
   return settings.kind === "process" ? launchProcess(settings) : launchThread(settings);
 }
 
-function launchProcess({ execArgv, env }: Settings): Launched {
+function launchProcess({ execArgv = inheritedFlags(process.execArgv), env }: Settings): Launched {
   const program = programPath("./worker/process-main", import.meta.url);
   const { command, wrapper, mark } = dieWithParent();
   const args = [...wrapper, ...execArgv, program];

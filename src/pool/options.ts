@@ -125,7 +125,7 @@ export interface Settings {
   readonly queueSize: number;
   readonly resultQueueSize: number;
   readonly env: Readonly<Record<string, string | undefined>>;
-  readonly execArgv: readonly string[];
+  readonly execArgv: readonly string[] | undefined;
   readonly resourceLimits: ResourceLimits | undefined;
   readonly retries: number;
   readonly timeoutMs: number;
@@ -162,7 +162,7 @@ export function resolveOptions(options: PoolOptions<never, never, never>): Setti
     queueSize: count("queueSize", options.queueSize ?? 1_000, 1),
     resultQueueSize: count("resultQueueSize", options.resultQueueSize ?? 1_000, 1),
     env: options.env ?? {},
-    execArgv: options.execArgv ?? inheritedFlags(process.execArgv),
+    execArgv: options.execArgv,
     resourceLimits: options.resourceLimits,
     retries: count("retries", options.retries ?? 0, 0),
     timeoutMs: count("timeoutMs", options.timeoutMs ?? 0, 0),
@@ -209,7 +209,8 @@ const OWN_FLAGS =
   /^(--inspect|--debug|--test|--watch|--experimental-test|--eval|--print|--check|--input-type|--interactive|-[epci]+$)/;
 const FLAGS_WITH_VALUE = /^(--eval|--print|-[ep]+|--input-type)$/;
 
-function inheritedFlags(flags: readonly string[]): string[] {
+/** The flags of this process that are of use to its worker processes; threads have them anyway. */
+export function inheritedFlags(flags: readonly string[]): string[] {
   return flags.filter(
     (flag, at) => !OWN_FLAGS.test(flag) && !FLAGS_WITH_VALUE.test(flags[at - 1] ?? ""),
   );

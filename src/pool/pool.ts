@@ -388,7 +388,7 @@ export class Pool<Module = unknown>
     const { onResult } = this.#options;
     return new Results(this.#settings.resultQueueSize, {
       handler: onResult === undefined ? undefined : (value, info) => onResult(value, info),
-      emit: (value, info) => this.emit("message", value, info),
+      emit: (value, info) => this.#emitMessage(value, info),
       failed: (error, info) => this.#unheard(error, info),
       room: () => {
         this.#dispatcher.refillAll();
@@ -429,12 +429,24 @@ export class Pool<Module = unknown>
     this.#dispatcher.failWaiting(() => error);
   }
 
+  /** In a turn of its own: an error that nobody listens to ends the program, not what goes on here. */
   #unheard(
     error: unknown,
     info: { readonly worker: number; readonly task?: TaskOf<Module> },
   ): void {
-    if (this.#options.onError === undefined) this.emit("error", error);
-    else this.#options.onError(error, info);
+    process.nextTick(() => {
+      if (this.#options.onError === undefined) this.emit("error", error);
+      else this.#options.onError(error, info);
+    });
+  }
+
+  #emitMessage(value: ResultOf<Module> | MessageOf<Module>, info: ResultInfo): boolean {
+    try {
+      return this.emit("message", value, info);
+    } catch (error) {
+      this.#unheard(error, info);
+      return true;
+    }
   }
 }
 
