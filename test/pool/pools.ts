@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
 import type { PoolOptions } from "../../src/pool/options.ts";
@@ -33,3 +34,12 @@ export function openPool<Module>(
 
 /** Both kinds of workers. */
 export const KINDS = ["process", "thread"] as const;
+
+/** Whether a process runs; a zombie, whose parent may be slow to hear of it, does not. */
+export function isRunning(pid: number): boolean {
+  try {
+    return !/\) [ZX] /.test(readFileSync(`/proc/${pid}/stat`, "utf8"));
+  } catch {
+    return false;
+  }
+}
