@@ -11,8 +11,8 @@ import { ANY_WORKER, earlier, Task, type TaskRequest } from "./task.ts";
 
 /** What the dispatcher asks of the rest of the pool. */
 export interface DispatcherWork {
-  /** Whether results have room; without it no task starts whose result needs some. */
-  resultsHaveRoom(): boolean;
+  /** How many more results may come; no `put` task starts whose result would have no room. */
+  resultRoom(): number;
   /** Tasks wait that no worker has room for. */
   crowded(): void;
   /** The last task was settled. */
@@ -39,6 +39,8 @@ export class Dispatcher {
   readonly #cancels = new Cancels((task, reason) => this.cancel(task, reason));
   readonly waitTimes: Histogram = new Histogram();
   #outstanding = 0;
+  /** Tasks of `put` that workers have: each needs room for its result. */
+  #putsRunning = 0;
   #wasRefused = false;
   /** Where the search for a worker begins, so that equal ones take turns. */
   #turn = 0;
@@ -142,9 +144,7 @@ export class Dispatcher {
     }
     const mayStart = this.#shared.size === 0 || this.#goesFirst(task);
     const worker =
-      mayStart && (!task.isPut || this.#work.resultsHaveRoom())
-        ? this.#choose(task.enqueuedMs)
-        : undefined;
+      mayStart && (!task.isPut || this.#putsMayStart()) ? this.#choose(task.enqueuedMs) : undefined;
     if (worker === undefined) {
       this.#shared.push(task);
       this.#work.crowded();
@@ -153,7 +153,7 @@ export class Dispatcher {
 
   /** What waits may wait for results to be taken only, or be less urgent. */
   #goesFirst(task: Task): boolean {
-    const next = this.#shared.peek(this.#work.resultsHaveRoom());
+    const next = this.#shared.peek(this.#putsMayStart());
     return next === undefined || earlier(next, task) === task;
   }
 
@@ -202,8 +202,13 @@ export class Dispatcher {
     return best;
   }
 
+  #putsMayStart(): boolean {
+    return this.#work.resultRoom() > this.#putsRunning;
+  }
+
   #send(worker: RunningWorker, task: Task, nowMs: number): void {
     this.waitTimes.record(nowMs - task.enqueuedMs);
+    if (task.isPut) this.#putsRunning += 1;
     worker.send(task, nowMs);
   }
 
@@ -213,7 +218,7 @@ export class Dispatcher {
     if (worker === undefined || (this.#shared.size === 0 && seat.own.size === 0)) return;
     const nowMs = performance.now();
     while (worker.hasRoom(nowMs)) {
-      const withPuts = this.#work.resultsHaveRoom();
+      const withPuts = this.#putsMayStart();
       const own = seat.own.size === 0 ? undefined : seat.own.peek(withPuts);
       const shared = this.#shared.size === 0 ? undefined : this.#shared.peek(withPuts);
       const task = earlier(own, shared);
@@ -254,6 +259,7 @@ export class Dispatcher {
       } else if (task.retriesLeft > 0) {
         task.worker = undefined;
         task.retriesLeft -= 1;
+        if (task.isPut) this.#putsRunning -= 1;
         (task.workerNumber === ANY_WORKER ? this.#shared : seat.own).unshift(task);
       } else failing.push(task);
     }
@@ -278,6 +284,7 @@ export class Dispatcher {
   #finish(task: Task): boolean {
     if (task.isSettled) return false;
     task.isSettled = true;
+    if (task.isPut && task.worker !== undefined) this.#putsRunning -= 1;
     task.body = "";
     task.deadlines?.remove(task);
     task.signalTasks?.delete(task);

@@ -39,8 +39,9 @@ export class Results {
     return this.#pending;
   }
 
-  get isFull(): boolean {
-    return this.#pending >= this.#limit && !this.isUnlimited;
+  /** How many more results may come. */
+  get room(): number {
+    return this.isUnlimited ? Number.POSITIVE_INFINITY : this.#limit - this.#pending;
   }
 
   /** Whether somebody deals with results, now or whenever they come. */
@@ -92,10 +93,9 @@ export class Results {
   }
 
   #taken({ onTaken }: Pending): void {
-    const wasFull = this.isFull;
     this.#pending -= 1;
     onTaken();
-    if (wasFull || this.#pending === 0) this.#events.room();
+    this.#events.room();
   }
 
   /** Nothing comes any more: iterations end when they have read what is there. */
