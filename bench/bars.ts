@@ -36,7 +36,6 @@ const OPEN: readonly OpenBar[] = [
   ].map((bar) => ({ bar, why: "tested by npm run soak" })),
   ...[
     "failover of a singleton, p95 < 50 ms",
-    "pool: no-op, awaits and CPU-bound beside piscina",
     "jobs: jobs a second, pick-up and dead workers beside BullMQ",
     "10,000 jobs under random kill -9",
   ].map((bar) => ({ bar, why: "not built yet" })),

@@ -287,7 +287,7 @@ export class Dispatcher {
     if (task.isPut && task.worker !== undefined) this.#putsRunning -= 1;
     task.body = "";
     task.deadlines?.remove(task);
-    task.signalTasks?.delete(task);
+    task.signalTasks?.remove(task);
     return true;
   }
 

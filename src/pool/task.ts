@@ -11,8 +11,8 @@ interface WaitingPlace {
   forget(task: Task): void;
 }
 
-/** … and of the list of its deadline. */
-interface DeadlinePlace {
+/** … and of the lists of its deadline and of its abort signal. */
+interface TaskPlace {
   remove(task: Task): void;
 }
 
@@ -56,9 +56,11 @@ export class Task {
   /** Set for a broadcast that new workers run as well. */
   stickyKey: string | undefined = undefined;
   /** Those that wait for the same abort signal. */
-  signalTasks: Set<Task> | undefined = undefined;
+  signalTasks: TaskPlace | undefined = undefined;
+  signalPrevious: Task | undefined = undefined;
+  signalNext: Task | undefined = undefined;
   deadlineMs = 0;
-  deadlines: DeadlinePlace | undefined = undefined;
+  deadlines: TaskPlace | undefined = undefined;
   previous: Task | undefined = undefined;
   next: Task | undefined = undefined;
 
