@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import type { Socket } from "node:net";
 import { fileURLToPath } from "node:url";
 
+import type * as PoolModule from "../../src/pool/index.ts";
 import { fromDist } from "../prepare.ts";
 
 /** What a task asks for: see workers/work.mjs. */
@@ -56,7 +57,7 @@ function newel(kind: "process" | "thread"): Contender {
     kind,
     canTransfer: true,
     async open(size) {
-      const { Pool } = await fromDist<typeof import("../../src/pool/index.ts")>("pool/index");
+      const { Pool } = await fromDist<typeof PoolModule>("pool/index");
       const pool = new Pool({ worker: worker("newel"), size, kind });
       pool.setMaxListeners(0);
       return {
@@ -209,9 +210,7 @@ const raw: Contender = {
   name: "raw frames",
   kind: "process",
   async open(size) {
-    const { cutFrames, frameOf } = (await import(
-      new URL("frames.mjs", import.meta.url).href
-    )) as Frames;
+    const frames = (await import(new URL("frames.mjs", import.meta.url).href)) as Frames;
     const pending = new Map<number, (value: unknown) => void>();
     let next = 0;
     const workers = Array.from({ length: size }, () => {
@@ -221,12 +220,12 @@ const raw: Contender = {
       const socket = child.stdio[3] as Socket;
       let entries: Entry[] = [];
       const flush = (): void => {
-        socket.write(frameOf(entries));
+        socket.write(frames.frameOf(entries));
         entries = [];
       };
       socket.on(
         "data",
-        cutFrames((answers) => {
+        frames.cutFrames((answers) => {
           for (const [id, value] of answers) {
             pending.get(id)?.(value);
             pending.delete(id);

@@ -1,26 +1,34 @@
 import type { Task } from "./task.ts";
 
+/** On the signal itself, since a WeakMap with a key for every task costs ten times as much. */
+const TASKS: unique symbol = Symbol("newel.pool.tasks");
+
+interface MarkedSignal extends AbortSignal {
+  [TASKS]?: SignalTasks;
+}
+
 /** Abort signals of tasks: one listener for each signal, however many tasks share it. */
 export class Cancels {
-  readonly #all = new WeakMap<AbortSignal, SignalTasks>();
+  /** Signals that carry the tasks of another pool already. */
+  readonly #others = new WeakMap<AbortSignal, SignalTasks>();
   readonly #onAbort: (task: Task, reason: unknown) => void;
-  /** Most tasks have the signal of the task before, or one of their own. */
-  #latest: { readonly signal: AbortSignal; readonly tasks: SignalTasks } | undefined;
 
   constructor(onAbort: (task: Task, reason: unknown) => void) {
     this.#onAbort = onAbort;
   }
 
   add(task: Task, signal: AbortSignal): void {
-    if (this.#latest?.signal !== signal) this.#latest = { signal, tasks: this.#tasksOf(signal) };
-    this.#latest.tasks.add(task);
+    this.#tasksOf(signal).add(task);
   }
 
-  #tasksOf(signal: AbortSignal): SignalTasks {
-    const known = this.#all.get(signal);
+  #tasksOf(signal: MarkedSignal): SignalTasks {
+    const marked = signal[TASKS];
+    if (marked?.owner === this) return marked;
+    const known = marked === undefined ? undefined : this.#others.get(signal);
     if (known !== undefined) return known;
-    const tasks = new SignalTasks();
-    this.#all.set(signal, tasks);
+    const tasks = new SignalTasks(this);
+    if (marked === undefined) signal[TASKS] = tasks;
+    else this.#others.set(signal, tasks);
     // Left there when the tasks are done: it holds an empty list, and taking it off costs more.
     signal.addEventListener("abort", () => tasks.abort(this.#onAbort, signal.reason), {
       once: true,
@@ -31,7 +39,12 @@ export class Cancels {
 
 /** The unsettled tasks of one signal. */
 class SignalTasks {
+  readonly owner: Cancels;
   #first: Task | undefined;
+
+  constructor(owner: Cancels) {
+    this.owner = owner;
+  }
 
   add(task: Task): void {
     task.signalTasks = this;

@@ -3,9 +3,10 @@ import { test } from "node:test";
 
 import { hasCode } from "../../src/base/errors.ts";
 import { eventually } from "../helpers/resources.ts";
+import type * as StateModule from "./fixtures/state.ts";
 import { KINDS, openPool } from "./pools.ts";
 
-type State = typeof import("./fixtures/state.ts");
+type State = typeof StateModule;
 
 for (const kind of KINDS)
   test(`${kind}: a broadcast reaches every worker once; static data is there before`, async (t) => {

@@ -4,9 +4,10 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 import { hasCode } from "../../src/base/errors.ts";
 import { eventually } from "../helpers/resources.ts";
+import type * as TasksModule from "./fixtures/tasks.ts";
 import { KINDS, openPool } from "./pools.ts";
 
-type Tasks = typeof import("./fixtures/tasks.ts");
+type Tasks = typeof TasksModule;
 
 const isLate = (error: unknown): boolean => hasCode(error, "NEWEL_E_DEADLINE");
 const isCancelled = (error: unknown): boolean => hasCode(error, "NEWEL_E_CANCELLED");

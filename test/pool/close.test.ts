@@ -4,9 +4,10 @@ import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 
 import { hasCode } from "../../src/base/errors.ts";
+import type * as TasksModule from "./fixtures/tasks.ts";
 import { fixture, isRunning, KINDS, openPool } from "./pools.ts";
 
-type Tasks = typeof import("./fixtures/tasks.ts");
+type Tasks = typeof TasksModule;
 
 for (const kind of KINDS) {
   test(`${kind}: stop finishes what runs and what waits, then the workers exit`, async (t) => {

@@ -4,11 +4,13 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 import { hasCode } from "../../src/base/errors.ts";
 import { eventually, startProcess } from "../helpers/resources.ts";
+import type * as BrokenModule from "./fixtures/broken.ts";
+import type * as TasksModule from "./fixtures/tasks.ts";
 import { killWorkers } from "./kills.ts";
 import { fixture, isRunning, KINDS, openPool } from "./pools.ts";
 
-type Tasks = typeof import("./fixtures/tasks.ts");
-type Broken = typeof import("./fixtures/broken.ts");
+type Tasks = typeof TasksModule;
+type Broken = typeof BrokenModule;
 
 const isLost = (error: unknown): boolean => hasCode(error, "NEWEL_E_POOL_WORKER_LOST");
 
@@ -89,12 +91,10 @@ test("a worker that cannot start closes the pool, and says why", async (t) => {
     ["exit", /exited with code 9/],
   ] as const) {
     const pool = openPool<Broken>(t, "broken", { data });
-    const waiting = pool.run(undefined as never);
+    const waiting = pool.run(undefined);
     await assert.rejects(pool.start(), (error) => hasCode(error, "NEWEL_E_POOL_WORKER_START"));
     await assert.rejects(waiting, why);
-    await assert.rejects(pool.run(undefined as never), (error) =>
-      hasCode(error, "NEWEL_E_POOL_CLOSED"),
-    );
+    await assert.rejects(pool.run(undefined), (error) => hasCode(error, "NEWEL_E_POOL_CLOSED"));
   }
   const slow = openPool<Broken>(t, "broken", { data: "hang", startMs: 500, size: 1 });
   await assert.rejects(slow.start(), /not ready within 500 ms/);

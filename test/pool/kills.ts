@@ -2,8 +2,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 import { hasCode } from "../../src/base/errors.ts";
 import type { Pool } from "../../src/pool/pool.ts";
+import type * as TasksModule from "./fixtures/tasks.ts";
 
-type Tasks = typeof import("./fixtures/tasks.ts");
+type Tasks = typeof TasksModule;
 
 /** What was seen while workers were killed. */
 export interface KillsSeen {
@@ -28,12 +29,12 @@ export async function killWorkers(pool: Pool<Tasks>, kills: number): Promise<Kil
   const problems: string[] = [];
   /** pid → what it ran: the task's number and how many tasks it had begun by then. */
   const ran = new Map<number, { readonly task: number; readonly begun: number }[]>();
-  let isOver = false;
+  const over = new AbortController();
   let tasks = 0;
   let lost = 0;
   let settled = 0;
   const produce = async (): Promise<void> => {
-    while (!isOver) {
+    while (!over.signal.aborted) {
       tasks += 1;
       const task = tasks;
       const order = task % 3 === 0 ? { do: "sleep", ms: task % 20 } : { do: "who" };
@@ -64,7 +65,7 @@ export async function killWorkers(pool: Pool<Tasks>, kills: number): Promise<Kil
     }
     await sleep(Math.random() * 40);
   }
-  isOver = true;
+  over.abort();
   await Promise.race([Promise.all(producers), sleep(SETTLE_MS)]);
   if (settled !== tasks) problems.push(`${tasks - settled} of ${tasks} tasks never settled`);
   for (const [pid, each] of ran) {

@@ -2,9 +2,10 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { eventually } from "../helpers/resources.ts";
+import type * as TasksModule from "./fixtures/tasks.ts";
 import { KINDS, openPool } from "./pools.ts";
 
-type Tasks = typeof import("./fixtures/tasks.ts");
+type Tasks = typeof TasksModule;
 
 for (const kind of KINDS)
   test(`${kind}: workers are replaced after so many tasks, and no task is lost`, async (t) => {

@@ -4,11 +4,14 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 import { hasCode } from "../../src/base/errors.ts";
 import { eventually } from "../helpers/resources.ts";
+import type * as TasksModule from "./fixtures/tasks.ts";
+import type * as LooppoolModule from "./fixtures/looppool.ts";
+import type * as MessagesModule from "./fixtures/messages.ts";
 import { KINDS, openPool } from "./pools.ts";
 
-type Messages = typeof import("./fixtures/messages.ts");
-type Tasks = typeof import("./fixtures/tasks.ts");
-type Looppool = typeof import("./fixtures/looppool.ts");
+type Messages = typeof MessagesModule;
+type Tasks = typeof TasksModule;
+type Looppool = typeof LooppoolModule;
 
 for (const kind of KINDS) {
   test(`${kind}: messages come without a task and several for one, in order`, async (t) => {

@@ -2,11 +2,14 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { hasCode } from "../../src/base/errors.ts";
+import type * as TasksModule from "./fixtures/tasks.ts";
+import type * as EchoModule from "./fixtures/echo.ts";
+import type * as BytesModule from "./fixtures/bytes.ts";
 import { fixture, KINDS, openPool } from "./pools.ts";
 
-type Tasks = typeof import("./fixtures/tasks.ts");
-type Echo = typeof import("./fixtures/echo.ts");
-type Bytes = typeof import("./fixtures/bytes.ts");
+type Tasks = typeof TasksModule;
+type Echo = typeof EchoModule;
+type Bytes = typeof BytesModule;
 
 for (const kind of KINDS) {
   test(`${kind}: tasks run, many at a time, evenly in all workers`, async (t) => {
@@ -29,7 +32,10 @@ for (const kind of KINDS) {
       assert.ok(error instanceof Error);
       assert.equal(error.name, "SpecialError");
       assert.equal(error.message, "too much");
-      assert.deepEqual({ ...error }, { code: "E_SPECIAL", limit: 3 });
+      assert.deepEqual(Object.entries(error), [
+        ["code", "E_SPECIAL"],
+        ["limit", 3],
+      ]);
       assert.ok(error.cause instanceof TypeError);
       assert.match(error.stack ?? "", /fixtures\/tasks\.ts/);
       return true;

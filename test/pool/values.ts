@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 
 import type { Pool } from "../../src/pool/pool.ts";
+import type * as EchoModule from "./fixtures/echo.ts";
 import { RandomValues } from "./random-values.ts";
 
 /** Values that are on their way at the same time, so that batches are mixed. */
@@ -8,7 +9,7 @@ const AT_ONCE = 200;
 
 /** Sends random values to an echo and compares what comes back. */
 export async function compareValues(
-  pool: Pool<typeof import("./fixtures/echo.ts")>,
+  pool: Pool<typeof EchoModule>,
   count: number,
   seed: number,
 ): Promise<void> {

@@ -35,6 +35,15 @@ class FetchWorker extends Worker<URL, string, readonly [URL, string], { readonly
 }
 type Classed = { readonly default: typeof FetchWorker };
 
+const silent = defineWorker({ task: (n: number) => String(n) });
+type Silent = { readonly default: typeof silent };
+
+export type SilentTypes = [
+  Expect<Equal<TaskOf<Silent>, number>>,
+  Expect<Equal<ResultOf<Silent>, string>>,
+  Expect<Equal<MessageOf<Silent>, never>>,
+];
+
 export type ClassedTypes = [
   Expect<Equal<TaskOf<Classed>, URL>>,
   Expect<Equal<ResultOf<Classed>, string>>,

@@ -11,7 +11,7 @@ export interface SetupContext<Data = unknown> {
 }
 
 /** What a task is given besides its argument. */
-export interface TaskContext<State = unknown, Message = unknown, Data = unknown> {
+export interface TaskContext<State = unknown, Message = never, Data = unknown> {
   readonly workerNumber: number;
   readonly pool: string;
   readonly data: Data;
@@ -57,7 +57,7 @@ export interface WorkerDefinition<Task, Result, State, Message, Data> {
  *   task: async (url: string, { state, signal }) => state.fetch(url, { signal }),
  * });
  */
-export function defineWorker<Task, Result, State = undefined, Message = unknown, Data = unknown>(
+export function defineWorker<Task, Result, State = undefined, Message = never, Data = unknown>(
   definition: WorkerDefinition<Task, Result, State, Message, Data>,
 ): WorkerDefinition<Task, Result, State, Message, Data> {
   return definition;

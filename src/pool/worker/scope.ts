@@ -20,7 +20,7 @@ export interface ScopeOwner {
  * One running task: its `ctx`. There is one for each task, so that all that most tasks do not need
  * is made when it is asked for.
  */
-export class TaskScope implements TaskContext {
+export class TaskScope implements TaskContext<unknown, unknown> {
   readonly id: number;
   readonly #owner: ScopeOwner;
   #abort: AbortController | undefined;
@@ -60,7 +60,7 @@ export class TaskScope implements TaskContext {
   }
 
   // Getters, so that they also work taken out of ctx: ({ post }) => post(1).
-  get post(): TaskContext["post"] {
+  get post(): (message: unknown) => Promise<void> {
     return (message) => this.#owner.post(message, this);
   }
 

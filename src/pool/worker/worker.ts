@@ -8,7 +8,7 @@ export interface WorkerRuntime {
   readonly pool: string;
   readonly data: unknown;
   /** The task that the code calling belongs to. */
-  readonly current: AsyncLocalStorage<{ readonly post: TaskContext["post"]; finish(): void }>;
+  readonly current: AsyncLocalStorage<{ post(message: unknown): Promise<void>; finish(): void }>;
   post(message: unknown): Promise<void>;
 }
 
@@ -20,7 +20,7 @@ export interface WorkerRuntime {
  * A task is done when what `processMessage` returned settles, or already when `taskDone` is called.
  * Its answer is what `processMessage` returned; anything else goes out by `put`.
  */
-export abstract class Worker<Task = unknown, Result = void, Message = unknown, Data = unknown> {
+export abstract class Worker<Task = unknown, Result = void, Message = never, Data = unknown> {
   #runtime: WorkerRuntime | undefined;
 
   /** From 0. */
