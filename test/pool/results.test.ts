@@ -7,6 +7,7 @@ import { eventually } from "../helpers/resources.ts";
 import type * as TasksModule from "./fixtures/tasks.ts";
 import type * as LooppoolModule from "./fixtures/looppool.ts";
 import type * as MessagesModule from "./fixtures/messages.ts";
+import { flood } from "./flood.ts";
 import { KINDS, openPool } from "./pools.ts";
 
 type Messages = typeof MessagesModule;
@@ -123,7 +124,14 @@ test("a worker written as for Looppool", async (t) => {
   );
 });
 
-test("producing far faster than a slow worker takes no more memory than the queues", async (t) => {
+for (const direction of ["tasks", "messages"] as const)
+  test(`100,000 ${direction}, as fast as they can be produced, take no more memory than the queues`, async () => {
+    const seen = await flood(direction, 100_000);
+    assert.ok(seen.consumed >= 100_000);
+    assert.ok(seen.poolGrowthMb < 50 && seen.workerGrowthMb < 50, JSON.stringify(seen));
+  });
+
+test("what waits never passes the size of the queues", async (t) => {
   let consumed = 0;
   const pool = openPool<Tasks>(t, "tasks", {
     size: 1,
