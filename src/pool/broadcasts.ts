@@ -21,8 +21,10 @@ export class Broadcasts {
   readonly #dispatcher: Dispatcher;
   readonly #onReplayFailed: (error: unknown, worker: number) => void;
   readonly #sticky = new Map<string, Body>();
-  /** Raised with each sticky broadcast, so that a replay sees what came meanwhile. */
+  /** Raised with each sticky broadcast, … */
   #version = 0;
+  /** … and the one a new worker has: a replay takes time. */
+  readonly #replayed = new WeakMap<RunningWorker, number>();
 
   constructor(dispatcher: Dispatcher, onReplayFailed: (error: unknown, worker: number) => void) {
     this.#dispatcher = dispatcher;
@@ -48,13 +50,18 @@ export class Broadcasts {
     });
   }
 
-  /** Runs what is sticky in a new worker, until it has the latest of everything. */
+  /** Whether a new worker has the latest of everything. */
+  isReplayed(seat: Seat, worker: RunningWorker): boolean {
+    if (this.#version === 0) return true;
+    return this.#replayed.get(worker) === this.#version && seat.awaitingReplay.size === 0;
+  }
+
+  /** Runs what is sticky in a new worker. */
   async replay(seat: Seat, worker: RunningWorker): Promise<void> {
-    let seen = -1;
-    while (seen !== this.#version && worker.state === "starting") {
-      seen = this.#version;
-      for (const [key, body] of this.#sticky) await this.#replayOne(seat, worker, key, body);
-    }
+    const version = this.#version;
+    for (const [key, body] of Array.from(this.#sticky))
+      await this.#replayOne(seat, worker, key, body);
+    this.#replayed.set(worker, version);
   }
 
   async #replayOne(seat: Seat, worker: RunningWorker, key: string, body: Body): Promise<void> {

@@ -297,19 +297,19 @@ export class Dispatcher {
   }
 
   #late(task: Task, limitMs: number): void {
-    this.#abandon(task, newelError("NEWEL_E_DEADLINE", { what: "The task", limitMs }), true);
+    this.#abandon(task, newelError("NEWEL_E_DEADLINE", { what: "The task", limitMs }), limitMs);
   }
 
   /** Its caller does not want it any more. */
   cancel(task: Task, reason: unknown): void {
-    this.#abandon(task, newelError("NEWEL_E_CANCELLED", { what: "The task" }, reason), false);
+    this.#abandon(task, newelError("NEWEL_E_CANCELLED", { what: "The task" }, reason), 0);
   }
 
-  #abandon(task: Task, error: Error, isLate: boolean): void {
+  #abandon(task: Task, error: Error, limitMs: number): void {
     if (task.isSettled) return;
     const { worker } = task;
     this.fail(task, error);
-    if (worker !== undefined) worker.cancel(task, isLate, this.#settings.killMs);
+    if (worker !== undefined) worker.cancel(task, limitMs, this.#settings.killMs);
     else this.#forgetWaiting(task);
   }
 

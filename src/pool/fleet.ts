@@ -17,7 +17,9 @@ const TEARDOWN_MS = 5_000;
 
 /** What the fleet tells the rest of the pool. */
 export interface FleetEvents {
-  /** A worker is set up; it takes tasks when this resolves. */
+  /** Whether a worker that is set up may take tasks, … */
+  isPrepared(seat: Seat, worker: RunningWorker): boolean;
+  /** … and what has to be done before. */
   prepare(seat: Seat, worker: RunningWorker): Promise<void>;
   /** From now on it takes tasks. */
   ready(seat: Seat, worker: RunningWorker): void;
@@ -127,7 +129,9 @@ export class Fleet {
   }
 
   async #isReady(seat: Seat, worker: RunningWorker): Promise<void> {
-    await this.#events.prepare(seat, worker);
+    // Looked at again in the turn in which it gets its first task: nothing can come in between.
+    while (worker.state === "starting" && !this.#events.isPrepared(seat, worker))
+      await this.#events.prepare(seat, worker);
     if (worker.state !== "starting" || this.#isClosing) {
       if (this.#isClosing) worker.leave();
       return;
@@ -185,10 +189,10 @@ export class Fleet {
       unfit,
     );
     const isFirst = !this.#wasReady;
-    const isAlone = this.seats.every(({ ready }) => ready === undefined);
-    if (isFirst || (isAlone && this.#failedStarts >= HOPELESS_STARTS)) {
+    if (isFirst || this.#failedStarts >= HOPELESS_STARTS) {
       for (const { reject } of this.#onReady.splice(0)) reject(error);
-      this.#events.hopeless(error, isFirst);
+      const isAlone = this.seats.every(({ ready }) => ready === undefined);
+      if (isAlone) this.#events.hopeless(error, isFirst);
     }
     if (!this.#isClosing) this.#launchLater(seat);
   }

@@ -21,7 +21,7 @@ export interface SizeRange {
 export interface RecycleLimits {
   /** After this many tasks. */
   readonly tasks?: number;
-  /** At this age, in milliseconds. */
+  /** At this age, in milliseconds; looked at every `statsMs`. */
   readonly ageMs?: number;
   /** When its resident memory is larger, in bytes; looked at every `statsMs`. */
   readonly rssBytes?: number;

@@ -399,6 +399,7 @@ export class Pool<Module = unknown>
 
   #makeFleet(): Fleet {
     return new Fleet(this.#settings, {
+      isPrepared: (seat, worker) => this.#broadcasts.isReplayed(seat, worker),
       prepare: (seat, worker) => this.#broadcasts.replay(seat, worker),
       ready: (seat, worker) => {
         this.emit("workerReady", { worker: worker.number, pid: worker.pid });

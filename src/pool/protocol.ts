@@ -15,7 +15,7 @@ export const ToWorker: Readonly<
   SETUP: FrameType.HELLO,
   /** Body: the task. */
   TASK: FrameType.CALL,
-  /** Nobody waits for the task any more. aux: 1 when its time is over. */
+  /** Nobody waits for the task any more. aux: the limit in milliseconds that was passed, or 0. */
   CANCEL: FrameType.CANCEL,
   /** aux: how many more messages the pool takes from this worker. */
   CREDIT: FrameType.CREDIT,

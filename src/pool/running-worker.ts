@@ -131,8 +131,8 @@ export class RunningWorker implements LinkReceiver {
   }
 
   /** Nobody waits for the task any more; when the worker stands still as well, it is killed. */
-  cancel(task: Task, isLate: boolean, killMs: number): void {
-    this.#link.send(ToWorker.CANCEL, task.place, isLate ? 1 : 0);
+  cancel(task: Task, limitMs: number, killMs: number): void {
+    this.#link.send(ToWorker.CANCEL, task.place, Math.min(limitMs, 0xffff_ffff));
     this.#link.send(ToWorker.PING, 0, 0);
     const askedMs = performance.now();
     setTimeout(() => {

@@ -3,7 +3,7 @@ import type { Body } from "./body.ts";
 /** What a task knows of the worker that has it, … */
 interface Holder {
   readonly number: number;
-  cancel(task: Task, isLate: boolean, killMs: number): void;
+  cancel(task: Task, limitMs: number, killMs: number): void;
 }
 
 /** … of the queue it waits in, … */

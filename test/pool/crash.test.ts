@@ -15,7 +15,8 @@ type Broken = typeof BrokenModule;
 const isLost = (error: unknown): boolean => hasCode(error, "NEWEL_E_POOL_WORKER_LOST");
 
 test("40 workers killed under load: every task settles once, in order, and the pool is whole", async (t) => {
-  const pool = openPool<Tasks>(t, "tasks", { size: 3 });
+  const backoff = { minMs: 10, maxMs: 50 };
+  const pool = openPool<Tasks>(t, "tasks", { size: 3, backoff });
   const seen = await killWorkers(pool, 40);
   assert.deepEqual(seen.problems, []);
   assert.ok(seen.tasks > 300, `${seen.tasks} tasks`);

@@ -59,7 +59,7 @@ test("the pool's metrics are read when they are collected, and no longer once it
     await callback({
       observe: (instrument, value, attributes) => {
         assert.equal(attributes?.["pool"], "read");
-        seen.set((instrument as unknown as { name: string }).name, Number(value));
+        seen.set((instrument as unknown as { name: string }).name, value);
       },
     });
   assert.equal(seen.get("newel.pool.tasks.done"), 1);

@@ -90,7 +90,7 @@ test("a resource reporter sends gauges at once and from time to time, until it i
   assert.equal(sent.length, 3 * 7);
   assert.ok(
     sent.every(([name, value]) => name.startsWith("p.") && Number.isFinite(value)),
-    `${sent}`,
+    JSON.stringify(sent),
   );
   reporter.stop();
   t.mock.timers.tick(3_000);

@@ -80,7 +80,7 @@ class Runner implements LinkReceiver, ScopeOwner, ProgramOwner {
         this.#begin(id, buffer, start, end, flags);
         return;
       case ToWorker.CANCEL:
-        this.#running[id]?.cancel(aux === 1);
+        this.#running[id]?.cancel(aux);
         return;
       case ToWorker.CREDIT:
         this.#messages.addCredit(aux);

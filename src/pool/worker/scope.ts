@@ -1,4 +1,4 @@
-import { hasCode, newelError } from "../../base/errors.ts";
+import { newelError } from "../../base/errors.ts";
 import type { TaskContext } from "./define-worker.ts";
 
 /** What all tasks of a worker share. */
@@ -68,16 +68,13 @@ export class TaskScope implements TaskContext<unknown, unknown> {
     return (value, memory) => this.#owner.transfer(value, memory);
   }
 
-  /** The caller has given up. */
-  cancel(isLate: boolean): void {
-    this.#reason = isLate
-      ? newelError("NEWEL_E_DEADLINE", { what: "The task", limitMs: "its" })
-      : newelError("NEWEL_E_CANCELLED", { what: "The task" });
+  /** The caller has given up: by itself, or because its limit of so many milliseconds is over. */
+  cancel(limitMs: number): void {
+    const what = "The task";
+    this.#reason =
+      limitMs > 0
+        ? newelError("NEWEL_E_DEADLINE", { what, limitMs })
+        : newelError("NEWEL_E_CANCELLED", { what });
     this.#abort?.abort(this.#reason);
-  }
-
-  /** What it threw after it was cancelled is most likely that. */
-  get isCancelled(): boolean {
-    return hasCode(this.#reason, "NEWEL_E_CANCELLED") || hasCode(this.#reason, "NEWEL_E_DEADLINE");
   }
 }
