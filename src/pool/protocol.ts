@@ -28,7 +28,7 @@ export const ToWorker: Readonly<
 export const ToPool: Readonly<
   Record<"READY" | "UNFIT" | "DONE" | "FAILED" | "MESSAGE" | "TAKEN" | "REPORT" | "PONG", number>
 > = {
-  /** The module is loaded and set up. Body: its facts. */
+  /** The module is loaded and set up. */
   READY: FrameType.HELLO,
   /** It could not be. Body: the error. */
   UNFIT: FrameType.GOAWAY,

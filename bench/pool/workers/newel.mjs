@@ -1,4 +1,4 @@
-import { defineWorker } from "../../../dist/pool/index.js";
+import { defineWorker } from "../../../dist/pool/worker/index.js";
 import { work } from "./work.mjs";
 
 export default defineWorker({

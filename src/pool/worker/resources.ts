@@ -1,5 +1,4 @@
 import { monitorEventLoopDelay, type EventLoopUtilization } from "node:perf_hooks";
-import { isMainThread } from "node:worker_threads";
 
 import type { ResourceReport } from "../protocol.ts";
 
@@ -48,6 +47,8 @@ export class ResourceMeter {
 
 /** Microseconds of processor time: of this thread alone in a thread. */
 function cpuUsage(): number {
+  // A process that has no threads need not load what they need.
+  const { isMainThread } = process.getBuiltinModule("node:worker_threads");
   const { user, system } = isMainThread ? process.cpuUsage() : process.threadCpuUsage();
   return user + system;
 }

@@ -13,7 +13,6 @@ import { Link, type ClonedFrame, type LinkReceiver, type PoolTransport } from ".
 import { ToPool, ToWorker, type WorkerSetup } from "../protocol.ts";
 import { loadProgram, type ProgramOwner, type WorkerProgram } from "./load.ts";
 import { Messages } from "./messages.ts";
-import { ResourceMeter } from "./resources.ts";
 import { TaskScope, type ScopeOwner, type WorkerFacts } from "./scope.ts";
 import { joinTelemetry, type TaskTelemetry } from "./telemetry.ts";
 
@@ -122,8 +121,8 @@ class Runner implements LinkReceiver, ScopeOwner, ProgramOwner {
         post: (message) => this.post(message),
       });
       this.#program = program;
-      this.#report(setup.statsMs);
-      this.#answer(ToPool.READY, 0, JSON.stringify({ pid: process.pid }));
+      this.#answer(ToPool.READY, 0, "");
+      void this.#report(setup.statsMs);
     } catch (error) {
       this.#answer(ToPool.UNFIT, 0, bodyOfError(error));
       this.#flush();
@@ -132,7 +131,9 @@ class Runner implements LinkReceiver, ScopeOwner, ProgramOwner {
   }
 
   /** Tells the pool from time to time what this worker takes of the machine. */
-  #report(statsMs: number): void {
+  async #report(statsMs: number): Promise<void> {
+    // Not before: loading it would keep the first task waiting.
+    const { ResourceMeter } = await import("./resources.ts");
     const meter = new ResourceMeter();
     setInterval(() => {
       this.#answer(ToPool.REPORT, 0, JSON.stringify(meter.read()));
