@@ -128,7 +128,7 @@ for (const direction of ["tasks", "messages"] as const)
   test(`100,000 ${direction}, as fast as they can be produced, take no more memory than the queues`, async () => {
     const seen = await flood(direction, 100_000);
     assert.ok(seen.consumed >= 100_000);
-    assert.ok(seen.poolGrowthMb < 50 && seen.workerGrowthMb < 50, JSON.stringify(seen));
+    assert.ok(seen.poolGrowthMb < 20 && seen.workerGrowthMb < 60, JSON.stringify(seen));
   });
 
 test("what waits never passes the size of the queues", async (t) => {
