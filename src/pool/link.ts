@@ -33,12 +33,15 @@ export interface LinkReceiver {
 export class Link {
   readonly outbox: Outbox;
   readonly #transport: PoolTransport;
+  readonly #receiver: LinkReceiver;
+  readonly #reader: FrameReader;
 
   constructor(transport: PoolTransport, receiver: LinkReceiver) {
     this.#transport = transport;
     this.outbox = new Outbox(transport, MAX_BACKLOG_BYTES, () => undefined);
     this.outbox.peerMaxFrameBytes = MAX_BODY_BYTES;
-    const reader = new FrameReader(MAX_BODY_BYTES, (frame) => receiver.frame(frame));
+    this.#receiver = receiver;
+    this.#reader = new FrameReader(MAX_BODY_BYTES, (frame) => receiver.frame(frame));
     transport.onClone = (frame) => {
       receiver.turnBegins();
       receiver.clone(frame);
@@ -47,7 +50,7 @@ export class Link {
     transport.start({
       bytes: (chunk) => {
         receiver.turnBegins();
-        reader.push(chunk);
+        this.#reader.push(chunk);
         receiver.turnEnds();
       },
       drained: () => this.outbox.drained(),
@@ -74,6 +77,18 @@ export class Link {
     // What was added before must not be overtaken.
     this.outbox.flush();
     this.#transport.sendClone?.({ type, id, value, json }, transfer);
+  }
+
+  /** Keeps the frames that follow, also those of the bytes being read now. */
+  pause(): void {
+    this.#reader.pause();
+  }
+
+  /** Gives the frames that were kept, as a turn of their own. */
+  resume(): void {
+    this.#receiver.turnBegins();
+    this.#reader.resume();
+    this.#receiver.turnEnds();
   }
 
   /** Closes when everything was sent. */

@@ -16,8 +16,8 @@ import { Messages } from "./messages.ts";
 import { TaskScope, type ScopeOwner, type WorkerFacts } from "./scope.ts";
 import { joinTelemetry, type TaskTelemetry } from "./telemetry.ts";
 
-/** An answer waits at most so long for others to leave with it. */
-const MAX_UNSENT_MS = 1;
+/** After so much work in one turn the answers leave before more tasks are begun. */
+const MAX_TURN_MS = 1;
 
 /** How the thread or process of a worker differs from the other kind. */
 export interface RunnerHost {
@@ -50,8 +50,7 @@ class Runner implements LinkReceiver, ScopeOwner, ProgramOwner {
   #begun = 0;
   #begunTold = 0;
   #busyTold = 0;
-  /** When the oldest answer that has not left was given; 0 when there is none. */
-  #unsentSince = 0;
+  #turnBeganMs = 0;
   #isInTurn = false;
   #isFlushScheduled = false;
 
@@ -66,6 +65,7 @@ class Runner implements LinkReceiver, ScopeOwner, ProgramOwner {
 
   turnBegins(): void {
     this.#isInTurn = true;
+    this.#turnBeganMs = performance.now();
   }
 
   turnEnds(): void {
@@ -189,8 +189,13 @@ class Runner implements LinkReceiver, ScopeOwner, ProgramOwner {
       this.#begun += 1;
       this.#fail(scope, error);
     }
-    if (this.#unsentSince !== 0 && performance.now() - this.#unsentSince > MAX_UNSENT_MS)
-      this.#flush();
+    if (this.#isInTurn && performance.now() - this.#turnBeganMs > MAX_TURN_MS) this.#breakOff();
+  }
+
+  /** The tasks that came with this one are begun when the event loop has gone round. */
+  #breakOff(): void {
+    this.#link.pause();
+    setImmediate(() => this.#link.resume());
   }
 
   /** The task is done though its function goes on: `taskDone()`. */
@@ -247,7 +252,6 @@ class Runner implements LinkReceiver, ScopeOwner, ProgramOwner {
   #answer(type: number, id: number, body: Body): void {
     this.#link.send(type, id, 0, body);
     if (body instanceof CloneBody) return;
-    if (this.#unsentSince === 0) this.#unsentSince = performance.now();
     this.#scheduleFlush(false);
   }
 
@@ -275,7 +279,6 @@ class Runner implements LinkReceiver, ScopeOwner, ProgramOwner {
       this.#begunTold = this.#begun;
       this.#busyTold = busy;
     }
-    this.#unsentSince = 0;
     this.#link.outbox.endTurn();
     this.#link.outbox.beginTurn();
   }
