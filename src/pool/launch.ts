@@ -1,5 +1,4 @@
 import { spawn, spawnSync } from "node:child_process";
-import type { Duplex } from "node:stream";
 import type { Socket } from "node:net";
 import { Worker } from "node:worker_threads";
 
@@ -39,12 +38,13 @@ function launchProcess({ execArgv = inheritedFlags(process.execArgv), env }: Set
     env: { ...process.env, ...env, ...mark },
     windowsHide: true,
   });
-  const socket = child.stdio[3] as Duplex as Socket;
-  socket.unref();
+  // Without a free descriptor there are none at all, whatever the types say; `error` follows.
+  const socket = (child.stdio as typeof child.stdio | undefined)?.[3] as Socket | undefined;
+  socket?.unref();
   child.unref();
   return {
     pid: child.pid ?? 0,
-    transport: socketTransport(socket, "a worker"),
+    transport: socket === undefined ? NO_TRANSPORT : socketTransport(socket, "a worker"),
     onEnd(listener) {
       child.once("error", (error) => listener({ code: null, signal: null, error }));
       child.once("exit", (code, signal) => listener({ code, signal }));
@@ -52,6 +52,18 @@ function launchProcess({ execArgv = inheritedFlags(process.execArgv), env }: Set
     kill: () => void child.kill("SIGKILL"),
   };
 }
+
+const NO_TRANSPORT: PoolTransport = {
+  peer: "nobody",
+  pendingBytes: 0,
+  start: () => undefined,
+  send: () => true,
+  sendAll: () => true,
+  pause: () => undefined,
+  resume: () => undefined,
+  close: () => undefined,
+  abort: () => undefined,
+};
 
 function launchThread({ execArgv, env, resourceLimits, title }: Settings): Launched {
   const worker = new Worker(programPath("./worker/thread-main", import.meta.url), {

@@ -115,8 +115,9 @@ test("a worker that dies before it did anything is started again with backoff", 
   assert.ok(performance.now() - start >= 290);
 });
 
-test("workers end with their parent, also those that are blocked, and ignore its signals", async (t) => {
-  const program = `
+for (const setpriv of ["with setpriv", "without setpriv"])
+  test(`workers end with their parent, also those that are blocked, and ignore its signals: ${setpriv}`, async (t) => {
+    const program = `
     import { Pool } from ${JSON.stringify(new URL("../../src/pool/pool.ts", import.meta.url).href)};
     const pool = new Pool({ worker: ${JSON.stringify(fixture("tasks"))}, size: 2 });
     await pool.start();
@@ -125,21 +126,22 @@ test("workers end with their parent, also those that are blocked, and ignore its
     process.on("SIGINT", () => undefined);
     console.log(JSON.stringify(pool.stats().workers.map(({ pid }) => pid)));
   `;
-  const child = startProcess(t, process.execPath, ["--input-type=module", "-e", program], {
-    detached: true,
+    const child = startProcess(t, process.execPath, ["--input-type=module", "-e", program], {
+      detached: true,
+      env: { ...process.env, ...(setpriv === "without setpriv" ? { PATH: "/nowhere" } : {}) },
+    });
+    const line = await new Promise<string>((resolve) => {
+      child.stdout?.once("data", (chunk: Buffer) => resolve(String(chunk)));
+    });
+    const pids = JSON.parse(line) as number[];
+    assert.equal(pids.length, 2);
+    await sleep(200);
+    process.kill(-(child.pid ?? 0), "SIGINT");
+    for (const pid of pids) process.kill(pid, "SIGTERM");
+    await sleep(200);
+    assert.ok(pids.every(isRunning), "signals do not end workers");
+    child.kill("SIGKILL");
+    const start = performance.now();
+    await eventually(() => !pids.some(isRunning), "they are gone");
+    assert.ok(performance.now() - start < 1_000);
   });
-  const line = await new Promise<string>((resolve) => {
-    child.stdout?.once("data", (chunk: Buffer) => resolve(String(chunk)));
-  });
-  const pids = JSON.parse(line) as number[];
-  assert.equal(pids.length, 2);
-  await sleep(200);
-  process.kill(-(child.pid ?? 0), "SIGINT");
-  for (const pid of pids) process.kill(pid, "SIGTERM");
-  await sleep(200);
-  assert.ok(pids.every(isRunning), "signals do not end workers");
-  child.kill("SIGKILL");
-  const start = performance.now();
-  await eventually(() => !pids.some(isRunning), "they are gone");
-  assert.ok(performance.now() - start < 1_000);
-});

@@ -15,6 +15,8 @@ startRunner(socketTransport(socket, "the pool", readBuffer), {
   async prepare(setup) {
     process.title = setup.title;
     if (process.env["NEWEL_POOL_PDEATHSIG"] === "1") {
+      // For this process alone.
+      delete process.env["NEWEL_POOL_PDEATHSIG"];
       const { dieWithParent } = await import("../../posix/process.ts");
       dieWithParent();
     }
