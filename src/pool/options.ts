@@ -5,6 +5,7 @@ import type { ResourceLimits } from "node:worker_threads";
 
 import type { Backoff } from "../base/backoff.ts";
 import { newelError } from "../base/errors.ts";
+import { encodeBody } from "./body.ts";
 
 /** A process has memory and a heap of its own; a thread can be handed memory without a copy. */
 export type WorkerKind = "process" | "thread";
@@ -142,6 +143,7 @@ export interface Settings {
  * Checks the options and fills in the defaults.
  *
  * @throws NEWEL_E_POOL_OPTION
+ * @throws NEWEL_E_NOT_SENDABLE when `data` cannot be copied
  */
 export function resolveOptions(options: PoolOptions<never, never, never>): Settings {
   const worker = moduleUrl(options.worker);
@@ -150,6 +152,8 @@ export function resolveOptions(options: PoolOptions<never, never, never>): Setti
   const kind: string = options.kind ?? "process";
   if (kind !== "process" && kind !== "thread")
     throw refuse("kind", kind, 'it is neither "process" nor "thread"');
+  // What no worker could be given is refused here and not when the first one starts.
+  encodeBody(options.data, kind === "thread");
   return {
     worker,
     name,

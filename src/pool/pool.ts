@@ -74,7 +74,7 @@ export class Pool<Module = unknown>
   #closing: Promise<void> | undefined;
   #statsTimer: NodeJS.Timeout | undefined;
 
-  /** @throws NEWEL_E_POOL_OPTION */
+  /** @throws NEWEL_E_POOL_OPTION, NEWEL_E_NOT_SENDABLE */
   constructor(
     options: PoolOptions<TaskOf<Module>, ResultOf<Module>, MessageOf<Module>, DataOf<Module>>,
   ) {

@@ -185,6 +185,10 @@ test("an option that cannot be meant is refused", (t) => {
       (error) => hasCode(error, "NEWEL_E_POOL_OPTION"),
       `${worker} ${JSON.stringify(options)}`,
     );
+  assert.throws(
+    () => openPool(t, "echo", { data: { call: () => undefined } }),
+    (error) => hasCode(error, "NEWEL_E_NOT_SENDABLE"),
+  );
 });
 
 test("stats tell what happened and what the workers take", async (t) => {
