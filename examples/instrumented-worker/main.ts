@@ -14,6 +14,7 @@ await using pool = new Pool<typeof InstrumentedWorker>({
 });
 pool.on("workerEnd", ({ worker, how }) => console.log(`worker ${worker} ended: ${how}`));
 
+await pool.start();
 for (const message of ["one", "two"]) console.log(await pool.run(message));
 await pool.run("bad").catch((error: unknown) => console.log(`rejected: ${String(error)}`));
 await sleep(500);

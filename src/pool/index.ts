@@ -1,6 +1,8 @@
-export { Pool, type CloseOptions, type PoolEvents, type PoolState } from "./pool.ts";
+export { Pool } from "./pool.ts";
+export type { PoolEvents, PoolState } from "./events.ts";
 export type {
   BroadcastOptions,
+  CloseOptions,
   PoolOptions,
   RecycleLimits,
   ResultInfo,

@@ -84,9 +84,10 @@ export class Link {
     this.#reader.pause();
   }
 
-  /** Gives the frames that were kept, as a turn of their own. */
-  resume(): void {
+  /** Gives the frames that were kept, as a turn of their own that begins with something else. */
+  resume(first: () => void): void {
     this.#receiver.turnBegins();
+    first();
     this.#reader.resume();
     this.#receiver.turnEnds();
   }

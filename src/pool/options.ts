@@ -113,6 +113,12 @@ export interface BroadcastOptions extends Pick<RunOptions, "signal" | "timeoutMs
   readonly sticky?: boolean | string;
 }
 
+/** How `close` ends a pool. */
+export interface CloseOptions {
+  /** Milliseconds that tasks have to finish; those left reject and their workers are killed. Default 10,000. */
+  readonly graceMs?: number;
+}
+
 /** The options with their defaults. */
 export interface Settings {
   readonly worker: URL;

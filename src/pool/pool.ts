@@ -4,13 +4,16 @@ import { newelError } from "../base/errors.ts";
 import { encodeBody, encodeTransferred, type Body } from "./body.ts";
 import { Broadcasts } from "./broadcasts.ts";
 import { Dispatcher } from "./dispatcher.ts";
+import type { PoolEvents, PoolState } from "./events.ts";
 import { Fleet } from "./fleet.ts";
 import { KeepAlive } from "./keep-alive.ts";
 import type { DataOf, MessageOf, ResultOf, TaskOf } from "./module-types.ts";
+import { runEach } from "./map.ts";
 import {
   count,
   resolveOptions,
   type BroadcastOptions,
+  type CloseOptions,
   type PoolOptions,
   type ResultInfo,
   type RunOptions,
@@ -20,28 +23,6 @@ import { Results } from "./results.ts";
 import { poolStats, type PoolStats } from "./stats.ts";
 import { ANY_WORKER, type TaskRequest } from "./task.ts";
 import { callerTelemetry, type CallerTelemetry } from "./telemetry.ts";
-
-/** `open`: takes tasks. `stopping`: finishes those it has. */
-export type PoolState = "open" | "stopping" | "closed";
-
-/** The events of a pool. */
-export interface PoolEvents<Result, Message> {
-  /** A result of a `put` task or a message of a worker. */
-  message: [value: Result | Message, info: ResultInfo];
-  stats: [stats: PoolStats];
-  /** The queues have room again, after `putNowait` or `tryRun` was refused. */
-  drain: [];
-  workerReady: [info: { readonly worker: number; readonly pid: number }];
-  workerEnd: [info: { readonly worker: number; readonly pid: number; readonly how: string }];
-  /** What nobody else hears of, unless there is `onError`. */
-  error: [error: unknown];
-}
-
-/** How `close` ends a pool. */
-export interface CloseOptions {
-  /** Milliseconds that tasks have to finish; those left reject and their workers are killed. Default 10,000. */
-  readonly graceMs?: number;
-}
 
 const DEFAULT_GRACE_MS = 10_000;
 const NO_OPTIONS: RunOptions = {};
@@ -196,28 +177,14 @@ export class Pool<Module = unknown>
    * Runs a task for each item, as many at once as the queues hold, and gives the results in the order
    * of the items. Ending the iteration early cancels what runs.
    */
-  async *map(
+  map(
     tasks: Iterable<TaskOf<Module>> | AsyncIterable<TaskOf<Module>>,
     options: RunOptions = NO_OPTIONS,
   ): AsyncGenerator<ResultOf<Module>, void, undefined> {
     const { queueSize, max } = this.#settings;
-    const ahead = queueSize * max;
-    const running: Promise<ResultOf<Module>>[] = [];
-    const ended = new AbortController();
-    const signal =
-      options.signal === undefined ? ended.signal : AbortSignal.any([ended.signal, options.signal]);
-    try {
-      for await (const task of tasks) {
-        const result = this.run(task, { ...options, signal });
-        // Whoever iterates meets the failure when it is its turn.
-        result.catch(() => undefined);
-        running.push(result);
-        if (running.length >= ahead) yield (await running.shift()) as ResultOf<Module>;
-      }
-      for (const result of running) yield await result;
-    } finally {
-      ended.abort();
-    }
+    return runEach(tasks, queueSize * max, options.signal, (task, signal) =>
+      this.run(task, { ...options, signal }),
+    );
   }
 
   /**

@@ -51,6 +51,8 @@ class Runner implements LinkReceiver, ScopeOwner, ProgramOwner {
   #begunTold = 0;
   #busyTold = 0;
   #turnBeganMs = 0;
+  /** This turn took long enough. */
+  #isTired = false;
   #isInTurn = false;
   #isFlushScheduled = false;
 
@@ -65,6 +67,7 @@ class Runner implements LinkReceiver, ScopeOwner, ProgramOwner {
 
   turnBegins(): void {
     this.#isInTurn = true;
+    this.#isTired = false;
     this.#turnBeganMs = performance.now();
   }
 
@@ -158,6 +161,10 @@ class Runner implements LinkReceiver, ScopeOwner, ProgramOwner {
   }
 
   #begin(id: number, buffer: Buffer, start: number, end: number, flags: number): void {
+    if (this.#isTired) {
+      this.#beginLater(id, Buffer.from(buffer.subarray(start, end)), flags);
+      return;
+    }
     let value: unknown;
     try {
       value = decodeBody(buffer, start, end, flags);
@@ -189,13 +196,13 @@ class Runner implements LinkReceiver, ScopeOwner, ProgramOwner {
       this.#begun += 1;
       this.#fail(scope, error);
     }
-    if (this.#isInTurn && performance.now() - this.#turnBeganMs > MAX_TURN_MS) this.#breakOff();
+    if (this.#isInTurn) this.#isTired = performance.now() - this.#turnBeganMs > MAX_TURN_MS;
   }
 
-  /** The tasks that came with this one are begun when the event loop has gone round. */
-  #breakOff(): void {
+  /** This task and those that came with it are begun when the event loop has gone round. */
+  #beginLater(id: number, body: Buffer, flags: number): void {
     this.#link.pause();
-    setImmediate(() => this.#link.resume());
+    setImmediate(() => this.#link.resume(() => this.#begin(id, body, 0, body.length, flags)));
   }
 
   /** The task is done though its function goes on: `taskDone()`. */
