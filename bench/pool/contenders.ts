@@ -26,8 +26,6 @@ export interface CallOptions {
 export interface Opened {
   run(work: Work, options?: CallOptions): Promise<unknown>;
   close(): Promise<unknown>;
-  /** The processes of its workers; empty for threads. */
-  pids?(): readonly number[];
 }
 
 /** A pool at one of its settings. */
@@ -63,7 +61,6 @@ function newel(kind: "process" | "thread"): Contender {
       return {
         run: (work, options) => pool.run(work, options),
         close: () => pool.close(),
-        pids: () => (kind === "thread" ? [] : pool.stats().workers.map(({ pid }) => pid)),
       };
     },
   };

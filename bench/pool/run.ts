@@ -149,5 +149,6 @@ if (import.meta.main) {
   if (values.json === undefined) console.log(writeResult("pool", result));
   else writeFileSync(values.json, JSON.stringify(result));
   if (values.table === true) await printTable(SIZE);
-  process.exitCode = bars.every(({ met }) => met) ? 0 : 1;
+  // Some of the peers would keep it running.
+  process.exit(bars.every(({ met }) => met) ? 0 : 1);
 }
