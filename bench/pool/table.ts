@@ -68,6 +68,7 @@ export async function printTable(size: number): Promise<void> {
   for (const row of rows) pools.set(row.name, await row.open(size));
   for (const load of LOADS) {
     const figures = await takeTurns(load, rows, pools);
+    console.error(`${load.title}: ${JSON.stringify(Object.fromEntries(figures))}`);
     for (const { name } of rows) cells.get(name)?.push(shown(figures.get(name), load.digits ?? 0));
   }
   const titles = ["", "first ms", "MB", ...LOADS.map(({ title }) => title)];
@@ -122,7 +123,8 @@ async function measureStart(of: Contender, size: number): Promise<object> {
   const pool = await of.open(size);
   await pool.run({ n: 1 });
   const first = performance.now() - start;
-  await rate(pool, 64, 300, noop);
+  // The same number for all: a faster one would have used more memory by now.
+  await Promise.all(Array.from({ length: 1_000 }, () => pool.run({ n: 1 })));
   return { first, memory: memoryPerWorker(of, size, rssBefore) ?? null };
 }
 

@@ -4,6 +4,7 @@ import { isNewelError, messageOf, newelError } from "../base/errors.ts";
 import { decode, isPlain } from "../wire/codec.ts";
 import { readU32 } from "../wire/frames.ts";
 import { encodeTagged, type Encoded } from "../wire/tagged.ts";
+import { READ_BYTES } from "../wire/transport.ts";
 import { thrownValue } from "../wire/remote-errors.ts";
 import { BodyFlag, ERROR_LIMITS } from "./protocol.ts";
 
@@ -33,6 +34,7 @@ export class CloneBody {
   /** The telemetry context, as JSON; else empty. */
   readonly json: string;
 
+  /** @param transfer - memory of the value, which is gone here once it was sent */
   constructor(value: unknown, transfer: readonly ArrayBuffer[], json = "") {
     this.value = value;
     this.transfer = transfer;
@@ -44,6 +46,8 @@ export class CloneBody {
 const MAX_JSON_DEPTH = 100;
 /** Shared memory, or memory to hand over, is looked for so many levels deep. */
 const MAX_MEMORY_DEPTH = 8;
+/** From here on handing memory over is worth a message of its own. */
+const LARGE_BYTES = 65_536;
 /** Where the text and the part of a body with one part begin: after count and lengths. */
 const PART_START = 12;
 
@@ -56,18 +60,46 @@ const PART_START = 12;
 export function encodeBody(value: unknown, canClone: boolean): Body {
   if (value === undefined) return "";
   if (isPlain(value, MAX_JSON_DEPTH)) return JSON.stringify(value);
-  if (value instanceof Uint8Array && !(value.buffer instanceof SharedArrayBuffer))
-    return bytesBody(value, Buffer.from(value));
-  if (canClone && sharesMemory(value)) return new CloneBody(value, []);
+  const clone = canClone ? encodeAsClone(value) : undefined;
+  if (clone !== undefined) return clone;
+  if (value instanceof Uint8Array) return bytesBody(value, Buffer.from(value));
   return encodeByV8(value, canClone);
 }
 
-/** v8.serialize would make a copy of a view of shared memory. */
-function sharesMemory(value: unknown, depth = MAX_MEMORY_DEPTH): boolean {
-  if (typeof value !== "object" || value === null || depth === 0) return false;
-  if (value instanceof SharedArrayBuffer) return true;
-  if (ArrayBuffer.isView(value)) return value.buffer instanceof SharedArrayBuffer;
-  return Object.values(value).some((each) => sharesMemory(each, depth - 1));
+/**
+ * Between threads shared memory goes as it is, of which v8.serialize would make a copy; and much
+ * binary data is copied once and then handed over. A Buffer would arrive as a Uint8Array.
+ */
+function encodeAsClone(value: unknown): CloneBody | undefined {
+  const memory: Memory = { buffers: new Set(), isShared: false, hasBuffer: false };
+  findMemory(value, memory);
+  if (memory.isShared) return new CloneBody(value, []);
+  let bytes = 0;
+  for (const { byteLength } of memory.buffers) bytes += byteLength;
+  if (bytes < LARGE_BYTES || memory.hasBuffer) return undefined;
+  try {
+    const copy: unknown = structuredClone(value);
+    return new CloneBody(copy, transferables(copy));
+  } catch (error) {
+    throw notSendable(error);
+  }
+}
+
+/** The memory that a value consists of. */
+interface Memory {
+  readonly buffers: Set<ArrayBuffer>;
+  isShared: boolean;
+  hasBuffer: boolean;
+}
+
+function findMemory(value: unknown, memory: Memory, depth = MAX_MEMORY_DEPTH): void {
+  if (typeof value !== "object" || value === null || depth === 0) return;
+  const buffer = ArrayBuffer.isView(value) ? value.buffer : value;
+  if (buffer instanceof SharedArrayBuffer) memory.isShared = true;
+  else if (buffer instanceof ArrayBuffer) {
+    memory.buffers.add(buffer);
+    memory.hasBuffer ||= Buffer.isBuffer(value);
+  } else for (const each of Object.values(value)) findMemory(each, memory, depth - 1);
 }
 
 /** A value whose memory is handed over: it is empty here afterwards. */
@@ -88,13 +120,11 @@ export function encodeTransferred(
   return encodeByV8(moved, false);
 }
 
-/** The array buffers a just transferred value consists of, to be handed on. */
-function transferables(value: unknown, depth = MAX_MEMORY_DEPTH): ArrayBuffer[] {
-  if (typeof value !== "object" || value === null || depth === 0) return [];
-  if (value instanceof ArrayBuffer) return [value];
-  if (ArrayBuffer.isView(value)) return value.buffer instanceof ArrayBuffer ? [value.buffer] : [];
-  const found = Object.values(value).flatMap((each) => transferables(each, depth - 1));
-  return [...new Set(found)];
+/** The array buffers that a copy consists of: it has them to itself, they can be handed over. */
+function transferables(copy: unknown): ArrayBuffer[] {
+  const memory: Memory = { buffers: new Set(), isShared: false, hasBuffer: false };
+  findMemory(copy, memory);
+  return [...memory.buffers];
 }
 
 function bytesBody(original: unknown, copy: Buffer): BinaryBody {
@@ -135,6 +165,11 @@ function tagged(error: Error): TaggedBody {
   return encodeTagged(error, ERROR_LIMITS, undefined);
 }
 
+/** The same body, which can be sent once more. */
+export function kept(body: Body): Body {
+  return body instanceof CloneBody ? new CloneBody(body.value, [], body.json) : body;
+}
+
 /** Puts the telemetry context beside a body. */
 export function withContext(body: Body, json: string): Body {
   if (typeof body === "string") return { flags: BodyFlag.JSON, json, parts: [Buffer.from(body)] };
@@ -157,13 +192,23 @@ export function decodeBody(buffer: Buffer, start: number, end: number, flags: nu
   const at = start + PART_START + readU32(buffer, start + 4);
   if ((flags & BodyFlag.JSON) !== 0)
     return at === end ? undefined : (JSON.parse(buffer.toString("utf8", at, end)) as unknown);
-  // Memory of its own: values that are views of it outlive what was read into.
-  const bytes = Buffer.allocUnsafeSlow(end - at);
-  buffer.copy(bytes, 0, at, end);
+  const bytes = ownBytes(buffer, at, end);
   if ((flags & BodyFlag.V8) !== 0) return deserialize(bytes) as unknown;
   return (flags & BodyFlag.BUFFER) !== 0
     ? bytes
     : new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length);
+}
+
+/**
+ * Memory that values may be views of when what was read into is used again. A body this large was
+ * put together in memory of its own, and stays there unless it would keep much more alive.
+ */
+function ownBytes(buffer: Buffer, start: number, end: number): Buffer {
+  const bytes = buffer.subarray(start, end);
+  if (bytes.length > READ_BYTES && bytes.length * 2 > buffer.buffer.byteLength) return bytes;
+  const copy = Buffer.allocUnsafeSlow(bytes.length);
+  bytes.copy(copy);
+  return copy;
 }
 
 /** What a FAILED, or another body of an error, holds. */

@@ -1,7 +1,7 @@
 import { EventEmitter } from "node:events";
 
 import { newelError } from "../base/errors.ts";
-import { encodeBody, encodeTransferred, type Body } from "./body.ts";
+import { encodeBody, encodeTransferred, kept, type Body } from "./body.ts";
 import { Broadcasts } from "./broadcasts.ts";
 import { Dispatcher } from "./dispatcher.ts";
 import type { PoolEvents, PoolState } from "./events.ts";
@@ -200,7 +200,7 @@ export class Pool<Module = unknown>
     const { sticky, signal } = options;
     if (signal?.aborted === true) throw cancelled(signal.reason);
     const results = await this.#broadcasts.send(this.#fleet.seats, {
-      body: this.#encode(task, NO_OPTIONS),
+      body: kept(this.#encode(task, NO_OPTIONS)),
       stickyKey: sticky === true ? "" : sticky === false ? undefined : sticky,
       signal,
       timeoutMs: this.#timeoutMs(options),

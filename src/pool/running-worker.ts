@@ -1,6 +1,6 @@
 import { messageOf, newelError } from "../base/errors.ts";
 import type { Frame } from "../wire/frames.ts";
-import { decodeBody, decodeError, encodeBody } from "./body.ts";
+import { decodeBody, decodeError, encodeBody, kept } from "./body.ts";
 import type { Histogram } from "./histogram.ts";
 import { launch, type Launched, type WorkerEnd } from "./launch.ts";
 import { Link, type ClonedFrame, type LinkReceiver } from "./link.ts";
@@ -119,7 +119,9 @@ export class RunningWorker implements LinkReceiver {
     task.sentMs = nowMs;
     task.sentNumber = this.allowance.send();
     try {
-      this.#link.send(ToWorker.TASK, place, 0, task.body);
+      // What may have to be sent again is not handed over.
+      const body = task.retriesLeft === 0 ? task.body : kept(task.body);
+      this.#link.send(ToWorker.TASK, place, 0, body);
     } catch (error) {
       this.#release(place);
       this.allowance.unsend();

@@ -3,6 +3,7 @@ import { test } from "node:test";
 
 import { hasCode } from "../../src/base/errors.ts";
 import { eventually } from "../helpers/resources.ts";
+import type * as EchoModule from "./fixtures/echo.ts";
 import type * as StateModule from "./fixtures/state.ts";
 import { KINDS, openPool } from "./pools.ts";
 
@@ -20,6 +21,14 @@ for (const kind of KINDS)
       told.map(({ worker, rates, sets }) => [worker, rates, sets]),
       [0, 1, 2].map((worker) => [worker, 5, 1]),
     );
+  });
+
+for (const kind of KINDS)
+  test(`${kind}: large binary data reaches every worker`, async (t) => {
+    const pool = openPool<typeof EchoModule>(t, "echo", { kind, size: 3 });
+    const bytes = new Uint8Array(200_000).fill(3);
+    for (const back of await pool.broadcast({ bytes }, { sticky: true }))
+      assert.deepEqual(back, { bytes });
   });
 
 test("what was broadcast without sticky is gone with a worker; sticky comes back before any task", async (t) => {

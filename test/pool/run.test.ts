@@ -84,6 +84,21 @@ for (const kind of KINDS) {
   });
 }
 
+for (const kind of KINDS)
+  test(`${kind}: large binary data is copied, whatever it stands in, and may be sent again`, async (t) => {
+    const pool = openPool<Echo>(t, "echo", { kind, size: 1 });
+    const bytes = new Uint8Array(200_000).fill(3);
+    const values = [bytes, { bytes, more: new Float64Array(30_000) }, Buffer.from(bytes)];
+    const sent = values.map((value) => pool.run(value, { retries: 1 }));
+    const kept = structuredClone(values);
+    bytes.fill(4);
+    const back = await Promise.all(sent);
+    assert.deepEqual(back[0], kept[0]);
+    assert.deepEqual(back[1], kept[1]);
+    assert.ok(Buffer.isBuffer(back[2]) && back[2].every((byte) => byte === 3));
+    assert.equal(bytes.length, 200_000, "it is still here");
+  });
+
 test("threads share memory", async (t) => {
   const pool = openPool<Echo>(t, "echo", { kind: "thread", size: 1 });
   const memory = new Int32Array(new SharedArrayBuffer(8));
