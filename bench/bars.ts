@@ -38,7 +38,6 @@ const OPEN: readonly OpenBar[] = [
   ].map((bar) => ({ bar, why: "tested by npm run soak" })),
   ...[
     "failover of a singleton, p95 < 50 ms",
-    "pool: no-op, awaits and CPU-bound beside piscina",
   ].map((bar) => ({ bar, why: "not built yet" })),
 ];
 

@@ -94,6 +94,36 @@ export const ERROR_CODES = {
     fix: "Give both sides the same secret, and let both use it.",
   },
 
+  // Pool
+  NEWEL_E_POOL_OPTION: {
+    text: "The pool option {option} is {value}: {why}.",
+    fix: "See the options in docs/guide/pool.md.",
+  },
+  NEWEL_E_POOL_CLOSED: {
+    text: "The pool {pool} takes no tasks: it is {state}.",
+    fix: "Hand tasks over before `stop()` or `close()`.",
+  },
+  NEWEL_E_POOL_FULL: {
+    text: "The queues of the pool {pool} are full: {waiting} tasks wait.",
+    fix: "Wait with `await pool.put(task)`, use `run()`, or raise queueSize.",
+  },
+  NEWEL_E_POOL_NO_WORKER: {
+    text: "The pool {pool} has no worker {worker}.",
+    fix: "Workers are numbered from 0; `pool.stats().workers` lists them.",
+  },
+  NEWEL_E_POOL_WORKER_LOST: {
+    text: "Worker {worker} (pid {pid}) ended with the task in its hands: {how}.",
+    fix: "The task may have run in part. Declare `retries` for tasks that may run again.",
+  },
+  NEWEL_E_POOL_WORKER_START: {
+    text: "Worker {worker} of the pool {pool} could not start: {why}.",
+    fix: "Run the worker module by itself to see more; its default export comes from `defineWorker` or extends `Worker`.",
+  },
+  NEWEL_E_POOL_STUCK: {
+    text: "The task was still running {graceMs} ms after the pool {pool} was closed, and was ended.",
+    fix: "Give `close()` a longer graceMs, or let the task listen to `ctx.signal`.",
+  },
+
   // Bus
   NEWEL_E_BUS_TRANSITION: {
     text: "The bus cannot {event} while it is {state}.",

@@ -1,3 +1,5 @@
+import { constants } from "node:os";
+
 import { checked, errnoName, lastErrno, libc, syscallError } from "./libc.ts";
 
 const syscall4 = libc("long syscall(long number, long a, long b, long c, long d)");
@@ -10,6 +12,7 @@ const prctl = libc(
 const SYS_PIDFD_SEND_SIGNAL = 424;
 const SYS_PIDFD_OPEN = 434;
 const WNOHANG = 1;
+const PR_SET_PDEATHSIG = 1;
 const PR_SET_CHILD_SUBREAPER = 36;
 
 /** A descriptor that stands for one process and never for a later one with the same pid; `undefined` when it is gone. */
@@ -60,6 +63,11 @@ export function reapChild(pid: number): boolean {
 /** Makes orphaned descendants children of this process instead of init's. */
 export function becomeSubreaper(): void {
   checked(prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0), "prctl(PR_SET_CHILD_SUBREAPER)");
+}
+
+/** Has this process killed when its parent ends, even while its event loop is blocked. */
+export function dieWithParent(): void {
+  checked(prctl(PR_SET_PDEATHSIG, constants.signals.SIGKILL, 0, 0, 0), "prctl(PR_SET_PDEATHSIG)");
 }
 
 const SYS_PIDFD_GETFD = 438;

@@ -80,7 +80,7 @@ export function decodeArguments(
 }
 
 /** Whether JSON says this value exactly. */
-function isPlain(value: unknown, depth: number): boolean {
+export function isPlain(value: unknown, depth: number): boolean {
   switch (typeof value) {
     case "string":
     case "boolean":

@@ -1,0 +1,3 @@
+import { work } from "./work.mjs";
+
+export default (task) => work(task);

@@ -1,0 +1,15 @@
+// What every pool is given to do, by the same function in all of their workers. `n`: give it back.
+// `s`: sleep. `b`: compute. `d`: give this back.
+import { setTimeout as sleep } from "node:timers/promises";
+
+export function work({ n, s, b, d }) {
+  if (s !== undefined) return sleep(s);
+  if (b !== undefined) burn(b);
+  return d ?? n;
+}
+
+/** Keeps the processor busy. */
+export function burn(ms) {
+  const end = performance.now() + ms;
+  while (performance.now() < end);
+}

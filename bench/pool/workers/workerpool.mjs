@@ -1,0 +1,5 @@
+import workerpool from "workerpool";
+
+import { work } from "./work.mjs";
+
+workerpool.worker({ task: work });

@@ -1,0 +1,45 @@
+/** The longest time a timer takes. */
+const VERY_LONG_MS = 2 ** 31 - 1;
+
+/**
+ * Keeps the program going while the pool has something to do for it. The workers by themselves do
+ * not: a program whose idle pool is all that is left ends, and its workers with it.
+ */
+export class KeepAlive {
+  readonly #reasons = new Map<string, number>();
+  readonly #always: boolean;
+  #timer: NodeJS.Timeout | undefined;
+
+  /** @param always - from `open` to `close`: somebody waits for what comes by itself */
+  constructor(always: boolean) {
+    this.#always = always;
+  }
+
+  open(): void {
+    if (this.#timer !== undefined) return;
+    this.#timer = setInterval(() => undefined, VERY_LONG_MS);
+    this.#apply();
+  }
+
+  hold(reason: string): void {
+    this.#reasons.set(reason, (this.#reasons.get(reason) ?? 0) + 1);
+    this.#apply();
+  }
+
+  release(reason: string): void {
+    const left = (this.#reasons.get(reason) ?? 0) - 1;
+    if (left > 0) this.#reasons.set(reason, left);
+    else this.#reasons.delete(reason);
+    this.#apply();
+  }
+
+  close(): void {
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+  }
+
+  #apply(): void {
+    if (this.#always || this.#reasons.size > 0) this.#timer?.ref();
+    else this.#timer?.unref();
+  }
+}

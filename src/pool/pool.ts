@@ -1,0 +1,423 @@
+import { EventEmitter } from "node:events";
+
+import { newelError } from "../base/errors.ts";
+import { encodeBody, encodeTransferred, kept, type Body } from "./body.ts";
+import { Broadcasts } from "./broadcasts.ts";
+import { Dispatcher } from "./dispatcher.ts";
+import type { PoolEvents, PoolState } from "./events.ts";
+import { Fleet } from "./fleet.ts";
+import { KeepAlive } from "./keep-alive.ts";
+import type { DataOf, MessageOf, ResultOf, TaskOf } from "./module-types.ts";
+import { runEach } from "./map.ts";
+import {
+  count,
+  resolveOptions,
+  type BroadcastOptions,
+  type CloseOptions,
+  type PoolOptions,
+  type ResultInfo,
+  type RunOptions,
+  type Settings,
+} from "./options.ts";
+import { Results } from "./results.ts";
+import { poolStats, type PoolStats } from "./stats.ts";
+import { ANY_WORKER, type TaskRequest } from "./task.ts";
+import { callerTelemetry, type CallerTelemetry } from "./telemetry.ts";
+
+const DEFAULT_GRACE_MS = 10_000;
+const NO_OPTIONS: RunOptions = {};
+
+/**
+ * A fixed set of workers, processes or threads, that each run many asynchronous tasks at a time.
+ * The types come from the worker module: `new Pool<typeof import("./worker.ts")>({ … })`.
+ */
+export class Pool<Module = unknown>
+  extends EventEmitter<PoolEvents<ResultOf<Module>, MessageOf<Module>>>
+  implements AsyncDisposable
+{
+  readonly #settings: Settings;
+  readonly #options: PoolOptions<
+    TaskOf<Module>,
+    ResultOf<Module>,
+    MessageOf<Module>,
+    DataOf<Module>
+  >;
+  readonly #fleet: Fleet;
+  readonly #dispatcher: Dispatcher;
+  readonly #broadcasts: Broadcasts;
+  readonly #results: Results;
+  readonly #keepAlive: KeepAlive;
+  readonly #telemetry: CallerTelemetry | undefined;
+  readonly #canClone: boolean;
+  #state: PoolState = "open";
+  #whyClosed: unknown;
+  #onIdle: (() => void)[] = [];
+  #closing: Promise<void> | undefined;
+  #statsTimer: NodeJS.Timeout | undefined;
+
+  /** @throws NEWEL_E_POOL_OPTION, NEWEL_E_NOT_SENDABLE */
+  constructor(
+    options: PoolOptions<TaskOf<Module>, ResultOf<Module>, MessageOf<Module>, DataOf<Module>>,
+  ) {
+    super();
+    const settings = resolveOptions(options);
+    this.#settings = settings;
+    this.#options = options;
+    this.#canClone = settings.kind === "thread";
+    this.#keepAlive = new KeepAlive(options.onResult !== undefined);
+    this.#results = this.#makeResults();
+    this.#fleet = this.#makeFleet();
+    this.#dispatcher = new Dispatcher(settings, this.#fleet.seats, {
+      resultRoom: () => this.#results.room,
+      crowded: () => this.#fleet.crowded(),
+      idle: () => this.#tellIdle(),
+      busy: () => this.#keepAlive.hold("tasks"),
+      roomAgain: () => void this.emit("drain"),
+    });
+    this.#broadcasts = new Broadcasts(this.#dispatcher, (error, worker) =>
+      this.#unheard(error, { worker }),
+    );
+    this.#telemetry = settings.telemetry ? callerTelemetry(() => this.stats()) : undefined;
+  }
+
+  get name(): string {
+    return this.#settings.name;
+  }
+
+  get state(): PoolState {
+    return this.#state;
+  }
+
+  /** Workers that take tasks at this moment. */
+  get size(): number {
+    return this.#fleet.seats.filter(({ ready }) => ready !== undefined).length;
+  }
+
+  /** Tasks that wait for a worker. */
+  get waiting(): number {
+    return this.#dispatcher.waiting;
+  }
+
+  /**
+   * Starts the workers; the first task does so too. Resolves when all take tasks.
+   *
+   * @throws NEWEL_E_POOL_WORKER_START when the first ones cannot start; the pool is closed then
+   */
+  async start(): Promise<void> {
+    this.#checkOpen();
+    this.#startFleet();
+    this.#keepAlive.hold("start");
+    try {
+      await this.#fleet.ready();
+    } finally {
+      this.#keepAlive.release("start");
+    }
+  }
+
+  #startFleet(): void {
+    if (this.#fleet.isStarted) return;
+    this.#keepAlive.open();
+    this.#fleet.start();
+    this.#statsTimer = setInterval(() => {
+      if (this.listenerCount("stats") > 0) this.emit("stats", this.stats());
+    }, this.#settings.statsMs).unref();
+  }
+
+  /**
+   * Runs a task and resolves with its result. The task is copied at once; it waits for as long as all
+   * workers are busy. Whoever makes tasks faster than they are done uses {@link tryRun}, {@link put}
+   * or {@link map}, which keep to the size of the queues.
+   *
+   * @throws NEWEL_E_POOL_WORKER_LOST, NEWEL_E_DEADLINE, NEWEL_E_CANCELLED, NEWEL_E_NOT_SENDABLE,
+   *   NEWEL_E_POOL_CLOSED, NEWEL_E_POOL_STUCK, NEWEL_E_POOL_NO_WORKER, or what the task threw
+   */
+  run(task: TaskOf<Module>, options: RunOptions = NO_OPTIONS): Promise<ResultOf<Module>> {
+    return new Promise((resolve, reject) => {
+      this.#submit(task, options, false, resolve, reject);
+    });
+  }
+
+  /** As {@link run}, or `undefined` when the queues are full; `drain` is emitted when there is room. */
+  tryRun(
+    task: TaskOf<Module>,
+    options: RunOptions = NO_OPTIONS,
+  ): Promise<ResultOf<Module>> | undefined {
+    if (this.#isFull(options)) return undefined;
+    return this.run(task, options);
+  }
+
+  /**
+   * Adds a task whose result goes to `onResult`, the iteration or `on("message")`. Resolves when the
+   * task has its place in the queue: a producer that awaits it keeps to the pace of the workers.
+   *
+   * @throws NEWEL_E_POOL_CLOSED, NEWEL_E_NOT_SENDABLE
+   */
+  async put(task: TaskOf<Module>, options: Omit<RunOptions, "signal"> = NO_OPTIONS): Promise<void> {
+    this.#checkOpen();
+    this.#startFleet();
+    const request = this.#putRequest(task, options);
+    await this.#dispatcher.submitLater(request, this.#timeoutMs(options));
+  }
+
+  /**
+   * As {@link put}, without waiting.
+   *
+   * @throws NEWEL_E_POOL_FULL when the queues are full; `drain` is emitted when there is room
+   */
+  putNowait(task: TaskOf<Module>, options: RunOptions = NO_OPTIONS): void {
+    this.#checkOpen();
+    if (this.#isFull(options))
+      throw newelError("NEWEL_E_POOL_FULL", { pool: this.name, waiting: this.waiting });
+    this.#startFleet();
+    const request = this.#putRequest(task, options);
+    this.#dispatcher.submit(request, options.signal, this.#timeoutMs(options));
+  }
+
+  /**
+   * Runs a task for each item, as many at once as the queues hold, and gives the results in the order
+   * of the items. Ending the iteration early cancels what runs.
+   */
+  map(
+    tasks: Iterable<TaskOf<Module>> | AsyncIterable<TaskOf<Module>>,
+    options: RunOptions = NO_OPTIONS,
+  ): AsyncGenerator<ResultOf<Module>, void, undefined> {
+    const { queueSize, max } = this.#settings;
+    return runEach(tasks, queueSize * max, options.signal, (task, signal) =>
+      this.run(task, { ...options, signal }),
+    );
+  }
+
+  /**
+   * Runs a task once in each worker there is, and resolves with the results in the order of the
+   * workers' numbers.
+   */
+  async broadcast(
+    task: TaskOf<Module>,
+    options: BroadcastOptions = {},
+  ): Promise<ResultOf<Module>[]> {
+    this.#checkOpen();
+    this.#startFleet();
+    const { sticky, signal } = options;
+    if (signal?.aborted === true) throw cancelled(signal.reason);
+    const results = await this.#broadcasts.send(this.#fleet.seats, {
+      body: kept(this.#encode(task, NO_OPTIONS)),
+      stickyKey: sticky === true ? "" : sticky === false ? undefined : sticky,
+      signal,
+      timeoutMs: this.#timeoutMs(options),
+    });
+    return results;
+  }
+
+  /** The results of `put` tasks and the messages of workers, until the pool has stopped. */
+  results(): AsyncIterableIterator<ResultOf<Module> | MessageOf<Module>, undefined> {
+    return this.#results.iterate(
+      () => this.#keepAlive.hold("iteration"),
+      () => this.#keepAlive.release("iteration"),
+    ) as AsyncIterableIterator<ResultOf<Module> | MessageOf<Module>, undefined>;
+  }
+
+  [Symbol.asyncIterator](): AsyncIterableIterator<ResultOf<Module> | MessageOf<Module>, undefined> {
+    return this.results();
+  }
+
+  /** What the pool and each of its workers do at this moment. */
+  stats(): PoolStats {
+    return poolStats(this, this.#fleet, this.#dispatcher, this.#results.pending);
+  }
+
+  /** Takes no more tasks, finishes those there are, however long that takes, and ends the workers. */
+  stop(): Promise<void> {
+    return this.#close(undefined);
+  }
+
+  /**
+   * As {@link stop}, but tasks that are not done after `graceMs` reject with NEWEL_E_POOL_STUCK and
+   * their workers are killed.
+   */
+  close({ graceMs = DEFAULT_GRACE_MS }: CloseOptions = {}): Promise<void> {
+    return this.#close(count("graceMs", graceMs, 0));
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #close(graceMs: number | undefined): Promise<void> {
+    if (this.#state === "open") this.#state = "stopping";
+    this.#closing ??= this.#end();
+    if (graceMs === undefined || this.#state === "closed") return this.#closing;
+    const timer = setTimeout(() => this.#endStuck(graceMs), graceMs);
+    return this.#closing.finally(() => clearTimeout(timer));
+  }
+
+  async #end(): Promise<void> {
+    this.#keepAlive.open();
+    this.#keepAlive.hold("stop");
+    // Without a reader nothing would ever make room: what is waiting becomes what can be read.
+    if (!this.#results.hasReader) {
+      this.#results.isUnlimited = true;
+      this.#dispatcher.refillAll();
+    }
+    while (!this.#isIdle)
+      await new Promise<void>((resolve) => {
+        this.#onIdle.push(resolve);
+      });
+    await this.#fleet.leave();
+    clearInterval(this.#statsTimer);
+    this.#state = "closed";
+    this.#telemetry?.stop();
+    this.#results.end();
+    this.#keepAlive.close();
+  }
+
+  get #isIdle(): boolean {
+    const mustBeTaken = this.#options.onResult !== undefined && this.#results.pending > 0;
+    return this.#dispatcher.outstanding === 0 && !mustBeTaken;
+  }
+
+  #tellIdle(): void {
+    this.#keepAlive.release("tasks");
+    if (this.#isIdle) for (const resolve of this.#onIdle.splice(0)) resolve();
+  }
+
+  #endStuck(graceMs: number): void {
+    const error = (): Error => newelError("NEWEL_E_POOL_STUCK", { pool: this.name, graceMs });
+    for (const task of this.#fleet.killBusy("its tasks were not done when the pool was closed"))
+      this.#dispatcher.fail(task, error());
+    this.#dispatcher.failWaiting(error);
+  }
+
+  #submit(
+    task: TaskOf<Module>,
+    options: RunOptions,
+    isPut: boolean,
+    resolve: TaskRequest["resolve"],
+    reject: TaskRequest["reject"],
+  ): void {
+    if (this.#state !== "open") this.#checkOpen();
+    if (!this.#fleet.isStarted) this.#startFleet();
+    const { signal, priority = 0, worker = ANY_WORKER, retries } = options;
+    if (signal?.aborted === true) throw cancelled(signal.reason);
+    const request: TaskRequest = {
+      body: this.#encode(task, options),
+      isPut,
+      priority,
+      workerNumber: worker,
+      retries: retries ?? this.#settings.retries,
+      resolve,
+      reject,
+    };
+    this.#dispatcher.submit(request, signal, this.#timeoutMs(options));
+  }
+
+  #putRequest(task: TaskOf<Module>, options: RunOptions): TaskRequest {
+    return {
+      body: this.#encode(task, options),
+      isPut: true,
+      priority: options.priority ?? 0,
+      workerNumber: options.worker ?? ANY_WORKER,
+      retries: options.retries ?? this.#settings.retries,
+      resolve: (result, worker) => {
+        if (result !== undefined) this.#results.deliver(result, { worker }, () => undefined);
+      },
+      reject: (error, worker) => this.#unheard(error, { worker, task }),
+    };
+  }
+
+  #encode(task: TaskOf<Module>, { transfer }: RunOptions): Body {
+    const body =
+      transfer === undefined
+        ? encodeBody(task, this.#canClone)
+        : encodeTransferred(task, transfer, this.#canClone);
+    return this.#telemetry === undefined ? body : this.#telemetry.addContext(body);
+  }
+
+  #timeoutMs({ timeoutMs }: { readonly timeoutMs?: number }): number {
+    return timeoutMs ?? this.#settings.timeoutMs;
+  }
+
+  #isFull({ worker = ANY_WORKER }: RunOptions): boolean {
+    const isFull = this.#dispatcher.isFull(worker);
+    if (isFull) this.#dispatcher.refused();
+    return isFull;
+  }
+
+  #checkOpen(): void {
+    if (this.#state === "open") return;
+    throw newelError(
+      "NEWEL_E_POOL_CLOSED",
+      { pool: this.name, state: this.#state },
+      this.#whyClosed,
+    );
+  }
+
+  #makeResults(): Results {
+    const { onResult } = this.#options;
+    return new Results(this.#settings.resultQueueSize, {
+      handler: onResult === undefined ? undefined : (value, info) => onResult(value, info),
+      emit: (value, info) => this.#emitMessage(value, info),
+      failed: (error, info) => this.#unheard(error, info),
+      room: () => {
+        this.#dispatcher.refillAll();
+        if (this.#isIdle) for (const resolve of this.#onIdle.splice(0)) resolve();
+      },
+    });
+  }
+
+  #makeFleet(): Fleet {
+    return new Fleet(this.#settings, {
+      isPrepared: (seat, worker) => this.#broadcasts.isReplayed(seat, worker),
+      prepare: (seat, worker) => this.#broadcasts.replay(seat, worker),
+      ready: (seat, worker) => {
+        this.emit("workerReady", { worker: worker.number, pid: worker.pid });
+        this.#dispatcher.refill(seat);
+      },
+      settled: (task, result) => this.#dispatcher.settle(task, result),
+      failed: (task, error) => this.#dispatcher.fail(task, error),
+      message: (worker, message) =>
+        this.#results.deliver(message, { worker: worker.number }, () => worker.giveCredit()),
+      turn: (seat) => this.#dispatcher.refill(seat),
+      lost: (seat, worker, how, tasks) => {
+        this.emit("workerEnd", { worker: worker.number, pid: worker.pid, how });
+        const { number, pid } = worker;
+        this.#dispatcher.lost(seat, tasks, () =>
+          newelError("NEWEL_E_POOL_WORKER_LOST", { worker: number, pid, how }),
+        );
+      },
+      hopeless: (error, isFirst) => this.#hopeless(error, isFirst),
+      hasWaiting: () => this.#dispatcher.hasWaiting,
+    });
+  }
+
+  #hopeless(error: Error, isFirst: boolean): void {
+    if (isFirst) {
+      this.#whyClosed = error;
+      void this.stop();
+    }
+    this.#dispatcher.failWaiting(() => error);
+  }
+
+  /** In a turn of its own: an error that nobody listens to ends the program, not what goes on here. */
+  #unheard(
+    error: unknown,
+    info: { readonly worker: number; readonly task?: TaskOf<Module> },
+  ): void {
+    process.nextTick(() => {
+      if (this.#options.onError === undefined) this.emit("error", error);
+      else this.#options.onError(error, info);
+    });
+  }
+
+  #emitMessage(value: ResultOf<Module> | MessageOf<Module>, info: ResultInfo): boolean {
+    try {
+      return this.emit("message", value, info);
+    } catch (error) {
+      this.#unheard(error, info);
+      return true;
+    }
+  }
+}
+
+function cancelled(reason: unknown): Error {
+  return newelError("NEWEL_E_CANCELLED", { what: "The task" }, reason);
+}

@@ -1,0 +1,68 @@
+import { createRequire } from "node:module";
+
+import type * as Api from "@opentelemetry/api";
+
+import { withContext, type Body } from "./body.ts";
+import type { PoolStats } from "./stats.ts";
+
+/** The pool's end of OpenTelemetry. */
+export interface CallerTelemetry {
+  /** Puts the active context beside a task. */
+  addContext(body: Body): Body;
+  stop(): void;
+}
+
+/**
+ * Joins the OpenTelemetry API that the program uses; `undefined` when the package is not there. What
+ * is recorded goes wherever the program's SDK sends it, or nowhere.
+ */
+export function callerTelemetry(stats: () => PoolStats): CallerTelemetry | undefined {
+  const api = loadApi();
+  if (api === undefined) return undefined;
+  const stop = observe(api.metrics.getMeter("newel/pool"), stats);
+  return {
+    addContext(body) {
+      const carrier: Record<string, string> = {};
+      api.propagation.inject(api.context.active(), carrier);
+      return Object.keys(carrier).length === 0 ? body : withContext(body, JSON.stringify(carrier));
+    },
+    stop,
+  };
+}
+
+function loadApi(): typeof Api | undefined {
+  try {
+    return createRequire(import.meta.url)("@opentelemetry/api") as typeof Api;
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "MODULE_NOT_FOUND")
+      return undefined;
+    throw error;
+  }
+}
+
+/** Gauges and counters of the pool, read whenever the SDK collects. */
+function observe(meter: Api.Meter, stats: () => PoolStats): () => void {
+  const queue = meter.createObservableGauge("newel.pool.tasks.waiting");
+  const running = meter.createObservableGauge("newel.pool.tasks.running");
+  const done = meter.createObservableCounter("newel.pool.tasks.done");
+  const failed = meter.createObservableCounter("newel.pool.tasks.failed");
+  const memory = meter.createObservableGauge("newel.pool.worker.memory", { unit: "By" });
+  const loop = meter.createObservableGauge("newel.pool.worker.eventloop.utilization");
+  const instruments = [queue, running, done, failed, memory, loop];
+  const callback = (result: {
+    observe: (instrument: (typeof instruments)[number], value: number, attributes: object) => void;
+  }): void => {
+    const { pool, workers, ...counts } = stats();
+    result.observe(queue, counts.waiting, { pool });
+    result.observe(running, counts.running, { pool });
+    result.observe(done, counts.done, { pool });
+    result.observe(failed, counts.failed, { pool });
+    for (const { number, resources } of workers) {
+      if (resources === undefined) continue;
+      result.observe(memory, resources.rssBytes, { pool, worker: number });
+      result.observe(loop, resources.loopUtilization, { pool, worker: number });
+    }
+  };
+  meter.addBatchObservableCallback(callback as never, instruments);
+  return () => meter.removeBatchObservableCallback(callback as never, instruments);
+}

@@ -1,0 +1,82 @@
+import { setTimeout as sleep } from "node:timers/promises";
+
+import { hasCode } from "../../src/base/errors.ts";
+import type { Pool } from "../../src/pool/pool.ts";
+import type * as TasksModule from "./fixtures/tasks.ts";
+
+type Tasks = typeof TasksModule;
+
+/** What was seen while workers were killed. */
+export interface KillsSeen {
+  readonly kills: number;
+  readonly tasks: number;
+  readonly lost: number;
+  /** Anything that should not be. */
+  readonly problems: readonly string[];
+}
+
+/** Tasks in flight and waiting while workers are killed. */
+const OUTSTANDING = 100;
+const SETTLE_MS = 10_000;
+
+/**
+ * Kills random workers under load. Every task has to settle, and once; those that are not lost have
+ * to have started in each worker in the order they were handed over; the pool has to be whole again.
+ */
+export async function killWorkers(pool: Pool<Tasks>, kills: number): Promise<KillsSeen> {
+  await pool.start();
+  const size = pool.size;
+  const problems: string[] = [];
+  /** pid → what it ran: the task's number and how many tasks it had begun by then. */
+  const ran = new Map<number, { readonly task: number; readonly begun: number }[]>();
+  const over = new AbortController();
+  let tasks = 0;
+  let lost = 0;
+  let settled = 0;
+  const produce = async (): Promise<void> => {
+    while (!over.signal.aborted) {
+      tasks += 1;
+      const task = tasks;
+      const order = task % 3 === 0 ? { do: "sleep", ms: task % 20 } : { do: "who" };
+      try {
+        const { pid, begun } = await pool.run(order as { do: "who" });
+        const known = ran.get(pid);
+        if (known === undefined) ran.set(pid, [{ task, begun }]);
+        else known.push({ task, begun });
+      } catch (error) {
+        if (hasCode(error, "NEWEL_E_POOL_WORKER_LOST")) lost += 1;
+        else problems.push(`task ${task}: ${String(error)}`);
+      }
+      settled += 1;
+    }
+  };
+  const producers = Array.from({ length: OUTSTANDING }, produce);
+  const dead = new Set<number>();
+  let killed = 0;
+  for (; killed < kills; killed += 1) {
+    const victims = pool
+      .stats()
+      .workers.filter(({ state, pid }) => state === "ready" && !dead.has(pid));
+    const victim = victims[Math.floor(Math.random() * victims.length)];
+    if (victim === undefined) killed -= 1;
+    else {
+      dead.add(victim.pid);
+      process.kill(victim.pid, "SIGKILL");
+    }
+    await sleep(Math.random() * 40);
+  }
+  over.abort();
+  await Promise.race([Promise.all(producers), sleep(SETTLE_MS)]);
+  if (settled !== tasks) problems.push(`${tasks - settled} of ${tasks} tasks never settled`);
+  for (const [pid, each] of ran) {
+    const byStart = each.toSorted((a, b) => a.begun - b.begun);
+    const isOrdered = byStart.every(
+      ({ task }, at) => at === 0 || task > (byStart[at - 1]?.task ?? 0),
+    );
+    if (!isOrdered) problems.push(`worker ${pid} started tasks out of order`);
+  }
+  const deadline = performance.now() + SETTLE_MS;
+  while (pool.size < size && performance.now() < deadline) await sleep(10);
+  if (pool.size !== size) problems.push(`${pool.size} of ${size} workers are back`);
+  return { kills: killed, tasks, lost, problems };
+}
