@@ -27,6 +27,14 @@ export interface ConnectOptions {
   readonly timeoutMs?: number;
 }
 
+/** A claim this client holds. */
+export interface HeldClaim {
+  readonly epoch: number;
+  /** Aborts when the claim was lost: somebody took it, or the kernel could not be reached again. */
+  readonly signal: AbortSignal;
+  release(): Promise<void>;
+}
+
 /** The end of a process, after all of its output. */
 export interface OutputEnd {
   readonly ended: true;
@@ -53,7 +61,16 @@ export interface KernelClient extends AsyncDisposable {
     remove(...patterns: string[]): Promise<void>;
   };
   readonly values: {
-    set(name: string, value: string | undefined): Promise<void>;
+    /**
+     * @param fence - write only while that claim is held with that number; checked by the kernel in the
+     * same step
+     * @throws NEWEL_E_SUPERSEDED when the fence does not hold any more
+     */
+    set(
+      name: string,
+      value: string | undefined,
+      fence?: { readonly claim: string; readonly epoch: number },
+    ): Promise<void>;
     get(name: string): Promise<string | undefined>;
     list(...patterns: string[]): Promise<readonly ValueInfo[]>;
     remove(...patterns: string[]): Promise<void>;
@@ -75,7 +92,7 @@ export interface KernelClient extends AsyncDisposable {
     ask(
       name: string,
       options?: { readonly signal?: AbortSignal },
-    ): Promise<{ readonly epoch: number; release(): Promise<void> }>;
+    ): Promise<HeldClaim>;
     release(name: string): Promise<void>;
   };
   /** Every state change after `since` (an event number; default: from now on), without gaps across reconnects. */

@@ -241,9 +241,14 @@ export class Callee {
     this.#sweeper = undefined;
   }
 
-  /** No more calls are taken; streams are ended, calls may finish. */
-  drain(reason: Error): void {
+  /** From now on it is told when nothing runs any more. */
+  windDown(): void {
     this.#isDraining = true;
+  }
+
+  /** The same, and streams are ended; calls may finish. */
+  drain(reason: Error): void {
+    this.windDown();
     for (const incoming of this.#running.values())
       if (incoming.stream !== undefined) incoming.cancel(reason);
   }

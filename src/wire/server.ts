@@ -20,6 +20,13 @@ export interface ServeOptions {
 export interface WireServer extends AsyncDisposable {
   /** Connections open now. */
   readonly connections: number;
+  /** Calls and streams that are being answered now. */
+  readonly running: number;
+  /**
+   * Ends its connections as {@link close} does, but keeps the address: nobody else can serve there
+   * before this server is closed.
+   */
+  drain(graceMs?: number): Promise<void>;
   /**
    * Takes no more connections and calls, ends streams, and waits for the calls that run, at most
    * `graceMs` (default 2,000).
@@ -36,6 +43,7 @@ export class Sessions<Api> {
   readonly #methods: readonly ServedMethod[];
   readonly #options: ServeOptions;
   readonly #sessions = new Set<Session>();
+  #isDraining = false;
 
   constructor(contract: Contract<Api>, implementation: Api, options: ServeOptions) {
     this.#contract = contract;
@@ -48,9 +56,17 @@ export class Sessions<Api> {
     return this.#sessions.size;
   }
 
+  get running(): number {
+    return [...this.#sessions].reduce((sum, { load }) => sum + load.running, 0);
+  }
+
   /** A connection that may be served. */
   accept(transport: Transport): void {
     const { peer } = transport;
+    if (this.#isDraining) {
+      transport.abort();
+      return;
+    }
     const limit = this.#options.maxConnections ?? DEFAULT_MAX_CONNECTIONS;
     if (this.#sessions.size >= limit) {
       transport.abort();
@@ -85,6 +101,7 @@ export class Sessions<Api> {
   }
 
   async closeAll(graceMs: number = DEFAULT_GRACE_MS): Promise<void> {
+    this.#isDraining = true;
     await Promise.all([...this.#sessions].map((session) => session.close(graceMs)));
   }
 }

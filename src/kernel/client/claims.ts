@@ -1,13 +1,6 @@
 import { hasCode, messageOf, newelError } from "../../base/errors.ts";
+import type { HeldClaim } from "../client-api.ts";
 import type { Link } from "./link.ts";
-
-/** A claim this client holds. */
-export interface HeldClaim {
-  readonly epoch: number;
-  /** Aborts when the claim was lost: somebody took it, or the kernel could not be reached again. */
-  readonly signal: AbortSignal;
-  release(): Promise<void>;
-}
 
 /** The claims of one client: asked for again, by the same process, when the connection was lost. */
 export class Claims {
@@ -39,6 +32,12 @@ export class Claims {
       this.#askAgain(name, epoch, lost).catch((error: unknown) =>
         this.#lose(name, lost, messageOf(error)),
       );
+  }
+
+  /** The kernel says that somebody took a claim of this client. */
+  taken(name: string): void {
+    const held = this.#held.get(name);
+    if (held !== undefined) this.#lose(name, held.lost, "it was taken");
   }
 
   async #askAgain(name: string, epoch: number, lost: AbortController): Promise<void> {

@@ -33,7 +33,13 @@ const UPGRADE_POLL_MS = 20;
 export async function connectKernel(options: ConnectOptions = {}): Promise<KernelClient> {
   const target = toTarget(options);
   const claims = new Claims(() => link);
-  const link = new Link(target, () => claims.reclaim());
+  const link = new Link(
+    target,
+    () => claims.reclaim(),
+    ({ taken }) => {
+      if (typeof taken === "string") claims.taken(taken);
+    },
+  );
   await link.open();
   return createClient(target, link, claims);
 }
@@ -54,7 +60,8 @@ function createClient(target: Target, link: Link, claims: Claims): KernelClient 
       remove: (...names) => remove(link, "remove sockets", names),
     },
     values: {
-      set: (name, value) => ask({ do: "set", name, ...(value === undefined ? {} : { value }) }),
+      set: (name, value, fence = undefined) =>
+        ask({ do: "set", name, ...(value === undefined ? {} : { value }), ...fence }),
       get: async (name) =>
         (await ask<{ value: string | null }>({ do: "get", name })).value ?? undefined,
       list: (...names) => ask<ValueInfo[]>({ do: "list values", names }),
