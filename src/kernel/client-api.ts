@@ -89,10 +89,7 @@ export interface KernelClient extends AsyncDisposable {
   readonly claims: {
     list(...patterns: string[]): Promise<readonly ClaimInfo[]>;
     /** Waits until granted; released when the returned claim or this client is closed. */
-    ask(
-      name: string,
-      options?: { readonly signal?: AbortSignal },
-    ): Promise<HeldClaim>;
+    ask(name: string, options?: { readonly signal?: AbortSignal }): Promise<HeldClaim>;
     release(name: string): Promise<void>;
   };
   /** Every state change after `since` (an event number; default: from now on), without gaps across reconnects. */

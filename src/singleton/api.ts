@@ -13,11 +13,9 @@ export type AnyClass = abstract new (...args: never[]) => object;
 type OwnMethods = "save" | "restore" | "lateInit" | `_${string}`;
 
 type PublicPart<Instance> = {
-  readonly [Name in keyof Instance as Name extends string
-    ? Name extends OwnMethods
-      ? never
-      : Name
-    : never]: Instance[Name];
+  readonly [
+    Name in keyof Instance as Name extends string ? (Name extends OwnMethods ? never : Name) : never
+  ]: Instance[Name];
 };
 
 /** The names under which methods of an instance can be called. */
@@ -81,6 +79,8 @@ export interface CommonOptions {
   readonly idleMs?: number;
   /** The home directory of the kernel and the epochs. Default: that of `$NEWEL_HOME`. */
   readonly home?: string;
+  /** Whether this process may become the owner. Default true; false suits a tool that ends soon. */
+  readonly own?: boolean;
   /** Limits of the connections, as of {@link WireLimits}. */
   readonly limits?: Partial<WireLimits>;
 }
@@ -149,9 +149,7 @@ export interface Membership<Instance> extends AsyncDisposable {
   /** The number of the owner that calls go to now; the last one known while there is none. */
   readonly epoch: number;
   /** The same methods, called with a signal, a time limit or a key. */
-  with(
-    options: SingletonCallOptions,
-  ): RemoteMethods<Instance> & Pick<Membership<Instance>, "with">;
+  with(options: SingletonCallOptions): RemoteMethods<Instance> & Pick<Membership<Instance>, "with">;
   /**
    * Takes no part any more. An owner finishes the calls that run (for at most 2 s), saves its state
    * and gives the ownership up: the next process takes over.

@@ -184,7 +184,9 @@ export function namedMethods(
   caller: Caller,
   table: NonNullable<Hello["serves"]>["methods"],
 ): Methods {
-  const targets = new Map(table.map(([name], method): [string, Target] => [name, { name, method }]));
+  const targets = new Map(
+    table.map(([name], method): [string, Target] => [name, { name, method }]),
+  );
   return {
     call(name, args, options) {
       const target = targets.get(name);

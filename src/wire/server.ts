@@ -24,7 +24,7 @@ export interface WireServer extends AsyncDisposable {
   readonly running: number;
   /**
    * Ends its connections as {@link close} does, but keeps the address: nobody else can serve there
-   * before this server is closed.
+   * before this server is closed, and who connects meanwhile is let wait until then.
    */
   drain(graceMs?: number): Promise<void>;
   /**
@@ -43,6 +43,7 @@ export class Sessions<Api> {
   readonly #methods: readonly ServedMethod[];
   readonly #options: ServeOptions;
   readonly #sessions = new Set<Session>();
+  readonly #late = new Set<Transport>();
   #isDraining = false;
 
   constructor(contract: Contract<Api>, implementation: Api, options: ServeOptions) {
@@ -64,7 +65,13 @@ export class Sessions<Api> {
   accept(transport: Transport): void {
     const { peer } = transport;
     if (this.#isDraining) {
-      transport.abort();
+      // Told at the end, so that who tries again finds the address free.
+      transport.start({
+        bytes: () => undefined,
+        drained: () => undefined,
+        closed: () => undefined,
+      });
+      this.#late.add(transport);
       return;
     }
     const limit = this.#options.maxConnections ?? DEFAULT_MAX_CONNECTIONS;
@@ -97,6 +104,8 @@ export class Sessions<Api> {
       server.close(() => resolve());
     });
     await this.closeAll(graceMs);
+    for (const transport of this.#late) transport.abort();
+    this.#late.clear();
     await closed;
   }
 

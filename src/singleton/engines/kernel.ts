@@ -1,0 +1,181 @@
+import { sleep } from "../../base/timers.ts";
+import type { ClaimInfo } from "../../kernel/api.ts";
+import type { HeldClaim, KernelClient } from "../../kernel/client-api.ts";
+import { connectAbstract, serveAbstract } from "../../wire/unix.ts";
+import type { Connection } from "../../wire/client.ts";
+import type { Identity } from "../identity.ts";
+import type { SavedText } from "../state.ts";
+import {
+  isNobody,
+  pause,
+  type AnyApi,
+  type Engine,
+  type JoinOptions,
+  type Joined,
+  type Service,
+} from "./engine.ts";
+import { useKernel, type KernelUse } from "./kernel-share.ts";
+import { recordEnd, recordOwner } from "./records.ts";
+import { abstractName } from "./socket.ts";
+
+type WinOptions = JoinOptions & { readonly service: () => Service };
+
+const WITHDRAWAL_MS = 1_000;
+
+/**
+ * Whoever has a claim of the kernel is the owner. It ends with its holder, at once; the death of the
+ * kernel ends no claim. Its number is the epoch, and part of the address: an owner that was deprived
+ * while it was stopped is found by nobody any more, and what it writes late is refused.
+ */
+export class KernelEngine implements Engine {
+  readonly #identity: Identity;
+
+  constructor(identity: Identity) {
+    this.#identity = identity;
+  }
+
+  async join(options: JoinOptions): Promise<Joined> {
+    const { service } = options;
+    if (service === undefined) return this.#find(options);
+    const use = await useKernel(this.#identity.home);
+    const bid = new Bid(use.client, this.#identity.claim);
+    try {
+      const joined = await this.#compete(use, bid, { ...options, service });
+      // A winner gives them back at its end.
+      if (joined.connection !== undefined) await this.#withdraw(bid, use);
+      return joined;
+    } catch (error) {
+      await this.#withdraw(bid, use);
+      throw error;
+    }
+  }
+
+  /** Connects to the owner once there is one. */
+  async #find(options: JoinOptions): Promise<Joined> {
+    const use = await useKernel(this.#identity.home);
+    try {
+      for (let tries = 0; ; tries += 1) {
+        options.signal.throwIfAborted();
+        const [holder] = await use.client.claims.list(this.#identity.claim);
+        const connection = holder && (await reachHolder(this.#identity, holder, options));
+        if (connection !== undefined) return { connection };
+        await pause(tries, options.signal);
+      }
+    } finally {
+      await use.end();
+    }
+  }
+
+  async #compete(use: KernelUse, bid: Bid, options: WinOptions): Promise<Joined> {
+    const { signal } = options;
+    for (let tries = 0; ; tries += 1) {
+      signal.throwIfAborted();
+      // Asked after the bid, on the same connection: if it was granted at once, that is known by now.
+      const [holder] = await use.client.claims.list(this.#identity.claim);
+      const won = bid.granted;
+      if (won !== undefined) return await this.#begin(use, won, options);
+      bid.check();
+      if (holder !== undefined) {
+        const reaching = reachHolder(this.#identity, holder, options);
+        const connection = await Promise.race([reaching, bid.settled]);
+        if (connection !== undefined) return { connection };
+        // The owner was deprived of it while it did not answer.
+        reaching.then(
+          (late) => late?.close(),
+          () => undefined,
+        );
+      }
+      await Promise.race([bid.settled, pause(tries, signal)]);
+    }
+  }
+
+  async #begin(use: KernelUse, claim: HeldClaim, { service }: WinOptions): Promise<Joined> {
+    const { epoch, signal: lost } = claim;
+    const { contract, implementation, limits } = service();
+    const address = abstractName(this.#identity, epoch);
+    const server = await serveAbstract(address, contract, implementation, {
+      ...(limits === undefined ? {} : { limits }),
+    });
+    let record;
+    try {
+      record = recordOwner(this.#identity, { engine: "kernel", address }, epoch);
+    } catch (error) {
+      await server.close(0);
+      throw error;
+    }
+    const end = async (): Promise<void> => {
+      recordEnd(this.#identity, record);
+      await server.close(0);
+      await claim.release();
+      await use.end();
+    };
+    const store = this.#store(use.client, epoch);
+    return { tenure: { epoch, sinceMs: record.sinceMs, server, lost, store, end } };
+  }
+
+  #store({ values }: KernelClient, epoch: number): SavedText {
+    const { claim } = this.#identity;
+    return {
+      load: () => values.get(claim),
+      write: (text) => values.set(claim, text, { claim, epoch }),
+    };
+  }
+
+  async #withdraw(bid: Bid, use: KernelUse): Promise<void> {
+    try {
+      await bid.withdraw();
+    } finally {
+      await use.end();
+    }
+  }
+}
+
+/** Connects to the holder of a claim; `undefined` when nobody is there: not any more, or not yet. */
+export async function reachHolder(
+  identity: Identity,
+  { epoch }: ClaimInfo,
+  { contract, timeoutMs }: JoinOptions,
+): Promise<Connection<AnyApi> | undefined> {
+  const address = abstractName(identity, epoch);
+  try {
+    return await connectAbstract(address, contract, { timeoutMs, keepAlive: false });
+  } catch (error) {
+    if (isNobody(error)) return undefined;
+    throw error;
+  }
+}
+
+/** One place in the queue for a claim. */
+class Bid {
+  /** Resolves when the claim is granted, or will not be. */
+  readonly settled: Promise<undefined>;
+  granted: HeldClaim | undefined;
+  #failure: unknown;
+  readonly #withdrawal = new AbortController();
+
+  constructor({ claims }: KernelClient, name: string) {
+    this.settled = claims.ask(name, { signal: this.#withdrawal.signal }).then(
+      (held) => {
+        this.granted = held;
+        return undefined;
+      },
+      (error: unknown) => {
+        this.#failure = error;
+        return undefined;
+      },
+    );
+  }
+
+  /** @throws why it will not be granted */
+  check(): void {
+    if (this.#failure !== undefined) throw this.#failure;
+  }
+
+  /** Leaves the queue. Granted in the same moment, or late, the claim goes on to the next. */
+  async withdraw(): Promise<void> {
+    this.#withdrawal.abort();
+    const released = this.settled.then(() => this.granted?.release());
+    // A kernel that dies just now may have the claim asked for again; nobody has to wait for that.
+    await Promise.race([released, sleep(WITHDRAWAL_MS)]);
+  }
+}
