@@ -25,6 +25,8 @@ export interface ConnectOptions {
   readonly autostart?: boolean;
   /** How long to try to reach one, in milliseconds. Default 10,000. */
   readonly timeoutMs?: number;
+  /** Whether its connections keep this process alive until they are closed. Default true. */
+  readonly keepAlive?: boolean;
 }
 
 /** A claim this client holds. */

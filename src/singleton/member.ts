@@ -132,6 +132,7 @@ export class Member {
       }
     }
     this.#refuse(this.#hasLeft());
+    await this.options.engine.withdraw?.();
     this.keepAlive.end();
   }
 
@@ -148,9 +149,9 @@ export class Member {
             return { contract, implementation: host.implementation, limits };
           };
     const joining = { service, contract, timeoutMs, signal: this.#leaving.signal };
-    const { tenure, connection } = await engine.join(joining);
+    const { tenure, connection, elected } = await engine.join(joining);
     if (connection !== undefined) {
-      await this.#follow(connection);
+      await this.#follow(connection, elected);
     } else if (host !== undefined) {
       this.keepAlive.hold();
       try {
@@ -161,8 +162,11 @@ export class Member {
     }
   }
 
-  async #follow(connection: Attachment["connection"]): Promise<void> {
-    const { signal } = this.#release;
+  async #follow(connection: Attachment["connection"], elected?: AbortSignal): Promise<void> {
+    const signal =
+      elected === undefined
+        ? this.#release.signal
+        : AbortSignal.any([this.#release.signal, elected]);
     const close = (): void => void connection.close();
     signal.addEventListener("abort", close, { once: true });
     try {

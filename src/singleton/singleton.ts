@@ -138,7 +138,9 @@ function engineFor(
       why: `its class has save(), and only the kernel keeps state; this is by ${engine}`,
     });
   if (engine === "port") return new PortEngine(identity, options as PortOptions);
-  return engine === "kernel" ? new KernelEngine(identity) : new SocketEngine(identity);
+  return engine === "kernel"
+    ? new KernelEngine(identity, { keepsPlace: options.idleMs === undefined })
+    : new SocketEngine(identity);
 }
 
 interface Shared {

@@ -76,12 +76,13 @@ export async function failOver(scope: Scope, kills: number): Promise<FailoverRes
       const now = await holder();
       return now !== undefined && now.epoch > (killed.at(-1)?.epoch ?? 0) ? now : undefined;
     }, "the next owner");
+    // Its replacement first: a program that starts would share the processors with the takeover.
+    await add();
     // At another point of a call each time.
     await new Promise((resolve) => setTimeout(resolve, 60 + Math.random() * 20));
     killed.push({ epoch: owner.epoch, atMs: performance.timeOrigin + performance.now() });
     process.kill(owner.pid, "SIGKILL");
     candidates.delete(owner.pid);
-    await add();
   }
   const reports = await Promise.all(callers.map(stop));
   const saved = JSON.parse((await kernel.values.get("singleton/counter")) ?? "{}") as {

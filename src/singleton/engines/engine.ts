@@ -31,8 +31,13 @@ export interface Tenure {
 
 /** What comes of taking part: the ownership, or a connection to who has it. */
 export type Joined =
-  | { readonly tenure: Tenure; readonly connection?: never }
-  | { readonly connection: Connection<AnyApi>; readonly tenure?: never };
+  | { readonly tenure: Tenure; readonly connection?: never; readonly elected?: never }
+  | {
+      readonly connection: Connection<AnyApi>;
+      /** Aborts when this process has become the owner although the one it is connected to lives. */
+      readonly elected?: AbortSignal;
+      readonly tenure?: never;
+    };
 
 export interface JoinOptions {
   /** Makes what is served, should this process win. Missing: it does not try to. */
@@ -52,12 +57,20 @@ export interface JoinOptions {
 export interface Engine {
   /** Tries until this process has won or is connected to the owner. Not to be called twice at once. */
   join(options: JoinOptions): Promise<Joined>;
+  /** Gives up its place among those who wait to be the next. */
+  withdraw?(): Promise<void>;
 }
+
+/**
+ * A takeover is a matter of some ten milliseconds; a constructor may be one of seconds. Who looks more
+ * often takes the time from the one that is to be the next owner.
+ */
+const QUICK_TRIES = 30;
 
 /** Waits between two tries at what takes others milliseconds; not all who wait come back at once. */
 export function pause(tries: number, signal: AbortSignal): Promise<void> {
-  const longest = Math.min(20, 1 + tries);
-  return sleep(longest * (0.5 + Math.random() / 2), signal);
+  const ms = tries < QUICK_TRIES ? 6 : 20;
+  return sleep(ms * (0.75 + Math.random() / 2), signal);
 }
 
 /** What connecting fails with while nobody serves there: no owner, one that ends, one that begins. */

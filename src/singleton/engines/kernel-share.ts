@@ -22,7 +22,10 @@ export interface KernelUse {
  * @throws NEWEL_E_KERNEL_UNREACHABLE
  */
 export async function useKernel(home: Home): Promise<KernelUse> {
-  const share = shares.get(home.directory) ?? { client: connectKernel({ home }), users: 0 };
+  const share = shares.get(home.directory) ?? {
+    client: connectKernel({ home, keepAlive: false }),
+    users: 0,
+  };
   shares.set(home.directory, share);
   share.users += 1;
   const end = async (): Promise<void> => {

@@ -15,7 +15,7 @@ import {
   type Service,
 } from "./engine.ts";
 import { useKernel, type KernelUse } from "./kernel-share.ts";
-import { recordEnd, recordOwner } from "./records.ts";
+import { prepareRecords, recordEnd, recordOwner } from "./records.ts";
 import { abstractName } from "./socket.ts";
 
 type WinOptions = JoinOptions & { readonly service: () => Service };
@@ -29,64 +29,84 @@ const WITHDRAWAL_MS = 1_000;
  */
 export class KernelEngine implements Engine {
   readonly #identity: Identity;
+  /** Whether it stays in the queue for the claim while it is connected to the owner. */
+  readonly #keepsPlace: boolean;
+  #use: KernelUse | undefined;
+  #bid: Bid | undefined;
+  #hasJoined = false;
 
-  constructor(identity: Identity) {
+  constructor(identity: Identity, options: { readonly keepsPlace: boolean }) {
     this.#identity = identity;
+    this.#keepsPlace = options.keepsPlace;
   }
 
   async join(options: JoinOptions): Promise<Joined> {
     const { service } = options;
-    if (service === undefined) return this.#find(options);
-    const use = await useKernel(this.#identity.home);
-    const bid = new Bid(use.client, this.#identity.claim);
+    if (service !== undefined) prepareRecords(this.#identity.home);
     try {
-      const joined = await this.#compete(use, bid, { ...options, service });
-      // A winner gives them back at its end.
-      if (joined.connection !== undefined) await this.#withdraw(bid, use);
+      this.#use ??= await useKernel(this.#identity.home);
+      const joined =
+        service === undefined
+          ? await this.#find(this.#use.client, options)
+          : await this.#compete(this.#use, { ...options, service });
+      this.#hasJoined = true;
+      if (joined.connection !== undefined && !(this.#keepsPlace && service !== undefined))
+        await this.withdraw();
       return joined;
     } catch (error) {
-      await this.#withdraw(bid, use);
+      await this.withdraw();
       throw error;
     }
   }
 
-  /** Connects to the owner once there is one. */
-  async #find(options: JoinOptions): Promise<Joined> {
-    const use = await useKernel(this.#identity.home);
+  async withdraw(): Promise<void> {
+    const [bid, use] = [this.#bid, this.#use];
+    this.#bid = undefined;
+    this.#use = undefined;
     try {
-      for (let tries = 0; ; tries += 1) {
-        options.signal.throwIfAborted();
-        const [holder] = await use.client.claims.list(this.#identity.claim);
-        const connection = holder && (await reachHolder(this.#identity, holder, options));
-        if (connection !== undefined) return { connection };
-        await pause(tries, options.signal);
-      }
+      await bid?.withdraw();
     } finally {
-      await use.end();
+      await use?.end();
     }
   }
 
-  async #compete(use: KernelUse, bid: Bid, options: WinOptions): Promise<Joined> {
-    const { signal } = options;
+  /** Connects to the owner once there is one. */
+  async #find(client: KernelClient, options: JoinOptions): Promise<Joined> {
     for (let tries = 0; ; tries += 1) {
-      signal.throwIfAborted();
-      // Asked after the bid, on the same connection: if it was granted at once, that is known by now.
-      const [holder] = await use.client.claims.list(this.#identity.claim);
-      const won = bid.granted;
-      if (won !== undefined) return await this.#begin(use, won, options);
-      bid.check();
-      if (holder !== undefined) {
-        const reaching = reachHolder(this.#identity, holder, options);
-        const connection = await Promise.race([reaching, bid.settled]);
-        if (connection !== undefined) return { connection };
-        // The owner was deprived of it while it did not answer.
-        reaching.then(
-          (late) => late?.close(),
-          () => undefined,
-        );
-      }
-      await Promise.race([bid.settled, pause(tries, signal)]);
+      if (tries > 0 || this.#hasJoined) await pause(tries, options.signal);
+      options.signal.throwIfAborted();
+      const [holder] = await client.claims.list(this.#identity.claim);
+      const connection = holder && (await reachHolder(this.#identity, holder, options));
+      if (connection !== undefined) return { connection };
     }
+  }
+
+  async #compete(use: KernelUse, options: WinOptions): Promise<Joined> {
+    const { signal } = options;
+    if (this.#bid?.hasFailed === true) this.#bid = undefined;
+    const bid = (this.#bid ??= new Bid(use.client, this.#identity.claim));
+    for (let tries = 0; ; tries += 1) {
+      // The owner before has to be known to be dead before there is a next one.
+      if (tries > 0 || this.#hasJoined) await Promise.race([bid.settled, pause(tries, signal)]);
+      signal.throwIfAborted();
+      const holder = await this.#holder(use.client, bid);
+      if (bid.granted !== undefined) return await this.#begin(use, bid.granted, options);
+      bid.check();
+      if (holder === undefined) continue;
+      const reaching = reachHolder(this.#identity, holder, options);
+      const connection = await Promise.race([reaching, bid.settled]);
+      if (connection !== undefined) return { connection, elected: bid.elected };
+      // The owner was deprived of it while it did not answer.
+      reaching.then(
+        (late) => late?.close(),
+        () => undefined,
+      );
+    }
+  }
+
+  /** Asked after the bid, on the same connection: if that was granted at once, it is known by now. */
+  async #holder({ claims }: KernelClient, bid: Bid): Promise<ClaimInfo | undefined> {
+    return bid.granted === undefined ? (await claims.list(this.#identity.claim))[0] : undefined;
   }
 
   async #begin(use: KernelUse, claim: HeldClaim, { service }: WinOptions): Promise<Joined> {
@@ -103,6 +123,9 @@ export class KernelEngine implements Engine {
       await server.close(0);
       throw error;
     }
+    // From here on the tenure has them.
+    this.#bid = undefined;
+    this.#use = undefined;
     const end = async (): Promise<void> => {
       recordEnd(this.#identity, record);
       await server.close(0);
@@ -119,14 +142,6 @@ export class KernelEngine implements Engine {
       load: () => values.get(claim),
       write: (text) => values.set(claim, text, { claim, epoch }),
     };
-  }
-
-  async #withdraw(bid: Bid, use: KernelUse): Promise<void> {
-    try {
-      await bid.withdraw();
-    } finally {
-      await use.end();
-    }
   }
 }
 
@@ -151,12 +166,14 @@ class Bid {
   readonly settled: Promise<undefined>;
   granted: HeldClaim | undefined;
   #failure: unknown;
+  readonly #election = new AbortController();
   readonly #withdrawal = new AbortController();
 
   constructor({ claims }: KernelClient, name: string) {
     this.settled = claims.ask(name, { signal: this.#withdrawal.signal }).then(
       (held) => {
         this.granted = held;
+        this.#election.abort();
         return undefined;
       },
       (error: unknown) => {
@@ -164,6 +181,15 @@ class Bid {
         return undefined;
       },
     );
+  }
+
+  /** Aborts once the claim is granted. */
+  get elected(): AbortSignal {
+    return this.#election.signal;
+  }
+
+  get hasFailed(): boolean {
+    return this.#failure !== undefined;
   }
 
   /** @throws why it will not be granted */

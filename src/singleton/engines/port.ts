@@ -14,7 +14,7 @@ import {
   type Joined,
   type Service,
 } from "./engine.ts";
-import { recordEnd, recordOwner } from "./records.ts";
+import { prepareRecords, recordEnd, recordOwner } from "./records.ts";
 
 const RESETS_OF_A_DEATH = 10;
 const LOOPBACK = "127.0.0.1";
@@ -42,6 +42,7 @@ export class PortEngine implements Engine {
 
   async join(options: JoinOptions): Promise<Joined> {
     const { service, contract, timeoutMs, signal } = options;
+    if (service !== undefined) prepareRecords(this.#identity.home);
     const address = await this.#address();
     let resets = 0;
     for (let tries = 0; ; tries += 1) {

@@ -34,6 +34,12 @@ export interface OwnerRecord {
   readonly ended?: true;
 }
 
+/** Makes the place of the records: before it matters how long that takes. */
+export function prepareRecords(home: Home): void {
+  makeHome(home);
+  mkdirSync(directoryOf(home), { recursive: true, mode: 0o700 });
+}
+
 /**
  * Takes the next epoch of a singleton and writes down who owns it. Only whoever has won may call
  * this: then nobody else writes the file. It is on the disk before the epoch is used, so that no later
@@ -57,8 +63,6 @@ export function recordOwner(
     startTicks: process.platform === "linux" ? (look(process.pid)?.startTicks ?? 0) : 0,
     sinceMs: Date.now(),
   };
-  makeHome(home);
-  mkdirSync(directoryOf(home), { recursive: true, mode: 0o700 });
   write(pathOf(home, hash), record, epoch === undefined);
   return record;
 }

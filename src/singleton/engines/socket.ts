@@ -9,7 +9,7 @@ import {
   type Joined,
   type Service,
 } from "./engine.ts";
-import { recordEnd, recordOwner } from "./records.ts";
+import { prepareRecords, recordEnd, recordOwner } from "./records.ts";
 
 /** The abstract name under which an owner serves. */
 export function abstractName({ hash }: Identity, epoch?: number): string {
@@ -35,6 +35,7 @@ export class SocketEngine implements Engine {
 
   async join(options: JoinOptions): Promise<Joined> {
     const { service, contract, timeoutMs, signal } = options;
+    if (service !== undefined) prepareRecords(this.#identity.home);
     const address = abstractName(this.#identity);
     for (let tries = 0; ; tries += 1) {
       signal.throwIfAborted();
