@@ -201,6 +201,10 @@ export const ERROR_CODES = {
     text: "Nobody who owns {name} answered within {limitMs} ms: {why}.",
     fix: "`newel owners` shows who owns what; `newel owners release NAME --force` takes it from a process that hangs.",
   },
+  NEWEL_E_NO_SINGLETON: {
+    text: "Nobody owns a singleton {name}.",
+    fix: "`newel owners` lists those of this home.",
+  },
   NEWEL_E_SUPERSEDED: {
     text: "{name} is not owned with the number {epoch} any more.",
     fix: "Another process owns it now, or nobody. What was to be written was not.",

@@ -148,7 +148,8 @@ export class Member {
             host = new Host({ identity, shape, ...maker, release: () => this.#release.abort() });
             return { contract, implementation: host.implementation, limits };
           };
-    const joining = { service, contract, timeoutMs, signal: this.#leaving.signal };
+    const isUrgent = (): boolean => this.#waiting > 0;
+    const joining = { service, contract, timeoutMs, isUrgent, signal: this.#leaving.signal };
     const { tenure, connection, elected } = await engine.join(joining);
     if (connection !== undefined) {
       await this.#follow(connection, elected);

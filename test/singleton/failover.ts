@@ -38,7 +38,8 @@ export interface FailoverResult {
 }
 
 const CALLERS = 4;
-const CANDIDATES = 3;
+/** And one more whenever the owner is about to be killed. */
+const CANDIDATES = 2;
 const program = (name: string): string =>
   fileURLToPath(new URL(`fixtures/${name}.ts`, import.meta.url));
 

@@ -45,6 +45,8 @@ export interface JoinOptions {
   readonly contract: Contract<AnyApi>;
   /** How long an owner may take to say HELLO; it may be busy with its constructor. */
   readonly timeoutMs: number;
+  /** Whether anybody waits for an owner here. */
+  readonly isUrgent: () => boolean;
   /** Ends the attempts; `join` then rejects with its reason. */
   readonly signal: AbortSignal;
 }

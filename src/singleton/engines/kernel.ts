@@ -21,6 +21,7 @@ import { abstractName } from "./socket.ts";
 type WinOptions = JoinOptions & { readonly service: () => Service };
 
 const WITHDRAWAL_MS = 1_000;
+const UNHURRIED_MS = 50;
 
 /**
  * Whoever has a claim of the kernel is the owner. It ends with its holder, at once; the death of the
@@ -86,8 +87,14 @@ export class KernelEngine implements Engine {
     if (this.#bid?.hasFailed === true) this.#bid = undefined;
     const bid = (this.#bid ??= new Bid(use.client, this.#identity.claim));
     for (let tries = 0; ; tries += 1) {
-      // The owner before has to be known to be dead before there is a next one.
-      if (tries > 0 || this.#hasJoined) await Promise.race([bid.settled, pause(tries, signal)]);
+      // Nobody has to look for the next owner in haste who may be told that it is the one itself.
+      if (tries > 0 || this.#hasJoined) {
+        const isOver = new AbortController();
+        const until = AbortSignal.any([signal, isOver.signal]);
+        const waited = options.isUrgent() ? pause(tries, until) : sleep(UNHURRIED_MS, until);
+        await Promise.race([bid.settled, waited]);
+        isOver.abort();
+      }
       signal.throwIfAborted();
       const holder = await this.#holder(use.client, bid);
       if (bid.granted !== undefined) return await this.#begin(use, bid.granted, options);
