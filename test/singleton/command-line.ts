@@ -5,13 +5,25 @@ import { fileURLToPath } from "node:url";
 
 const MAIN = fileURLToPath(new URL("../../src/cli/main.ts", import.meta.url));
 
+interface Ran {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
 /** Runs a command line in a home, to its end. */
-export async function runNewel(
-  home: string,
-  ...args: string[]
-): Promise<{ readonly code: number | null; readonly stdout: string; readonly stderr: string }> {
-  const child = spawn(process.execPath, [MAIN, ...args], {
-    env: { ...process.env, NEWEL_HOME: home, COLUMNS: "120" },
+export function runNewel(home: string, ...args: string[]): Promise<Ran> {
+  return runProgram(MAIN, args, { ...process.env, NEWEL_HOME: home, COLUMNS: "120" });
+}
+
+/** Runs a program to its end. */
+export async function runProgram(
+  program: string,
+  args: readonly string[],
+  env: NodeJS.ProcessEnv,
+): Promise<Ran> {
+  const child = spawn(process.execPath, [program, ...args], {
+    env,
     stdio: ["ignore", "pipe", "pipe"],
   });
   const ended = once(child, "close");

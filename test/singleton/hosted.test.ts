@@ -30,7 +30,9 @@ test("an instance in a process of its own outlives who asked for it first", asyn
   assert.equal(await counter.pid(), said.pid);
 
   // Killed, it is made again by whoever needs it next.
+  const hanging = counter.hang();
   process.kill(said.pid, "SIGKILL");
+  await assert.rejects(hanging, { code: "NEWEL_E_OWNER_LOST" });
   assert.equal(await counter.increment(), 41);
   assert.equal(counter.epoch, 2);
 });

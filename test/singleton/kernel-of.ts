@@ -15,6 +15,11 @@ export async function endKernelOf(directory: string): Promise<void> {
   const { pid } = await kernel.status();
   for (const { name, running } of await kernel.processes.list())
     if (running) await kernel.processes.signal(name, "KILL", "tree");
+  // Whoever still lives and needs a kernel would start the next.
+  await eventually(
+    async () => (await kernel.processes.list()).every(({ running }) => !running),
+    "its processes have ended",
+  );
   await kernel.close();
   process.kill(pid, "SIGKILL");
   // The thread that started it may have ended without having waited for it.

@@ -1,11 +1,15 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { connect, createServer } from "node:net";
+import type { Readable } from "node:stream";
 import { test } from "node:test";
 
 import { singleton } from "../../src/singleton/index.ts";
-import { asNobody } from "../helpers/as-nobody.ts";
-import { eventually, freePort } from "../helpers/resources.ts";
+import { homeAt } from "../../src/base/home.ts";
+import { abstractName } from "../../src/singleton/engines/socket.ts";
+import { identify } from "../../src/singleton/identity.ts";
+import { NOBODY, runAsNobody, withoutRoot } from "../helpers/as-nobody.ts";
+import { freePort, startProcess } from "../helpers/resources.ts";
 import { Counter } from "./fixtures/counter.ts";
 import { leaving, otherProcess, singletonHome } from "./world.ts";
 
@@ -18,7 +22,9 @@ test("with a secret the owner at a port is reached, and followed by the next", a
   assert.deepEqual(said, { isOwner: true, createdNewInstance: true, epoch: 1 });
   const counter = leaving(t, await singleton(Counter, options));
   assert.equal(await counter.increment(), 1);
+  const hanging = counter.hang();
   child.kill("SIGKILL");
+  await assert.rejects(hanging, { code: "NEWEL_E_OWNER_LOST" });
   assert.equal(await counter.increment(), 1);
   assert.deepEqual([counter.isOwner, counter.epoch], [true, 2]);
 });
@@ -45,7 +51,10 @@ test("without the secret, with another one, or with none on the other side: refu
   stranger.write("GET / HTTP/1.1\r\n\r\n");
   stranger.resume();
   await once(stranger, "close");
-  const counter = leaving(t, await singleton(Counter, { name: "counter", home, port, secret: SECRET }));
+  const counter = leaving(
+    t,
+    await singleton(Counter, { name: "counter", home, port, secret: SECRET }),
+  );
   assert.equal(await counter.increment(), 1);
 });
 
@@ -60,7 +69,10 @@ test("another version of the methods is named", async (t) => {
 
 test("a port of somebody who says nothing is waited for no longer than asked", async (t) => {
   const home = singletonHome(t);
-  const silent = createServer((socket) => socket.on("error", () => undefined)).listen(0, "127.0.0.1");
+  const silent = createServer((socket) => socket.on("error", () => undefined)).listen(
+    0,
+    "127.0.0.1",
+  );
   t.after(() => silent.close());
   await once(silent, "listening");
   const { port } = silent.address() as { port: number };
@@ -70,19 +82,36 @@ test("a port of somebody who says nothing is waited for no longer than asked", a
   });
 });
 
-test("without a secret another user is not let in", async (t) => {
+test(
+  "another user is let in neither at a port without a secret nor at a name",
+  { skip: withoutRoot },
+  async (t) => {
+    const home = singletonHome(t);
+    const port = await freePort();
+    await otherProcess(t, "owner", { name: "ported", home, port });
+    await otherProcess(t, "owner", { name: "named", home });
+    const ported = leaving(t, await singleton(Counter, { name: "ported", home, port }));
+    const name = abstractName(identify({ name: "named" }, homeAt(home)));
+    const said = runAsNobody(t, "test/singleton/fixtures/stranger.ts", [String(port), name]);
+    assert.equal(said, "refused\nrefused\n");
+    assert.equal(await ported.increment(), 1);
+  },
+);
+
+test("a name that another user has taken is not trusted", { skip: withoutRoot }, async (t) => {
   const home = singletonHome(t);
-  const port = await freePort();
-  await otherProcess(t, "owner", { name: "counter", home, port });
-  const counter = leaving(t, await singleton(Counter, { name: "counter", home, port }));
-  assert.equal(await counter.increment(), 1);
-  const program = `
-    const socket = require("node:net").connect(${port}, "127.0.0.1");
-    socket.on("data", () => console.log("greeted"));
-    socket.on("error", () => undefined);
-    socket.on("close", () => console.log("closed"));
-    socket.write("hello");`;
-  const { stdout } = await asNobody(t, program);
-  assert.equal(stdout.trim(), "closed");
-  await eventually(async () => (await counter.increment()) > 1, "the owner goes on");
+  const name = abstractName(identify({ name: "taken" }, homeAt(home)));
+  const squatter = startProcess(
+    t,
+    process.execPath,
+    [
+      "-e",
+      `require("node:net").createServer(() => {}).listen(${JSON.stringify(`\0${name}`)}, () => console.log("has it"))`,
+    ],
+    { uid: NOBODY, gid: NOBODY, cwd: "/" },
+  );
+  await once(squatter.stdout as Readable, "data");
+  await assert.rejects(singleton(Counter, { name: "taken", home }), {
+    code: "NEWEL_E_REFUSED_UID",
+  });
 });
