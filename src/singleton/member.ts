@@ -46,6 +46,7 @@ export class Member {
   #inFlight = 0;
   #lastUseMs = performance.now();
   #epoch = 0;
+  #cannotMake = false;
   readonly #leaving = new AbortController();
   /** Ends the present ownership or connection. */
   #release = new AbortController();
@@ -127,8 +128,8 @@ export class Member {
         failures += 1;
         const wait = Math.min(RETRY_MS.longest, RETRY_MS.first * 2 ** (failures - 1));
         await sleep(wait, this.#leaving.signal);
-        // A failure is told to whoever waits; without anybody it is no use to try again.
-        if (this.#waiting === 0) await this.#slumber();
+        // Where the instance cannot be made, it is not tried again before somebody needs it.
+        if (this.#cannotMake && this.#waiting === 0) await this.#slumber();
       }
     }
     this.#refuse(this.#hasLeft());
@@ -193,7 +194,9 @@ export class Member {
     let way: LocalWay | undefined;
     let isMade = false;
     try {
+      this.#cannotMake = true;
       await host.start(tenure);
+      this.#cannotMake = false;
       isMade = true;
       const { limits } = this.options;
       const service: Service = { contract, implementation: host.implementation, limits };

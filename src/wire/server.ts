@@ -1,6 +1,7 @@
 import type { ListenOptions, Server } from "node:net";
 
 import { newelError, systemCode } from "../base/errors.ts";
+import { OWN_SERVER } from "../base/preload.ts";
 import type { ServedMethod } from "./callee.ts";
 import { methodTable, type Contract } from "./contract.ts";
 import type { WireLimits } from "./limits.ts";
@@ -131,6 +132,7 @@ export function listen(server: Server, where: ListenOptions, address: string): P
       server.off("error", refuse);
       resolve();
     });
+    Object.defineProperty(server, OWN_SERVER, { value: true });
     server.listen(where);
   });
 }

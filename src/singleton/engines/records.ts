@@ -9,6 +9,7 @@ import {
   writeSync,
 } from "node:fs";
 import { join } from "node:path";
+import { threadId } from "node:worker_threads";
 
 import { newelError, systemCode } from "../../base/errors.ts";
 import { makeHome, type Home } from "../../base/home.ts";
@@ -120,7 +121,7 @@ function readRecord(value: unknown): OwnerRecord {
 }
 
 function write(path: string, record: OwnerRecord, isDurable: boolean): void {
-  const fresh = `${path}.new`;
+  const fresh = `${path}.${process.pid}-${threadId}.new`;
   const file = openSync(fresh, "w", 0o600);
   try {
     writeSync(file, `${JSON.stringify(record)}\n`);
