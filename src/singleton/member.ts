@@ -236,16 +236,13 @@ export class Member {
       await end;
       return;
     }
-    let isOver = false;
-    const over = end.then(() => {
-      isOver = true;
-    });
-    while (!isOver) {
+    const over = end.then(() => true);
+    for (let isOver = false; !isOver;) {
       const isBusy = this.#inFlight > 0 || (tenure?.server.running ?? 0) > 0;
       const leftMs = isBusy ? limitMs : limitMs - idleMs();
       if (leftMs <= 0) return;
       const timer = new AbortController();
-      await Promise.race([over, sleep(leftMs, timer.signal)]);
+      isOver = await Promise.race([over, sleep(leftMs, timer.signal).then(() => false)]);
       timer.abort();
     }
   }

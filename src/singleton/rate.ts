@@ -4,7 +4,7 @@ const SECONDS = 10;
 /** Counts calls, in all and by the second, without a timer. */
 export class Rate {
   total = 0;
-  readonly #counts = new Array<number>(SECONDS).fill(0);
+  readonly #counts = Array.from({ length: SECONDS }, () => 0);
   #second: number;
   readonly #begin: number;
   readonly #now: () => number;

@@ -61,9 +61,7 @@ export async function singleton(what: AnyClass | URL, options: CommonOptions): P
     options.home === undefined ? findHome() : homeAt(options.home),
   );
   const make = (): MemberOptions =>
-    what instanceof URL
-      ? hosted(what, identity, options as HostedOptions<AnyClass>)
-      : local(what, identity, options as SingletonOptions<AnyClass>);
+    what instanceof URL ? hosted(what, identity, options) : local(what, identity, options);
   return join(identity, what, make);
 }
 

@@ -38,7 +38,12 @@ test("within one process the same is shared, and a call crosses as a message too
     second.keep({ list: [], bad: Symbol("no value") } as unknown as { list: number[] }),
     { code: "NEWEL_E_NOT_SENDABLE" },
   );
-  await assert.rejects(singleton(class Other {}, { name: "counter", home }), {
+  class Other {
+    get(): number {
+      return 1;
+    }
+  }
+  await assert.rejects(singleton(Other, { name: "counter", home }), {
     code: "NEWEL_E_SINGLETON",
   });
 });
@@ -109,51 +114,18 @@ test("a class says which methods there are, and a name that cannot be one is ref
     leave(): void {}
   }
   assert.throws(() => shapeOf(Clashing), refused);
-  assert.throws(
-    () =>
-      shapeOf(
-        class {
-          then(): void {}
-        },
-      ),
-    refused,
-  );
-  assert.throws(
-    () =>
-      shapeOf(
-        class {
-          static exposes = ["absent"];
-        },
-      ),
-    refused,
-  );
-  assert.throws(
-    () =>
-      shapeOf(
-        class {
-          static exposes = ["toString"];
-        },
-      ),
-    refused,
-  );
-  assert.throws(
-    () =>
-      shapeOf(
-        class {
-          static idempotent = ["absent"];
-        },
-      ),
-    refused,
-  );
-  assert.throws(
-    () =>
-      shapeOf(
-        class {
-          static exposes = 7;
-        },
-      ),
-    refused,
-  );
+  for (const statics of [
+    { exposes: ["absent"] },
+    { exposes: ["toString"] },
+    { idempotent: ["absent"] },
+    { streams: ["put", "absent"] },
+    { exposes: 7 },
+  ])
+    assert.throws(
+      () => shapeOf(Object.assign(class extends Some {}, statics)),
+      refused,
+      JSON.stringify(statics),
+    );
 });
 
 test("an instance is made again where it cannot be made at first", async (t) => {

@@ -91,7 +91,7 @@ export class Racers {
     const name = `race-${this.#round}`;
     const made = join(this.#directory, `${name}.made`);
     const round: Round = {
-      options: { name, home: this.#directory, ...(await optionsOf(engine)) } as Round["options"],
+      options: { name, home: this.#directory, ...(await optionsOf(engine)) },
       atMs: Date.now() + LEAD_MS,
       made,
       constructorMs,

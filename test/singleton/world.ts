@@ -23,11 +23,12 @@ export function leaving<T extends { leave(): Promise<void> }>(scope: Scope, prox
  *
  * @returns the process, and the first message it sent
  */
-export async function otherProcess<T = { readonly isOwner: boolean }>(
+// oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- the caller knows what its program says
+export async function otherProcess<Said = { readonly isOwner: boolean }>(
   scope: Scope,
   program: string,
   options: object,
-): Promise<{ readonly child: ChildProcess; readonly said: T }> {
+): Promise<{ readonly child: ChildProcess; readonly said: Said }> {
   const path = fileURLToPath(new URL(`fixtures/${program}.ts`, import.meta.url));
   const child = fork(path, [JSON.stringify(options)]);
   cleanUp(scope, async () => {
@@ -35,6 +36,6 @@ export async function otherProcess<T = { readonly isOwner: boolean }>(
     child.kill("SIGKILL");
     await once(child, "exit");
   });
-  const [said] = (await once(child, "message")) as [T];
+  const [said] = (await once(child, "message")) as [Said];
   return { child, said };
 }

@@ -60,7 +60,7 @@ function createClient(target: Target, link: Link, claims: Claims): KernelClient 
       remove: (...names) => remove(link, "remove sockets", names),
     },
     values: {
-      set: (name, value, fence = undefined) =>
+      set: (name, value, fence) =>
         ask({ do: "set", name, ...(value === undefined ? {} : { value }), ...fence }),
       get: async (name) =>
         (await ask<{ value: string | null }>({ do: "get", name })).value ?? undefined,

@@ -120,9 +120,12 @@ export class KernelEngine implements Engine {
     const { epoch, signal: lost } = claim;
     const { contract, implementation, limits } = service();
     const address = abstractName(this.#identity, epoch);
-    const server = await serveAbstract(address, contract, implementation, {
-      ...(limits === undefined ? {} : { limits }),
-    });
+    const server = await serveAbstract(
+      address,
+      contract,
+      implementation,
+      limits === undefined ? {} : { limits },
+    );
     let record;
     try {
       record = recordOwner(this.#identity, { engine: "kernel", address }, epoch);

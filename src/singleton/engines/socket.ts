@@ -55,9 +55,12 @@ export class SocketEngine implements Engine {
   async #win(address: string, service: () => Service): Promise<Joined | undefined> {
     const { contract, implementation, limits } = service();
     try {
-      const server = await serveAbstract(address, contract, implementation, {
-        ...(limits === undefined ? {} : { limits }),
-      });
+      const server = await serveAbstract(
+        address,
+        contract,
+        implementation,
+        limits === undefined ? {} : { limits },
+      );
       return this.#begin(address, server);
     } catch (error) {
       if (hasCode(error, "NEWEL_E_ADDRESS_IN_USE")) return undefined;
