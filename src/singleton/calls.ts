@@ -79,25 +79,33 @@ export class Calls {
     args: readonly unknown[],
     options?: SingletonCallOptions,
   ): AsyncIterableIterator<unknown> {
+    const open = (at: Attachment): Opened => ({
+      at,
+      items: at.connection.methods.stream(method, args, options),
+    });
     const at = this.#member.current;
-    const opened =
-      at === undefined
-        ? this.#member.attached().then((later) => open(later, method, args, options))
-        : Promise.resolve(open(at, method, args, options));
+    const first = at === undefined ? this.#member.attached().then(open) : Promise.resolve(open(at));
     // Who never reads it does not hear of it either.
-    opened.catch(() => undefined);
-    return this.#read(opened, method);
+    first.catch(() => undefined);
+    return this.#read(first, open, method);
   }
 
   async *#read(
-    opened: Promise<AsyncIterableIterator<unknown>>,
+    first: Promise<Opened>,
+    open: (at: Attachment) => Opened,
     method: string,
   ): AsyncGenerator<unknown, void> {
     this.#member.begin();
     try {
-      yield* await opened;
-    } catch (error) {
-      throw this.#told(error, method);
+      for (let opened = await first; ; opened = open(await this.#member.attached(opened.at))) {
+        try {
+          yield* opened.items;
+          return;
+        } catch (error) {
+          // Its owner was about to give up, and did not begin.
+          if (connectionFailure(error) !== "not made") throw this.#told(error, method);
+        }
+      }
     } finally {
       this.#member.end();
     }
@@ -124,13 +132,9 @@ export class Calls {
   }
 }
 
-function open(
-  { connection }: Attachment,
-  method: string,
-  args: readonly unknown[],
-  options: SingletonCallOptions | undefined,
-): AsyncIterableIterator<unknown> {
-  return connection.methods.stream(method, args, options);
+interface Opened {
+  readonly at: Attachment;
+  readonly items: AsyncIterableIterator<unknown>;
 }
 
 function mayBeMadeAgain(error: unknown, isIdempotent: boolean): boolean {

@@ -41,6 +41,9 @@ const TRANSITIONS: Transitions<State, Event> = {
   closed: {},
 };
 
+/** For calls that were on their way when the peer heard that this side ends. */
+const LAST_CALLS_MS = 300;
+
 /** After this long a peer that does not read is cut off instead of waited for. */
 const LINGER_MS = 1_000;
 
@@ -122,7 +125,17 @@ export class Session {
       if (wasOpen && graceMs > 0) {
         this.#link.signal(FrameType.GOAWAY, 0);
         const timer = setTimeout(() => this.#end(), graceMs);
-        void this.closed.then(() => clearTimeout(timer));
+        // A peer that has nothing under way and still does not end it is not waited for.
+        const early = setTimeout(
+          () => {
+            if (this.#callee.running === 0) this.#end();
+          },
+          Math.min(graceMs, LAST_CALLS_MS),
+        );
+        void this.closed.then(() => {
+          clearTimeout(timer);
+          clearTimeout(early);
+        });
       } else {
         this.#end();
       }

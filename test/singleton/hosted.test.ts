@@ -8,7 +8,7 @@ import { pathToFileURL } from "node:url";
 import { homeAt } from "../../src/base/home.ts";
 import { connectKernel } from "../../src/kernel/client/client.ts";
 import { singleton } from "../../src/singleton/index.ts";
-import { eventually, isAlive } from "../helpers/resources.ts";
+import { cleanUp, eventually, isAlive } from "../helpers/resources.ts";
 import type { Counter } from "./fixtures/counter.ts";
 import { leaving, otherProcess, singletonHome } from "./world.ts";
 
@@ -80,7 +80,7 @@ test("the process ends when it is told to, and when nobody has called for long",
   process.kill(pid, "SIGTERM");
   await eventually(() => !isAlive(pid), "the other one has ended");
   const kernel = await connectKernel({ home: homeAt(home) });
-  t.after(() => kernel.close());
+  cleanUp(t, () => kernel.close());
   assert.deepEqual(await kernel.claims.list("singleton/*"), []);
   assert.notEqual(await idle.pid(), idlePid);
 });

@@ -9,7 +9,7 @@ import { homeAt } from "../../src/base/home.ts";
 import { abstractName } from "../../src/singleton/engines/socket.ts";
 import { identify } from "../../src/singleton/identity.ts";
 import { NOBODY, runAsNobody, withoutRoot } from "../helpers/as-nobody.ts";
-import { freePort, startProcess } from "../helpers/resources.ts";
+import { cleanUp, freePort, startProcess } from "../helpers/resources.ts";
 import { Counter } from "./fixtures/counter.ts";
 import { leaving, otherProcess, singletonHome } from "./world.ts";
 
@@ -73,10 +73,10 @@ test("a port of somebody who says nothing is waited for no longer than asked", a
     0,
     "127.0.0.1",
   );
-  t.after(() => silent.close());
+  cleanUp(t, () => void silent.close());
   await once(silent, "listening");
   const { port } = silent.address() as { port: number };
-  silent.on("connection", (socket) => t.after(() => void socket.destroy()));
+  silent.on("connection", (socket) => cleanUp(t, () => void socket.destroy()));
   await assert.rejects(singleton(Counter, { name: "counter", home, port, timeoutMs: 200 }), {
     code: /NEWEL_E_(NO_OWNER|UNREACHABLE)/,
   });

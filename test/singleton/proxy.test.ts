@@ -8,7 +8,7 @@ import { singleton } from "../../src/singleton/index.ts";
 import { shapeOf } from "../../src/singleton/shape.ts";
 import { homeAt } from "../../src/base/home.ts";
 import { connectAbstract } from "../../src/wire/unix.ts";
-import { eventually } from "../helpers/resources.ts";
+import { cleanUp, eventually } from "../helpers/resources.ts";
 import { Counter } from "./fixtures/counter.ts";
 import { leaving, otherProcess, singletonHome } from "./world.ts";
 
@@ -80,7 +80,7 @@ test("only own public methods can be called, whoever asks", async (t) => {
   const counter = leaving(t, await singleton(Counter, { name: "counter", home }));
   const identity = identify({ name: "counter" }, homeAt(home));
   const connection = await connectAbstract(abstractName(identity), contractOf(identity));
-  t.after(() => connection.close());
+  cleanUp(t, () => connection.close());
   const { methods } = connection;
   assert.equal(await methods.call("get", []), 0);
   for (const name of ["_hidden", "constructor", "__proto__", "toString", "hasOwnProperty", "base"])

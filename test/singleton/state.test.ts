@@ -5,7 +5,7 @@ import { homeAt } from "../../src/base/home.ts";
 import { connectKernel } from "../../src/kernel/client/client.ts";
 import { ownership, singleton, type Ownership } from "../../src/singleton/index.ts";
 import { Replies } from "../../src/singleton/replies.ts";
-import { eventually } from "../helpers/resources.ts";
+import { cleanUp, eventually } from "../helpers/resources.ts";
 import { Counter, LastingCounter } from "./fixtures/counter.ts";
 import { leaving, otherProcess, singletonHome } from "./world.ts";
 
@@ -35,7 +35,7 @@ test("what an owner writes after it was superseded is refused, and it stops answ
   const { epoch: before } = await counter.who();
   child.kill("SIGSTOP");
   const kernel = await connectKernel({ home: homeAt(home) });
-  t.after(() => kernel.close());
+  cleanUp(t, () => kernel.close());
   await kernel.claims.release("singleton/counter");
   await eventually(() => counter.epoch > before, "another owner");
   assert.equal(await counter.increment(), 2);
@@ -50,10 +50,27 @@ test("what an owner writes after it was superseded is refused, and it stops answ
   assert.equal(await counter.get(), 2);
 });
 
+test("the death of the kernel takes nothing from an owner", async (t) => {
+  const home = singletonHome(t);
+  const { child } = await otherProcess(t, "candidate", { name: "counter", home });
+  const counter = leaving(t, await singleton(LastingCounter, { name: "counter", home }));
+  assert.equal(await counter.increment(), 1);
+  const kernel = await connectKernel({ home: homeAt(home) });
+  const { pid } = await kernel.status();
+  await kernel.close();
+  process.kill(pid, "SIGKILL");
+  assert.equal(await counter.increment(), 2);
+  assert.deepEqual(await counter.who(), { epoch: 1, pid: child.pid });
+  // What was saved meanwhile is there for the next owner.
+  child.kill("SIGKILL");
+  assert.equal(await counter.increment(), 3);
+  assert.deepEqual([counter.isOwner, counter.epoch], [true, 2]);
+});
+
 test("the kernel refuses a value whose claim is held with another number", async (t) => {
   const home = singletonHome(t);
   const kernel = await connectKernel({ home: homeAt(home) });
-  t.after(() => kernel.close());
+  cleanUp(t, () => kernel.close());
   const { epoch, signal } = await kernel.claims.ask("lock");
   await kernel.values.set("state", "1", { claim: "lock", epoch });
   await kernel.claims.release("lock");

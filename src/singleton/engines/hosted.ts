@@ -114,7 +114,7 @@ export class HostedEngine implements Engine {
     await processes.make({
       name: this.#identity.claim,
       args: [process.execPath, programPath("../main", import.meta.url), this.#plan],
-      env: inheritedEnvironment(),
+      env: { ...inheritedEnvironment(), NEWEL_HOME: this.#identity.home.directory },
       workingDir: process.cwd(),
     });
   }
