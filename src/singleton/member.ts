@@ -5,7 +5,7 @@ import { connectionFailure } from "../wire/link.ts";
 import { attach, openLocalWay, type Attachment, type LocalWay } from "./attachment.ts";
 import type { CommonOptions } from "./api.ts";
 import { contractOf } from "./control.ts";
-import type { AnyApi, Engine, Service, Tenure } from "./engines/engine.ts";
+import type { AnyApi, Engine, Joined, Service, Tenure } from "./engines/engine.ts";
 import { Host } from "./host.ts";
 import type { Identity } from "./identity.ts";
 import { KeepAlive } from "./keep-alive.ts";
@@ -56,6 +56,8 @@ export class Member {
     this.options = options;
     this.#next.promise.catch(() => undefined);
     this.left = this.#run();
+    // Who leaves hears of a failure; where a member leaves by itself there is nobody to hear.
+    this.left.catch(() => undefined);
   }
 
   /** Where calls go now; `undefined` on the way to an owner. */
@@ -151,7 +153,9 @@ export class Member {
           };
     const isUrgent = (): boolean => this.#waiting > 0;
     const joining = { service, contract, timeoutMs, isUrgent, signal: this.#leaving.signal };
-    const { tenure, connection, elected } = await engine.join(joining);
+    const joined = await this.#unlessLeaving(engine.join(joining));
+    if (joined === undefined) return;
+    const { tenure, connection, elected } = joined;
     if (connection !== undefined) {
       await this.#follow(connection, elected);
     } else if (host !== undefined) {
@@ -162,6 +166,22 @@ export class Member {
         this.keepAlive.release();
       }
     }
+  }
+
+  /** Who leaves does not wait for an owner that does not answer. What comes too late is given back. */
+  async #unlessLeaving(joining: Promise<Joined>): Promise<Joined | undefined> {
+    const { signal } = this.#leaving;
+    const gone = Promise.withResolvers<undefined>();
+    const leave = (): void => gone.resolve(undefined);
+    signal.addEventListener("abort", leave, { once: true });
+    const joined = await Promise.race([joining, gone.promise]);
+    signal.removeEventListener("abort", leave);
+    if (joined === undefined)
+      joining.then(
+        (late) => (late.tenure === undefined ? late.connection.close() : late.tenure.end()),
+        () => undefined,
+      );
+    return joined;
   }
 
   async #follow(connection: Attachment["connection"], elected?: AbortSignal): Promise<void> {
