@@ -7,7 +7,7 @@ import type { AnyApi, Tenure } from "./engines/engine.ts";
 import type { Identity } from "./identity.ts";
 import { makeUnder } from "./ownership.ts";
 import { Rate } from "./rate.ts";
-import { Replies, type Ticket } from "./replies.ts";
+import { readTicket, Replies, type Ticket } from "./replies.ts";
 import type { Shape } from "./shape.ts";
 import { SavedState } from "./state.ts";
 
@@ -107,7 +107,7 @@ export class Host {
     };
     for (const name of calls)
       methods[name] = again.has(name)
-        ? (ticket, ...args) => this.#once(name, ticket as Ticket, args)
+        ? (ticket, ...args) => this.#once(name, readTicket(ticket, name), args)
         : (...args) => this.#call(name, args);
     for (const name of streams) methods[name] = (...args) => this.#stream(name, args);
     return methods;

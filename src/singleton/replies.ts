@@ -1,4 +1,4 @@
-import { messageOf, systemCode } from "../base/errors.ts";
+import { messageOf, newelError, systemCode } from "../base/errors.ts";
 import { rebuildError } from "../wire/remote-errors.ts";
 import { jsonOf } from "./json.ts";
 
@@ -7,6 +7,32 @@ import { jsonOf } from "./json.ts";
  * number of the call and the first number it still has no answer for.
  */
 export type Ticket = string | readonly [caller: string, number: number, unanswered: number];
+
+/** The longest name of a caller, and the longest key. */
+const NAME_LIMIT = 1_000;
+
+/**
+ * Reads the ticket of a call.
+ *
+ * @throws NEWEL_E_CONTRACT when it is none
+ */
+export function readTicket(value: unknown, method: string): Ticket {
+  if (isName(value)) return value;
+  if (Array.isArray(value)) {
+    const [caller, number, unanswered] = value as unknown[];
+    if (isName(caller) && isCount(number) && isCount(unanswered))
+      return [caller, number, unanswered];
+  }
+  throw newelError("NEWEL_E_CONTRACT", { method, why: "a call of it needs a ticket" });
+}
+
+function isName(value: unknown): value is string {
+  return typeof value === "string" && value.length <= NAME_LIMIT;
+}
+
+function isCount(value: unknown): value is number {
+  return typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
+}
 
 /** What a call ended with, as JSON has it: a result, an error, or nothing. */
 type Reply = { readonly json: string } | { readonly error: Readonly<Record<string, unknown>> };

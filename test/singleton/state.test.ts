@@ -94,6 +94,9 @@ test("with a key a call takes effect once, also when another process repeats it"
   assert.equal(await counter.with({ key: "order 7" }).increment(), 1);
   assert.equal(await counter.with({ key: "order 8" }).increment(), 2);
   assert.equal(await counter.increment(), 3);
+  await assert.rejects(counter.with({ key: "k".repeat(2_000) }).increment(), {
+    code: "NEWEL_E_CONTRACT",
+  });
 });
 
 test("an instance knows its ownership: name, key, epoch, its end", async (t) => {
