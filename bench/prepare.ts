@@ -18,9 +18,11 @@ export function prepareDist(): void {
   run([join(ROOT, "scripts/build.mjs")], ROOT);
 }
 
-/** Installs the peers where they are missing. */
+/** Installs the peers where they are missing, or others than the lockfile says. */
 export function preparePeers(): void {
-  if (existsSync(join(BENCH_DIRECTORY, "node_modules"))) return;
+  const installed = join(BENCH_DIRECTORY, "node_modules", ".package-lock.json");
+  const lock = join(BENCH_DIRECTORY, "package-lock.json");
+  if (existsSync(installed) && statSync(installed).mtimeMs >= statSync(lock).mtimeMs) return;
   console.error("The programs to compare with are not installed: npm ci in bench/.");
   const { status } = spawnSync("npm", ["ci", "--ignore-scripts", "--no-fund", "--no-audit"], {
     cwd: BENCH_DIRECTORY,

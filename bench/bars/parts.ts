@@ -17,6 +17,6 @@ export function measureParts(): (Bar | OpenBar)[] {
     rmSync(result, { force: true });
     const run = spawnSync(process.execPath, [program, "--json", result], { encoding: "utf8" });
     if (!existsSync(result)) throw new Error(`${program} wrote no ${result}:\n${run.stderr}`);
-    return (JSON.parse(readFileSync(result, "utf8")) as { bars: readonly Bar[] }).bars;
+    return (JSON.parse(readFileSync(result, "utf8")) as { bars: readonly (Bar | OpenBar)[] }).bars;
   });
 }

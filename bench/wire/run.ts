@@ -4,25 +4,24 @@
 import { fork, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
-import { connect, type Socket } from "node:net";
+import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { connect as connectTls } from "node:tls";
 
-import type { Connection } from "../../src/wire/client.ts";
 import { deriveKey } from "../../src/wire/secret.ts";
 import { connectTcp } from "../../src/wire/tcp.ts";
 import { connectUnix } from "../../src/wire/unix.ts";
-import { barOf, describeBar, median, type Bar } from "../bars/bar.ts";
+import { barOf, describeBar, median, type Bar, type OpenBar } from "../bars/bar.ts";
+import { preparePeers } from "../prepare.ts";
 import { describeMachine, machine, writeResult } from "../tools/machine.ts";
-import { ECHO, MESSAGE_BYTES, SECRET, TLS_OPTIONS, type Echo } from "./common.ts";
+import { ECHO, SECRET, TLS_OPTIONS } from "./common.ts";
+import { openPeers } from "./peers.ts";
+import { callVariant, rawVariant, streamVariant, type Variant } from "./variants.ts";
 
 const ROUNDS = 11;
 const WARM_UP_ROUNDS = 2;
 const ROUND_MS = 250;
-
-/** Runs for some milliseconds and gives how many calls a second it made. */
-type Variant = (ms: number) => Promise<number>;
 
 /** Two variants, and the ratio of their medians. */
 interface Ratio {
@@ -48,29 +47,55 @@ const RATIOS: readonly Ratio[] = [
     atLeast: 0.7,
   },
   { what: "stream items, × raw one-write", of: "wire stream", to: "raw 64", atLeast: 2 },
+  { what: "RPC 64 in flight, × birpc", of: "wire 64", to: "birpc 64", atLeast: 5 },
+  { what: "RPC 64 in flight, × comlink", of: "wire 64", to: "comlink 64", atLeast: 5 },
+  { what: "RPC 64 in flight, × capnweb", of: "wire 64", to: "capnweb 64", atLeast: 10 },
+  { what: "RPC 64 in flight, × gRPC", of: "wire 64", to: "gRPC 64", atLeast: 10 },
+  { what: "RPC 64 in flight, × Node IPC", of: "wire 64", to: "Node IPC 64", atLeast: 2 },
+  {
+    what: "RPC one at a time, × stance's managers",
+    of: "wire 1",
+    to: "Python managers 1",
+    atLeast: 1.3,
+  },
 ];
 
-/** Calls over the wire beside bare sockets, client and server on one core. */
-export async function measureWire(): Promise<Bar[]> {
+/** What a run found: the bars, and every rate by the name of its variant. */
+export interface WireResult {
+  readonly bars: readonly (Bar | OpenBar)[];
+  readonly rates: Readonly<Record<string, number>>;
+}
+
+/** Calls over the wire beside bare sockets and other libraries, client and server on one core. */
+export async function measureWire(): Promise<WireResult> {
   const directory = mkdtempSync(join(tmpdir(), "nwl-"));
   const child = fork(new URL("server.ts", import.meta.url), [directory]);
   const cores = affinity(process.pid);
   try {
-    const [ports] = (await once(child, "message")) as [{ tls: number; wireTls: number }];
+    const [ports] = (await once(child, "message")) as [Ports];
+    const ours = await openAll(directory, ports);
+    const peers = await openPeers(directory, child);
     // On one core the figures are the cost of a call; on two they are the luck of the scheduler.
     for (const pid of [process.pid, child.pid]) setAffinity(pid, "1");
-    const { variants, close } = await openAll(directory, ports);
-    const rates = await alternate(variants);
-    await close();
-    return RATIOS.map(({ what, of, to, atLeast }) => {
-      const [ours, theirs] = [rates[of] ?? 0, rates[to] ?? 1];
-      return barOf(what, ours / theirs, { atLeast }, { [of]: ours, [to]: theirs });
+    const rates = await alternate({ ...ours.variants, ...peers.variants });
+    await Promise.all([ours.close(), peers.close()]);
+    const bars = RATIOS.map(({ what, of, to, atLeast }): Bar | OpenBar => {
+      const [own, theirs] = [rates[of] ?? 0, rates[to]];
+      if (theirs === undefined) return { bar: what, why: `there is no ${to} here` };
+      return barOf(what, own / theirs, { atLeast }, { [of]: own, [to]: theirs });
     });
+    return { bars, rates };
   } finally {
     if (cores !== undefined) setAffinity(process.pid, cores);
     child.kill();
     rmSync(directory, { recursive: true, force: true });
   }
+}
+
+interface Ports {
+  readonly tcp: number;
+  readonly tls: number;
+  readonly wireTls: number;
 }
 
 /** The mask of the cores a process may use; `undefined` where there is no taskset. */
@@ -86,10 +111,13 @@ function setAffinity(pid: number | undefined, mask: string): void {
 
 async function openAll(
   directory: string,
-  ports: { readonly tls: number; readonly wireTls: number },
+  ports: Ports,
 ): Promise<{ variants: Record<string, Variant>; close: () => Promise<void> }> {
   const raw = connect(join(directory, "raw.sock"));
   await once(raw, "connect");
+  const tcp = connect(ports.tcp, "127.0.0.1");
+  await once(tcp, "connect");
+  tcp.setNoDelay(true);
   const { key, identity } = await deriveKey(SECRET, ECHO.name);
   const tls = connectTls({
     ...TLS_OPTIONS,
@@ -109,66 +137,19 @@ async function openAll(
     "raw 64": rawVariant(raw, 64),
     "wire 64": callVariant(add, 64),
     "wire 64 async": callVariant(() => unix.remote.addLater(12_345, 67_890), 64),
+    "raw TCP 1": rawVariant(tcp, 1),
+    "raw TCP 64": rawVariant(tcp, 64),
     "raw TLS 1": rawVariant(tls, 1),
     "wire TLS 1": callVariant(() => overTls.remote.add(12_345, 67_890), 1),
     "wire stream": streamVariant(unix),
   };
   const close = async (): Promise<void> => {
     raw.destroy();
+    tcp.destroy();
     tls.destroy();
     await Promise.all([unix.close(), overTls.close()]);
   };
   return { variants, close };
-}
-
-/** Messages back and forth over a bare socket, each with a write of its own. */
-function rawVariant(socket: Socket, inFlight: number): Variant {
-  const message = Buffer.alloc(MESSAGE_BYTES, 65);
-  return (ms) =>
-    new Promise((resolve) => {
-      const start = performance.now();
-      let [pending, answers, bytes] = [inFlight, 0, 0];
-      const onData = (chunk: Buffer): void => {
-        const isOver = performance.now() - start > ms;
-        for (bytes += chunk.length; bytes >= MESSAGE_BYTES; bytes -= MESSAGE_BYTES) {
-          answers += 1;
-          if (isOver) pending -= 1;
-          else socket.write(message);
-        }
-        if (pending > 0) return;
-        socket.off("data", onData);
-        resolve((answers * 1_000) / (performance.now() - start));
-      };
-      socket.on("data", onData);
-      for (let sent = 0; sent < inFlight; sent += 1) socket.write(message);
-    });
-}
-
-function callVariant(call: () => Promise<unknown>, inFlight: number): Variant {
-  return async (ms) => {
-    const start = performance.now();
-    let answers = 0;
-    const caller = async (): Promise<void> => {
-      while (performance.now() - start < ms) {
-        await call();
-        answers += 1;
-      }
-    };
-    await Promise.all(Array.from({ length: inFlight }, caller));
-    return (answers * 1_000) / (performance.now() - start);
-  };
-}
-
-function streamVariant(connection: Connection<Echo>): Variant {
-  return async (ms) => {
-    const start = performance.now();
-    let items = 0;
-    for await (const _ of connection.remote.numbers(Number.MAX_SAFE_INTEGER)) {
-      items += 1;
-      if (items % 1_024 === 0 && performance.now() - start > ms) break;
-    }
-    return (items * 1_000) / (performance.now() - start);
-  };
 }
 
 /** Each variant in turn, again and again, so that what slows the machine slows all of them. */
@@ -186,10 +167,13 @@ async function alternate(
 }
 
 if (import.meta.main) {
+  preparePeers();
   const before = machine();
   console.log(describeMachine(before));
-  const bars = await measureWire();
+  const { bars, rates } = await measureWire();
   for (const bar of bars) console.log(describeBar(bar));
-  console.log(writeResult("wire", { machine: before, bars }));
-  process.exitCode = bars.every(({ met }) => met) ? 0 : 1;
+  for (const [name, rate] of Object.entries(rates))
+    console.log(`${String(rate).padStart(12)}  ${name}`);
+  console.log(writeResult("wire", { machine: before, bars, rates }));
+  process.exitCode = bars.every((bar) => "why" in bar || bar.met) ? 0 : 1;
 }

@@ -1,5 +1,6 @@
-// The server process of the wire's measurements: raw echoes and the wire, each at an address of its
+// The server process of the wire's measurements: raw echoes, the wire and its peers, each at an address of its
 // own. Sends the TLS ports to its parent and ends with it.
+import { once } from "node:events";
 import { createServer, type AddressInfo, type Socket } from "node:net";
 import { join } from "node:path";
 import { createServer as createTlsServer } from "node:tls";
@@ -8,6 +9,7 @@ import { deriveKey } from "../../src/wire/secret.ts";
 import { serveTcp } from "../../src/wire/tcp.ts";
 import { serveUnix } from "../../src/wire/unix.ts";
 import { ECHO, MESSAGE_BYTES, SECRET, TLS_OPTIONS, type Echo } from "./common.ts";
+import { servePeers } from "./peer-server.ts";
 
 const directory = process.argv[2] ?? ".";
 
@@ -41,5 +43,12 @@ await new Promise<void>((resolve) => {
   tls.listen(0, "127.0.0.1", resolve);
 });
 const wireTls = await serveTcp({ port: 0, secret: SECRET }, ECHO, echo);
+const tcp = createServer(echoMessages).listen(0, "127.0.0.1");
+await once(tcp, "listening");
+await servePeers(directory);
 process.on("disconnect", () => process.exit(0));
-process.send?.({ tls: (tls.address() as AddressInfo).port, wireTls: wireTls.port });
+process.send?.({
+  tcp: (tcp.address() as AddressInfo).port,
+  tls: (tls.address() as AddressInfo).port,
+  wireTls: wireTls.port,
+});

@@ -222,6 +222,36 @@ export const ERROR_CODES = {
     fix: "Run the command as the user that owns the home directory.",
   },
 
+  // Singleton
+  NEWEL_E_SINGLETON: {
+    text: "The singleton {name} cannot be had this way: {why}.",
+    fix: "See docs/guide/singleton.md.",
+  },
+  NEWEL_E_OWNER_LOST: {
+    text: "The owner of {name} ended before the answer of {method} came.",
+    fix: "The call may or may not have run. Ask for the state before calling again, or declare the method idempotent.",
+  },
+  NEWEL_E_NO_OWNER: {
+    text: "Nobody who owns {name} answered within {limitMs} ms: {why}.",
+    fix: "`newel owners` shows who owns what; `newel owners release NAME --force` takes it from a process that hangs.",
+  },
+  NEWEL_E_NO_SINGLETON: {
+    text: "Nobody owns a singleton {name}.",
+    fix: "`newel owners` lists those of this home.",
+  },
+  NEWEL_E_SUPERSEDED: {
+    text: "{name} is not owned with the number {epoch} any more.",
+    fix: "Another process owns it now, or nobody. What was to be written was not.",
+  },
+  NEWEL_E_SINGLETON_HOST: {
+    text: "The process that was to own {name} did not start: {why}.",
+    fix: "Its last lines stand there; run its module by itself to see more.",
+  },
+  NEWEL_E_SINGLETON_STATE: {
+    text: "The state of {name} cannot be kept: {why}.",
+    fix: "Let save() give what JSON can carry, at most 4 MB of it.",
+  },
+
   // Configuration
   NEWEL_E_CONFIG: {
     text: "{problems}",

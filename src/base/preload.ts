@@ -44,3 +44,10 @@ export const CONTROL = {
   /** `ok`, and from then on this connection is one of the app's own HTTP server: a health probe. */
   probe: "probe",
 } as const;
+
+/**
+ * Marks a server of newel's own in a user's process, such as that of a singleton: the preload leaves
+ * it alone. It is no traffic of the app, and closing it early would give away what its address
+ * stands for. A registered symbol, since the preload may be another copy of this package.
+ */
+export const OWN_SERVER: unique symbol = Symbol.for("newel.ownServer") as never;

@@ -42,6 +42,7 @@ const ROWS: Readonly<Record<string, Row>> = {
   },
   check: { everyday: true, load: async () => (await import("./commands/check.ts")).check },
   signal: { load: async () => (await import("./commands/signal.ts")).signal },
+  owners: { load: async () => (await import("./commands/owners.ts")).owners },
   events: { load: async () => (await import("./commands/events.ts")).events },
   kernel: { load: async () => (await import("./commands/kernel.ts")).kernel },
   telnet: { load: async () => (await import("./commands/telnet.ts")).telnet },

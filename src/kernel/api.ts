@@ -270,12 +270,14 @@ export interface Kernel {
      *
      * @param holder - the process, and the number of a grant it had from a kernel that died: while
      * that still stands, it is the same grant; else it is refused instead of waited for
+     * @param taken - called when the granted claim is taken away by {@link Kernel.claims.release}
      * @returns gives up the wait or the claim
      */
     ask(
       name: string,
       holder: { readonly pid: number; readonly had?: number },
       granted: (epoch: number) => void,
+      taken?: () => void,
     ): () => void;
     list(patterns?: readonly string[]): readonly ClaimInfo[];
     /** Takes the claim from its holder; the epoch grows first. */

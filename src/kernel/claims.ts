@@ -8,6 +8,7 @@ import type { ClaimRecord, Journal, JournalRecord } from "./journal.ts";
 interface Asker {
   readonly pid: number;
   readonly granted: (epoch: number) => void;
+  readonly taken: () => void;
 }
 
 interface Holder {
@@ -45,10 +46,10 @@ export class ClaimTable {
   }
 
   readonly verbs: Kernel["claims"] = {
-    ask: (name, { pid, had }, granted) => {
+    ask: (name, { pid, had }, granted, taken = () => undefined) => {
       checkName(name, "The claim name");
       const claim = this.#claim(name);
-      const asker: Asker = { pid, granted };
+      const asker: Asker = { pid, granted, taken };
       const { holder } = claim;
       const absent = holder !== undefined && holder.asker === undefined;
       if (absent && had === claim.epoch && holder.pid === pid) {
@@ -82,6 +83,7 @@ export class ClaimTable {
         throw newelError("NEWEL_E_NOT_FOUND", { name, noun: "claims" });
       // The number grows before anybody else is told, so that the old holder's writes are refused.
       claim.epoch += 1;
+      claim.holder.asker?.taken();
       this.#free(name, claim);
     },
   };

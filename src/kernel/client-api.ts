@@ -26,6 +26,8 @@ export interface ConnectOptions {
   readonly autostart?: boolean;
   /** How long to try to reach one, in milliseconds. Default 10,000. */
   readonly timeoutMs?: number;
+  /** Whether its connections keep this process alive until they are closed. Default true. */
+  readonly keepAlive?: boolean;
 }
 
 /** Descriptors of sockets, by the names they are stored under; see {@link KernelClient.sockets}. */
@@ -82,7 +84,16 @@ export interface KernelClient extends AsyncDisposable {
     ): Promise<void>;
   };
   readonly values: {
-    set(name: string, value: string | undefined): Promise<void>;
+    /**
+     * @param fence - write only while that claim is held with that number; checked by the kernel in the
+     * same step
+     * @throws NEWEL_E_SUPERSEDED when the fence does not hold any more
+     */
+    set(
+      name: string,
+      value: string | undefined,
+      fence?: { readonly claim: string; readonly epoch: number },
+    ): Promise<void>;
     get(name: string): Promise<string | undefined>;
     list(...patterns: string[]): Promise<readonly ValueInfo[]>;
     remove(...patterns: string[]): Promise<void>;

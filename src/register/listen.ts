@@ -4,6 +4,7 @@ import { getSystemErrorName } from "node:util";
 
 import { messageOf } from "../base/errors.ts";
 
+import { OWN_SERVER } from "../base/preload.ts";
 import { comparablePath, holdBack, standIn, takeInherited } from "./inherited.ts";
 import { listenArguments, listenOnHandle, type ServerHandle } from "./internals.ts";
 import { report } from "./report.ts";
@@ -67,6 +68,7 @@ export function inheritListen(
   };
 
   const listen = function (this: Server, ...args: unknown[]): Server {
+    if (Reflect.has(this, OWN_SERVER)) return original.apply(this, args);
     onServer(this);
     const { options, callback } = listenArguments(args);
     const target = targets.find((candidate) => asksFor(options, candidate));

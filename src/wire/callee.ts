@@ -72,6 +72,7 @@ export class Callee {
   #sweeper: NodeJS.Timeout | undefined;
   #peerWindow = 0;
   #isDraining = false;
+  #endsStreams = false;
   #isLost = false;
 
   constructor(link: Link, methods: readonly ServedMethod[], onIdle: () => void) {
@@ -128,7 +129,8 @@ export class Callee {
   }
 
   #refusal(frame: Frame, method: ServedMethod | undefined, isStream: boolean): Error | undefined {
-    if (this.#isDraining) return this.#link.closedError("it is about to close");
+    // Calls that the peer made before it heard of the end are answered; a stream might not end.
+    if (isStream && this.#endsStreams) return this.#link.closedError("it is about to close");
     if (method === undefined || (method.kind === "stream") !== isStream)
       return newelError("NEWEL_E_NO_METHOD", { method: method?.name ?? `number ${frame.method}` });
     const { maxCalls, maxStreams } = this.#link.limits;
@@ -241,9 +243,15 @@ export class Callee {
     this.#sweeper = undefined;
   }
 
-  /** No more calls are taken; streams are ended, calls may finish. */
-  drain(reason: Error): void {
+  /** From now on it is told when nothing runs any more. */
+  windDown(): void {
     this.#isDraining = true;
+  }
+
+  /** The same, and streams are ended; calls may finish. */
+  drain(reason: Error): void {
+    this.windDown();
+    this.#endsStreams = true;
     for (const incoming of this.#running.values())
       if (incoming.stream !== undefined) incoming.cancel(reason);
   }

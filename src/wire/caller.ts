@@ -63,6 +63,7 @@ export class Caller {
   readonly #slots: (Call | undefined)[] = [];
   readonly #free: number[] = [];
   readonly #waiting: Call[] = [];
+  readonly #onIdle: () => void;
   #window: CallWindow = { maxCalls: 0, maxStreams: 0 };
   #calls = 0;
   #streams = 0;
@@ -71,8 +72,10 @@ export class Caller {
   /** Why no call is taken any more. */
   #refusal: Error | undefined;
 
-  constructor(link: Link) {
+  /** @param onIdle - told when the last call was answered and no new one is taken */
+  constructor(link: Link, onIdle: () => void) {
     this.#link = link;
+    this.#onIdle = onIdle;
   }
 
   /** Calls and streams that the peer has not answered yet. */
@@ -257,6 +260,7 @@ export class Caller {
     if (call.stream === undefined) this.#calls -= 1;
     else this.#streams -= 1;
     if (this.#waiting.length > 0) this.#sendWaiting();
+    if (this.#refusal !== undefined && this.inFlight === 0) process.nextTick(this.#onIdle);
   }
 
   /** The caller has its answer: nothing watches over this call any more. */

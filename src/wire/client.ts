@@ -2,7 +2,7 @@ import type { Socket } from "node:net";
 
 import { hasCode, isNewelError, messageOf, newelError } from "../base/errors.ts";
 import { within } from "../base/timers.ts";
-import { makeRemote, type Contract, type Remote } from "./contract.ts";
+import { makeRemote, namedMethods, type Contract, type Methods, type Remote } from "./contract.ts";
 import type { WireLimits } from "./limits.ts";
 import { Session } from "./session.ts";
 import type { Transport } from "./transport.ts";
@@ -11,12 +11,16 @@ import type { Transport } from "./transport.ts";
 export interface ConnectOptions {
   /** How long to wait for the peer to answer, in milliseconds. Default 10,000. */
   readonly timeoutMs?: number;
+  /** Whether the connection keeps the process alive until it is closed. Default true. */
+  readonly keepAlive?: boolean;
   readonly limits?: Partial<WireLimits>;
 }
 
-/** A connection to the server of a contract. It keeps the process alive until it is closed. */
+/** A connection to the server of a contract. */
 export interface Connection<Api> extends AsyncDisposable {
   readonly remote: Remote<Api>;
+  /** The same methods by their names, for code that learns those at run time. */
+  readonly methods: Methods;
   /** Resolves when the connection is gone, whoever ended it, with the reason if there is one. */
   readonly closed: Promise<Error | undefined>;
   /** Ends it; calls in flight reject with NEWEL_E_CONNECTION_LOST. */
@@ -35,6 +39,7 @@ export async function connectSocket<Api>(
 ): Promise<Connection<Api>> {
   const timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
   const deadline = performance.now() + timeoutMs;
+  if (options.keepAlive === false) socket.unref();
   const connected = new Promise<void>((resolve, reject) => {
     socket.once(event, resolve);
     socket.once("error", reject);
@@ -65,6 +70,7 @@ export async function openConnection<Api>(
   const table = await session.ready;
   return {
     remote: makeRemote(session.caller, contract, table),
+    methods: namedMethods(session.caller, table),
     closed: session.closed,
     close,
     [Symbol.asyncDispose]: close,

@@ -167,6 +167,40 @@ export function makeRemote<Api>(
   return build();
 }
 
+/** What a peer serves, called by name. */
+export interface Methods {
+  /** @throws NEWEL_E_NO_METHOD when the peer serves none of that name */
+  call(name: string, args: readonly unknown[], options?: CallOptions): Promise<unknown>;
+  /** @throws NEWEL_E_NO_METHOD when the peer serves none of that name */
+  stream(
+    name: string,
+    args: readonly unknown[],
+    options?: CallOptions,
+  ): AsyncIterableIterator<unknown>;
+}
+
+/** The methods of a peer by their names. */
+export function namedMethods(
+  caller: Caller,
+  table: NonNullable<Hello["serves"]>["methods"],
+): Methods {
+  const targets = new Map(
+    table.map(([name], method): [string, Target] => [name, { name, method }]),
+  );
+  return {
+    call(name, args, options) {
+      const target = targets.get(name);
+      if (target !== undefined) return caller.call(target, args, options);
+      return Promise.reject(newelError("NEWEL_E_NO_METHOD", { method: name }));
+    },
+    stream(name, args, options) {
+      const target = targets.get(name);
+      if (target !== undefined) return caller.stream(target, args, options);
+      throw newelError("NEWEL_E_NO_METHOD", { method: name });
+    },
+  };
+}
+
 /** A method that the peer's version of the contract lacks. */
 function missing(method: string, isStream: boolean): () => unknown {
   const error = (): Error => newelError("NEWEL_E_NO_METHOD", { method });

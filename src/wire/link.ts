@@ -12,6 +12,16 @@ export interface Target {
   readonly reference?: number;
 }
 
+const failures = new WeakMap<object, "not made" | "not answered">();
+
+/**
+ * Whether it is the connection that failed a call, and how; `undefined` for any other error, also
+ * for one that a method threw at the other end and that has the same code.
+ */
+export function connectionFailure(error: unknown): "not made" | "not answered" | undefined {
+  return error instanceof Error ? failures.get(error) : undefined;
+}
+
 /**
  * What the two halves of a session (caller.ts, callee.ts) share: the way out, the codec and the
  * limits of one connection.
@@ -88,6 +98,15 @@ export class Link {
   }
 
   closedError(why: string, cause?: unknown): Error {
-    return newelError("NEWEL_E_CLOSED", { peer: this.peer, why }, cause);
+    const error = newelError("NEWEL_E_CLOSED", { peer: this.peer, why }, cause);
+    failures.set(error, "not made");
+    return error;
+  }
+
+  /** What a call ends with whose answer did not come before the connection ended. */
+  lossError(cause?: unknown): Error {
+    const error = newelError("NEWEL_E_CONNECTION_LOST", { peer: this.peer }, cause);
+    failures.set(error, "not answered");
+    return error;
   }
 }

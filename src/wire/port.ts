@@ -26,6 +26,10 @@ export function servePort<Api>(
     get connections() {
       return sessions.size;
     },
+    get running() {
+      return sessions.running;
+    },
+    drain: (graceMs) => sessions.closeAll(graceMs),
     close,
     [Symbol.asyncDispose]: () => close(),
   };

@@ -1,6 +1,7 @@
 import type { ListenOptions, Server } from "node:net";
 
 import { newelError, systemCode } from "../base/errors.ts";
+import { OWN_SERVER } from "../base/preload.ts";
 import type { ServedMethod } from "./callee.ts";
 import { methodTable, type Contract } from "./contract.ts";
 import type { WireLimits } from "./limits.ts";
@@ -20,6 +21,13 @@ export interface ServeOptions {
 export interface WireServer extends AsyncDisposable {
   /** Connections open now. */
   readonly connections: number;
+  /** Calls and streams that are being answered now. */
+  readonly running: number;
+  /**
+   * Ends its connections as {@link close} does, but keeps the address: nobody else can serve there
+   * before this server is closed, and who connects meanwhile is let wait until then.
+   */
+  drain(graceMs?: number): Promise<void>;
   /**
    * Takes no more connections and calls, ends streams, and waits for the calls that run, at most
    * `graceMs` (default 2,000).
@@ -36,6 +44,8 @@ export class Sessions<Api> {
   readonly #methods: readonly ServedMethod[];
   readonly #options: ServeOptions;
   readonly #sessions = new Set<Session>();
+  readonly #late = new Set<Transport>();
+  #isDraining = false;
 
   constructor(contract: Contract<Api>, implementation: Api, options: ServeOptions) {
     this.#contract = contract;
@@ -48,9 +58,23 @@ export class Sessions<Api> {
     return this.#sessions.size;
   }
 
+  get running(): number {
+    return [...this.#sessions].reduce((sum, { load }) => sum + load.running, 0);
+  }
+
   /** A connection that may be served. */
   accept(transport: Transport): void {
     const { peer } = transport;
+    if (this.#isDraining) {
+      // Told at the end, so that who tries again finds the address free.
+      transport.start({
+        bytes: () => undefined,
+        drained: () => undefined,
+        closed: () => undefined,
+      });
+      this.#late.add(transport);
+      return;
+    }
     const limit = this.#options.maxConnections ?? DEFAULT_MAX_CONNECTIONS;
     if (this.#sessions.size >= limit) {
       transport.abort();
@@ -81,10 +105,13 @@ export class Sessions<Api> {
       server.close(() => resolve());
     });
     await this.closeAll(graceMs);
+    for (const transport of this.#late) transport.abort();
+    this.#late.clear();
     await closed;
   }
 
   async closeAll(graceMs: number = DEFAULT_GRACE_MS): Promise<void> {
+    this.#isDraining = true;
     await Promise.all([...this.#sessions].map((session) => session.close(graceMs)));
   }
 }
@@ -105,6 +132,7 @@ export function listen(server: Server, where: ListenOptions, address: string): P
       server.off("error", refuse);
       resolve();
     });
+    Object.defineProperty(server, OWN_SERVER, { value: true });
     server.listen(where);
   });
 }

@@ -41,6 +41,9 @@ const TRANSITIONS: Transitions<State, Event> = {
   closed: {},
 };
 
+/** For calls that were on their way when the peer heard that this side ends. */
+const LAST_CALLS_MS = 300;
+
 /** After this long a peer that does not read is cut off instead of waited for. */
 const LINGER_MS = 1_000;
 
@@ -67,6 +70,7 @@ export class Session {
   #state: State = "opening";
   #reason: Error | undefined;
   #isPaused = false;
+  #isLastToEnd = false;
 
   constructor(transport: Transport, options: SessionOptions) {
     this.#transport = transport;
@@ -78,8 +82,8 @@ export class Session {
       release: (id, count) => this.#release(id, count),
     });
     this.#link = new Link(transport.peer, this.#limits, this.#outbox, references);
-    this.caller = new Caller(this.#link);
-    this.#callee = new Callee(this.#link, options.serves?.methods ?? [], () => this.#onIdle());
+    this.caller = new Caller(this.#link, () => this.#endIfDone());
+    this.#callee = new Callee(this.#link, options.serves?.methods ?? [], () => this.#endIfDone());
     this.#reader = new FrameReader(MAX_HELLO_BYTES, (frame) => this.#onFrame(frame));
     this.#vigil = new Vigil(this.#limits, {
       heldFrame: () => this.#reader.heldFrame,
@@ -107,7 +111,10 @@ export class Session {
     };
   }
 
-  /** Ends the connection: no new calls, then those that run are answered, for at most `graceMs`. */
+  /**
+   * Ends the connection: no new calls; those that run, and those that the peer made before it heard of
+   * this, are answered, for at most `graceMs`. It is the peer that then ends it.
+   */
   async close(graceMs = 0): Promise<void> {
     if (this.#state !== "closed") {
       const error = this.#link.closedError("it was closed here");
@@ -115,10 +122,20 @@ export class Session {
       this.#callee.drain(this.#link.closedError("the peer is closing"));
       const wasOpen = this.#state === "open";
       this.#move("drain");
-      if (wasOpen && graceMs > 0 && this.#callee.running > 0) {
+      if (wasOpen && graceMs > 0) {
         this.#link.signal(FrameType.GOAWAY, 0);
         const timer = setTimeout(() => this.#end(), graceMs);
-        void this.closed.then(() => clearTimeout(timer));
+        // A peer that has nothing under way and still does not end it is not waited for.
+        const early = setTimeout(
+          () => {
+            if (this.#callee.running === 0) this.#end();
+          },
+          Math.min(graceMs, LAST_CALLS_MS),
+        );
+        void this.closed.then(() => {
+          clearTimeout(timer);
+          clearTimeout(early);
+        });
       } else {
         this.#end();
       }
@@ -260,10 +277,15 @@ export class Session {
     }
     this.caller.refuse(this.#link.closedError("the peer is closing"));
     this.#move("drain");
+    this.#callee.windDown();
+    this.#isLastToEnd = true;
+    this.#endIfDone();
   }
 
-  #onIdle(): void {
-    if (this.#state === "draining") this.#end();
+  /** The peer wants to end: it is let go when nothing is under way in either direction. */
+  #endIfDone(): void {
+    if (this.#state !== "draining" || !this.#isLastToEnd) return;
+    if (this.#callee.running === 0 && this.caller.inFlight === 0) this.#end();
   }
 
   #release(id: number, count: number): void {
@@ -292,8 +314,7 @@ export class Session {
     this.#move("end");
     this.#reader.stop();
     this.#vigil.end();
-    const { peer } = this.#link;
-    const loss = newelError("NEWEL_E_CONNECTION_LOST", { peer }, this.#reason);
+    const loss = this.#link.lossError(this.#reason);
     this.caller.lost(this.#link.closedError("it has ended", this.#reason), loss);
     this.#callee.lost(loss);
     this.#link.references.clear();

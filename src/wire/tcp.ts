@@ -82,6 +82,10 @@ export async function serveTcp<Api>(
     get connections() {
       return sessions.size;
     },
+    get running() {
+      return sessions.running;
+    },
+    drain: (graceMs) => sessions.closeAll(graceMs),
     close,
     [Symbol.asyncDispose]: () => close(),
   };

@@ -1,5 +1,5 @@
 import { chmodSync, lstatSync, unlinkSync } from "node:fs";
-import { connect, createServer } from "node:net";
+import { connect, createServer, type Server } from "node:net";
 
 import { newelError, systemCode } from "../base/errors.ts";
 import { connectSocket, unreachable, type Connection, type ConnectOptions } from "./client.ts";
@@ -37,22 +37,7 @@ export async function serveUnix<Api>(
   const sessions = new Sessions(contract, implementation, options);
   checkPath(path);
   const lock = await takePath(path);
-  // Only a server needs the system calls: a client shall not pay for loading them.
-  const { peerCredentials } = await import("../posix/peer.ts");
-  const server = createServer((socket) => {
-    const credentials = peerCredentials(socket);
-    const peer =
-      credentials === undefined
-        ? path
-        : `uid ${credentials.uid}, pid ${credentials.pid ?? "unseen"}`;
-    const uid = credentials?.uid;
-    if (uid === undefined || uid === 0 || uid === process.getuid?.()) {
-      sessions.accept(socketTransport(socket, peer));
-    } else {
-      socket.destroy();
-      sessions.refused(newelError("NEWEL_E_REFUSED_UID", { uid }), peer);
-    }
-  });
+  const server = await createLocalServer(sessions, path);
   try {
     // Exclusive: a node:cluster worker would else share the socket of its primary.
     const bound = listen(server, { path, backlog: BACKLOG, exclusive: true }, path);
@@ -72,9 +57,102 @@ export async function serveUnix<Api>(
     get connections() {
       return sessions.size;
     },
+    get running() {
+      return sessions.running;
+    },
+    drain: (graceMs) => sessions.closeAll(graceMs),
     close,
     [Symbol.asyncDispose]: () => close(),
   };
+}
+
+/** Lets in who has the same uid, and root. */
+async function createLocalServer(
+  sessions: Pick<Sessions<unknown>, "accept" | "refused">,
+  address: string,
+): Promise<Server> {
+  // Only a server needs the system calls: a client of a path shall not pay for loading them.
+  const { peerCredentials } = await import("../posix/peer.ts");
+  return createServer((socket) => {
+    const credentials = peerCredentials(socket);
+    const peer =
+      credentials === undefined
+        ? address
+        : `uid ${credentials.uid}, pid ${credentials.pid ?? "unseen"}`;
+    const uid = credentials?.uid;
+    if (uid === undefined || isTrusted(uid)) {
+      sessions.accept(socketTransport(socket, peer));
+    } else {
+      socket.destroy();
+      sessions.refused(newelError("NEWEL_E_REFUSED_UID", { uid }), peer);
+    }
+  });
+}
+
+function isTrusted(uid: number): boolean {
+  return uid === 0 || uid === process.getuid?.();
+}
+
+/**
+ * Serves a contract under an abstract name (Linux): no file, and the system frees the name at the
+ * instant this process ends. To have the name is therefore a lock: of all who try, one can serve.
+ *
+ * @throws NEWEL_E_ADDRESS_IN_USE when another process, or another thread, has the name
+ * @throws NEWEL_E_CONTRACT when the implementation lacks a method
+ */
+export async function serveAbstract<Api>(
+  name: string,
+  contract: Contract<Api>,
+  implementation: Api,
+  options: ServeOptions = {},
+): Promise<WireServer> {
+  const sessions = new Sessions(contract, implementation, options);
+  const server = await createLocalServer(sessions, name);
+  // Exclusive: workers of node:cluster would else all "win" the same name.
+  await listen(server, { path: `\0${name}`, backlog: BACKLOG, exclusive: true }, name);
+  server.on("error", (error) => sessions.refused(error, name));
+  const close = (graceMs?: number): Promise<void> => sessions.close(server, graceMs);
+  return {
+    get connections() {
+      return sessions.size;
+    },
+    get running() {
+      return sessions.running;
+    },
+    drain: (graceMs) => sessions.closeAll(graceMs),
+    close,
+    [Symbol.asyncDispose]: () => close(),
+  };
+}
+
+/**
+ * Connects to the server of an abstract name. Such names have no permissions, so that any user could
+ * take one first: the server's uid must be this process's own, or root's.
+ *
+ * @throws NEWEL_E_UNREACHABLE when nobody answers there within `timeoutMs`
+ * @throws NEWEL_E_REFUSED_UID when another user has the name
+ * @throws NEWEL_E_VERSION_SKEW when the server has another contract, or another version of it
+ */
+export async function connectAbstract<Api>(
+  name: string,
+  contract: Contract<Api>,
+  options: ConnectOptions = {},
+): Promise<Connection<Api>> {
+  const { peerCredentials } = await import("../posix/peer.ts");
+  try {
+    const readBuffer = new ReadBuffer();
+    const socket = connect({ path: `\0${name}`, onread: readBuffer.onread });
+    return await connectSocket(socket, "connect", contract, options, () => {
+      const uid = peerCredentials(socket)?.uid;
+      if (uid !== undefined && !isTrusted(uid)) {
+        socket.destroy();
+        throw newelError("NEWEL_E_REFUSED_UID", { uid });
+      }
+      return socketTransport(socket, name, readBuffer);
+    });
+  } catch (error) {
+    throw unreachable(name, error);
+  }
 }
 
 /**

@@ -6,7 +6,7 @@ import { runInNewContext } from "node:vm";
 import { defineContract, makeRemote, methodTable, type Remote } from "../../src/wire/contract.ts";
 import { Session } from "../../src/wire/session.ts";
 import { eventually } from "../helpers/resources.ts";
-import { memoryPair } from "./memory-pair.ts";
+import { memoryPair } from "../../src/wire/memory.ts";
 
 setFlagsFromString("--expose-gc");
 const collectGarbage = runInNewContext("gc") as () => void;

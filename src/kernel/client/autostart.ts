@@ -29,18 +29,20 @@ export interface Target {
   readonly timeoutMs: number;
   /** Sockets kept for a kernel that has to be started; their descriptors are passed to it. */
   readonly stored?: () => StoredSockets;
+  readonly keepAlive?: boolean;
 }
 
 /** Reads the options; nothing is looked at or started yet. */
 export function toTarget(options: ConnectOptions): Target {
-  const { path, port, timeoutMs = DEFAULT_TIMEOUT_MS } = options;
+  const { path, port, timeoutMs = DEFAULT_TIMEOUT_MS, keepAlive = true } = options;
+  const how = { timeoutMs, keepAlive };
   if (port !== undefined)
-    return { address: { host: "127.0.0.1", port }, startIn: undefined, timeoutMs };
-  if (path !== undefined) return { address: { path }, startIn: undefined, timeoutMs };
+    return { address: { host: "127.0.0.1", port }, startIn: undefined, ...how };
+  if (path !== undefined) return { address: { path }, startIn: undefined, ...how };
   const home =
     typeof options.home === "string" ? homeAt(options.home) : (options.home ?? findHome());
   const startIn = options.autostart === false ? undefined : home;
-  return { address: { path: home.kernelSocket }, startIn, timeoutMs };
+  return { address: { path: home.kernelSocket }, startIn, ...how };
 }
 
 /**
@@ -61,6 +63,7 @@ export async function reachKernel(
     signal?.throwIfAborted();
     try {
       const channel = await Channel.open(address, onStream);
+      if (target.keepAlive === false) channel.unref();
       // Whatever ends it from now on, it did not fail to start.
       if (startIn !== undefined) starts.delete(startIn.directory);
       return channel;

@@ -73,6 +73,11 @@ export class Channel {
     });
   }
 
+  /** From now on it does not keep the process alive. */
+  unref(): void {
+    this.#socket.unref();
+  }
+
   /** While paused nothing more is read, so that the kernel stops sending. */
   pause(): void {
     this.#socket.pause();

@@ -34,6 +34,12 @@ export class Claims {
       );
   }
 
+  /** The kernel says that somebody took a claim of this client. */
+  taken(name: string): void {
+    const held = this.#held.get(name);
+    if (held !== undefined) this.#lose(name, held.lost, "it was taken");
+  }
+
   async #askAgain(name: string, epoch: number, lost: AbortController): Promise<void> {
     try {
       await this.#request(name, epoch);

@@ -55,7 +55,13 @@ export async function connectKernel(
 ): Promise<KernelClient> {
   const target = { ...toTarget(options), ...internal };
   const claims = new Claims(() => link);
-  const link = new Link(target, () => claims.reclaim());
+  const link = new Link(
+    target,
+    () => claims.reclaim(),
+    ({ taken }) => {
+      if (typeof taken === "string") claims.taken(taken);
+    },
+  );
   await link.open();
   return createClient(target, link, claims);
 }
@@ -78,7 +84,8 @@ function createClient(target: Target, link: Link, claims: Claims): KernelClient 
         holdSockets(target, path, AbortSignal.any([closing.signal, signal]), sent),
     },
     values: {
-      set: (name, value) => ask({ do: "set", name, ...(value === undefined ? {} : { value }) }),
+      set: (name, value, fence) =>
+        ask({ do: "set", name, ...(value === undefined ? {} : { value }), ...fence }),
       get: async (name) =>
         (await ask<{ value: string | null }>({ do: "get", name })).value ?? undefined,
       list: (...names) => ask<ValueInfo[]>({ do: "list values", names }),

@@ -7,6 +7,7 @@ export interface Message {
   readonly output?: unknown;
   readonly ended?: unknown;
   readonly done?: unknown;
+  readonly taken?: unknown;
   readonly data?: Buffer;
 }
 

@@ -2,6 +2,7 @@ import { hasCode, newelError } from "../../base/errors.ts";
 import { sleep } from "../../base/timers.ts";
 import { reachKernel, type Target } from "./autostart.ts";
 import type { Channel, Request } from "./channel.ts";
+import type { Message } from "./line-reader.ts";
 
 /** How often a request that ends its connection is sent again. */
 const REPEATS = 5;
@@ -12,13 +13,18 @@ const REPEAT_MS = 50;
 export class Link {
   readonly #target: Target;
   readonly #onLost: () => void;
+  readonly #onMessage: ((message: Message) => void) | undefined;
   #channel: Promise<Channel> | undefined;
   #closed = false;
 
-  /** @param onLost - called when a connection ended that this side did not close */
-  constructor(target: Target, onLost: () => void) {
+  /**
+   * @param onLost - called when a connection ended that this side did not close
+   * @param onMessage - gets what the kernel says without having been asked
+   */
+  constructor(target: Target, onLost: () => void, onMessage?: (message: Message) => void) {
     this.#target = target;
     this.#onLost = onLost;
+    this.#onMessage = onMessage;
   }
 
   /** Connects now, so that a kernel that cannot be reached is known at once. */
@@ -69,7 +75,7 @@ export class Link {
 
   async #connect(): Promise<Channel> {
     try {
-      const channel = await reachKernel(this.#target);
+      const channel = await reachKernel(this.#target, this.#onMessage);
       void channel.lost.then(() => {
         if (!this.#closed) this.#onLost();
       });

@@ -1,6 +1,7 @@
 import { newelError } from "../../base/errors.ts";
-import { command, optionalRest, reply, word, type Command } from "./command.ts";
-import { NEW_NAME, SENTENCE, TEXT, WORDS } from "./kinds.ts";
+import type { Kernel } from "../api.ts";
+import { command, jsonOnly, optionalRest, reply, word, type Command } from "./command.ts";
+import { count, NEW_NAME, SENTENCE, TEXT, WORDS } from "./kinds.ts";
 import { oneLine } from "./lines.ts";
 
 export const VALUE_COMMANDS: readonly Command[] = [
@@ -11,8 +12,12 @@ export const VALUE_COMMANDS: readonly Command[] = [
     fields: {
       name: word(NEW_NAME, "what it is called"),
       value: optionalRest(SENTENCE, "the text; its words are joined by one space"),
+      claim: jsonOnly(TEXT, "only while this claim is held"),
+      epoch: jsonOnly(count(Number.MAX_SAFE_INTEGER, 1), "and its number is this one"),
     },
-    run: ({ name, value }, { kernel }) => {
+    run: ({ name, value, claim, epoch = 0 }, { kernel }) => {
+      if (claim !== undefined && !isHeld(kernel, claim, epoch))
+        throw newelError("NEWEL_E_SUPERSEDED", { name: claim, epoch });
       kernel.values.set(name, value);
       return reply();
     },
@@ -52,3 +57,8 @@ export const VALUE_COMMANDS: readonly Command[] = [
     },
   }),
 ];
+
+/** Whether a grant still stands: what its holder writes late, after somebody else got it, is refused. */
+function isHeld({ claims }: Kernel, name: string, epoch: number): boolean {
+  return claims.list([name]).some((claim) => claim.name === name && claim.epoch === epoch);
+}

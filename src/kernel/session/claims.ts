@@ -27,17 +27,22 @@ export class ConnectionClaims {
     return asked !== undefined && asked.epoch === undefined;
   }
 
-  /** @param granted - called once, maybe before this returns; never after {@link release} */
+  /**
+   * @param granted - called once, maybe before this returns; never after {@link release}
+   * @param taken - called when somebody else takes the claim away
+   */
   ask(
     name: string,
     holder: { readonly pid: number; readonly had?: number },
     granted: (epoch: number) => void,
+    taken?: () => void,
   ): void {
     const asked: Asked = { epoch: undefined, giveUp: () => undefined };
-    asked.giveUp = this.#kernel.claims.ask(name, holder, (epoch) => {
+    const onGranted = (epoch: number): void => {
       asked.epoch = epoch;
       granted(epoch);
-    });
+    };
+    asked.giveUp = this.#kernel.claims.ask(name, holder, onGranted, taken);
     this.#asked.set(name, asked);
   }
 

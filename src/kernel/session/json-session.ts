@@ -213,11 +213,12 @@ export class JsonSession {
       ...(had === undefined ? {} : { had }),
     };
     let granted = false;
-    this.#claims.ask(name, holder, (epoch) => {
+    const onGranted = (epoch: number): void => {
       granted = true;
       this.#waiting.delete(name);
       this.#send({ id, ok: { name, epoch } });
-    });
+    };
+    this.#claims.ask(name, holder, onGranted, () => this.#send({ id, taken: name }));
     if (!granted) this.#waiting.set(name, id);
   }
 

@@ -290,6 +290,8 @@ describe("claims", () => {
     assert.equal(codeOf(await second.message()), "NEWEL_E_CANCELLED");
     assert.deepEqual(await second.message(), { id: 3, ok: null });
     await second.json({ id: 4, do: "release", name: "jf", force: true });
+    // Its holder is told, under the id of its request.
+    assert.deepEqual(await first.message(), { id: 1, taken: "jf" });
     for (const id of [8, 9])
       assert.deepEqual((await first.json({ id, ...claim }))["ok"], { name: "jf", epoch: 3 });
   });

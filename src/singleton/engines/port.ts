@@ -1,0 +1,112 @@
+import type { Socket } from "node:net";
+
+import { hasCode, newelError, systemCode } from "../../base/errors.ts";
+import { tcpPeerUid } from "../../kernel/tcp-peer.ts";
+import { deriveKey, type SecretKey } from "../../wire/secret.ts";
+import { connectTcp, serveTcp, type TcpAddress, type TcpServer } from "../../wire/tcp.ts";
+import type { PortOptions } from "../api.ts";
+import type { Identity } from "../identity.ts";
+import {
+  isNobody,
+  pause,
+  type Engine,
+  type JoinOptions,
+  type Joined,
+  type Service,
+} from "./engine.ts";
+import { prepareRecords, recordEnd, recordOwner } from "./records.ts";
+
+const RESETS_OF_A_DEATH = 10;
+const LOOPBACK = "127.0.0.1";
+/** Another machine's port cannot be won from here, only reached. */
+const FOREIGN: ReadonlySet<string> = new Set(["EADDRNOTAVAIL", "ENOTFOUND", "EAI_AGAIN"]);
+
+/** Whoever has the port is the owner; from a machine whose address it is not it can only be reached. */
+export class PortEngine implements Engine {
+  readonly #identity: Identity;
+  readonly #options: PortOptions;
+  #key: SecretKey | undefined;
+
+  constructor(identity: Identity, options: PortOptions) {
+    const { port, host = LOOPBACK, secret } = options;
+    const why =
+      !Number.isInteger(port) || port < 1 || port > 65_535
+        ? `${port} is no port`
+        : secret === undefined && ![LOOPBACK, "::1", "localhost"].includes(host)
+          ? "other machines are let in with a secret only"
+          : undefined;
+    if (why !== undefined) throw newelError("NEWEL_E_SINGLETON", { name: identity.id, why });
+    this.#identity = identity;
+    this.#options = options;
+  }
+
+  async join(options: JoinOptions): Promise<Joined> {
+    const { service, contract, timeoutMs, signal } = options;
+    if (service !== undefined) prepareRecords(this.#identity.home);
+    const address = await this.#address();
+    let resets = 0;
+    for (let tries = 0; ; tries += 1) {
+      signal.throwIfAborted();
+      try {
+        return { connection: await connectTcp(address, contract, { timeoutMs, keepAlive: false }) };
+      } catch (error) {
+        // An owner that dies resets connections once; one that wants a secret does so each time.
+        resets = hasCode(error, "NEWEL_E_SECRET") ? resets + 1 : 0;
+        if (!isNobody(error) || resets > RESETS_OF_A_DEATH) throw error;
+      }
+      const tenure = service && (await this.#win(address, service));
+      if (tenure !== undefined) return tenure;
+      await pause(tries, signal);
+    }
+  }
+
+  async #win(address: TcpAddress, service: () => Service): Promise<Joined | undefined> {
+    const { contract, implementation, limits } = service();
+    try {
+      const server = await serveTcp(address, contract, implementation, {
+        ...(limits === undefined ? {} : { limits }),
+        ...(address.secret === undefined ? { admit } : {}),
+      });
+      return await this.#begin(server);
+    } catch (error) {
+      if (hasCode(error, "NEWEL_E_ADDRESS_IN_USE")) return undefined;
+      if (FOREIGN.has(systemCode(error) ?? "")) return undefined;
+      throw error;
+    }
+  }
+
+  async #begin(server: TcpServer): Promise<Joined> {
+    const { host = LOOPBACK, port, secret } = this.#options;
+    try {
+      const record = recordOwner(this.#identity, {
+        engine: "port",
+        address: `${host}:${port}`,
+        ...(secret === undefined ? {} : { hasSecret: true }),
+      });
+      const { epoch, sinceMs } = record;
+      const lost = new AbortController().signal;
+      const end = async (): Promise<void> => {
+        recordEnd(this.#identity, record);
+        await server.close(0);
+      };
+      return { tenure: { epoch, sinceMs, server, lost, end } };
+    } catch (error) {
+      await server.close(0);
+      throw error;
+    }
+  }
+
+  /** With the key of the secret, which takes a while to derive and is the same each time. */
+  async #address(): Promise<TcpAddress> {
+    const { host = LOOPBACK, port, secret } = this.#options;
+    if (secret === undefined) return { host, port };
+    this.#key ??= await deriveKey(secret, this.#identity.claim);
+    return { host, port, secret: this.#key };
+  }
+}
+
+/** Lets in who has the same uid on this machine. */
+async function admit(socket: Socket): Promise<boolean> {
+  const uid = await tcpPeerUid(socket);
+  return uid !== undefined && uid === process.getuid?.();
+}

@@ -1,0 +1,47 @@
+// The program of an owner in a process of its own: makes the one instance and stays for as long as it
+// owns it. Started by the kernel, with its plan as the one argument.
+import { messageOf, newelError } from "../base/errors.ts";
+import type { AnyClass } from "./api.ts";
+import type { HostedPlan } from "./engines/hosted.ts";
+import { ownOnce } from "./singleton.ts";
+
+try {
+  // Written by this package's own hosted.ts.
+  const plan = JSON.parse(process.argv[2] ?? "{}") as HostedPlan;
+  const type = classOf(await loadModule(plan.module), plan);
+  const owner = await ownOnce(type, {
+    ...plan.options,
+    args: plan.options.args as never,
+    engine: "kernel",
+  });
+  // Another process has become the owner meanwhile: there is nothing to do for this one.
+  if (!owner.isOwner) await owner.leave();
+  for (const signal of ["SIGTERM", "SIGINT"] as const)
+    process.once(signal, () => void owner.leave());
+} catch (error) {
+  process.stderr.write(`${messageOf(error)}\n`);
+  process.exitCode = 1;
+}
+
+async function loadModule(href: string): Promise<Readonly<Record<string, unknown>>> {
+  return (await import(href)) as Record<string, unknown>;
+}
+
+/** The class that is meant among a module's exports. */
+function classOf(module: Readonly<Record<string, unknown>>, plan: HostedPlan): AnyClass {
+  const named = plan.export === undefined ? module["default"] : module[plan.export];
+  if (isClass(named)) return named;
+  const classes = plan.export === undefined ? Object.values(module).filter(isClass) : [];
+  const [only, ...others] = classes;
+  if (only !== undefined && others.length === 0) return only;
+  const what = plan.export ?? "default";
+  const why =
+    only === undefined
+      ? `${plan.module} exports no class ${what}`
+      : `${plan.module} exports several classes; say which by the option export`;
+  throw newelError("NEWEL_E_SINGLETON", { name: plan.options.name, why });
+}
+
+function isClass(value: unknown): value is AnyClass {
+  return typeof value === "function" && /^class\b/.test(Function.prototype.toString.call(value));
+}

@@ -1,0 +1,153 @@
+import { messageOf, newelError, systemCode } from "../base/errors.ts";
+import { rebuildError } from "../wire/remote-errors.ts";
+import { jsonOf } from "./json.ts";
+
+/**
+ * Names one call of an idempotent method: by a key of the caller's, or by the caller itself, the
+ * number of the call and the first number it still has no answer for.
+ */
+export type Ticket = string | readonly [caller: string, number: number, unanswered: number];
+
+/** The longest name of a caller, and the longest key. */
+const NAME_LIMIT = 1_000;
+
+/**
+ * Reads the ticket of a call.
+ *
+ * @throws NEWEL_E_CONTRACT when it is none
+ */
+export function readTicket(value: unknown, method: string): Ticket {
+  if (isName(value)) return value;
+  if (Array.isArray(value)) {
+    const [caller, number, unanswered] = value as unknown[];
+    if (isName(caller) && isCount(number) && isCount(unanswered))
+      return [caller, number, unanswered];
+  }
+  throw newelError("NEWEL_E_CONTRACT", { method, why: "a call of it needs a ticket" });
+}
+
+function isName(value: unknown): value is string {
+  return typeof value === "string" && value.length <= NAME_LIMIT;
+}
+
+function isCount(value: unknown): value is number {
+  return typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
+}
+
+/** What a call ended with, as JSON has it: a result, an error, or nothing. */
+type Reply = { readonly json: string } | { readonly error: Readonly<Record<string, unknown>> };
+
+interface Asker {
+  usedMs: number;
+  readonly replies: Map<number, Reply | Promise<unknown>>;
+}
+
+/** A caller that has been silent for so long does not call again. */
+const KEPT_MS = 600_000;
+/** Callers and keys whose answers are kept; the one silent for longest goes first. */
+const ASKERS = 4_096;
+const REPLIES_EACH = 4_096;
+
+/**
+ * The answers of idempotent calls, kept until their callers have them: a call that is made again gets
+ * the same answer and runs no second time.
+ */
+export class Replies {
+  readonly #id: string;
+  /** The one used last stands last. */
+  #askers = new Map<string, Asker>();
+
+  constructor(id: string) {
+    this.#id = id;
+  }
+
+  /**
+   * The answer that was given, or the one that is being made now, or a new one.
+   *
+   * @param keep - keeps the state and the answers; nobody gets an answer before that is done
+   */
+  once(ticket: Ticket, run: () => unknown, keep: () => Promise<void>): Promise<unknown> {
+    const [name, number, unanswered] =
+      typeof ticket === "string" ? [`key ${ticket}`, 0, 0] : ticket;
+    const asker = this.#asker(name);
+    for (const known of asker.replies.keys()) if (known < unanswered) asker.replies.delete(known);
+    const known = asker.replies.get(number);
+    if (known instanceof Promise) return known;
+    if (known !== undefined) return keep().then(() => answer(known));
+    // Set before it runs: the method itself may take long, and the call may come again meanwhile.
+    const running = Promise.withResolvers<unknown>();
+    asker.replies.set(number, running.promise);
+    this.#run(asker, number, run, keep).then(running.resolve, running.reject);
+    return running.promise;
+  }
+
+  async #run(
+    asker: Asker,
+    number: number,
+    run: () => unknown,
+    keep: () => Promise<void>,
+  ): Promise<unknown> {
+    const reply = await settle(run, this.#id);
+    asker.replies.set(number, reply);
+    try {
+      await keep();
+    } catch (error) {
+      // What was not kept is as if it had never been.
+      asker.replies.delete(number);
+      throw error;
+    }
+    return answer(reply);
+  }
+
+  #asker(name: string): Asker {
+    const asker = this.#askers.get(name) ?? { usedMs: 0, replies: new Map() };
+    asker.usedMs = Date.now();
+    this.#askers.delete(name);
+    this.#askers.set(name, asker);
+    const [oldest] = this.#askers;
+    if (oldest === undefined) return asker;
+    const isTooOld = asker.usedMs - oldest[1].usedMs > KEPT_MS;
+    if (isTooOld || this.#askers.size > ASKERS) this.#askers.delete(oldest[0]);
+    const [first] = asker.replies.keys();
+    if (asker.replies.size > REPLIES_EACH && first !== undefined) asker.replies.delete(first);
+    return asker;
+  }
+
+  /** The answers that are settled: `[name, last use, [number, reply]…]` for each caller. */
+  toJSON(): unknown {
+    return [...this.#askers].flatMap(([name, { usedMs, replies }]) => {
+      const settled = [...replies].filter(([, reply]) => !(reply instanceof Promise));
+      return settled.length === 0 ? [] : [[name, usedMs, ...settled]];
+    });
+  }
+
+  /** Takes over what an earlier owner kept. */
+  restore(saved: unknown): void {
+    if (!Array.isArray(saved)) return;
+    for (const [name, usedMs, ...replies] of saved as [string, number, ...[number, Reply][]][])
+      this.#askers.set(name, { usedMs, replies: new Map(replies) });
+  }
+}
+
+async function settle(run: () => unknown, id: string): Promise<Reply> {
+  try {
+    const value = await run();
+    return { json: value === undefined ? "" : jsonOf(value, id) };
+  } catch (error) {
+    return { error: plainError(error) };
+  }
+}
+
+function answer(reply: Reply): Promise<unknown> {
+  if ("error" in reply) return Promise.reject(rebuildError(reply.error));
+  return Promise.resolve(reply.json === "" ? undefined : (JSON.parse(reply.json) as unknown));
+}
+
+function plainError(error: unknown): Record<string, unknown> {
+  const code = systemCode(error);
+  return {
+    name: error instanceof Error ? error.name : "Error",
+    message: messageOf(error),
+    ...(code === undefined ? {} : { code }),
+  };
+}

@@ -1,0 +1,27 @@
+import { homeAt } from "../../src/base/home.ts";
+import { connectKernel } from "../../src/kernel/client/client.ts";
+import { look } from "../../src/kernel/descendants.ts";
+import { eventually } from "../helpers/resources.ts";
+
+/** Ends the kernel of a home, if one runs, and every process it made. */
+export async function endKernelOf(directory: string): Promise<void> {
+  let kernel;
+  try {
+    kernel = await connectKernel({ home: homeAt(directory), autostart: false });
+  } catch {
+    // None runs.
+    return;
+  }
+  const { pid } = await kernel.status();
+  for (const { name, running } of await kernel.processes.list())
+    if (running) await kernel.processes.signal(name, "KILL", "tree");
+  // Whoever still lives and needs a kernel would start the next.
+  await eventually(
+    async () => (await kernel.processes.list()).every(({ running }) => !running),
+    "its processes have ended",
+  );
+  await kernel.close();
+  process.kill(pid, "SIGKILL");
+  // The thread that started it may have ended without having waited for it.
+  await eventually(() => (look(pid)?.state ?? "Z") === "Z", "the kernel has ended");
+}
