@@ -1,13 +1,12 @@
 import { fileURLToPath } from "node:url";
 
 /**
- * The path of a sibling module that is started as a program of its own: `.ts` when this runs from
- * the sources, `.js` when it runs from the built package.
+ * The path of a module that is started as a program of its own: `.ts` when this runs from the sources,
+ * `.js` when it runs from the built package.
  *
- * @param name - relative to the caller, without its extension: `'./main'`
- * @param from - the caller's `import.meta.url`
+ * @param name - from the root of the sources, without its extension: `'kernel/main'`
  */
-export function programPath(name: string, from: string): string {
-  const extension = from.endsWith(".ts") ? ".ts" : ".js";
-  return fileURLToPath(new URL(name + extension, from));
+export function programPath(name: string): string {
+  const extension = import.meta.url.endsWith(".ts") ? ".ts" : ".js";
+  return fileURLToPath(new URL(`../${name}${extension}`, import.meta.url));
 }

@@ -122,7 +122,7 @@ function openStored(
   return { kernel, stopStoring };
 }
 
-const PROGRAM = programPath("./main", import.meta.url);
+const PROGRAM = programPath("kernel/main");
 const ANSWER_MS = 20;
 /** After that long without any client a kernel that a client started was not needed, in milliseconds. */
 const UNUSED_MS = 30_000;

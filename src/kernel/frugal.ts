@@ -25,7 +25,7 @@ export function isFrugal(): boolean {
 export function executeFrugally(home: Home, lockFd: number, args: readonly string[]): void {
   if (process.execve === undefined) return;
   for (const fd of [lockFd, ...passedDescriptors(process.env)]) setCloseOnExec(fd, false);
-  const program = programPath("./main", import.meta.url);
+  const program = programPath("kernel/main");
   const own = [...args, "--home", home.directory, "--lock-fd", String(lockFd)];
   const node = [process.execPath, ...process.execArgv, ...FRUGAL_ARGS];
   process.execve(process.execPath, [...node, program, ...own], process.env);

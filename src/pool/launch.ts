@@ -30,7 +30,7 @@ export function launch(settings: Settings): Launched {
 }
 
 function launchProcess({ execArgv = inheritedFlags(process.execArgv), env }: Settings): Launched {
-  const program = programPath("./worker/process-main", import.meta.url);
+  const program = programPath("pool/worker/process-main");
   const { command, wrapper, mark } = dieWithParent();
   const args = [...wrapper, ...execArgv, program];
   const child = spawn(command, args, {
@@ -66,7 +66,7 @@ const NO_TRANSPORT: PoolTransport = {
 };
 
 function launchThread({ execArgv, env, resourceLimits, title }: Settings): Launched {
-  const worker = new Worker(programPath("./worker/thread-main", import.meta.url), {
+  const worker = new Worker(programPath("pool/worker/thread-main"), {
     env: { ...process.env, ...env },
     name: title,
     ...(execArgv === undefined ? {} : { execArgv: [...execArgv] }),

@@ -86,7 +86,7 @@ async function startSupervisor(home: Home): Promise<Launch> {
   // Seldom needed, and a command is to be quick.
   const { launchDaemon } = await import("../base/launch-daemon.ts");
   const { programPath } = await import("../base/modules.ts");
-  const program = programPath("./main", import.meta.url);
+  const program = programPath("supervisor/main");
   await launchDaemon({ home, program, log: home.supervisorLog }, (code, why) => {
     if (code === SUPERVISOR_EXIT.running || code === 0) launch.lostRace = true;
     else launch.failed = why;

@@ -7,7 +7,7 @@ import type { ProcessRequest } from "../kernel/api.ts";
 import type { ResolvedService } from "./config/resolved.ts";
 import { formatRunName, type RunName, shownName, socketName } from "./process-names.ts";
 
-const REGISTER = pathToFileURL(programPath("../register/register", import.meta.url)).href;
+const REGISTER = pathToFileURL(programPath("register/register")).href;
 
 /** Whether a service's processes can be held back from accepting: only the preload can do that. */
 export function canHold(spec: ResolvedService): boolean {

@@ -57,7 +57,7 @@ async function upgradeKernel(context: Context): Promise<ExitCode> {
   try {
     const status = await client.upgrade({
       node: process.execPath,
-      program: programPath("../../kernel/main", import.meta.url),
+      program: programPath("kernel/main"),
     });
     if (output.json) output.printDocument(status);
     else for (const line of formatStatus(status)) output.print(line);

@@ -170,7 +170,7 @@ export class StoreClient {
 
   #started(): Worker {
     if (this.#thread !== undefined) return this.#thread;
-    const thread = new Worker(programPath("./store-thread", import.meta.url), {
+    const thread = new Worker(programPath("jobs/sqlite/store-thread"), {
       workerData: this.#options,
       name: "newel jobs",
     });

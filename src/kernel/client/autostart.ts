@@ -113,7 +113,7 @@ async function start(home: Home, stored: StoredSockets = {}): Promise<void> {
     started.why = why;
   };
   try {
-    const program = programPath("../main", import.meta.url);
+    const program = programPath("kernel/main");
     const log = home.kernelLog;
     await launchDaemon({ home, program, log, stored, nodeArgs: FRUGAL_ARGS }, onEnd);
   } catch (error) {

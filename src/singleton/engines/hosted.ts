@@ -113,7 +113,7 @@ export class HostedEngine implements Engine {
   async #make({ processes }: KernelClient): Promise<void> {
     await processes.make({
       name: this.#identity.claim,
-      args: [process.execPath, programPath("../main", import.meta.url), this.#plan],
+      args: [process.execPath, programPath("singleton/main"), this.#plan],
       env: { ...inheritedEnvironment(), NEWEL_HOME: this.#identity.home.directory },
       workingDir: process.cwd(),
     });

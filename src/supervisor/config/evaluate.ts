@@ -69,7 +69,7 @@ async function evaluateProgram(options: EvaluateOptions): Promise<Report> {
   const { file, cwd, environment, limitMs = LIMIT_MS } = options;
   const child = spawn(
     process.execPath,
-    ["--no-warnings", programPath("./evaluator", import.meta.url), file],
+    ["--no-warnings", programPath("supervisor/config/evaluator"), file],
     { cwd, env: environment, stdio: ["ignore", 2, 2, "pipe"] },
   );
   const fail = (message: string): Report => ({ type: "failure", file, message });

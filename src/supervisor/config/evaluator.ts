@@ -22,7 +22,7 @@ registerHooks({
       // A newel that is installed globally, or run by npx, is not found from the app's directory.
       if (specifier === "newel")
         return {
-          url: pathToFileURL(programPath("../../index", import.meta.url)).href,
+          url: pathToFileURL(programPath("index")).href,
           shortCircuit: true,
         };
       loading.missing ??= { specifier, from: pathOf(context.parentURL) };
