@@ -6,10 +6,10 @@ import { startHttp2Load } from "../load/http2.ts";
 import { startLoadProcess } from "../load/process.ts";
 import { appPath, holdSocket, startReplica } from "./replica.ts";
 
-const ROUNDS = 5;
+const ROUNDS = 3;
 
 // The whole promise in one test for each kind of app: two replicas on one socket are replaced one
-// at a time, five times, under load, and no request fails. No kernel and no supervisor take part.
+// at a time, three times, under load, and no request fails. No kernel and no supervisor take part.
 async function rollOften<Report>(
   scope: Scope,
   name: string,
@@ -35,7 +35,7 @@ async function rollOften<Report>(
 }
 
 for (const name of ["http", "fastify", "express", "hono", "https", "cluster"]) {
-  test(`an unmodified ${name} app is rolled five times under load without a failed request`, async (t) => {
+  test(`an unmodified ${name} app is rolled three times under load without a failed request`, async (t) => {
     const tls = name === "https";
     const report = await rollOften(t, name, (port) => startLoadProcess(t, port, { tls }));
     assert.deepEqual(report.failed, []);
@@ -46,7 +46,7 @@ for (const name of ["http", "fastify", "express", "hono", "https", "cluster"]) {
   });
 }
 
-test("an unmodified http2 app is rolled five times under load without a failed stream", async (t) => {
+test("an unmodified http2 app is rolled three times under load without a failed stream", async (t) => {
   const report = await rollOften(t, "http2", (port) => startHttp2Load(port, 100), 400);
   assert.deepEqual(report.failed, []);
   assert.ok(report.requests > 100, `only ${report.requests} requests`);

@@ -46,8 +46,8 @@ describe("unmodified apps under load: no request fails, none takes 3 s", () => {
     await endure(t, "http", 20);
   });
 
-  test("Fastify, Express and Hono: 3 of each", async (t) => {
-    for (const app of ["fastify", "express", "hono"] as const) await endure(t, app, 3);
+  test("Fastify, Express and Hono: one of each", async (t) => {
+    for (const app of ["fastify", "express", "hono"] as const) await endure(t, app, 1);
   });
 });
 

@@ -131,11 +131,11 @@ export const DEDUPLICATING: readonly Behaviour[] = [
     "extend: each try begins the time anew",
     async (world) => {
       const queue = world.queue();
-      const deduplication = { id: "d", ttl: 500, extend: true };
+      const deduplication = { id: "d", ttl: 3_000, extend: true };
       const first = await queue.add("n", 1, { deduplication });
-      await wait(300);
+      await wait(1_700);
       await queue.add("n", 2, { deduplication });
-      await wait(300);
+      await wait(1_700);
       assert.equal((await queue.add("n", 3, { deduplication })).id, first.id);
     },
   ],
