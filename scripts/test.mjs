@@ -7,9 +7,13 @@ import process from "node:process";
 // They keep both cores busy and hold a time limit of seconds: nothing runs beside them.
 const ALONE = new Set(["test/register/roll.test.ts", "test/supervisor/zero-downtime.test.ts"]);
 
-// The packed package is installed from the registry (`npm run test:package`); BullMQ's own PostgreSQL store
-// shows what the behaviours tried on ours are worth, and takes a minute (`npm run soak -- jobs-postgres`).
-const ELSEWHERE = ["test/package/", "test/jobs/conformance/postgres.test.ts"];
+// The packed package is installed from the registry (`npm run test:package`); BullMQ's own stores show what
+// the behaviours tried on ours are worth, and need their servers (`npm run soak -- jobs-stores`).
+const ELSEWHERE = [
+  "test/package/",
+  "test/jobs/conformance/postgres.test.ts",
+  "test/jobs/conformance/redis.test.ts",
+];
 
 const asked = process.argv.slice(2);
 const flags = asked.filter((word) => word.startsWith("-"));

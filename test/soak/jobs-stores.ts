@@ -1,0 +1,17 @@
+// Soak: the behaviours that newel's store of jobs is tried by, on BullMQ's own stores: they are true of
+// these. `node test/soak/jobs-stores.ts`; one line at the end, exit code 1 on failure.
+import { spawnSync } from "node:child_process";
+import { fileURLToPath } from "node:url";
+
+const told: string[] = [];
+for (const store of ["redis", "postgres"]) {
+  const file = fileURLToPath(new URL(`../jobs/conformance/${store}.test.ts`, import.meta.url));
+  const args = ["--test", "--test-reporter=tap", file];
+  const { status, stdout } = spawnSync(process.execPath, args, { encoding: "utf8" });
+  const count = (word: string): number =>
+    Number(new RegExp(`^# ${word} (\\d+)$`, "m").exec(stdout)?.[1] ?? Number.NaN);
+  const [passed, failed, skipped] = [count("pass"), count("fail"), count("skipped")];
+  told.push(`${store} ${passed} passed, ${failed} failed, ${skipped} skipped`);
+  if (status !== 0 || failed !== 0 || skipped !== 0 || passed < 200) process.exitCode = 1;
+}
+console.log(`jobs-stores: ${process.exitCode === 1 ? "FAILED" : "ok"}: ${told.join("; ")}`);
