@@ -136,6 +136,8 @@ function endUnlessUsed(kernel: OpenKernel, server: KernelServer, end: () => void
 /** For whoever started this process and waits. */
 function sayReady(server: KernelServer): void {
   const fd = Number(process.env[PRELOAD_ENV.notifyFd] ?? Number.NaN);
+  // Said once: after an upgrade the number stands for something else.
+  delete process.env[PRELOAD_ENV.notifyFd];
   if (!Number.isInteger(fd)) return;
   const port = server.port === undefined ? "" : `STATUS=port ${server.port}\n`;
   writeSync(fd, `${port}READY=1\n`);
