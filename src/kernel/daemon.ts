@@ -2,6 +2,7 @@ import { writeSync } from "node:fs";
 
 import { destination, pino, type Logger } from "pino";
 
+import { newelError } from "../base/errors.ts";
 import { PRELOAD_ENV } from "../base/preload.ts";
 import type { Home } from "../base/home.ts";
 import { watchLock } from "../base/home-watch.ts";
@@ -13,10 +14,9 @@ import { keepStored, takeStored } from "./fd-store.ts";
 import { becomeFrugal } from "./frugal.ts";
 import { openKernel, type OpenKernel } from "./kernel.ts";
 import { type KernelServer, serveKernel } from "./server.ts";
-import type { Handover } from "./take-back.ts";
 import { programPath } from "../base/modules.ts";
 import { packageVersion } from "../base/version.ts";
-import { type Build, replaceKernel, tryBuild } from "./upgrade.ts";
+import { type Build, type ReceivedHandover, replaceKernel, tryBuild } from "./upgrade.ts";
 
 export interface DaemonOptions {
   /** Its lock must be held; see home-lock. */
@@ -28,7 +28,7 @@ export interface DaemonOptions {
   /** Started by a client that needs some kernel. */
   readonly autostart?: boolean;
   /** Left by the image that this process was before. */
-  readonly handover?: Handover;
+  readonly handover?: ReceivedHandover;
   /** Default: JSON lines to stdout. */
   readonly log?: Logger;
 }
@@ -49,6 +49,7 @@ export async function runKernel(options: DaemonOptions): Promise<number> {
   );
   signals(bus);
   notifySystemd(bus);
+  let upgrading = false;
 
   bus.subscribe("start", async () => {
     const stored = openStored(options, version, log);
@@ -59,16 +60,27 @@ export async function runKernel(options: DaemonOptions): Promise<number> {
     const server: KernelServer = await serveKernel({
       kernel,
       version,
-      upgrade: async (wanted) => {
-        const build = { node: process.execPath, program: PROGRAM, ...wanted };
-        const rehearsal = await tryBuild(kernel, home, build);
-        log.info({ build, rehearsal }, "The build was tried and takes over.");
-        // After the answer has left.
-        setTimeout(() => void replace(build, kernel, server), ANSWER_MS);
-        return rehearsal;
+      upgrade: async ({ node = process.execPath, program = PROGRAM }) => {
+        const build = { node, program };
+        if (upgrading)
+          throw newelError("NEWEL_E_UPGRADE_REFUSED", { program, why: "another upgrade goes on" });
+        upgrading = true;
+        try {
+          const rehearsal = await tryBuild(kernel, home, build);
+          log.info({ build, rehearsal }, "The build was tried and takes over.");
+          // After the answer has left.
+          setTimeout(() => void replace(build, kernel, server), ANSWER_MS);
+          return rehearsal;
+        } catch (error) {
+          upgrading = false;
+          throw error;
+        }
       },
       path: home.kernelSocket,
       ...(options.port === undefined ? {} : { port: options.port }),
+      ...(options.handover?.listeners === undefined
+        ? {}
+        : { listeners: options.handover.listeners }),
       log: (text, error) => log.error(error === undefined ? {} : { err: error }, text),
     });
     bus.subscribe("stop", () => server.close(), { priority: 40, name: "server" });
@@ -89,9 +101,8 @@ export async function runKernel(options: DaemonOptions): Promise<number> {
   const replace = async (build: Build, kernel: OpenKernel, server: KernelServer): Promise<void> => {
     try {
       const handover = await kernel.handOver();
-      await server.close();
-      const port = server.port === undefined ? [] : ["--port", String(server.port)];
-      replaceKernel(build, home, { ...handover, lockFd: options.lockFd }, port);
+      const listeners = await server.handOver();
+      replaceKernel(build, home, { ...handover, listeners, lockFd: options.lockFd });
     } catch (error) {
       // Nothing is lost by ending: the next kernel recovers, as after a crash.
       log.error({ err: error }, "The kernel could not replace itself.");

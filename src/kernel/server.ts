@@ -1,9 +1,10 @@
 import { once } from "node:events";
-import { rmSync } from "node:fs";
 import { createServer, type Server, type Socket } from "node:net";
 
-import { newelError, systemCode } from "../base/errors.ts";
+import { newelError } from "../base/errors.ts";
+import { duplicate } from "../posix/descriptors.ts";
 import type { Kernel } from "./api.ts";
+import { closeListeners, CLIENT_BACKLOG, openListeners, type Listeners } from "./listeners.ts";
 import { PENDING_BYTES, type PendingBudget } from "./session/line-splitter.ts";
 import type { ServerContext } from "./session/server-context.ts";
 import { serveConnection } from "./session/session.ts";
@@ -12,7 +13,6 @@ import { tcpPeerUid } from "./tcp-peer.ts";
 
 /** How many clients may be connected at once. */
 const CONNECTIONS_LIMIT = 16_384;
-const BACKLOG = 1_024;
 const ROOT = 0;
 /** How long clients get to take what was said to them when the server closes, in milliseconds. */
 const FAREWELL_MS = 500;
@@ -24,6 +24,8 @@ export interface ServerOptions {
   readonly path: string;
   /** Also listen on this port of the loopback addresses; 0 lets the operating system choose. */
   readonly port?: number;
+  /** Left by the image that this process was before: nothing is bound then. */
+  readonly listeners?: Listeners;
   /** See {@link ServerContext.upgrade}. */
   readonly upgrade: ServerContext["upgrade"];
   /** Hears of faults that have no code, and of refused clients. */
@@ -40,6 +42,8 @@ export interface KernelServer {
   readonly unused: Promise<void>;
   /** Stops listening and closes every connection. */
   close(): Promise<void>;
+  /** Closes every connection; who connects meanwhile waits for the image that gets the descriptors. */
+  handOver(): Promise<Listeners>;
 }
 
 /**
@@ -49,20 +53,25 @@ export interface KernelServer {
  * @throws NEWEL_E_ADDRESS_IN_USE
  */
 export async function serveKernel(options: ServerOptions): Promise<KernelServer> {
+  const listeners = options.listeners ?? openListeners(options.path, options.port);
   const clients = new Clients(options);
-  const local = createServer({ allowHalfOpen: true }, (socket) => clients.accept(socket));
-  const servers = [local];
-  await listenOnPath(local, options.path);
-  let port: number | undefined;
-  if (options.port !== undefined) {
-    const opened = await listenOnLoopback(options.port, (socket) =>
-      clients.accept(socket, () => checkTcp(socket, options.log)),
-    );
-    servers.push(...opened.servers);
-    port = opened.port;
-  }
+  const servers = await Promise.all([
+    serveOn(listeners.local, (socket) => clients.accept(socket)),
+    ...listeners.tcp.map((fd) =>
+      serveOn(fd, (socket) => clients.accept(socket, () => checkTcp(socket, options.log))),
+    ),
+  ]);
+  const handOver = async (): Promise<Listeners> => {
+    const closed = servers.map(async (server) => {
+      server.close();
+      await once(server, "close");
+    });
+    clients.close();
+    await Promise.all(closed);
+    return listeners;
+  };
   return {
-    port,
+    port: listeners.port,
     get connections() {
       return clients.count;
     },
@@ -70,15 +79,17 @@ export async function serveKernel(options: ServerOptions): Promise<KernelServer>
       return clients.used;
     },
     unused: clients.unused,
-    close: async () => {
-      const closed = servers.map(async (server) => {
-        server.close();
-        await once(server, "close");
-      });
-      clients.close();
-      await Promise.all(closed);
-    },
+    handOver,
+    close: async () => closeListeners(await handOver(), options.path),
   };
+}
+
+/** Accepts on a copy of a listening descriptor; the original outlives the server. */
+async function serveOn(fd: number, onConnection: (socket: Socket) => void): Promise<Server> {
+  const server = createServer({ allowHalfOpen: true }, onConnection);
+  server.listen({ fd: duplicate(fd), backlog: CLIENT_BACKLOG });
+  await once(server, "listening");
+  return server;
 }
 
 /** Who is connected, and what they share. */
@@ -190,44 +201,4 @@ function refuseClient(socket: Socket, message: string): void {
 function farewell(socket: Socket): void {
   socket.end();
   setTimeout(() => socket.destroy(), FAREWELL_MS).unref();
-}
-
-/** The socket's file is closed to others from its first moment: the bind itself makes it 0600. */
-async function listenOnPath(server: Server, path: string): Promise<void> {
-  rmSync(path, { force: true });
-  const before = process.umask(0o177);
-  try {
-    server.listen({ path, backlog: BACKLOG });
-  } finally {
-    process.umask(before);
-  }
-  await once(server, "listening");
-}
-
-async function listenOnLoopback(
-  wanted: number,
-  onConnection: (socket: Socket) => void,
-): Promise<{ readonly servers: readonly Server[]; readonly port: number }> {
-  const first = createServer({ allowHalfOpen: true }, onConnection);
-  const port = await listenOnAddress(first, "127.0.0.1", wanted);
-  const second = createServer({ allowHalfOpen: true }, onConnection);
-  try {
-    await listenOnAddress(second, "::1", port);
-    return { servers: [first, second], port };
-  } catch {
-    // No IPv6 here, or another program has its port: the IPv4 address alone will do.
-    return { servers: [first], port };
-  }
-}
-
-async function listenOnAddress(server: Server, host: string, port: number): Promise<number> {
-  server.listen({ host, port, backlog: BACKLOG });
-  try {
-    await once(server, "listening");
-  } catch (error) {
-    if (systemCode(error) !== "EADDRINUSE") throw error;
-    throw newelError("NEWEL_E_ADDRESS_IN_USE", { address: `${host}:${port}` }, error);
-  }
-  const address = server.address();
-  return typeof address === "object" && address !== null ? address.port : port;
 }

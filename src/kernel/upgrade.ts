@@ -18,6 +18,7 @@ import { spawnProcess } from "../posix/spawn.ts";
 import { FRUGAL_ARGS } from "./frugal-args.ts";
 import { readJournal } from "./journal.ts";
 import type { OpenKernel } from "./kernel.ts";
+import type { Listeners } from "./listeners.ts";
 import { replay } from "./recovery.ts";
 import type { Handover } from "./take-back.ts";
 
@@ -36,6 +37,8 @@ export interface Rehearsal {
 /** What the image before this one left, with the lock it holds. */
 export interface ReceivedHandover extends Handover {
   readonly lockFd: number;
+  /** Missing when that image was of a build that closed them. */
+  readonly listeners?: Listeners;
 }
 
 const TRIAL_MS = 20_000;
@@ -99,25 +102,11 @@ export function rehearse(directory: string): Rehearsal {
  * Replaces this process's program by a build: same pid, its children still its children, the listening
  * sockets and FIFOs open all the while.
  */
-export function replaceKernel(
-  build: Build,
-  home: Home,
-  handover: ReceivedHandover,
-  args: readonly string[],
-): never {
-  const readers = Object.values(handover.readers).flatMap((kept) => Object.values(kept));
-  for (const fd of [handover.lockFd, ...Object.values(handover.sockets), ...readers])
-    setCloseOnExec(fd, false);
+export function replaceKernel(build: Build, home: Home, handover: ReceivedHandover): never {
+  for (const fd of descriptorsOf(handover)) setCloseOnExec(fd, false);
   writeFileSync(handoverPath(home), JSON.stringify(handover), { mode: 0o600 });
-  const argv = [
-    build.node,
-    ...FRUGAL_ARGS,
-    build.program,
-    "--home",
-    home.directory,
-    "--handover",
-    ...args,
-  ];
+  const args = ["--home", home.directory, "--handover"];
+  const argv = [build.node, ...FRUGAL_ARGS, build.program, ...args];
   if (process.execve === undefined) {
     throw newelError("NEWEL_E_PLATFORM", { what: "process.execve", platform: process.version });
   }
@@ -129,10 +118,14 @@ export function takeHandover(home: Home): ReceivedHandover {
   const path = handoverPath(home);
   const handover = JSON.parse(readFileSync(path, "utf8")) as ReceivedHandover;
   rmSync(path);
-  const readers = Object.values(handover.readers).flatMap((kept) => Object.values(kept));
-  for (const fd of [handover.lockFd, ...Object.values(handover.sockets), ...readers])
-    setCloseOnExec(fd, true);
+  for (const fd of descriptorsOf(handover)) setCloseOnExec(fd, true);
   return handover;
+}
+
+function descriptorsOf({ lockFd, listeners, sockets, readers }: ReceivedHandover): number[] {
+  const kept = Object.values(readers).flatMap((each) => Object.values(each));
+  const listening = listeners === undefined ? [] : [listeners.local, ...listeners.tcp];
+  return [lockFd, ...listening, ...Object.values(sockets), ...kept];
 }
 
 function handoverPath(home: Home): string {

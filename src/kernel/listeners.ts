@@ -1,0 +1,76 @@
+import { closeSync, rmSync } from "node:fs";
+
+import { newelError, systemCode } from "../base/errors.ts";
+import { bindSocket, boundPort, listen } from "../posix/sockets.ts";
+
+/** How many clients may wait to be accepted, also while an upgrade replaces the program. */
+export const CLIENT_BACKLOG = 1_024;
+
+/** The descriptors at which clients connect to a kernel. They stay open over an upgrade. */
+export interface Listeners {
+  /** The Unix socket's. */
+  readonly local: number;
+  /** Those of the loopback addresses; empty without TCP. */
+  readonly tcp: readonly number[];
+  readonly port?: number;
+}
+
+/**
+ * Binds them; connections queue up from now on.
+ *
+ * @param path - what is there already is replaced, so hold the home's lock
+ * @param port - 0 lets the operating system choose
+ * @throws NEWEL_E_ADDRESS_IN_USE
+ */
+export function openListeners(path: string, port: number | undefined): Listeners {
+  const local = listenOnPath(path);
+  if (port === undefined) return { local, tcp: [] };
+  try {
+    const first = listenOnAddress("inet", "127.0.0.1", port);
+    const chosen = boundPort(first);
+    const second = listenOnIpv6(chosen);
+    return { local, tcp: second === undefined ? [first] : [first, second], port: chosen };
+  } catch (error) {
+    closeListeners({ local, tcp: [] }, path);
+    throw error;
+  }
+}
+
+/** Nobody can connect any more. */
+export function closeListeners({ local, tcp }: Listeners, path: string): void {
+  rmSync(path, { force: true });
+  for (const fd of [local, ...tcp]) closeSync(fd);
+}
+
+/** The socket's file is closed to others from its first moment: the bind itself makes it 0600. */
+function listenOnPath(path: string): number {
+  rmSync(path, { force: true });
+  const before = process.umask(0o177);
+  try {
+    const fd = bindSocket({ family: "unix", path }, { type: "stream" });
+    listen(fd, CLIENT_BACKLOG);
+    return fd;
+  } finally {
+    process.umask(before);
+  }
+}
+
+function listenOnAddress(family: "inet" | "inet6", host: string, port: number): number {
+  try {
+    const fd = bindSocket({ family, host, port }, { type: "stream" });
+    listen(fd, CLIENT_BACKLOG);
+    return fd;
+  } catch (error) {
+    if (systemCode(error) !== "EADDRINUSE") throw error;
+    throw newelError("NEWEL_E_ADDRESS_IN_USE", { address: `${host}:${port}` }, error);
+  }
+}
+
+/** No IPv6 here, or another program has its port: the IPv4 address alone will do. */
+function listenOnIpv6(port: number): number | undefined {
+  try {
+    return listenOnAddress("inet6", "::1", port);
+  } catch {
+    return undefined;
+  }
+}
