@@ -1,0 +1,19 @@
+// Defining jobs, handing them over, and knowing what became of them.
+export { job } from "./define.ts";
+export { jobs, Jobs, type JobsOptions } from "./jobs.ts";
+export type { JobDefinition } from "./definition.ts";
+export type {
+  EnqueueOptions,
+  JobContext,
+  JobHandler,
+  JobOptions,
+  ListFilter,
+  Progress,
+  Run,
+  RunError,
+  RunEvent,
+  RunPage,
+  RunState,
+  ScheduleSpec,
+  ScheduleView,
+} from "./api.ts";
