@@ -199,6 +199,8 @@ export interface JobsAccess extends AsyncDisposable {
 
 /** A run to be made, with what its definition says filled in. */
 export interface EnqueueRequest {
+  /** 32 hexadecimal digits: enqueueing twice with the same is once. Default: new ones. */
+  readonly id?: string;
   readonly name: string;
   readonly queue: string;
   readonly input: unknown;

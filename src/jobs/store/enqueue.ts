@@ -22,7 +22,7 @@ export async function enqueue(queues: Queues, request: EnqueueRequest): Promise<
   const { key } = request;
   const deduplication = key === undefined ? undefined : { id: keyId(request, key) };
   for (let attempt = 1; attempt <= TRIES; attempt += 1) {
-    const jobId = newJobId();
+    const jobId = (attempt === 1 ? request.id : undefined) ?? newJobId();
     const job: Job = await queue.add(request.name, toStored(request), {
       ...toJobsOptions(request),
       jobId,

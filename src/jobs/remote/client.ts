@@ -1,0 +1,212 @@
+import { randomBytes } from "node:crypto";
+
+import { hasCode, newelError } from "../../base/errors.ts";
+import { sleep } from "../../base/timers.ts";
+import type { Connection } from "../../wire/client.ts";
+import type { Remote } from "../../wire/contract.ts";
+import { deriveKey, type SecretKey } from "../../wire/secret.ts";
+import { connectTcp } from "../../wire/tcp.ts";
+import type {
+  EnqueueRequest,
+  EventsOptions,
+  FlowRequest,
+  JobsAccess,
+  ListFilter,
+  QueueStats,
+  Run,
+  RunEvent,
+  RunPage,
+  RunTree,
+  ScheduleRequest,
+  ScheduleView,
+  Scope,
+} from "../api.ts";
+import { readBy } from "../scope.ts";
+import type { RemoteAddress } from "./address.ts";
+import { JOBS_CONTRACT, type RemoteJobsApi } from "./contract.ts";
+
+/** How long a call looks for a server that does not answer, in milliseconds: a restart takes less. */
+const PATIENCE_MS = 10_000;
+const RETRY_MS = 100;
+/** A timer that never matters. */
+const HOLD_MS = 2 ** 31 - 1;
+
+/**
+ * Jobs by way of a job server on another machine, for programs that cannot reach its store. What a
+ * restart of the server cuts off is asked again: a run has its id before it is sent, so that it is
+ * enqueued once.
+ */
+export class RemoteAccess implements JobsAccess {
+  readonly #address: RemoteAddress;
+  #key: Promise<SecretKey> | undefined;
+  #connection: Promise<Connection<RemoteJobsApi>> | undefined;
+  #isClosed = false;
+
+  /** Connects with the first call. */
+  constructor(address: RemoteAddress) {
+    this.#address = address;
+  }
+
+  enqueue(request: EnqueueRequest): Promise<Run> {
+    const run = { id: randomBytes(16).toString("hex"), ...request };
+    return this.#call((remote) => remote.enqueue(run));
+  }
+
+  async get(id: string, scope?: Scope): Promise<Run | undefined> {
+    const whose = toScope(scope);
+    return (await this.#call((remote) => remote.get(id, whose))) ?? undefined;
+  }
+
+  async list(filter: ListFilter = {}): Promise<RunPage> {
+    const wanted = { ...filter, ...toScope(filter) };
+    return this.#call((remote) => remote.list(wanted));
+  }
+
+  async cancel(id: string, scope?: Scope): Promise<Run | undefined> {
+    const whose = toScope(scope);
+    return (await this.#call((remote) => remote.cancel(id, whose))) ?? undefined;
+  }
+
+  async retry(id: string, scope?: Scope): Promise<Run | undefined> {
+    const whose = toScope(scope);
+    return (await this.#call((remote) => remote.retry(id, whose), false)) ?? undefined;
+  }
+
+  stats(): Promise<readonly QueueStats[]> {
+    return this.#call((remote) => remote.stats());
+  }
+
+  pause(queue: string): Promise<void> {
+    return this.#call((remote) => remote.pause(queue));
+  }
+
+  resume(queue: string): Promise<void> {
+    return this.#call((remote) => remote.resume(queue));
+  }
+
+  drain(queue: string, { delayed = false }: { readonly delayed?: boolean } = {}): Promise<number> {
+    return this.#call((remote) => remote.drain(queue, delayed), false);
+  }
+
+  schedule(request: ScheduleRequest): Promise<ScheduleView> {
+    return this.#call((remote) => remote.schedule(request));
+  }
+
+  unschedule(queue: string, id: string): Promise<boolean> {
+    return this.#call((remote) => remote.unschedule(queue, id), false);
+  }
+
+  schedules(): Promise<readonly ScheduleView[]> {
+    return this.#call((remote) => remote.schedules());
+  }
+
+  flow(request: FlowRequest): Promise<RunTree> {
+    return this.#call((remote) => remote.flow(request), false);
+  }
+
+  async *events(id: string, options: EventsOptions = {}): AsyncGenerator<RunEvent> {
+    const { signal } = options;
+    const whose = toScope(options);
+    let after = options.after ?? null;
+    let lostMs: number | undefined;
+    using _held = hold();
+    for (;;) {
+      try {
+        const { remote } = await this.#connected(signal);
+        const stream = (signal === undefined ? remote : remote.with({ signal })).events(
+          id,
+          whose,
+          after,
+        );
+        for await (const event of stream) {
+          after = event.id;
+          lostMs = undefined;
+          yield event;
+        }
+        return;
+      } catch (error) {
+        signal?.throwIfAborted();
+        // The deadline runs from the loss, not from the beginning of a stream of hours.
+        lostMs ??= performance.now();
+        await this.#pauseOrThrow(error, lostMs + PATIENCE_MS, signal);
+      }
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    const connection = await this.#connection?.catch(() => undefined);
+    this.#connection = undefined;
+    await connection?.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  /** @param repeat - doing it twice is the same as once, so it is asked again when the answer is lost */
+  async #call<Value>(
+    ask: (remote: Remote<RemoteJobsApi>) => Promise<Value>,
+    repeat = true,
+  ): Promise<Value> {
+    const untilMs = performance.now() + PATIENCE_MS;
+    using _held = hold();
+    for (;;) {
+      let isAsked = false;
+      try {
+        const { remote } = await this.#connected();
+        isAsked = true;
+        return await ask(remote);
+      } catch (error) {
+        if (isAsked && !repeat) throw error;
+        await this.#pauseOrThrow(error, untilMs);
+      }
+    }
+  }
+
+  /** @throws the error when another try would not help, or it is too late for one */
+  async #pauseOrThrow(error: unknown, untilMs: number, signal?: AbortSignal): Promise<void> {
+    const isAway = AWAY.some((code) => hasCode(error, code));
+    if (!isAway || this.#isClosed || performance.now() > untilMs) throw error;
+    await sleep(RETRY_MS, signal);
+  }
+
+  async #connected(signal?: AbortSignal): Promise<Connection<RemoteJobsApi>> {
+    signal?.throwIfAborted();
+    if (this.#isClosed) throw newelError("NEWEL_E_CANCELLED", { what: "The call of closed jobs" });
+    const connecting = (this.#connection ??= this.#connect());
+    const forget = (): void => {
+      if (this.#connection === connecting) this.#connection = undefined;
+    };
+    try {
+      const connection = await connecting;
+      void connection.closed.then(forget);
+      return connection;
+    } catch (error) {
+      forget();
+      throw error;
+    }
+  }
+
+  async #connect(): Promise<Connection<RemoteJobsApi>> {
+    const { host, port, authKey } = this.#address;
+    this.#key ??= deriveKey(authKey, JOBS_CONTRACT.name);
+    const secret = await this.#key;
+    return connectTcp({ host, port, secret }, JOBS_CONTRACT, { keepAlive: false });
+  }
+}
+
+/** What a server that restarts, or a network that hiccups, makes of a call. */
+const AWAY = ["NEWEL_E_UNREACHABLE", "NEWEL_E_CONNECTION_LOST", "NEWEL_E_CLOSED"] as const;
+
+/** `by` as it is sent: checked here, so that nobody's is not taken for everybody's on the way. */
+function toScope(scope: Scope | undefined): Scope {
+  const by = readBy(scope);
+  return by === undefined ? {} : { by };
+}
+
+/** A connection keeps no program alive, but a call that waits for its answer does. */
+function hold(): Disposable {
+  const timer = setInterval(() => undefined, HOLD_MS);
+  return { [Symbol.dispose]: () => clearInterval(timer) };
+}
