@@ -2,6 +2,7 @@
 export { job } from "./define.ts";
 export { jobs, Jobs, type JobsOptions } from "./jobs.ts";
 export type { JobDefinition } from "./definition.ts";
+export type { Flow, FlowChild } from "./flows.ts";
 export type {
   EnqueueOptions,
   JobContext,
@@ -14,6 +15,7 @@ export type {
   RunEvent,
   RunPage,
   RunState,
+  RunTree,
   ScheduleSpec,
   ScheduleView,
 } from "./api.ts";
