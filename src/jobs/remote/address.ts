@@ -17,6 +17,8 @@ export interface AuthKey {
 }
 
 const LOOPBACK = "127.0.0.1";
+/** Not by `URL`: a blank host, which stands for this machine, is none to it. */
+const URL_FORM = /^jobs:\/\/([^/?#@]*@)?(\[[^\]]+\]|[^:/?#@[\]]*)(?::(\d*))?\/?$/;
 
 /**
  * Reads `jobs://HOST:PORT`; the auth key comes beside it, since URLs end up in logs.
@@ -25,19 +27,15 @@ const LOOPBACK = "127.0.0.1";
  * @throws NEWEL_E_JOBS_SETTING naming the host, port or auth key that is missing
  */
 export function readRemoteUrl(url: string, given: AuthKey = {}): RemoteAddress {
-  let parsed: URL;
-  try {
-    parsed = new URL(url);
-  } catch (error) {
-    throw setting("store", `is no URL: ${url}`, '"jobs://HOST:PORT"', error);
-  }
-  if (parsed.username !== "" || parsed.password !== "")
+  const parts = URL_FORM.exec(url);
+  if (parts === null) throw setting("store", `is "${url}"`, '"jobs://HOST:PORT"');
+  const [, user, host = "", port = ""] = parts;
+  if (user !== undefined)
     throw setting("store", "has a user or a password in its URL", "the auth key beside it");
-  const port = Number(parsed.port);
-  if (parsed.port === "" || port === 0)
-    throw setting("port", "is missing in the store's URL", '"jobs://HOST:PORT"');
-  const host = parsed.hostname.replace(/^\[(.*)\]$/, "$1");
-  return { host: host === "" ? LOOPBACK : host, port, authKey: readAuthKey(given) };
+  if (port === "" || Number(port) < 1 || Number(port) > 65_535)
+    throw setting("port", "is missing in the store's URL, or is none", '"jobs://HOST:PORT"');
+  const name = host.replace(/^\[(.*)\]$/, "$1");
+  return { host: name === "" ? LOOPBACK : name, port: Number(port), authKey: readAuthKey(given) };
 }
 
 /**

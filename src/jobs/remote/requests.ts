@@ -86,7 +86,11 @@ export const read = {
 function checkFlow(value: unknown, depth: number, seen: { count: number }): void {
   seen.count += 1;
   if (depth > 50 || seen.count > FLOW_LIMIT)
-    throw newelError("NEWEL_E_LIMIT", { what: "the runs of a flow", limit: FLOW_LIMIT, unit: "runs" });
+    throw newelError("NEWEL_E_LIMIT", {
+      what: "the runs of a flow",
+      limit: FLOW_LIMIT,
+      unit: "runs",
+    });
   if (typeof value !== "object" || value === null || !("children" in value)) return;
   if (!Array.isArray(value.children)) return;
   for (const child of value.children as unknown[]) checkFlow(child, depth + 1, seen);
