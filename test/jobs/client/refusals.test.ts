@@ -55,8 +55,8 @@ test("an option that cannot be used is named, with its value and what to write",
     );
   }
   assert.throws(() => job("retrys", { retrys: 3 } as never, never), { fix: /"retries"/ });
-  for (const name of ["", "a b", "newel-x", "x".repeat(101), 7 as never])
-    assert.throws(() => job(name, {}, never), { code: "NEWEL_E_JOB_OPTION" }, String(name));
+  for (const name of ["", "a b", "newel-x", "x".repeat(101)])
+    assert.throws(() => job(name, {}, never), { code: "NEWEL_E_JOB_OPTION" }, name);
   assert.throws(() => job("none", {}, undefined as never), { code: "NEWEL_E_JOB_OPTION" });
   assert.throws(() => job("none", null as never, never), { code: "NEWEL_E_JOB_OPTION" });
 });
