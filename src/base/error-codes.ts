@@ -384,6 +384,44 @@ export const ERROR_CODES = {
     text: "Another process kept the jobs locked for more than {seconds} s: nothing of the call was written.",
     fix: "Find who has a transaction open on the file: a shell of sqlite3, a backup program.",
   },
+
+  // Job server
+  NEWEL_E_JOB_UNKNOWN: {
+    text: "No module of this job server defines {job}, which is in the queue {queue}.",
+    fix: "Let --modules name the file that defines it, and restart a server whose files have changed.",
+  },
+  NEWEL_E_JOB_THROWN: {
+    text: "The handler of {job} threw {value}, which is no Error.",
+    fix: "Throw an Error: it has a message, a stack and may have a code.",
+  },
+  NEWEL_E_JOB_CANCELLED: {
+    text: "The run {run} was cancelled.",
+    fix: "Somebody asked for it; `newel jobs retry` lets it wait again.",
+  },
+  NEWEL_E_JOB_TIMEOUT: {
+    text: "{job} was not done within {timeout}, its timeout.",
+    fix: "Raise `timeout`, or do less in one run.",
+  },
+  NEWEL_E_JOB_MEMORY: {
+    text: "{job} and what it started had {used} of memory, more than {limit}, and was killed.",
+    fix: "Raise `memory`, or work in smaller pieces.",
+  },
+  NEWEL_E_JOB_WORKER_LOST: {
+    text: "The process that ran {job} ended in the middle: {how}.",
+    fix: "Look at the output of the job server; native code and process.exit() end a process.",
+  },
+  NEWEL_E_JOB_SERVER_STOPPING: {
+    text: "The job server stops: what does not end within {grace} runs again later.",
+    fix: "End early, or go on: the run waits again without having used up an attempt.",
+  },
+  NEWEL_E_JOBS_MODULE: {
+    text: "The module {module} cannot be loaded by the job server: {why}",
+    fix: "Mend the module; `node FILE` by itself shows the same.",
+  },
+  NEWEL_E_JOBS_SETTING: {
+    text: "The setting {setting} of the job server {why}.",
+    fix: "Give {write}.",
+  },
 } as const;
 
 /** A code of the table above. */

@@ -324,7 +324,7 @@ export class Dispatcher {
     const { worker, terms } = task;
     if (worker !== undefined && terms?.graceMs !== undefined) {
       task.fate = (how) => error({ how });
-      worker.end(task, limitMs, reason, terms.graceMs);
+      worker.end(task, limitMs, reason, terms.graceMs());
       return;
     }
     this.fail(task, error({}));

@@ -113,9 +113,10 @@ export interface RunOptions {
    * `graceMs` what the task started gets SIGTERM, after `killMs` more the worker is killed with its
    * whole group. The promise settles as the task then does, or, when it had to be killed, rejects
    * with NEWEL_E_CANCELLED or NEWEL_E_DEADLINE whose `data.how` says how the worker ended. The worker
-   * takes no more tasks and is replaced. Needs `processGroup`. Default: the promise rejects at once.
+   * takes no more tasks and is replaced. A function is asked when it comes to that. Needs
+   * `processGroup`. Default: the promise rejects at once.
    */
-  readonly graceMs?: number;
+  readonly graceMs?: number | (() => number);
   /**
    * How much resident memory the worker's process group may have while the task runs, in bytes;
    * looked at every 250 ms. With more the group is killed, and the task rejects with

@@ -2,7 +2,7 @@ import { count, refuse, type RunOptions, type Settings } from "./options.ts";
 
 /** What a caller asked for one task beyond running it. Most tasks have no such terms. */
 export interface TaskTerms {
-  readonly graceMs: number | undefined;
+  readonly graceMs: (() => number) | undefined;
   readonly memoryBytes: number | undefined;
   readonly onAsk: RunOptions["onAsk"];
 }
@@ -14,12 +14,13 @@ export function termsOf(
 ): TaskTerms | undefined {
   if (graceMs === undefined && memoryBytes === undefined && onAsk === undefined) return undefined;
   for (const [option, value, atLeast] of [
-    ["graceMs", graceMs, 0],
+    ["graceMs", typeof graceMs === "function" ? 0 : graceMs, 0],
     ["memoryBytes", memoryBytes, 1],
   ] as const) {
     if (value === undefined) continue;
     count(option, value, atLeast);
     if (!processGroup) throw refuse(option, String(value), "it needs a pool with `processGroup`");
   }
-  return { graceMs, memoryBytes, onAsk };
+  const grace = typeof graceMs === "number" ? () => graceMs : graceMs;
+  return { graceMs: grace, memoryBytes, onAsk };
 }

@@ -97,7 +97,7 @@ function dueMs({ timestamp, delay, processedOn }: JobFacts): number | undefined 
   return (processedOn ?? timestamp) + delay;
 }
 
-function readProgress(progress: unknown): Progress | undefined {
+export function readProgress(progress: unknown): Progress | undefined {
   if (typeof progress !== "object" || progress === null) return undefined;
   const { done, total, note } = progress as Record<string, unknown>;
   if (typeof done !== "number" || typeof total !== "number") return undefined;
