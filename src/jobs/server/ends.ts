@@ -47,6 +47,8 @@ function endOfLost(error: unknown, { name }: JobFacts): End {
     const memory = newelError("NEWEL_E_JOB_MEMORY", { job: name, used, limit });
     return failed(attemptError(toRunError(memory)));
   }
+  // It was killed for another job that it ran as well.
+  if (data["because"] === "sibling") return { kind: "back", waitMs: 0 };
   if (hasCode(error, "NEWEL_E_POOL_WORKER_LOST")) {
     const lost = newelError("NEWEL_E_JOB_WORKER_LOST", { job: name, how: data["how"] ?? "" });
     return { ...failed(attemptError(toRunError(lost))), atOnce: true };

@@ -1,4 +1,5 @@
 import { existsSync, readFileSync } from "node:fs";
+import type { ChildProcess } from "node:child_process";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -8,7 +9,13 @@ import { pino } from "pino";
 import { parseFailure } from "../../../src/jobs/failure.ts";
 import { JobServer, type JobServerOptions } from "../../../src/jobs/server/server.ts";
 import { createSqliteBackend } from "../../../src/jobs/sqlite/factory.ts";
-import { cleanUp, eventually, type Scope, temporaryDirectory } from "../../helpers/resources.ts";
+import {
+  cleanUp,
+  eventually,
+  type Scope,
+  startProcess,
+  temporaryDirectory,
+} from "../../helpers/resources.ts";
 
 /** A store of its own, and what tests of the server need around it. */
 export interface World {
@@ -76,12 +83,44 @@ export function codeOf({ failedReason }: Job): string {
   return code ?? message;
 }
 
-export function isAlive(pid: number): boolean {
+/** The first so many pids that a handler has noted. */
+export async function pidsNoted(world: World, count: number): Promise<number[]> {
+  return eventually(() => {
+    const pids = world
+      .notes()
+      .filter((line) => line.startsWith("pids "))
+      .flatMap((line) => line.split(" ").slice(1).map(Number));
+    return pids.length >= count ? pids : undefined;
+  }, `${count} pids are noted`);
+}
+
+/** Whether a process runs; a zombie does not. */
+export function runs(pid: number): boolean {
+  const path = `/proc/${pid}/stat`;
+  if (!existsSync(path)) return false;
   try {
-    process.kill(pid, 0);
+    return !/\) [ZX] /.test(readFileSync(path, "utf8"));
   } catch {
     return false;
   }
-  // A zombie has ended.
-  return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, "utf8"));
+}
+
+/** A server in a process of its own, by the command line, once it takes jobs. */
+export async function startServer(
+  scope: Scope,
+  world: World,
+  args: readonly string[] = [],
+): Promise<ChildProcess> {
+  const program = fileURLToPath(new URL("../../../src/cli/main.ts", import.meta.url));
+  const words = ["jobs", "server", "--store", world.store, "--modules", fixture("jobs")];
+  const child = startProcess(
+    scope,
+    process.execPath,
+    [program, ...words, "--processes", "3", ...args],
+    { stdio: ["ignore", "pipe", "inherit"] },
+  );
+  let output = "";
+  child.stdout?.on("data", (text: Buffer) => (output += text.toString()));
+  await eventually(() => output.includes("The job server runs."), "the server runs");
+  return child;
 }
