@@ -101,7 +101,7 @@ export class Attempts {
     const { groups } = this.#options;
     const place = groups.enter(name, group, groupConcurrency);
     if (place === undefined) {
-      await groups.park(taken.job, token, group);
+      await groups.park(taken.job, token, group, groupConcurrency);
       throw new DelayedError();
     }
     try {

@@ -39,13 +39,13 @@ export class Groups {
   }
 
   /** Puts a run away that found its group full. */
-  async park(job: Job, token: string, group: string): Promise<void> {
-    const { id = "" } = job;
+  async park(job: Job, token: string, group: string, limit: number): Promise<void> {
     const known = this.#groups.get(`${job.name}~${group}`);
-    // Before it is put away: a place may get free in between.
-    known?.parked.set(id, job);
     await job.moveToDelayed(Date.now() + PARK_MS, token);
-    if (known !== undefined && known.running === 0) await this.#call(known);
+    if (known === undefined) return;
+    known.parked.set(job.id ?? "", job);
+    // A place got free meanwhile.
+    if (known.running < limit) await this.#call(known);
   }
 
   #leave(key: string, group: Group): void {
