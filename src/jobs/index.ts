@@ -3,6 +3,7 @@ export { job } from "./define.ts";
 export { jobs, Jobs, type JobsOptions } from "./jobs.ts";
 export { jobFields } from "./runner/current.ts";
 export type { JobDefinition } from "./definition.ts";
+export type { Flow, FlowChild } from "./flows.ts";
 export type {
   EnqueueOptions,
   JobContext,
@@ -15,6 +16,7 @@ export type {
   RunEvent,
   RunPage,
   RunState,
+  RunTree,
   ScheduleSpec,
   ScheduleView,
 } from "./api.ts";

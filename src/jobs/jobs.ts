@@ -2,20 +2,25 @@ import { newelError } from "../base/errors.ts";
 import { trySizeBytes } from "../base/units.ts";
 import type {
   EnqueueOptions,
+  EventsOptions,
   GivenOf,
   ListFilter,
   QueueStats,
   Run,
+  RunEvent,
   RunPage,
+  RunTree,
   ScheduleSpec,
   ScheduleView,
   Scope,
 } from "./api.ts";
 import type { AnyDefinition, AnySchema, EnqueueArguments, JobDefinition } from "./definition.ts";
+import { type Flow, flowRequest } from "./flows.ts";
 import { PAYLOAD_LIMIT_BYTES } from "./json.ts";
 import { checkQueue, optionError } from "./names.ts";
 import { enqueueRequest, scheduleRequest } from "./requests.ts";
 import type { StoreAccess } from "./store/access.ts";
+import { sendTraced } from "./telemetry.ts";
 
 /** Where jobs are, and what they may be. */
 export interface JobsOptions {
@@ -82,7 +87,8 @@ export class Jobs implements AsyncDisposable {
     ...[input, options = {}]: EnqueueArguments<Schema>
   ): Promise<Run<GivenOf<Schema>, Result>> {
     const request = await this.#request(definition, input, options);
-    const run = await (await this.#open()).enqueue(request);
+    const access = await this.#open();
+    const run = await sendTraced(request, (traced) => access.enqueue(traced));
     return run as Run<GivenOf<Schema>, Result>;
   }
 
@@ -108,6 +114,14 @@ export class Jobs implements AsyncDisposable {
    */
   async retry(id: string, scope?: Scope): Promise<Run | undefined> {
     return (await this.#open()).retry(id, scope);
+  }
+
+  /**
+   * What happens to a run, until its end: its state first, or what came `after` an event. Of somebody
+   * else's, as of one that does not exist, there are none.
+   */
+  async *events(id: string, options?: EventsOptions): AsyncGenerator<RunEvent> {
+    yield* (await this.#open()).events(id, options);
   }
 
   async stats(): Promise<readonly QueueStats[]> {
@@ -149,6 +163,20 @@ export class Jobs implements AsyncDisposable {
 
   async schedules(): Promise<readonly ScheduleView[]> {
     return (await this.#open()).schedules();
+  }
+
+  /**
+   * Enqueues a run that waits until all its children are done, with the children; all or none. If a
+   * child fails, what waits for it fails too.
+   *
+   * @throws as `definition.enqueue`, for any run of it
+   */
+  async flow<Schema extends AnySchema, Result>(
+    flow: Flow<Schema, Result>,
+  ): Promise<RunTree<GivenOf<Schema>, Result>> {
+    const request = await flowRequest(flow, this.#payloadBytes);
+    const tree = await (await this.#open()).flow(request);
+    return tree as RunTree<GivenOf<Schema>, Result>;
   }
 
   /** Ends what was opened. A later call opens it again. */

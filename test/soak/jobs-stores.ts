@@ -1,12 +1,14 @@
 // Soak: the behaviours that newel's store of jobs is tried by, on BullMQ's own stores: they are true of
-// these. `node test/soak/jobs-stores.ts`; one line at the end, exit code 1 on failure.
+// these; the events of runs on them; and the calling side of `newel/jobs`. `node test/soak/jobs-stores.ts`; one line at the end, exit code 1 on failure.
 import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 
 const told: string[] = [];
 for (const store of ["redis", "postgres"]) {
-  const file = fileURLToPath(new URL(`../jobs/conformance/${store}.test.ts`, import.meta.url));
-  const args = ["--test", "--test-reporter=tap", file];
+  const files = ["conformance", "events", "client"].map((folder) =>
+    fileURLToPath(new URL(`../jobs/${folder}/${store}.test.ts`, import.meta.url)),
+  );
+  const args = ["--test", "--test-reporter=tap", ...files];
   const { status, stdout } = spawnSync(process.execPath, args, { encoding: "utf8" });
   const count = (word: string): number =>
     Number(new RegExp(`^# ${word} (\\d+)$`, "m").exec(stdout)?.[1] ?? Number.NaN);

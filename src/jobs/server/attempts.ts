@@ -6,7 +6,7 @@ import type { StoredJob } from "../api.ts";
 import { toRunError } from "../failure.ts";
 import { formatRunId } from "../names.ts";
 import type { JobFacts, RunnerAsk, RunTask } from "../runner/protocol.ts";
-import { readProgress } from "../store/run.ts";
+import { progressOf } from "../events/entry.ts";
 import { fromStored } from "../stored.ts";
 import type { Cancels } from "./cancels.ts";
 import {
@@ -184,7 +184,7 @@ function startTimer(facts: JobFacts, { abort }: Running): NodeJS.Timeout | undef
 
 function taskOf({ job, run, stored }: Taken): RunTask {
   const { input, by, steps, trace } = stored;
-  const progress = readProgress(job.progress);
+  const progress = progressOf(job.progress);
   return {
     kind: "run",
     run,

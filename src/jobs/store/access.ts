@@ -2,42 +2,55 @@ import { FlowProducer } from "bullmq";
 
 import type {
   EnqueueRequest,
+  EventsOptions,
   FlowRequest,
   JobsAccess,
   ListFilter,
   QueueStats,
   Run,
+  RunEvent,
   RunPage,
   RunTree,
   ScheduleRequest,
   ScheduleView,
   Scope,
 } from "../api.ts";
+import { RunEvents } from "../events/events.ts";
 import { type JobStore, openJobStore } from "../sqlite/job-store.ts";
 import type { Backend } from "./backend.ts";
 import { cancel, retry } from "./change.ts";
 import { enqueue } from "./enqueue.ts";
 import { addFlow } from "./flow.ts";
-import { listOnFile, readFilter } from "./list.ts";
+import { readFilter } from "./filter.ts";
+import { listOnFile } from "./list-on-file.ts";
+import { listOnServer } from "./list-on-server.ts";
 import { lookAt } from "./look.ts";
-import { drain, stats } from "./manage.ts";
+import { cancelledOnFile, cancelledOnServer, drain, stats } from "./manage.ts";
 import { namesOnFile, namesOnServer, type QueueNames } from "./names.ts";
 import { Queues } from "./queues.ts";
 import { schedule, schedules } from "./schedules.ts";
 
 /** Jobs in a store that this process has open itself. */
-export class StoreAccess implements Omit<JobsAccess, "events"> {
+export class StoreAccess implements JobsAccess {
   readonly #backend: Backend;
   readonly #queues: Queues;
   readonly #names: QueueNames;
   #file: Promise<JobStore> | undefined;
   #producer: FlowProducer | undefined;
+  readonly #events: RunEvents;
 
   constructor(backend: Backend) {
     this.#backend = backend;
     this.#queues = new Queues(backend);
     this.#names =
       backend.kind === "sqlite" ? namesOnFile(() => this.#openFile()) : namesOnServer(this.#queues);
+    const { blocking: connection, factory } = backend;
+    this.#events = new RunEvents({
+      open: (queue) => factory(queue, { connection } as never, { blocking: true }),
+      read: (id) => lookAt(this.#queues, id, undefined),
+      // Its reader tries again by itself; who listens is shown the state in the meantime.
+      onError: () => undefined,
+    });
   }
 
   async enqueue(request: EnqueueRequest): Promise<Run> {
@@ -51,7 +64,9 @@ export class StoreAccess implements Omit<JobsAccess, "events"> {
 
   async list(filter: ListFilter = {}): Promise<RunPage> {
     const wanted = readFilter(filter);
-    return listOnFile(await this.#openFile(), this.#queues, wanted);
+    return this.#backend.kind === "sqlite"
+      ? listOnFile(await this.#openFile(), this.#queues, wanted)
+      : listOnServer(this.#queues, await this.#names.all(), wanted);
   }
 
   async cancel(id: string, scope?: Scope): Promise<Run | undefined> {
@@ -62,8 +77,20 @@ export class StoreAccess implements Omit<JobsAccess, "events"> {
     return retry(this.#queues, id, scope);
   }
 
+  async *events(id: string, options: EventsOptions = {}): AsyncGenerator<RunEvent> {
+    const { by, ...others } = options;
+    const scope = "by" in options ? { by } : {};
+    if ((await lookAt(this.#queues, id, scope as Scope)) === undefined) return;
+    yield* this.#events.events(id, others);
+  }
+
   async stats(): Promise<readonly QueueStats[]> {
-    return stats(this.#queues, await this.#names.all());
+    const names = await this.#names.all();
+    const cancelled =
+      this.#backend.kind === "sqlite"
+        ? await cancelledOnFile(await this.#openFile())
+        : await cancelledOnServer(this.#queues, names);
+    return stats(this.#queues, names, cancelled);
   }
 
   async pause(queue: string): Promise<void> {
@@ -98,6 +125,7 @@ export class StoreAccess implements Omit<JobsAccess, "events"> {
   }
 
   async close(): Promise<void> {
+    await this.#events.close();
     await this.#producer?.close();
     const file = await this.#file?.catch(() => undefined);
     await file?.close();

@@ -22,6 +22,7 @@ export async function cancel(
   await wishes.add("cancel", { run: id }, { jobId: wishId(id) });
   // A server takes what is due; it is to hear of the wish now.
   if (found.state === "delayed") await promote(queues, found);
+  await tellListeners(queues, found);
   const after = await findJob(queues, id, undefined);
   if (after === undefined) return undefined;
   // It ended meanwhile: there is nothing left to wish.
@@ -69,6 +70,11 @@ async function promote(queues: Queues, { queue, job }: Found): Promise<void> {
     // It came due by itself, or ended.
     if (await delayed?.isDelayed()) throw error;
   }
+}
+
+/** Who follows the run looks at it again: without a server nothing else would happen to it. */
+async function tellListeners(queues: Queues, { queue, job }: Found): Promise<void> {
+  await queues.events(queue).publishEvent({ eventName: "wished", jobId: job.id ?? "" });
 }
 
 async function toOne(queues: Queues, found: Found): Promise<Run | undefined> {

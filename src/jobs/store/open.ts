@@ -1,5 +1,5 @@
 import { StoreAccess } from "./access.ts";
-import { openBackend } from "./connect.ts";
+import { openBackend } from "./backend.ts";
 
 /**
  * Opens the store of a URL.

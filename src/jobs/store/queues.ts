@@ -1,4 +1,4 @@
-import { Queue } from "bullmq";
+import { Queue, QueueEventsProducer } from "bullmq";
 
 import type { Backend } from "./backend.ts";
 
@@ -9,6 +9,7 @@ const READERS = 50;
 export class Queues {
   readonly backend: Backend;
   readonly #writers = new Map<string, Queue>();
+  readonly #producers = new Map<string, QueueEventsProducer>();
   readonly #readers = new Map<string, Queue>();
 
   constructor(backend: Backend) {
@@ -38,10 +39,26 @@ export class Queues {
     return open;
   }
 
+  /** Puts an event of newel's own into the durable events of a queue. */
+  events(name: string): QueueEventsProducer {
+    const { connection, factory } = this.backend;
+    const open =
+      this.#producers.get(name) ??
+      new QueueEventsProducer(name, { connection } as never, factory as never);
+    if (!this.#producers.has(name)) open.on("error", () => undefined);
+    this.#producers.set(name, open);
+    return open;
+  }
+
   async close(): Promise<void> {
-    const open = [...this.#writers.values(), ...this.#readers.values()];
+    const open = [
+      ...this.#writers.values(),
+      ...this.#readers.values(),
+      ...this.#producers.values(),
+    ];
     this.#writers.clear();
     this.#readers.clear();
+    this.#producers.clear();
     for (const queue of open) await queue.close();
     await this.backend.close();
   }

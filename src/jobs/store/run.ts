@@ -1,6 +1,7 @@
-import type { Job, JobJson } from "bullmq";
+import type { Job, JobJson, JobState } from "bullmq";
 
-import type { Progress, Run, RunState } from "../api.ts";
+import type { Run, RunState } from "../api.ts";
+import { progressOf } from "../events/entry.ts";
 import { CANCELLED_CODE, parseFailure } from "../failure.ts";
 import { formatRunId } from "../names.ts";
 import { fromStored } from "../stored.ts";
@@ -29,7 +30,7 @@ export function toRun(queue: string, job: JobFacts, state: string, wished: boole
   const { input, by, key } = fromStored(job.data);
   const failure = job.failedReason ? parseFailure(job.failedReason) : undefined;
   const known = runState(state, failure?.code, wished);
-  const progress = readProgress(job.progress);
+  const progress = progressOf(job.progress);
   const due = known === "delayed" ? dueMs(job) : undefined;
   return {
     id: formatRunId(queue, job.id ?? ""),
@@ -63,7 +64,7 @@ export function factsOf(json: JobJson): JobFacts {
 }
 
 /** BullMQ's names of the states in which a run of ours may be. */
-export const BULL_STATES: Readonly<Record<RunState, readonly string[]>> = {
+export const BULL_STATES: Readonly<Record<RunState, readonly JobState[]>> = {
   waiting: ["waiting", "prioritized", "waiting-children"],
   delayed: ["delayed"],
   running: ["active"],
@@ -91,15 +92,7 @@ function runState(state: string, code: string | undefined, wished: boolean): Run
   }
 }
 
-/** When a delayed job may start: BullMQ counts from its last change, which a first delay is from its birth. */
-function dueMs({ timestamp, delay, processedOn }: JobFacts): number | undefined {
-  if (!(delay > 0)) return undefined;
-  return (processedOn ?? timestamp) + delay;
-}
-
-export function readProgress(progress: unknown): Progress | undefined {
-  if (typeof progress !== "object" || progress === null) return undefined;
-  const { done, total, note } = progress as Record<string, unknown>;
-  if (typeof done !== "number" || typeof total !== "number") return undefined;
-  return { done, total, ...(typeof note === "string" ? { note } : {}) };
+/** When a delayed run is due: known for its first delay; that of a retry counts from a moment BullMQ does not tell. */
+function dueMs({ timestamp, delay, attemptsMade }: JobFacts): number | undefined {
+  return delay > 0 && !(attemptsMade > 0) ? timestamp + delay : undefined;
 }

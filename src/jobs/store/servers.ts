@@ -13,8 +13,18 @@ import type { Redis, RedisOptions } from "ioredis";
 import type { Pool, PoolConfig } from "pg";
 
 import { messageOf, newelError, systemCode } from "../../base/errors.ts";
-import type { Backend } from "./backend.ts";
 import { withoutPassword } from "./url.ts";
+
+/** A store as BullMQ's classes take it. */
+export interface Opened {
+  /** For queues, which share it. */
+  readonly connection: unknown;
+  /** For what waits on the store by itself, workers and readers of events: each opens one of its own. */
+  readonly blocking: unknown;
+  readonly factory: BackendFactory<IQueueBackend, never>;
+  /** Ends the shared connection; what uses it is closed before. */
+  close(): Promise<void>;
+}
 
 /** How long a server may take to answer the first time, milliseconds. */
 const CONNECT_MS = 5_000;
@@ -25,7 +35,7 @@ const POOL_SIZE = 5;
  * One connection for all queues of this process. A call fails when the server is gone, so that a web
  * request does not hang for it; the connection comes back by itself.
  */
-export async function openRedis(url: string): Promise<Backend> {
+export async function openRedis(url: string): Promise<Opened> {
   const module = load("ioredis", url) as {
     Redis: new (url: string, options: RedisOptions) => Redis;
   };
@@ -36,16 +46,17 @@ export async function openRedis(url: string): Promise<Backend> {
     retryStrategy: (times) => Math.min(times * 100, 2_000),
   });
   // Each failing call tells of it; without a listener the event would be printed.
-  client.on("error", () => undefined);
+  let last: unknown;
+  client.on("error", (error) => {
+    last = error;
+  });
   try {
     await client.connect();
   } catch (error) {
     client.disconnect();
-    throw unreachable(url, error);
+    throw unreachable(url, last ?? error);
   }
   return {
-    kind: "redis",
-    url,
     connection: client,
     blocking: { url, maxRetriesPerRequest: null },
     factory: createRedisBackend as unknown as BackendFactory<IQueueBackend, never>,
@@ -56,7 +67,7 @@ export async function openRedis(url: string): Promise<Backend> {
 }
 
 /** The tables are made, or brought up to date, in the schema `bullmq`. */
-export async function openPostgres(url: string): Promise<Backend> {
+export async function openPostgres(url: string): Promise<Opened> {
   const module = load("pg", url) as { Pool: new (options: PoolConfig) => Pool };
   const pool = new module.Pool({
     connectionString: url,
@@ -77,8 +88,6 @@ export async function openPostgres(url: string): Promise<Backend> {
     throw unreachable(url, error);
   }
   return {
-    kind: "postgres",
-    url,
     connection: pool,
     blocking: { connectionString: url },
     factory: createPostgresBackend as unknown as BackendFactory<IQueueBackend, never>,
@@ -97,6 +106,6 @@ function load(driver: string, url: string): unknown {
 }
 
 function unreachable(url: string, error: unknown): Error {
-  const why = messageOf(error) || systemCode(error) || "no answer";
+  const why = messageOf(error).replace(/\.$/, "") || systemCode(error) || "no answer";
   return newelError("NEWEL_E_JOBS_UNREACHABLE", { url: withoutPassword(url), why }, error);
 }

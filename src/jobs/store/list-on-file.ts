@@ -1,70 +1,12 @@
-import type { ListFilter, Run, RunPage, RunState } from "../api.ts";
-import { checkQueue, isOwnQueue, optionError } from "../names.ts";
-import { readBy } from "../scope.ts";
+import type { Run, RunPage } from "../api.ts";
+import { optionError } from "../names.ts";
 import type { FoundJob, JobStore } from "../sqlite/job-store.ts";
 import type { JobFilter } from "../sqlite/operations/search.ts";
+import { bullStates, isWanted, MOST, type Wanted } from "./filter.ts";
 import { type Found, toRuns } from "./look.ts";
 import { PREFIX } from "./names.ts";
 import type { Queues } from "./queues.ts";
-import { BULL_STATES, factsOf } from "./run.ts";
-
-const LIMIT = 50;
-const MOST = 1_000;
-const STATES = Object.keys(BULL_STATES) as RunState[];
-const ACTIVE: readonly RunState[] = ["waiting", "delayed", "running"];
-/** A filter that was checked. */
-export interface Wanted {
-  readonly by: string | undefined;
-  /** `undefined`: any. */
-  readonly states: readonly RunState[] | undefined;
-  readonly queue: string | undefined;
-  readonly name: string | undefined;
-  readonly error: string | undefined;
-  readonly sinceMs: number | undefined;
-  readonly limit: number;
-  readonly cursor: string | undefined;
-}
-
-/**
- * Reads a filter.
- *
- * @throws NEWEL_E_JOB_OPTION, NEWEL_E_JOB_BY
- */
-export function readFilter(filter: ListFilter): Wanted {
-  const { active, states, queue, name, error, sinceMs, limit = LIMIT, cursor } = filter;
-  if (!Number.isInteger(limit) || limit < 1 || limit > MOST)
-    throw optionError("list", "limit", limit, `a whole number from 1 to ${MOST}`);
-  for (const state of states ?? []) {
-    if (!STATES.includes(state)) throw optionError("list", "states", state, STATES.join(", "));
-  }
-  const asked = active === true ? ACTIVE : undefined;
-  return {
-    by: readBy(filter),
-    states: states === undefined ? asked : states.filter((state) => asked?.includes(state) ?? true),
-    queue: queue === undefined ? undefined : checkQueue(queue, "list"),
-    name,
-    error,
-    sinceMs,
-    limit,
-    cursor,
-  };
-}
-
-/** Whether a run is wanted, all that a store could not look for included. */
-export function isWanted(wanted: Wanted, run: Run): boolean {
-  const { states, error } = wanted;
-  if (isOwnQueue(run.queue)) return false;
-  if (states !== undefined && !states.includes(run.state)) return false;
-  if (error === undefined) return true;
-  const part = error.toLowerCase();
-  const { code = "", message = "" } = run.error ?? {};
-  return message.toLowerCase().includes(part) || code.toLowerCase().includes(part);
-}
-
-/** BullMQ's states in which a wanted run may be. */
-export function bullStates({ states }: Wanted): readonly string[] | undefined {
-  return states && [...new Set(states.flatMap((state) => BULL_STATES[state]))];
-}
+import { factsOf } from "./run.ts";
 
 /** How many pages of a thousand one call reads; a page may be short, its cursor goes on. */
 const PAGES = 20;
@@ -116,7 +58,7 @@ function toJobFilter(wanted: Wanted): JobFilter {
     ...(name === undefined ? {} : { name }),
     ...(error === undefined ? {} : { error }),
     ...(sinceMs === undefined ? {} : { addedFrom: sinceMs }),
-    ...(by === undefined ? {} : { data: { by } }),
+    ...(by === undefined ? {} : { whose: by }),
   };
 }
 
