@@ -298,6 +298,18 @@ export const ERROR_CODES = {
   NEWEL_E_OPERATION_FAILED: { text: "{what}", fix: "See `newel ps` and `newel logs`." },
 
   // Jobs on a file
+  NEWEL_E_JOB_BY: {
+    text: "Whose runs are meant is not said: `by` is {value}.",
+    fix: "Give the id of the user or of the session, a text or a number. Is the user logged in?",
+  },
+  NEWEL_E_JOB_FORBIDDEN: {
+    text: "The run {id} is somebody else's.",
+    fix: "Ask as the one who enqueued it: `by` has to be the same.",
+  },
+  NEWEL_E_JOB_NO_RUN: {
+    text: "There is no run {id}.",
+    fix: "It was removed, or its time was over; see `keep` of its job.",
+  },
   NEWEL_E_JOBS_CONNECTION: {
     text: "The connection {value} cannot be used: {why}.",
     fix: 'Name a file: "sqlite:./jobs.db".',
