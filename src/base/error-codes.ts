@@ -297,11 +297,53 @@ export const ERROR_CODES = {
   },
   NEWEL_E_OPERATION_FAILED: { text: "{what}", fix: "See `newel ps` and `newel logs`." },
 
-  // Jobs on a file
-  NEWEL_E_JOB_BY: {
-    text: "Whose runs are meant is not said: `by` is {value}.",
-    fix: "Give the id of the user or of the session, a text or a number. Is the user logged in?",
+  // Jobs
+  NEWEL_E_JOB_OPTION: {
+    text: "The option {option} of {of} is {value}, which cannot be used.",
+    fix: "Write {write}.",
   },
+  NEWEL_E_JOB_DEFINED: {
+    text: "The job {name} is defined twice: at {other}, and at {place}.",
+    fix: "Give one of them another name; runs are found by it.",
+  },
+  NEWEL_E_JOB_INPUT: {
+    text: "The input of {job} does not fit its schema: {problems}.",
+    fix: "Nothing was enqueued. Mend the input; dates and the like travel as JSON, so let the schema take their text.",
+  },
+  NEWEL_E_JOB_VALUE: {
+    text: "{what} cannot be kept as JSON: {why}.",
+    fix: "Send plain data: objects, lists, texts, numbers, booleans and null.",
+  },
+  NEWEL_E_JOB_PAYLOAD: {
+    text: "{what} is larger than {limit} as JSON.",
+    fix: "Put it into a file, a database or an object store and send its name, or raise the limit by the option `payload` of `jobs.use()`.",
+  },
+  NEWEL_E_JOB_BY: {
+    text: "`by` is there, but it is {value}: it says nobody.",
+    fix: "Give the id of the user or session whose runs are meant; leave `by` out for everybody's.",
+  },
+  NEWEL_E_JOB_RETRY: {
+    text: "The run {run} cannot be tried again now: it is {state}.",
+    fix: "Only a run that failed or was cancelled can; enqueue a new one instead.",
+  },
+  NEWEL_E_JOBS_STORE: {
+    text: 'The store "{url}" cannot be used: {why}.',
+    fix: 'Write "sqlite:./data/jobs.db", "redis://host:6379" or "postgres://user@host/database".',
+  },
+  NEWEL_E_JOBS_IN_USE: {
+    text: "These jobs are already in use with another store.",
+    fix: "Call `jobs.use()` before anything else, or make another `new Jobs()` with its own store.",
+  },
+  NEWEL_E_JOBS_UNREACHABLE: {
+    text: "The store {url} does not answer: {why}.",
+    fix: "Check that the server runs and may be reached from here.",
+  },
+  NEWEL_E_JOBS_DRIVER: {
+    text: "The store {url} needs the package {driver}, which is not installed.",
+    fix: "Install it beside newel: `npm install {driver}`.",
+  },
+
+  // Jobs on a file
   NEWEL_E_JOB_FORBIDDEN: {
     text: "The run {id} is somebody else's.",
     fix: "Ask as the one who enqueued it: `by` has to be the same.",

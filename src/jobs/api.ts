@@ -123,6 +123,53 @@ export interface QueueStats {
   readonly latencyMs: number;
 }
 
+/** When a schedule is due: one of `cron` and `every`. */
+export interface ScheduleSpec {
+  /** Five fields (`"0 3 * * *"`), or six with seconds in front. */
+  readonly cron?: string;
+  /** Of `cron`, as `"Europe/Berlin"`. Default: that of the process that schedules. */
+  readonly tz?: string;
+  /** `"15m"` or milliseconds. */
+  readonly every?: string | number;
+}
+
+/** A run that is enqueued again and again. */
+export interface ScheduleView {
+  /** Its name, unique within the queue. */
+  readonly id: string;
+  readonly queue: string;
+  /** The name of the job's definition. */
+  readonly name: string;
+  readonly cron?: string;
+  readonly tz?: string;
+  readonly everyMs?: number;
+  readonly input: unknown;
+  /** When it is due next, milliseconds since 1970. */
+  readonly nextMs?: number;
+}
+
+/** A schedule to be made, or to be replaced. */
+export interface ScheduleRequest {
+  readonly id: string;
+  readonly cron?: string;
+  readonly tz?: string;
+  readonly everyMs?: number;
+  /** What each run is; its delay is not used. */
+  readonly run: EnqueueRequest;
+}
+
+/** A run that waits until all its children are done. */
+export interface FlowRequest {
+  readonly run: EnqueueRequest;
+  readonly children: readonly FlowRequest[];
+}
+
+/** A run and those it waits for. */
+export interface RunTree<Input = unknown, Result = unknown> {
+  readonly run: Run<Input, Result>;
+  readonly children: readonly RunTree[];
+}
+
 /** What can be asked of jobs by name and id; the same on a store and through a job server. */
 export interface JobsAccess extends AsyncDisposable {
   /** @throws NEWEL_E_JOBS_… when the store refuses; resolved means durable */
@@ -141,6 +188,12 @@ export interface JobsAccess extends AsyncDisposable {
   resume(queue: string): Promise<void>;
   /** Removes what waits; with `delayed` also what is delayed. Gives how many. */
   drain(queue: string, options?: { readonly delayed?: boolean }): Promise<number>;
+  schedule(request: ScheduleRequest): Promise<ScheduleView>;
+  /** Gives whether there was one. */
+  unschedule(queue: string, id: string): Promise<boolean>;
+  schedules(): Promise<readonly ScheduleView[]>;
+  /** All runs of the tree, or none. */
+  flow(request: FlowRequest): Promise<RunTree>;
   close(): Promise<void>;
 }
 

@@ -30,7 +30,8 @@ export function callerTelemetry(stats: () => PoolStats): CallerTelemetry | undef
   };
 }
 
-function loadApi(): typeof Api | undefined {
+/** The API package of OpenTelemetry, if the program has it. */
+export function loadApi(): typeof Api | undefined {
   try {
     return createRequire(import.meta.url)("@opentelemetry/api") as typeof Api;
   } catch (error) {

@@ -13,6 +13,8 @@ export interface FoundJob {
   readonly queue: string;
   readonly state: string;
   readonly job: JobJson;
+  /** A search given this goes on behind the job. */
+  readonly cursor: number;
 }
 
 export interface FoundJobs {
@@ -82,7 +84,12 @@ async function search(
   const bounded = Math.max(1, Math.min(limit, MOST));
   const rows = await client.call("searchJobs", "", filter, bounded, cursor ?? null);
   return {
-    jobs: rows.map(({ queue, state, job }) => ({ queue, state, job: jobJson(job) })),
+    jobs: rows.map(({ key, queue, state, job }) => ({
+      queue,
+      state,
+      job: jobJson(job),
+      cursor: key,
+    })),
     cursor: rows.length < bounded ? undefined : rows.at(-1)?.key,
   };
 }

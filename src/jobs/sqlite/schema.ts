@@ -132,4 +132,9 @@ export const MIGRATIONS: readonly string[] = [
     PRIMARY KEY (owner, number)
   ) STRICT, WITHOUT ROWID;
   `,
+  `
+  -- whose run it is, for jobs whose data says so (job-rows.ts)
+  ALTER TABLE job ADD COLUMN whose TEXT;
+  CREATE INDEX job_whose ON job (whose) WHERE whose IS NOT NULL;
+  `,
 ];

@@ -1,5 +1,6 @@
-import { newelError, isNewelError } from "../../base/errors.ts";
-import type { JobsAccess, Run } from "../api.ts";
+import { isNewelError, newelError } from "../../base/errors.ts";
+import type { JobsAccess, Run, Scope } from "../api.ts";
+import { readBy } from "../scope.ts";
 
 /** In place of a user: whoever has the address may see the run. */
 export const everyone: unique symbol = Symbol.for("newel.jobs.everyone") as never;
@@ -24,17 +25,10 @@ const STATUS: Readonly<Record<string, number>> = {
  * @throws NEWEL_E_JOB_BY, NEWEL_E_JOB_FORBIDDEN, NEWEL_E_JOB_NO_RUN
  */
 export async function look(looks: Looks, id: string, by: unknown): Promise<Run> {
-  const isSaid =
-    by === everyone ||
-    (typeof by === "string" && by !== "") ||
-    (typeof by === "number" && Number.isFinite(by));
-  if (!isSaid) {
-    const value = by === "" ? 'an empty text ("")' : String(by);
-    throw newelError("NEWEL_E_JOB_BY", { value });
-  }
+  const own = by === everyone ? undefined : readBy({ by } as Scope);
   const run = await looks.get(id);
   if (run === undefined) throw newelError("NEWEL_E_JOB_NO_RUN", { id });
-  if (by !== everyone && run.by !== String(by)) throw newelError("NEWEL_E_JOB_FORBIDDEN", { id });
+  if (own !== undefined && run.by !== own) throw newelError("NEWEL_E_JOB_FORBIDDEN", { id });
   return run;
 }
 

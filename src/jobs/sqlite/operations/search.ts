@@ -22,6 +22,8 @@ export interface JobFilter {
   readonly addedBefore?: number;
   readonly finishedFrom?: number;
   readonly finishedBefore?: number;
+  /** Whose run it is: `by` of newel/jobs. */
+  readonly whose?: string;
   /** Fields of the data by their path, `customer.id`, and the value each has. */
   readonly data?: Readonly<Record<string, string | number | boolean | null>>;
   /** Part of the reason it failed for, upper and lower case alike. */
@@ -45,6 +47,7 @@ export function searchJobs(
   before: number | null,
 ): FoundRow[] {
   const { where, values } = conditions(filter);
+  if (isFewOfMany(store, filter)) where.push(amongFew(filter));
   const rows = store.all<Record<string, JobTuple[number]>>(
     `SELECT job.key AS found_key, (SELECT queue.name FROM queue WHERE queue.key = job.queue) AS found_queue,
        job.state AS found_state, ${COLUMNS.replace(/^id, name/, "job.id, job.name")}
@@ -60,6 +63,26 @@ export function searchJobs(
     state: STATE_NAMES[Number(found_state)] ?? "unknown",
     job: Object.values(job),
   }));
+}
+
+/** So many are sorted rather than found among all others. */
+const FEW_JOBS = 5_000;
+
+/** The jobs of these states by their index: a few that wait are not looked for among all that ended. */
+const amongFew = ({ states = [] }: JobFilter): string =>
+  `job.key IN (SELECT key FROM job INDEXED BY job_state
+     WHERE queue IN (SELECT key FROM queue) AND state IN (${numbersOf(states).join(", ")}))`;
+
+function isFewOfMany(store: Store, { states, whose }: JobFilter): boolean {
+  if (states === undefined || whose !== undefined) return false;
+  const counts = Object.values(countAll(store)).flatMap((queue) =>
+    numbersOf(states).map((state) => queue[STATE_NAMES[state] ?? ""] ?? 0),
+  );
+  return counts.reduce((sum, count) => sum + count, 0) <= FEW_JOBS;
+}
+
+function numbersOf(states: readonly string[]): number[] {
+  return states.map((state) => LISTS.get(state) ?? -1);
 }
 
 /** Queues and how many jobs they have in each state. */
@@ -110,9 +133,9 @@ function conditions(filter: JobFilter): { where: string[]; values: SQLInputValue
   if (filter.queue !== undefined)
     add("job.queue = (SELECT key FROM queue WHERE name = ?)", filter.queue);
   if (filter.states !== undefined) {
-    const numbers = filter.states.map((state) => LISTS.get(state) ?? -1);
-    add(`job.state IN (${numbers.join(", ")})`);
+    add(`job.state IN (${numbersOf(filter.states).join(", ")})`);
   }
+  if (filter.whose !== undefined) add("job.whose = ?", filter.whose);
   if (filter.name !== undefined) add("job.name = ?", filter.name);
   if (filter.id !== undefined) add("instr(job.id, ?) > 0", filter.id);
   if (filter.addedFrom !== undefined) add("job.added_at >= ?", filter.addedFrom);

@@ -1,0 +1,23 @@
+// Defining jobs, handing them over, and knowing what became of them.
+export { job } from "./define.ts";
+export { jobs, Jobs, type JobsOptions } from "./jobs.ts";
+export type { JobDefinition } from "./definition.ts";
+export type { Flow, FlowChild } from "./flows.ts";
+export type {
+  EnqueueOptions,
+  JobContext,
+  JobHandler,
+  JobOptions,
+  ListFilter,
+  Progress,
+  Run,
+  RunError,
+  RunEvent,
+  RunPage,
+  RunState,
+  RunTree,
+  ScheduleSpec,
+  ScheduleView,
+} from "./api.ts";
+export { everyone, type Viewer } from "./web/viewer.ts";
+export type { RequestLike, SseOptions } from "./web/sse.ts";

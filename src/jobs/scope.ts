@@ -1,0 +1,22 @@
+import { newelError } from "../base/errors.ts";
+import type { Scope } from "./api.ts";
+
+/**
+ * Whose runs are meant: `undefined` is everybody's, and only when nothing was said. A `by` that is
+ * there without a value is a bug of the caller, such as a session without a user: taken for
+ * "everybody" it would show one user's runs to another.
+ *
+ * @throws NEWEL_E_JOB_BY
+ */
+export function readBy(scope: Scope | undefined): string | undefined {
+  if (scope === undefined || !("by" in scope)) return undefined;
+  const by: unknown = scope.by;
+  if (typeof by === "string" && by !== "") return by;
+  if (typeof by === "number" && Number.isFinite(by)) return String(by);
+  const value = by === "" ? 'an empty text ("")' : describe(by);
+  throw newelError("NEWEL_E_JOB_BY", { value });
+}
+
+function describe(by: unknown): string {
+  return typeof by === "object" && by !== null ? "an object" : String(by);
+}

@@ -1,0 +1,108 @@
+import { createRequire } from "node:module";
+
+import {
+  type BackendFactory,
+  createPostgresBackend,
+  createRedisBackend,
+  DEFAULT_SCHEMA,
+  type IQueueBackend,
+  quoteSchemaName,
+  runMigrations,
+} from "bullmq";
+import type { Redis, RedisOptions } from "ioredis";
+import type { Pool, PoolConfig } from "pg";
+
+import { messageOf, newelError, systemCode } from "../../base/errors.ts";
+import { withoutPassword } from "./url.ts";
+
+/** A store as BullMQ's classes take it. */
+export interface Opened {
+  /** For queues, which share it. */
+  readonly connection: unknown;
+  /** For what waits on the store by itself, workers and readers of events: each opens one of its own. */
+  readonly blocking: unknown;
+  readonly factory: BackendFactory<IQueueBackend, never>;
+  /** Ends the shared connection; what uses it is closed before. */
+  close(): Promise<void>;
+}
+
+/** How long a server may take to answer the first time, milliseconds. */
+const CONNECT_MS = 5_000;
+/** Connections of a process to a PostgreSQL server, apart from those that wait. */
+const POOL_SIZE = 5;
+
+/**
+ * One connection for all queues of this process. A call fails when the server is gone, so that a web
+ * request does not hang for it; the connection comes back by itself.
+ */
+export async function openRedis(url: string): Promise<Opened> {
+  const module = load("ioredis", url) as {
+    Redis: new (url: string, options: RedisOptions) => Redis;
+  };
+  const client = new module.Redis(url, {
+    lazyConnect: true,
+    connectTimeout: CONNECT_MS,
+    maxRetriesPerRequest: 1,
+    retryStrategy: (times) => Math.min(times * 100, 2_000),
+  });
+  // Each failing call tells of it; without a listener the event would be printed.
+  client.on("error", () => undefined);
+  try {
+    await client.connect();
+  } catch (error) {
+    client.disconnect();
+    throw unreachable(url, error);
+  }
+  return {
+    connection: client,
+    blocking: { url, maxRetriesPerRequest: null },
+    factory: createRedisBackend as unknown as BackendFactory<IQueueBackend, never>,
+    close: async () => {
+      await client.quit().catch(() => client.disconnect());
+    },
+  };
+}
+
+/** The tables are made, or brought up to date, in the schema `bullmq`. */
+export async function openPostgres(url: string): Promise<Opened> {
+  const module = load("pg", url) as { Pool: new (options: PoolConfig) => Pool };
+  const pool = new module.Pool({
+    connectionString: url,
+    max: POOL_SIZE,
+    connectionTimeoutMillis: CONNECT_MS,
+    options: `-c search_path=${quoteSchemaName(DEFAULT_SCHEMA)}`,
+  });
+  pool.on("error", () => undefined);
+  try {
+    const client = await pool.connect();
+    try {
+      await runMigrations(client, DEFAULT_SCHEMA);
+    } finally {
+      client.release();
+    }
+  } catch (error) {
+    await pool.end();
+    throw unreachable(url, error);
+  }
+  return {
+    connection: pool,
+    blocking: { connectionString: url },
+    factory: createPostgresBackend as unknown as BackendFactory<IQueueBackend, never>,
+    close: () => pool.end(),
+  };
+}
+
+/** Drivers are the program's own: who has no such server needs none. */
+function load(driver: string, url: string): unknown {
+  try {
+    return createRequire(import.meta.url)(driver);
+  } catch (error) {
+    if (systemCode(error) !== "MODULE_NOT_FOUND") throw error;
+    throw newelError("NEWEL_E_JOBS_DRIVER", { url: withoutPassword(url), driver }, error);
+  }
+}
+
+function unreachable(url: string, error: unknown): Error {
+  const why = messageOf(error) || systemCode(error) || "no answer";
+  return newelError("NEWEL_E_JOBS_UNREACHABLE", { url: withoutPassword(url), why }, error);
+}

@@ -1,0 +1,22 @@
+/**
+ * A wish that a run be cancelled is a job of this queue, in the same store: it holds whether a server
+ * runs or not. The server that has ended the run takes it away.
+ */
+export const WISH_QUEUE = "newel-cancel";
+
+/** What a wish carries. */
+export interface Wish {
+  /** The id of the run. */
+  readonly run: string;
+}
+
+/** The id of the wish for a run: there is one at most. */
+export function wishId(run: string): string {
+  return Buffer.from(run).toString("base64url");
+}
+
+/** The run that a wish is about. */
+export function wishedRun(data: unknown): string | undefined {
+  if (typeof data !== "object" || data === null || !("run" in data)) return undefined;
+  return typeof data.run === "string" ? data.run : undefined;
+}
