@@ -1,7 +1,6 @@
 import { EventEmitter } from "node:events";
 
 import { newelError } from "../base/errors.ts";
-import { encodeBody, encodeTransferred, kept, type Body } from "./body.ts";
 import { Broadcasts } from "./broadcasts.ts";
 import { Dispatcher } from "./dispatcher.ts";
 import type { PoolEvents, PoolState } from "./events.ts";
@@ -19,6 +18,7 @@ import {
   type RunOptions,
   type Settings,
 } from "./options.ts";
+import { Requests } from "./requests.ts";
 import { Results } from "./results.ts";
 import { poolStats, type PoolStats } from "./stats.ts";
 import { ANY_WORKER, type TaskRequest } from "./task.ts";
@@ -48,7 +48,7 @@ export class Pool<Module = unknown>
   readonly #results: Results;
   readonly #keepAlive: KeepAlive;
   readonly #telemetry: CallerTelemetry | undefined;
-  readonly #canClone: boolean;
+  readonly #requests: Requests;
   #state: PoolState = "open";
   #whyClosed: unknown;
   #onIdle: (() => void)[] = [];
@@ -63,7 +63,6 @@ export class Pool<Module = unknown>
     const settings = resolveOptions(options);
     this.#settings = settings;
     this.#options = options;
-    this.#canClone = settings.kind === "thread";
     this.#keepAlive = new KeepAlive(options.onResult !== undefined);
     this.#results = this.#makeResults();
     this.#fleet = this.#makeFleet();
@@ -78,6 +77,7 @@ export class Pool<Module = unknown>
       this.#unheard(error, { worker }),
     );
     this.#telemetry = settings.telemetry ? callerTelemetry(() => this.stats()) : undefined;
+    this.#requests = new Requests(settings, this.#telemetry);
   }
 
   get name(): string {
@@ -133,7 +133,7 @@ export class Pool<Module = unknown>
    */
   run(task: TaskOf<Module>, options: RunOptions = NO_OPTIONS): Promise<ResultOf<Module>> {
     return new Promise((resolve, reject) => {
-      this.#submit(task, options, false, resolve, reject);
+      this.#submit(task, options, resolve, reject);
     });
   }
 
@@ -156,7 +156,7 @@ export class Pool<Module = unknown>
     this.#checkOpen();
     this.#startFleet();
     const request = this.#putRequest(task, options);
-    await this.#dispatcher.submitLater(request, this.#timeoutMs(options));
+    await this.#dispatcher.submitLater(request, this.#requests.timeoutMs(options));
   }
 
   /**
@@ -170,7 +170,7 @@ export class Pool<Module = unknown>
       throw newelError("NEWEL_E_POOL_FULL", { pool: this.name, waiting: this.waiting });
     this.#startFleet();
     const request = this.#putRequest(task, options);
-    this.#dispatcher.submit(request, options.signal, this.#timeoutMs(options));
+    this.#dispatcher.submit(request, options.signal, this.#requests.timeoutMs(options));
   }
 
   /**
@@ -200,10 +200,10 @@ export class Pool<Module = unknown>
     const { sticky, signal } = options;
     if (signal?.aborted === true) throw cancelled(signal.reason);
     const results = await this.#broadcasts.send(this.#fleet.seats, {
-      body: kept(this.#encode(task, NO_OPTIONS)),
+      body: this.#requests.forAll(task),
       stickyKey: sticky === true ? "" : sticky === false ? undefined : sticky,
       signal,
-      timeoutMs: this.#timeoutMs(options),
+      timeoutMs: this.#requests.timeoutMs(options),
     });
     return results;
   }
@@ -290,50 +290,27 @@ export class Pool<Module = unknown>
   #submit(
     task: TaskOf<Module>,
     options: RunOptions,
-    isPut: boolean,
     resolve: TaskRequest["resolve"],
     reject: TaskRequest["reject"],
   ): void {
     if (this.#state !== "open") this.#checkOpen();
     if (!this.#fleet.isStarted) this.#startFleet();
-    const { signal, priority = 0, worker = ANY_WORKER, retries } = options;
+    const { signal } = options;
     if (signal?.aborted === true) throw cancelled(signal.reason);
-    const request: TaskRequest = {
-      body: this.#encode(task, options),
-      isPut,
-      priority,
-      workerNumber: worker,
-      retries: retries ?? this.#settings.retries,
-      resolve,
-      reject,
-    };
-    this.#dispatcher.submit(request, signal, this.#timeoutMs(options));
+    const request = this.#requests.make(task, options, false, resolve, reject);
+    this.#dispatcher.submit(request, signal, this.#requests.timeoutMs(options));
   }
 
   #putRequest(task: TaskOf<Module>, options: RunOptions): TaskRequest {
-    return {
-      body: this.#encode(task, options),
-      isPut: true,
-      priority: options.priority ?? 0,
-      workerNumber: options.worker ?? ANY_WORKER,
-      retries: options.retries ?? this.#settings.retries,
-      resolve: (result, worker) => {
+    return this.#requests.make(
+      task,
+      options,
+      true,
+      (result, worker) => {
         if (result !== undefined) this.#results.deliver(result, { worker }, () => undefined);
       },
-      reject: (error, worker) => this.#unheard(error, { worker, task }),
-    };
-  }
-
-  #encode(task: TaskOf<Module>, { transfer }: RunOptions): Body {
-    const body =
-      transfer === undefined
-        ? encodeBody(task, this.#canClone)
-        : encodeTransferred(task, transfer, this.#canClone);
-    return this.#telemetry === undefined ? body : this.#telemetry.addContext(body);
-  }
-
-  #timeoutMs({ timeoutMs }: { readonly timeoutMs?: number }): number {
-    return timeoutMs ?? this.#settings.timeoutMs;
+      (error, worker) => this.#unheard(error, { worker, task }),
+    );
   }
 
   #isFull({ worker = ANY_WORKER }: RunOptions): boolean {
@@ -378,14 +355,16 @@ export class Pool<Module = unknown>
         this.#results.deliver(message, { worker: worker.number }, () => worker.giveCredit()),
       turn: (seat) => this.#dispatcher.refill(seat),
       lost: (seat, worker, how, tasks) => {
-        this.emit("workerEnd", { worker: worker.number, pid: worker.pid, how });
-        const { number, pid } = worker;
-        this.#dispatcher.lost(seat, tasks, () =>
-          newelError("NEWEL_E_POOL_WORKER_LOST", { worker: number, pid, how }),
+        const { number, pid, wasKilledForTask } = worker;
+        this.emit("workerEnd", { worker: number, pid, how });
+        const because = { because: wasKilledForTask ? "sibling" : "died" };
+        this.#dispatcher.lost(seat, tasks, how, () =>
+          newelError("NEWEL_E_POOL_WORKER_LOST", { worker: number, pid, how, ...because }),
         );
       },
       hopeless: (error, isFirst) => this.#hopeless(error, isFirst),
       hasWaiting: () => this.#dispatcher.hasWaiting,
+      trouble: (error) => this.#trouble(error),
     });
   }
 
@@ -406,6 +385,13 @@ export class Pool<Module = unknown>
       if (this.#options.onError === undefined) this.emit("error", error);
       else this.#options.onError(error, info);
     });
+  }
+
+  /** Not worth ending a program that listens to no errors. */
+  #trouble(error: Error): void {
+    if (this.#options.onError === undefined && this.listenerCount("error") === 0)
+      process.emitWarning(error);
+    else this.#unheard(error, { worker: ANY_WORKER });
   }
 
   #emitMessage(value: ResultOf<Module> | MessageOf<Module>, info: ResultInfo): boolean {
