@@ -356,6 +356,14 @@ export const ERROR_CODES = {
   },
 
   // Jobs on a file
+  NEWEL_E_JOB_FORBIDDEN: {
+    text: "The run {id} is somebody else's.",
+    fix: "Ask as the one who enqueued it: `by` has to be the same.",
+  },
+  NEWEL_E_JOB_NO_RUN: {
+    text: "There is no run {id}.",
+    fix: "It was removed, or its time was over; see `keep` of its job.",
+  },
   NEWEL_E_JOBS_CONNECTION: {
     text: "The connection {value} cannot be used: {why}.",
     fix: 'Name a file: "sqlite:./jobs.db".',
