@@ -123,6 +123,18 @@ export const ERROR_CODES = {
     text: "The task was still running {graceMs} ms after the pool {pool} was closed, and was ended.",
     fix: "Give `close()` a longer graceMs, or let the task listen to `ctx.signal`.",
   },
+  NEWEL_E_POOL_MEMORY: {
+    text: "Worker {worker} and what it started had {usedBytes} bytes of memory, more than the {limitBytes} of the task, and was killed.",
+    fix: "Raise `memoryBytes`, or let the task work in smaller pieces.",
+  },
+  NEWEL_E_POOL_NO_ANSWER: {
+    text: "Nobody answers the question: {why}.",
+    fix: "Give `run()` an `onAsk`, and ask while the task runs.",
+  },
+  NEWEL_E_POOL_GUARD: {
+    text: "The pool {pool} has no guard: {why}. What its workers start outlives this program if that is killed.",
+    fix: "Provide a POSIX shell as /bin/sh, or do without `processGroup`.",
+  },
 
   // Bus
   NEWEL_E_BUS_TRANSITION: {
@@ -356,6 +368,14 @@ export const ERROR_CODES = {
   },
 
   // Jobs on a file
+  NEWEL_E_JOB_FORBIDDEN: {
+    text: "The run {id} is somebody else's.",
+    fix: "Ask as the one who enqueued it: `by` has to be the same.",
+  },
+  NEWEL_E_JOB_NO_RUN: {
+    text: "There is no run {id}.",
+    fix: "It was removed, or its time was over; see `keep` of its job.",
+  },
   NEWEL_E_JOBS_CONNECTION: {
     text: "The connection {value} cannot be used: {why}.",
     fix: 'Name a file: "sqlite:./jobs.db".',
@@ -383,6 +403,44 @@ export const ERROR_CODES = {
   NEWEL_E_JOBS_BUSY: {
     text: "Another process kept the jobs locked for more than {seconds} s: nothing of the call was written.",
     fix: "Find who has a transaction open on the file: a shell of sqlite3, a backup program.",
+  },
+
+  // Job server
+  NEWEL_E_JOB_UNKNOWN: {
+    text: "No module of this job server defines {job}, which is in the queue {queue}.",
+    fix: "Let --modules name the file that defines it, and restart a server whose files have changed.",
+  },
+  NEWEL_E_JOB_THROWN: {
+    text: "The handler of {job} threw {value}, which is no Error.",
+    fix: "Throw an Error: it has a message, a stack and may have a code.",
+  },
+  NEWEL_E_JOB_CANCELLED: {
+    text: "The run {run} was cancelled.",
+    fix: "Somebody asked for it; `newel jobs retry` lets it wait again.",
+  },
+  NEWEL_E_JOB_TIMEOUT: {
+    text: "{job} was not done within {timeout}, its timeout.",
+    fix: "Raise `timeout`, or do less in one run.",
+  },
+  NEWEL_E_JOB_MEMORY: {
+    text: "{job} and what it started had {used} of memory, more than {limit}, and was killed.",
+    fix: "Raise `memory`, or work in smaller pieces.",
+  },
+  NEWEL_E_JOB_WORKER_LOST: {
+    text: "The process that ran {job} ended in the middle: {how}.",
+    fix: "Look at the output of the job server; native code and process.exit() end a process.",
+  },
+  NEWEL_E_JOB_SERVER_STOPPING: {
+    text: "The job server stops: what does not end within {grace} runs again later.",
+    fix: "End early, or go on: the run waits again without having used up an attempt.",
+  },
+  NEWEL_E_JOBS_MODULE: {
+    text: "The module {module} cannot be loaded by the job server: {why}",
+    fix: "Mend the module; `node FILE` by itself shows the same.",
+  },
+  NEWEL_E_JOBS_SETTING: {
+    text: "The setting {setting} of the job server {why}.",
+    fix: "Give {write}.",
   },
 } as const;
 

@@ -60,7 +60,7 @@ function readValue(command: Command, options: Options, given: Given): string | t
     if (value === undefined) return true;
     throw usageError(`${rawName} takes no value, so "${value}" has no place there.`);
   }
-  if (value === undefined || value === "")
+  if (value === undefined || (value === "" && option.blank !== true))
     throw usageError(`${rawName} needs a value: ${rawName} ${option.value}.`);
   return value;
 }

@@ -4,7 +4,7 @@ import type { Context } from "./command.ts";
 import { EXIT, type ExitCode, exitCodeOf } from "./exit-codes.ts";
 import { printError } from "./output/errors.ts";
 import { Output, type Screen } from "./output/output.ts";
-import { commandNames, loadCommand } from "./table.ts";
+import { commandNames, loadCommand, splitName } from "./table.ts";
 
 /** Where a command line is run; the streams may be any. */
 export interface Surroundings extends Omit<Context, "output"> {
@@ -40,9 +40,10 @@ async function dispatch(
   { cwd, environment, onUp }: Surroundings,
   output: Output,
 ): Promise<ExitCode> {
-  const [first, ...rest] = normalize(argv);
-  if (first === undefined) return printOverview(output);
-  const command = await loadCommand(first);
+  const words = normalize(argv);
+  if (words.length === 0) return printOverview(output);
+  const { name, rest } = splitName(words);
+  const command = await loadCommand(name);
   const args = parseArguments(command, rest);
   if (args.has("help")) {
     const { formatCommandHelp } = await import("./help.ts");

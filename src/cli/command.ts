@@ -9,6 +9,8 @@ interface OptionInfo {
   /** One letter. */
   readonly short?: string;
   readonly summary: string;
+  /** An empty value is one too: `--host ""`. */
+  readonly blank?: boolean;
   /** Understood, but not shown in the help. */
   readonly hidden?: boolean;
 }

@@ -44,6 +44,7 @@ const ROWS: Readonly<Record<string, Row>> = {
   signal: { load: async () => (await import("./commands/signal.ts")).signal },
   owners: { load: async () => (await import("./commands/owners.ts")).owners },
   events: { load: async () => (await import("./commands/events.ts")).events },
+  "jobs server": { load: async () => (await import("./commands/jobs-server.ts")).jobsServer },
   kernel: { load: async () => (await import("./commands/kernel.ts")).kernel },
   telnet: { load: async () => (await import("./commands/telnet.ts")).telnet },
   supervisor: { load: async () => (await import("./commands/supervisor.ts")).supervisor },
@@ -56,6 +57,15 @@ export function commandNames(which: "all" | "everyday" = "all"): string[] {
   return Object.keys(ROWS).filter((name) => which === "all" || ROWS[name]?.everyday === true);
 }
 
+/** The name of the command that a command line begins with, of one word or two, and what follows it. */
+export function splitName(argv: readonly string[]): { readonly name: string; rest: string[] } {
+  const [first = "", second = "", ...others] = argv;
+  const both = `${first} ${second}`;
+  return Object.hasOwn(ROWS, both)
+    ? { name: both, rest: others }
+    : { name: first, rest: argv.slice(1) };
+}
+
 /**
  * The command of a name or alias.
  *
@@ -66,6 +76,9 @@ export async function loadCommand(word: string): Promise<Command> {
     ? ROWS[word]
     : Object.values(ROWS).find(({ aliases }) => aliases?.includes(word));
   if (row !== undefined) return row.load();
+  const longer = commandNames().filter((name) => name.startsWith(`${word} `));
+  if (longer.length > 0)
+    throw newelError("NEWEL_E_USAGE", { what: `There is newel ${longer.join(", newel ")}.` });
   const aliases = Object.values(ROWS).flatMap(({ aliases = [] }) => aliases);
   const near = closest(word, [...commandNames(), ...aliases]);
   const hint = near === undefined ? "" : ` Did you mean "newel ${near}"?`;

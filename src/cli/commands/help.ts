@@ -7,14 +7,14 @@ export const help: Command = {
   name: "help",
   summary: "Print all commands, or all about one",
   usage: "[COMMAND | config]",
-  words: { max: 1 },
+  words: { max: 2 },
   options: {},
   examples: [
     { line: "newel help reload", does: "examples first" },
     { line: "newel help config", does: "a configuration to start from" },
   ],
   async run(args, { output }) {
-    const [word] = args.words;
+    const word = args.words.length === 0 ? undefined : args.words.join(" ");
     if (output.json) {
       const names = word === undefined ? commandNames() : [word];
       const commands = await Promise.all(names.map(loadCommand));

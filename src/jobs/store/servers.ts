@@ -12,7 +12,7 @@ import {
 import type { Redis, RedisOptions } from "ioredis";
 import type { Pool, PoolConfig } from "pg";
 
-import { messageOf, newelError, systemCode } from "../../base/errors.ts";
+import { isNewelError, messageOf, newelError, systemCode } from "../../base/errors.ts";
 import { withoutPassword } from "./url.ts";
 
 /** A store as BullMQ's classes take it. */
@@ -46,12 +46,15 @@ export async function openRedis(url: string): Promise<Opened> {
     retryStrategy: (times) => Math.min(times * 100, 2_000),
   });
   // Each failing call tells of it; without a listener the event would be printed.
-  client.on("error", () => undefined);
+  let last: unknown;
+  client.on("error", (error) => {
+    last = error;
+  });
   try {
     await client.connect();
   } catch (error) {
     client.disconnect();
-    throw unreachable(url, error);
+    throw unreachable(url, last ?? error);
   }
   return {
     connection: client,
@@ -102,7 +105,23 @@ function load(driver: string, url: string): unknown {
   }
 }
 
+/** Errors of drivers that have lost their server. */
+const LOST =
+  /^(ECONN|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_AGAIN|57P|08|NR_CLOSED)|connection|MaxRetries/i;
+
+/** An error of a call in newel's words, when it tells that the server is gone. */
+export function serverError(url: string, error: unknown): unknown {
+  if (isNewelError(error) || !(error instanceof Error)) return error;
+  const isLost = LOST.test(systemCode(error) ?? "") || LOST.test(error.name + error.message);
+  return isLost ? unreachable(url, error) : error;
+}
+
 function unreachable(url: string, error: unknown): Error {
-  const why = messageOf(error) || systemCode(error) || "no answer";
+  // ioredis tells of its own option there.
+  const message = messageOf(error).replace(
+    /^Reached the max retries.*/s,
+    "the connection was lost",
+  );
+  const why = message.replace(/\.$/, "") || systemCode(error) || "no answer";
   return newelError("NEWEL_E_JOBS_UNREACHABLE", { url: withoutPassword(url), why }, error);
 }

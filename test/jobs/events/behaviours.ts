@@ -136,10 +136,10 @@ export function tryEvents(of: () => Store, options: { skip: string | false }): v
     const world = new EventsWorld(scope, of());
     const ids = [await world.add(), await world.add()];
     const shared = world.events();
-    const following = Array.from({ length: 200 }, (_, at) =>
+    const following = Array.from({ length: 1_000 }, (_, at) =>
       collect(shared.events(ids[at % 2] ?? "")),
     );
-    await eventually(() => world.read >= 200, "all have read the state");
+    await eventually(() => world.read >= 1_000, "all have read the state");
     assert.equal(world.opened, 1);
     world.worker(async (job) => progressed(job, 5));
     for (const events of await Promise.all(following)) {

@@ -1,0 +1,95 @@
+import { closeSync, writeSync } from "node:fs";
+
+import { destination, type Logger, pino } from "pino";
+
+import { PRELOAD_ENV } from "../../base/preload.ts";
+import { Bus } from "../../bus/bus.ts";
+import { ChannelFailures } from "../../bus/failures.ts";
+import { daemonize } from "../../bus/plugins/daemonize.ts";
+import { pidfile } from "../../bus/plugins/pidfile.ts";
+import { signals } from "../../bus/plugins/signals.ts";
+import { notifySystemd } from "../../bus/plugins/systemd.ts";
+import { JobServer } from "./server.ts";
+import type { ServerSettings } from "./settings.ts";
+
+/** How a job server runs as a program. */
+export interface ProgramOptions extends ServerSettings {
+  /** Kept under a lock while it runs. */
+  readonly pidfile?: string;
+  /** Goes on in the background; `log` is the file its output is appended to. Default: none is kept. */
+  readonly daemon?: { readonly log?: string };
+  /** Default: JSON lines to stdout. */
+  readonly log?: Logger;
+}
+
+/** How long a server has to start all its processes and open its store, in milliseconds. */
+const START_MS = 120_000;
+/** What it may take from the end of the grace until everything is closed, in milliseconds. */
+const CLOSE_MS = 15_000;
+/** Locks are renewed at half of it, in this process, which never runs a handler. In milliseconds. */
+const LOCK_MS = 15_000;
+
+/**
+ * Runs a job server until a signal ends it.
+ *
+ * @returns the exit code
+ * @throws NEWEL_E_BUS_PIDFILE another one has the pidfile
+ * @throws as `JobServer.start`
+ */
+export async function runJobServer(options: ProgramOptions): Promise<number> {
+  const { graceMs } = options;
+  const sayReady = readyTeller();
+  const log = options.log ?? pino({ base: { pid: process.pid } }, destination({ sync: true }));
+  const bus = new Bus({ name: "jobs" });
+  bus.subscribe("log", ({ level, message, error }) =>
+    log[level](error === undefined ? {} : { err: error }, message),
+  );
+  signals(bus, { deadlineMs: graceMs + 2 * CLOSE_MS });
+  notifySystemd(bus);
+  if (options.pidfile !== undefined) pidfile(bus, options.pidfile);
+  if (options.daemon !== undefined) {
+    const { log: stdout } = options.daemon;
+    // Handlers may have paths that are relative to where the server was started.
+    daemonize(bus, { directory: process.cwd(), ...(stdout === undefined ? {} : { stdout }) });
+  }
+  bus.subscribe("start", () => serve(bus, options, log), {
+    name: "server",
+    priority: 80,
+    timeoutMs: START_MS,
+  });
+  bus.subscribe("started", sayReady, { name: "ready" });
+  try {
+    await bus.start();
+  } catch (error) {
+    const [first] = error instanceof ChannelFailures ? error.failures : [];
+    throw first?.error ?? error;
+  }
+  return bus.block();
+}
+
+async function serve(bus: Bus, options: ProgramOptions, log: Logger): Promise<void> {
+  const { store, modules, processes, graceMs } = options;
+  const server = await JobServer.start({
+    store,
+    modules,
+    processes,
+    graceMs,
+    lockMs: LOCK_MS,
+    log,
+  });
+  bus.subscribe("stop", () => server.stop(), { name: "server", timeoutMs: graceMs + CLOSE_MS });
+  const jobs = [...server.definitions.keys()];
+  log.info({ jobs, processes, pid: process.pid }, "The job server runs.");
+}
+
+/** Says to the supervisor, if this is a service of its, that the server takes jobs. */
+function readyTeller(): () => void {
+  const fd = Number(process.env[PRELOAD_ENV.notifyFd] ?? Number.NaN);
+  // The processes that run jobs have nothing to say there.
+  delete process.env[PRELOAD_ENV.notifyFd];
+  return () => {
+    if (!Number.isInteger(fd)) return;
+    writeSync(fd, "READY=1\n");
+    closeSync(fd);
+  };
+}

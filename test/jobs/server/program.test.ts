@@ -1,0 +1,132 @@
+import assert from "node:assert/strict";
+import type { ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { text } from "node:stream/consumers";
+import { test } from "node:test";
+import { fileURLToPath } from "node:url";
+
+import { hasCode } from "../../../src/base/errors.ts";
+import { readSettings } from "../../../src/jobs/server/settings.ts";
+import {
+  cleanUp,
+  eventually,
+  type Scope,
+  startProcess,
+  temporaryDirectory,
+} from "../../helpers/resources.ts";
+import { ended, fixture, makeWorld, runs, type World } from "./world.ts";
+
+const PROGRAM = fileURLToPath(new URL("../../../src/cli/main.ts", import.meta.url));
+
+interface Ran {
+  readonly code: number | null;
+  readonly out: string;
+  readonly err: string;
+}
+
+async function newel(scope: Scope, world: World, ...words: string[]): Promise<Ran> {
+  const args = [PROGRAM, "jobs", "server", ...words];
+  const child: ChildProcess = startProcess(scope, process.execPath, args, { cwd: world.directory });
+  const [out, err] = await Promise.all([text(child.stdout!), text(child.stderr!)]);
+  if (child.exitCode === null) await once(child, "exit");
+  return { code: child.exitCode, out, err };
+}
+
+test("--start, --status, --restart and --stop, with a pidfile", async (scope) => {
+  const world = makeWorld(scope);
+  const queue = world.queue("default");
+  const pidfile = join(world.directory, "jobs.pid");
+  const where = ["--pidfile", "jobs.pid"];
+  const what = ["--modules", fixture("jobs"), "--store", world.store, "--processes", "1"];
+  const pidNow = (): number => Number(readFileSync(pidfile, "utf8"));
+  cleanUp(scope, () => {
+    if (existsSync(pidfile)) process.kill(pidNow(), "SIGKILL");
+  });
+
+  assert.equal((await newel(scope, world, "--status", ...where)).code, 3);
+  const started = await newel(scope, world, "--start", ...where, ...what, "--log", "jobs.log");
+  assert.deepEqual([started.code, started.err], [0, ""]);
+  const first = pidNow();
+  const { was } = (await ended(queue, await queue.add("plain", 1))).returnvalue as { was: unknown };
+  assert.equal(was, 1);
+  assert.match((await newel(scope, world, "--status", ...where)).out, new RegExp(`pid ${first}`));
+  const again = await newel(scope, world, "--start", ...where, ...what);
+  assert.equal(again.code, 1);
+  assert.match(again.err, /NEWEL_E_BUS_PIDFILE/);
+
+  assert.equal((await newel(scope, world, "--restart", ...where, ...what)).code, 0);
+  assert.notEqual(pidNow(), first);
+  assert.equal(runs(first), false);
+  const second = pidNow();
+  const waiting = await queue.add("waiting", 60_000);
+  await eventually(() => world.notes().length === 1, "a job runs");
+  assert.equal((await newel(scope, world, "--stop", ...where)).code, 0);
+  assert.equal(runs(second), false);
+  assert.equal(existsSync(pidfile), false);
+  assert.equal(await (await queue.getJob(waiting.id ?? ""))?.getState(), "waiting");
+  assert.equal((await newel(scope, world, "--stop", ...where)).code, 3);
+  assert.match(readFileSync(join(world.directory, "jobs.log"), "utf8"), /The job server runs/);
+});
+
+test("a module that cannot be loaded is named, and nothing runs", async (scope) => {
+  const world = makeWorld(scope);
+  writeFileSync(join(world.directory, "broken.mjs"), "throw new Error('not today');");
+  const { code, err } = await newel(
+    scope,
+    world,
+    "--modules",
+    "broken.mjs",
+    "--store",
+    world.store,
+  );
+  assert.equal(code, 1);
+  assert.match(err, /NEWEL_E_JOBS_MODULE/);
+  assert.match(err, /broken\.mjs.*not today/s);
+  const daemon = await newel(
+    scope,
+    world,
+    "--start",
+    "--pidfile",
+    "p",
+    "--modules",
+    "broken.mjs",
+    "--store",
+    world.store,
+  );
+  assert.notEqual(daemon.code, 0);
+  assert.match(daemon.err, /not today/);
+});
+
+test("a setting that is missing or wrong is named", (scope) => {
+  const directory = temporaryDirectory(scope);
+  writeFileSync(join(directory, "a.ts"), "");
+  writeFileSync(join(directory, "b.ts"), "");
+  writeFileSync(join(directory, "key"), "secret\n");
+  writeFileSync(join(directory, "empty"), "\n");
+  const modules = ["*.ts"];
+  for (const [setting, given] of [
+    ["modules", {}],
+    ["modules", { modules: ["*.js"] }],
+    ["processes", { modules, processes: "0" }],
+    ["processes", { modules, processes: "many" }],
+    ["grace", { modules, grace: "20" }],
+    ["host", { modules, port: "7000", authkeyFile: "key" }],
+    ["port", { modules, host: "", authkeyFile: "key" }],
+    ["port", { modules, host: "", port: "0", authkeyFile: "key" }],
+    ["authkey-file", { modules, host: "", port: "7000" }],
+    ["authkey-file", { modules, host: "", port: "7000", authkeyFile: "nowhere" }],
+    ["authkey-file", { modules, host: "", port: "7000", authkeyFile: "empty" }],
+  ] as const)
+    assert.throws(
+      () => readSettings(given, directory),
+      (error: Error) =>
+        hasCode(error, "NEWEL_E_JOBS_SETTING") && error.message.includes(`setting ${setting} `),
+      JSON.stringify(given),
+    );
+  const read = readSettings({ modules, host: " ", port: "7000", authkeyFile: "key" }, directory);
+  assert.deepEqual(read.modules, [join(directory, "a.ts"), join(directory, "b.ts")]);
+  assert.deepEqual(read.listen, { host: "127.0.0.1", port: 7000, authkey: "secret" });
+  assert.equal(readSettings({ modules, processes: 10 }, directory).processes, 10);
+});

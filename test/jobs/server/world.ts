@@ -1,0 +1,126 @@
+import { existsSync, readFileSync } from "node:fs";
+import type { ChildProcess } from "node:child_process";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+import { type Job, Queue } from "bullmq";
+import { pino } from "pino";
+
+import { parseFailure } from "../../../src/jobs/failure.ts";
+import { JobServer, type JobServerOptions } from "../../../src/jobs/server/server.ts";
+import { createSqliteBackend } from "../../../src/jobs/sqlite/factory.ts";
+import {
+  cleanUp,
+  eventually,
+  type Scope,
+  startProcess,
+  temporaryDirectory,
+} from "../../helpers/resources.ts";
+
+/** A store of its own, and what tests of the server need around it. */
+export interface World {
+  readonly directory: string;
+  readonly store: string;
+  queue(name: string): Queue;
+  serve(options?: Partial<JobServerOptions>): Promise<JobServer>;
+  /** The lines that handlers have noted. */
+  notes(): string[];
+}
+
+export function makeWorld(scope: Scope): World {
+  const directory = temporaryDirectory(scope);
+  const store = `sqlite:${join(directory, "jobs.db")}`;
+  const notesFile = join(directory, "notes");
+  process.env["NOTES"] = notesFile;
+  return {
+    directory,
+    store,
+    queue(name) {
+      const options = { connection: store, settings: {} };
+      const queue = new Queue(name, options as never, createSqliteBackend as never);
+      cleanUp(scope, () => queue.close());
+      return queue;
+    },
+    async serve(options = {}) {
+      const server = await JobServer.start({
+        store,
+        modules: [fixture("jobs")],
+        processes: 2,
+        graceMs: 2_000,
+        lockMs: 15_000,
+        log: pino({ level: process.env["LOG"] ?? "silent" }),
+        ...options,
+      });
+      cleanUp(scope, () => server.stop());
+      return server;
+    },
+    notes: () =>
+      existsSync(notesFile) ? readFileSync(notesFile, "utf8").trimEnd().split("\n") : [],
+  };
+}
+
+export function fixture(name: string): string {
+  return fileURLToPath(new URL(`fixtures/${name}.ts`, import.meta.url));
+}
+
+/** The job when it has ended for good. */
+export async function ended(queue: Queue, job: Pick<Job, "id">, limitMs = 20_000): Promise<Job> {
+  let found: Job | undefined;
+  await eventually(
+    async () => {
+      found = await queue.getJob(job.id ?? "");
+      return found?.finishedOn !== undefined && found.finishedOn !== null;
+    },
+    `job ${job.id} has ended`,
+    limitMs,
+  );
+  return found as Job;
+}
+
+/** Why it failed: the code, or the message of what has none. */
+export function codeOf({ failedReason }: Job): string {
+  const { code, message } = parseFailure(failedReason);
+  return code ?? message;
+}
+
+/** The first so many pids that a handler has noted. */
+export async function pidsNoted(world: World, count: number): Promise<number[]> {
+  return eventually(() => {
+    const pids = world
+      .notes()
+      .filter((line) => line.startsWith("pids "))
+      .flatMap((line) => line.split(" ").slice(1).map(Number));
+    return pids.length >= count ? pids : undefined;
+  }, `${count} pids are noted`);
+}
+
+/** Whether a process runs; a zombie does not. */
+export function runs(pid: number): boolean {
+  const path = `/proc/${pid}/stat`;
+  if (!existsSync(path)) return false;
+  try {
+    return !/\) [ZX] /.test(readFileSync(path, "utf8"));
+  } catch {
+    return false;
+  }
+}
+
+/** A server in a process of its own, by the command line, once it takes jobs. */
+export async function startServer(
+  scope: Scope,
+  world: World,
+  args: readonly string[] = [],
+): Promise<ChildProcess> {
+  const program = fileURLToPath(new URL("../../../src/cli/main.ts", import.meta.url));
+  const words = ["jobs", "server", "--store", world.store, "--modules", fixture("jobs")];
+  const child = startProcess(
+    scope,
+    process.execPath,
+    [program, ...words, "--processes", "3", ...args],
+    { stdio: ["ignore", "pipe", "inherit"] },
+  );
+  let output = "";
+  child.stdout?.on("data", (text: Buffer) => (output += text.toString()));
+  await eventually(() => output.includes("The job server runs."), "the server runs");
+  return child;
+}
