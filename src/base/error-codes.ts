@@ -354,17 +354,9 @@ export const ERROR_CODES = {
     text: "The store {url} needs the package {driver}, which is not installed.",
     fix: "Install it beside newel: `npm install {driver}`.",
   },
-  NEWEL_E_JOB_UNKNOWN: {
-    text: "No module of this job server defines {job}, which is in the queue {queue}.",
-    fix: "Let --modules name the file that defines it, and restart a server whose files have changed.",
-  },
   NEWEL_E_JOB_REQUEST: {
     text: "The job server cannot read the request: {why}.",
     fix: "Run the same version of newel here and there.",
-  },
-  NEWEL_E_JOBS_SETTING: {
-    text: "The setting {setting} of the job server {why}.",
-    fix: "Give {write}.",
   },
 
   // Jobs on a file

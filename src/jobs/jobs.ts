@@ -6,6 +6,7 @@ import type {
   EnqueueOptions,
   EventsOptions,
   GivenOf,
+  JobsAccess,
   ListFilter,
   QueueStats,
   Run,
@@ -20,8 +21,8 @@ import type { AnyDefinition, AnySchema, EnqueueArguments, JobDefinition } from "
 import { type Flow, flowRequest } from "./flows.ts";
 import { PAYLOAD_LIMIT_BYTES } from "./json.ts";
 import { checkQueue, optionError } from "./names.ts";
+import type { AuthKey } from "./remote/address.ts";
 import { enqueueRequest, scheduleRequest } from "./requests.ts";
-import type { StoreAccess } from "./store/access.ts";
 import { sendTraced } from "./telemetry.ts";
 import { pipeSse, sse, type SseOptions } from "./web/sse.ts";
 import { status } from "./web/status.ts";
@@ -30,10 +31,15 @@ import type { Viewer } from "./web/viewer.ts";
 /** Where jobs are, and what they may be. */
 export interface JobsOptions {
   /**
-   * `"sqlite:./data/jobs.db"`, `"redis://host:6379"` or `"postgres://user@host/db"`. Default:
-   * `$NEWEL_JOBS_STORE`, else `"sqlite:./data/jobs.db"`.
+   * `"sqlite:./data/jobs.db"`, `"redis://host:6379"` or `"postgres://user@host/db"`; or
+   * `"jobs://host:port"`, a job server on another machine. Default: `$NEWEL_JOBS_STORE`, else
+   * `"sqlite:./data/jobs.db"`.
    */
   readonly store?: string;
+  /** For `jobs:` stores. Default: `$NEWEL_JOBS_AUTHKEY`. */
+  readonly authKey?: string;
+  /** A file whose first line it is. Default: `$NEWEL_JOBS_AUTHKEY_FILE`. */
+  readonly authKeyFile?: string;
   /** What an input may take as JSON: bytes or `"4MB"`. Default 1 MB. */
   readonly payload?: string | number;
 }
@@ -47,7 +53,8 @@ export const DEFAULT_STORE = "sqlite:./data/jobs.db";
 export class Jobs implements AsyncDisposable {
   #store: string | undefined;
   #payloadBytes = PAYLOAD_LIMIT_BYTES;
-  #access: Promise<StoreAccess> | undefined;
+  #authKey: AuthKey = {};
+  #access: Promise<JobsAccess> | undefined;
 
   /** @throws NEWEL_E_JOB_OPTION */
   constructor(options: JobsOptions = {}) {
@@ -60,7 +67,8 @@ export class Jobs implements AsyncDisposable {
    * @throws NEWEL_E_JOB_OPTION an option cannot be used
    * @throws NEWEL_E_JOBS_IN_USE another store is already in use here
    */
-  use({ store, payload }: JobsOptions): this {
+  use({ store, payload, ...authKey }: JobsOptions): this {
+    if (Object.keys(authKey).length > 0) this.#authKey = authKey;
     if (payload !== undefined) {
       const bytes = typeof payload === "string" ? trySizeBytes(payload) : payload;
       if (bytes === undefined || !Number.isSafeInteger(bytes) || bytes < 1)
@@ -225,8 +233,8 @@ export class Jobs implements AsyncDisposable {
     return enqueueRequest(definition, input, options, this.#payloadBytes);
   }
 
-  #open(): Promise<StoreAccess> {
-    const access = (this.#access ??= open(this.store));
+  #open(): Promise<JobsAccess> {
+    const access = (this.#access ??= open(this.store, this.#authKey));
     access.catch(() => {
       // The next call tries again.
       if (this.#access === access) this.#access = undefined;
@@ -236,7 +244,12 @@ export class Jobs implements AsyncDisposable {
 }
 
 /** BullMQ is loaded with the first call: a program that only defines jobs does not wait for it. */
-async function open(url: string): Promise<StoreAccess> {
+async function open(url: string, authKey: AuthKey): Promise<JobsAccess> {
+  if (url.startsWith("jobs:")) {
+    const { readRemoteUrl } = await import("./remote/address.ts");
+    const { RemoteAccess } = await import("./remote/client.ts");
+    return new RemoteAccess(readRemoteUrl(url, authKey));
+  }
   const { openStore } = await import("./store/open.ts");
   return openStore(url);
 }

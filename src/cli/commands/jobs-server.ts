@@ -36,13 +36,11 @@ export const jobsServer: Command = {
       value: "HOST",
       summary: "the address to listen on for clients",
       blank: true,
-      hidden: true,
     },
-    port: { value: "PORT", summary: "the port to listen on for clients", hidden: true },
+    port: { value: "PORT", summary: "the port to listen on for clients" },
     "authkey-file": {
       value: "FILE",
       summary: "the file with the secret that clients prove to know",
-      hidden: true,
     },
   },
   examples: [

@@ -16,7 +16,8 @@ export interface AuthKey {
   readonly authKeyFile?: string;
 }
 
-const LOOPBACK = "127.0.0.1";
+/** What a blank host stands for. */
+export const LOOPBACK = "127.0.0.1";
 /** Not by `URL`: a blank host, which stands for this machine, is none to it. */
 const URL_FORM = /^jobs:\/\/([^/?#@]*@)?(\[[^\]]+\]|[^:/?#@[\]]*)(?::(\d*))?\/?$/;
 
@@ -52,7 +53,7 @@ export function readAuthKey({
     throw setting(
       "auth key",
       "is missing",
-      "`authKey`, `authKeyFile`, $NEWEL_JOBS_AUTHKEY or $NEWEL_JOBS_AUTHKEY_FILE",
+      "`authKeyFile` (--authkey-file), $NEWEL_JOBS_AUTHKEY_FILE or $NEWEL_JOBS_AUTHKEY",
     );
   let text: string;
   try {

@@ -9,6 +9,9 @@ import { daemonize } from "../../bus/plugins/daemonize.ts";
 import { pidfile } from "../../bus/plugins/pidfile.ts";
 import { signals } from "../../bus/plugins/signals.ts";
 import { notifySystemd } from "../../bus/plugins/systemd.ts";
+import { PAYLOAD_LIMIT_BYTES } from "../json.ts";
+import type { RemoteAddress } from "../remote/address.ts";
+import { openStore } from "../store/open.ts";
 import { JobServer } from "./server.ts";
 import type { ServerSettings } from "./settings.ts";
 
@@ -78,8 +81,33 @@ async function serve(bus: Bus, options: ProgramOptions, log: Logger): Promise<vo
     log,
   });
   bus.subscribe("stop", () => server.stop(), { name: "server", timeoutMs: graceMs + CLOSE_MS });
+  if (options.listen !== undefined) await listen(bus, options.listen, { store, server, log });
   const jobs = [...server.definitions.keys()];
   log.info({ jobs, processes, pid: process.pid }, "The job server runs.");
+}
+
+interface Listening {
+  readonly store: string;
+  readonly server: JobServer;
+  readonly log: Logger;
+}
+
+/** Takes jobs from other machines too; it ends before the server does. */
+async function listen(
+  bus: Bus,
+  address: RemoteAddress,
+  { store, server, log }: Listening,
+): Promise<void> {
+  const { listenForJobs } = await import("../remote/listener.ts");
+  const access = await openStore(store);
+  bus.subscribe("stop", () => access.close(), { name: "access", priority: 45 });
+  const listener = await listenForJobs(address, access, {
+    knows: (job) => server.definitions.has(job),
+    payloadBytes: PAYLOAD_LIMIT_BYTES,
+    onRefused: (error, peer) => log.warn({ peer, err: error }, "A client was refused."),
+  });
+  bus.subscribe("stop", () => listener.close(), { name: "listener", priority: 40 });
+  log.info({ host: address.host, port: listener.port }, "Clients with the auth key may connect.");
 }
 
 /** Says to the supervisor, if this is a service of its, that the server takes jobs. */

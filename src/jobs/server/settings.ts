@@ -1,10 +1,11 @@
-import { globSync, readFileSync } from "node:fs";
+import { globSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { resolve } from "node:path";
 
-import { messageOf, newelError } from "../../base/errors.ts";
+import { newelError } from "../../base/errors.ts";
 import { tryDurationMs } from "../../base/units.ts";
 import { DEFAULT_STORE } from "../jobs.ts";
+import { LOOPBACK, readAuthKey, type RemoteAddress } from "../remote/address.ts";
 
 /** What a job server is told by a command line or a configuration: texts, as they were written. */
 export interface GivenSettings {
@@ -18,25 +19,18 @@ export interface GivenSettings {
   readonly authkeyFile?: string | undefined;
 }
 
-/** Where clients without access to the store reach the server. */
-interface ListenSettings {
-  readonly host: string;
-  readonly port: number;
-  readonly authkey: string;
-}
-
 export interface ServerSettings {
   readonly store: string;
   /** Absolute paths. */
   readonly modules: readonly string[];
   readonly processes: number;
   readonly graceMs: number;
-  readonly listen?: ListenSettings;
+  /** Where clients without access to the store reach the server. */
+  readonly listen?: RemoteAddress;
 }
 
 const DEFAULT_GRACE_MS = 20_000;
 const MOST_PROCESSES = 1_000;
-const LOOPBACK = "127.0.0.1";
 
 /**
  * Checks what a job server was told, and fills in the defaults.
@@ -90,38 +84,17 @@ function readGrace(given: string | undefined): number {
 function readListen(
   { host, port, authkeyFile }: GivenSettings,
   directory: string,
-): ListenSettings | undefined {
+): RemoteAddress | undefined {
   if (host === undefined && port === undefined && authkeyFile === undefined) return undefined;
   if (host === undefined)
     throw refused("host", "is missing", 'an address of this machine, or "" for loopback alone');
   if (port === undefined) throw refused("port", "is missing", "a number from 1 to 65535");
-  if (authkeyFile === undefined)
-    throw refused(
-      "authkey-file",
-      "is missing",
-      "a file that holds the secret clients prove to know",
-    );
   const number = Number(port);
   if (!Number.isInteger(number) || number < 1 || number > 65_535)
     throw refused("port", `is ${port}`, "a number from 1 to 65535");
-  const authkey = readKey(resolve(directory, authkeyFile));
-  return { host: host.trim() === "" ? LOOPBACK : host.trim(), port: number, authkey };
-}
-
-function readKey(path: string): string {
-  let key: string;
-  try {
-    key = readFileSync(path, "utf8").trim();
-  } catch (error) {
-    throw refused(
-      "authkey-file",
-      `cannot be read (${messageOf(error)})`,
-      "a file that holds the secret",
-    );
-  }
-  if (key === "")
-    throw refused("authkey-file", `is ${path}, which is empty`, "a file that holds the secret");
-  return key;
+  const file = authkeyFile === undefined ? {} : { authKeyFile: resolve(directory, authkeyFile) };
+  const authKey = readAuthKey(file);
+  return { host: host.trim() === "" ? LOOPBACK : host.trim(), port: number, authKey };
 }
 
 function refused(setting: string, why: string, write: string): Error {
