@@ -110,17 +110,19 @@ export async function startServer(
   scope: Scope,
   world: World,
   args: readonly string[] = [],
+  module = "jobs",
 ): Promise<ChildProcess> {
   const program = fileURLToPath(new URL("../../../src/cli/main.ts", import.meta.url));
-  const words = ["jobs", "server", "--store", world.store, "--modules", fixture("jobs")];
+  const words = ["jobs", "server", "--store", world.store, "--modules", fixture(module)];
   const child = startProcess(
     scope,
     process.execPath,
     [program, ...words, "--processes", "3", ...args],
-    { stdio: ["ignore", "pipe", "inherit"] },
+    { stdio: ["ignore", "pipe", "pipe"] },
   );
   let output = "";
-  child.stdout?.on("data", (text: Buffer) => (output += text.toString()));
-  await eventually(() => output.includes("The job server runs."), "the server runs");
+  for (const stream of [child.stdout, child.stderr])
+    stream?.on("data", (text: Buffer) => (output += text.toString()));
+  await eventually(() => output.includes("The job server runs."), "the server runs", 60_000);
   return child;
 }
