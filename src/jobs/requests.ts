@@ -90,7 +90,8 @@ function readPriority(of: string, priority: unknown): number | undefined {
 
 function readText(of: string, option: string, value: unknown): string | undefined {
   if (value === undefined) return undefined;
-  if (typeof value === "string" && value !== "" && value.length <= KEY_LIMIT) return value;
+  const isText = typeof value === "string" && value.isWellFormed();
+  if (isText && value !== "" && value.length <= KEY_LIMIT) return value;
   throw optionError(of, option, value, `a text of 1 to ${KEY_LIMIT} characters`);
 }
 

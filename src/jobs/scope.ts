@@ -11,12 +11,13 @@ import type { Scope } from "./api.ts";
 export function readBy(scope: Scope | undefined): string | undefined {
   if (scope === undefined || !("by" in scope)) return undefined;
   const by: unknown = scope.by;
-  if (typeof by === "string" && by !== "") return by;
+  if (typeof by === "string" && by !== "" && by.isWellFormed()) return by;
   if (typeof by === "number" && Number.isFinite(by)) return String(by);
   const value = by === "" ? 'an empty text ("")' : describe(by);
   throw newelError("NEWEL_E_JOB_BY", { value });
 }
 
 function describe(by: unknown): string {
+  if (typeof by === "string") return "a text that is not Unicode";
   return typeof by === "object" && by !== null ? "an object" : String(by);
 }

@@ -9,7 +9,14 @@ import { jobNameProblem } from "../names.ts";
  * key, but may be of another version, or broken.
  */
 
-const text = (limit: number) => v.pipe(v.string(), v.nonEmpty(), v.maxLength(limit));
+const text = (limit: number) =>
+  v.pipe(
+    v.string(),
+    v.nonEmpty(),
+    v.maxLength(limit),
+    // Half a character has no UTF-8.
+    v.check((value) => value.isWellFormed(), "it is not Unicode"),
+  );
 const name = v.pipe(
   v.string(),
   v.check((value) => jobNameProblem(value) === undefined, "it cannot be a name"),

@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 import type { Job } from "bullmq";
 
 import { newelError } from "../../base/errors.ts";
+import { sleep } from "../../base/timers.ts";
 import type { EnqueueRequest, Run } from "../api.ts";
 import { formatRunId } from "../names.ts";
 import { toJobsOptions, toStored } from "../stored.ts";
@@ -12,6 +13,7 @@ import { type JobFacts, toRun } from "./run.ts";
 
 /** How often it is tried to get past runs with the same key that end meanwhile. */
 const TRIES = 20;
+const PAUSE_MS = 5;
 
 /**
  * Puts a run into its queue, or finds the unfinished one with the same key. The store decides between
@@ -22,6 +24,8 @@ export async function enqueue(queues: Queues, request: EnqueueRequest): Promise<
   const { key } = request;
   const deduplication = key === undefined ? undefined : { id: keyId(request, key) };
   for (let attempt = 1; attempt <= TRIES; attempt += 1) {
+    // Many who ask at once for very short runs would else get in each other's way.
+    if (attempt > 2) await sleep(Math.random() * attempt * PAUSE_MS);
     const jobId = (attempt === 1 ? request.id : undefined) ?? newJobId();
     const job: Job = await queue.add(request.name, toStored(request), {
       ...toJobsOptions(request),
