@@ -21,6 +21,8 @@ export interface ResolvedJobOptions {
   readonly share: number;
 }
 
+/** The longest delay, in milliseconds: a hundred years. */
+export const MOST_DELAY_MS: number = 100 * 365 * 86_400_000;
 export const DEFAULT_QUEUE = "default";
 const DEFAULT_RETRIES = 2;
 const DEFAULT_BACKOFF: RetryBackoff = { minMs: 1_000, maxMs: 60_000 };

@@ -3,7 +3,7 @@ import type { AnyDefinition } from "./definition.ts";
 import { checkInput } from "./input.ts";
 import { checkJson } from "./json.ts";
 import { jobNameProblem, optionError } from "./names.ts";
-import { PRIORITY_LIMIT, toMs } from "./options.ts";
+import { MOST_DELAY_MS, PRIORITY_LIMIT, toMs } from "./options.ts";
 import { readBy } from "./scope.ts";
 
 /** The longest key or group, in characters. */
@@ -77,8 +77,8 @@ export function scheduleRequest(
 function readDelay(of: string, delay: EnqueueOptions["delay"]): number {
   if (delay === undefined) return 0;
   const ms = delay instanceof Date ? Math.max(0, delay.getTime() - Date.now()) : toMs(delay);
-  if (ms !== undefined && Number.isFinite(ms) && ms >= 0) return ms;
-  throw optionError(of, "delay", delay, '"10m", milliseconds or a Date');
+  if (ms !== undefined && ms >= 0 && ms <= MOST_DELAY_MS) return Math.ceil(ms);
+  throw optionError(of, "delay", delay, '"10m", milliseconds or a Date, within 100 years');
 }
 
 function readPriority(of: string, priority: unknown): number | undefined {

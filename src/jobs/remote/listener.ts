@@ -2,6 +2,7 @@ import { newelError } from "../../base/errors.ts";
 import { callContext } from "../../wire/context.ts";
 import { serveTcp, type TcpServer } from "../../wire/tcp.ts";
 import type { FlowRequest, JobsAccess, RunEvent } from "../api.ts";
+import { checkJson } from "../json.ts";
 import type { RemoteAddress } from "./address.ts";
 import { JOBS_CONTRACT, type RemoteJobsApi } from "./contract.ts";
 import { read } from "./requests.ts";
@@ -103,12 +104,7 @@ class RemoteJobs implements RemoteJobsApi {
   #check({ name, queue, input }: FlowRequest["run"]): void {
     const { knows, payloadBytes } = this.#options;
     if (!knows(name)) throw newelError("NEWEL_E_JOB_UNKNOWN", { job: name, queue });
-    const bytes = Buffer.byteLength(JSON.stringify(input) ?? "");
-    if (bytes > payloadBytes)
-      throw newelError("NEWEL_E_JOB_PAYLOAD", {
-        what: `The input of ${name}`,
-        limit: `${payloadBytes} bytes`,
-      });
+    checkJson(input, `The input of ${name}`, payloadBytes);
   }
 }
 

@@ -3,6 +3,7 @@ import * as v from "valibot";
 import { newelError } from "../../base/errors.ts";
 import type { EnqueueRequest, FlowRequest, ListFilter, ScheduleRequest, Scope } from "../api.ts";
 import { jobNameProblem } from "../names.ts";
+import { MOST_DELAY_MS } from "../options.ts";
 
 /**
  * What comes from other machines, read before anything is done with it. Who connects knows the auth
@@ -21,7 +22,13 @@ const name = v.pipe(
   v.string(),
   v.check((value) => jobNameProblem(value) === undefined, "it cannot be a name"),
 );
-const ms = v.pipe(v.number(), v.finite(), v.minValue(0));
+const ms = v.pipe(
+  v.number(),
+  v.finite(),
+  v.minValue(0),
+  v.maxValue(MOST_DELAY_MS),
+  v.transform((value) => Math.ceil(value)),
+);
 const whole = v.pipe(v.number(), v.safeInteger());
 const id = text(500);
 const by = v.optional(v.union([text(500), v.pipe(v.number(), v.finite())]));
