@@ -121,10 +121,12 @@ export class Guard {
     this.#startedMs = performance.now();
     // Nothing of this program's environment: least of all the marks by which itself may be ended.
     const path = [process.env["PATH"] ?? "", "/usr/bin", "/bin"].join(":");
-    const child = spawn(this.#shell, ["-c", PROGRAM, "newel-pool-guard", this.#mark], {
+    // So that lists of processes have a short line for it.
+    const args = ["-c", 'eval "$PROGRAM"', "newel-pool-guard", this.#mark];
+    const child = spawn(this.#shell, args, {
       detached: true,
       stdio: ["pipe", "ignore", "ignore"],
-      env: { PATH: path },
+      env: { PATH: path, PROGRAM },
     });
     this.#child = child;
     child.unref();
