@@ -1,7 +1,7 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
-import type { Writable } from "node:stream";
+import { Socket } from "node:net";
 
 import { messageOf, newelError } from "../base/errors.ts";
 
@@ -136,7 +136,8 @@ export class Guard {
     );
     // A guard that is gone is seen by its exit.
     child.stdin?.on("error", () => undefined);
-    unref(child.stdin);
+    // The pool alone keeps the program going.
+    if (child.stdin instanceof Socket) child.stdin.unref();
     for (const group of this.#groups.keys()) this.#say(`+ ${group}\n`);
   }
 
@@ -152,9 +153,4 @@ export class Guard {
     if (child.pid !== undefined && this.#failures < MAX_FAILURES) this.#start();
     else this.#onMissing(newelError("NEWEL_E_POOL_GUARD", { pool: this.#pool, why }));
   }
-}
-
-/** The pool alone keeps the program going. */
-function unref(stream: Writable | null): void {
-  if (stream !== null && "unref" in stream && typeof stream.unref === "function") stream.unref();
 }
