@@ -120,7 +120,7 @@ export class Guard {
   #start(): void {
     this.#startedMs = performance.now();
     // Nothing of this program's environment: least of all the marks by which itself may be ended.
-    const path = [process.env["PATH"] ?? "", "/usr/bin", "/bin"].join(":");
+    const path = [process.env["PATH"], "/usr/bin", "/bin"].filter(Boolean).join(":");
     // So that lists of processes have a short line for it.
     const args = ["-c", 'eval "$PROGRAM"', "newel-pool-guard", this.#mark];
     const child = spawn(this.#shell, args, {
