@@ -18,8 +18,8 @@ const mail = job("mail", { queue: "mails", retries: 0 }, () => 1);
 interface Place {
   readonly directory: string;
   readonly jobs: Jobs;
-  newel(...argv: string[]): Promise<Ran>;
-  json<Value>(...argv: string[]): Promise<Value>;
+  readonly newel: (...argv: string[]) => Promise<Ran>;
+  readonly json: <Value>(...argv: string[]) => Promise<Value>;
 }
 
 function place(t: TestContext): Place {
