@@ -13,6 +13,8 @@ const ELSEWHERE = [
   "test/package/",
   "test/jobs/conformance/postgres.test.ts",
   "test/jobs/conformance/redis.test.ts",
+  "test/jobs/client/postgres.test.ts",
+  "test/jobs/client/redis.test.ts",
   "test/jobs/events/postgres.test.ts",
   "test/jobs/events/redis.test.ts",
 ];

@@ -1,6 +1,7 @@
 // Defining jobs, handing them over, and knowing what became of them.
 export { job } from "./define.ts";
 export { jobs, Jobs, type JobsOptions } from "./jobs.ts";
+export { jobFields } from "./runner/current.ts";
 export type { JobDefinition } from "./definition.ts";
 export type { Flow, FlowChild } from "./flows.ts";
 export type {

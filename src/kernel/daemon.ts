@@ -100,8 +100,10 @@ export async function runKernel(options: DaemonOptions): Promise<number> {
 
   const replace = async (build: Build, kernel: OpenKernel, server: KernelServer): Promise<void> => {
     try {
-      const handover = await kernel.handOver();
+      kernel.keepClaims();
       const listeners = await server.handOver();
+      // Last: what a client asked for meanwhile would open or close descriptors.
+      const handover = await kernel.handOver();
       replaceKernel(build, home, { ...handover, listeners, lockFd: options.lockFd });
     } catch (error) {
       // Nothing is lost by ending: the next kernel recovers, as after a crash.

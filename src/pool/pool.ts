@@ -6,6 +6,7 @@ import { Dispatcher } from "./dispatcher.ts";
 import type { PoolEvents, PoolState } from "./events.ts";
 import { Fleet } from "./fleet.ts";
 import { KeepAlive } from "./keep-alive.ts";
+import { Lifespan } from "./lifespan.ts";
 import type { DataOf, MessageOf, ResultOf, TaskOf } from "./module-types.ts";
 import { runEach } from "./map.ts";
 import {
@@ -49,10 +50,7 @@ export class Pool<Module = unknown>
   readonly #keepAlive: KeepAlive;
   readonly #telemetry: CallerTelemetry | undefined;
   readonly #requests: Requests;
-  #state: PoolState = "open";
-  #whyClosed: unknown;
-  #onIdle: (() => void)[] = [];
-  #closing: Promise<void> | undefined;
+  readonly #life: Lifespan;
   #statsTimer: NodeJS.Timeout | undefined;
 
   /** @throws NEWEL_E_POOL_OPTION, NEWEL_E_NOT_SENDABLE */
@@ -69,7 +67,10 @@ export class Pool<Module = unknown>
     this.#dispatcher = new Dispatcher(settings, this.#fleet.seats, {
       resultRoom: () => this.#results.room,
       crowded: () => this.#fleet.crowded(),
-      idle: () => this.#tellIdle(),
+      idle: () => {
+        this.#keepAlive.release("tasks");
+        this.#life.look();
+      },
       busy: () => this.#keepAlive.hold("tasks"),
       roomAgain: () => void this.emit("drain"),
     });
@@ -78,6 +79,7 @@ export class Pool<Module = unknown>
     );
     this.#telemetry = settings.telemetry ? callerTelemetry(() => this.stats()) : undefined;
     this.#requests = new Requests(settings, this.#telemetry);
+    this.#life = this.#makeLifespan();
   }
 
   get name(): string {
@@ -85,7 +87,7 @@ export class Pool<Module = unknown>
   }
 
   get state(): PoolState {
-    return this.#state;
+    return this.#life.state;
   }
 
   /** Workers that take tasks at this moment. */
@@ -104,7 +106,7 @@ export class Pool<Module = unknown>
    * @throws NEWEL_E_POOL_WORKER_START when the first ones cannot start; the pool is closed then
    */
   async start(): Promise<void> {
-    this.#checkOpen();
+    this.#life.checkOpen();
     this.#startFleet();
     this.#keepAlive.hold("start");
     try {
@@ -153,7 +155,7 @@ export class Pool<Module = unknown>
    * @throws NEWEL_E_POOL_CLOSED, NEWEL_E_NOT_SENDABLE
    */
   async put(task: TaskOf<Module>, options: Omit<RunOptions, "signal"> = NO_OPTIONS): Promise<void> {
-    this.#checkOpen();
+    this.#life.checkOpen();
     this.#startFleet();
     const request = this.#putRequest(task, options);
     await this.#dispatcher.submitLater(request, this.#requests.timeoutMs(options));
@@ -165,7 +167,7 @@ export class Pool<Module = unknown>
    * @throws NEWEL_E_POOL_FULL when the queues are full; `drain` is emitted when there is room
    */
   putNowait(task: TaskOf<Module>, options: RunOptions = NO_OPTIONS): void {
-    this.#checkOpen();
+    this.#life.checkOpen();
     if (this.#isFull(options))
       throw newelError("NEWEL_E_POOL_FULL", { pool: this.name, waiting: this.waiting });
     this.#startFleet();
@@ -195,7 +197,7 @@ export class Pool<Module = unknown>
     task: TaskOf<Module>,
     options: BroadcastOptions = {},
   ): Promise<ResultOf<Module>[]> {
-    this.#checkOpen();
+    this.#life.checkOpen();
     this.#startFleet();
     const { sticky, signal } = options;
     if (signal?.aborted === true) throw cancelled(signal.reason);
@@ -227,7 +229,7 @@ export class Pool<Module = unknown>
 
   /** Takes no more tasks, finishes those there are, however long that takes, and ends the workers. */
   stop(): Promise<void> {
-    return this.#close(undefined);
+    return this.#life.close(undefined);
   }
 
   /**
@@ -235,56 +237,11 @@ export class Pool<Module = unknown>
    * their workers are killed.
    */
   close({ graceMs = DEFAULT_GRACE_MS }: CloseOptions = {}): Promise<void> {
-    return this.#close(count("graceMs", graceMs, 0));
+    return this.#life.close(count("graceMs", graceMs, 0));
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
-  }
-
-  #close(graceMs: number | undefined): Promise<void> {
-    if (this.#state === "open") this.#state = "stopping";
-    this.#closing ??= this.#end();
-    if (graceMs === undefined || this.#state === "closed") return this.#closing;
-    const timer = setTimeout(() => this.#endStuck(graceMs), graceMs);
-    return this.#closing.finally(() => clearTimeout(timer));
-  }
-
-  async #end(): Promise<void> {
-    this.#keepAlive.open();
-    this.#keepAlive.hold("stop");
-    // Without a reader nothing would ever make room: what is waiting becomes what can be read.
-    if (!this.#results.hasReader) {
-      this.#results.isUnlimited = true;
-      this.#dispatcher.refillAll();
-    }
-    while (!this.#isIdle)
-      await new Promise<void>((resolve) => {
-        this.#onIdle.push(resolve);
-      });
-    await this.#fleet.leave();
-    clearInterval(this.#statsTimer);
-    this.#state = "closed";
-    this.#telemetry?.stop();
-    this.#results.end();
-    this.#keepAlive.close();
-  }
-
-  get #isIdle(): boolean {
-    const mustBeTaken = this.#options.onResult !== undefined && this.#results.pending > 0;
-    return this.#dispatcher.outstanding === 0 && !mustBeTaken;
-  }
-
-  #tellIdle(): void {
-    this.#keepAlive.release("tasks");
-    if (this.#isIdle) for (const resolve of this.#onIdle.splice(0)) resolve();
-  }
-
-  #endStuck(graceMs: number): void {
-    const error = (): Error => newelError("NEWEL_E_POOL_STUCK", { pool: this.name, graceMs });
-    for (const task of this.#fleet.killBusy("its tasks were not done when the pool was closed"))
-      this.#dispatcher.fail(task, error());
-    this.#dispatcher.failWaiting(error);
   }
 
   #submit(
@@ -293,7 +250,7 @@ export class Pool<Module = unknown>
     resolve: TaskRequest["resolve"],
     reject: TaskRequest["reject"],
   ): void {
-    if (this.#state !== "open") this.#checkOpen();
+    if (this.#life.state !== "open") this.#life.checkOpen();
     if (!this.#fleet.isStarted) this.#startFleet();
     const { signal } = options;
     if (signal?.aborted === true) throw cancelled(signal.reason);
@@ -319,15 +276,6 @@ export class Pool<Module = unknown>
     return isFull;
   }
 
-  #checkOpen(): void {
-    if (this.#state === "open") return;
-    throw newelError(
-      "NEWEL_E_POOL_CLOSED",
-      { pool: this.name, state: this.#state },
-      this.#whyClosed,
-    );
-  }
-
   #makeResults(): Results {
     const { onResult } = this.#options;
     return new Results(this.#settings.resultQueueSize, {
@@ -336,7 +284,7 @@ export class Pool<Module = unknown>
       failed: (error, info) => this.#unheard(error, info),
       room: () => {
         this.#dispatcher.refillAll();
-        if (this.#isIdle) for (const resolve of this.#onIdle.splice(0)) resolve();
+        this.#life.look();
       },
     });
   }
@@ -368,11 +316,23 @@ export class Pool<Module = unknown>
     });
   }
 
+  #makeLifespan(): Lifespan {
+    return new Lifespan({
+      name: this.name,
+      fleet: this.#fleet,
+      dispatcher: this.#dispatcher,
+      results: this.#results,
+      keepAlive: this.#keepAlive,
+      hasHandler: this.#options.onResult !== undefined,
+      ended: () => {
+        clearInterval(this.#statsTimer);
+        this.#telemetry?.stop();
+      },
+    });
+  }
+
   #hopeless(error: Error, isFirst: boolean): void {
-    if (isFirst) {
-      this.#whyClosed = error;
-      void this.stop();
-    }
+    if (isFirst) this.#life.fail(error);
     this.#dispatcher.failWaiting(() => error);
   }
 

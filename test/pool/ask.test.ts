@@ -80,7 +80,10 @@ test("a question nobody takes is refused: without onAsk, of a task given up, aft
   });
 
   await pool.run({ do: "later" }, { onAsk });
+  // This one has the place of the other in the worker's table.
+  const next = pool.run({ do: "wait", ms: 200 }, { onAsk });
   await assert.rejects(pool.run({ do: "tell later" }), isUnanswered);
+  await next;
   assert.deepEqual(heard, []);
 });
 

@@ -163,6 +163,8 @@ test("a worker that dies is no sibling's doing, and a task that was given up is 
   });
   const [pid = 0] = await told();
   controller.abort();
+  const next = await pool.run({ end: "return" });
+  assert.ok(next.pids[0] !== pid && isRunning(pid), "another is in its seat at once");
   process.kill(pid, "SIGKILL");
   await Promise.all([rejected, other]);
 });

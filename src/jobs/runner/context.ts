@@ -60,7 +60,7 @@ export class AttemptContext implements JobContext {
 
   get log(): JobContext["log"] {
     return async (line) => {
-      await this.#ask({ kind: "log", line: String(line) });
+      await this.#ask({ kind: "log", line });
     };
   }
 

@@ -66,8 +66,8 @@ export class ProgressReporter {
     this.#shown = progress;
     this.#sentMs = performance.now();
     this.#sending = this.#store(progress).then(
-      () => this.#sent(() => waiting.forEach(({ resolve }) => resolve())),
-      (error: unknown) => this.#sent(() => waiting.forEach(({ reject }) => reject(error))),
+      () => this.#sent(() => waiting.forEach((each) => each.resolve())),
+      (error: unknown) => this.#sent(() => waiting.forEach((each) => each.reject(error))),
     );
   }
 

@@ -42,7 +42,7 @@ export class QueueWorker extends Worker<unknown, unknown> {
     super(
       name,
       (job, token = "") => run(job, token, this.#place(token)),
-      { ...options, autorun: false } as never,
+      { ...options, autorun: false },
       backend as never,
     );
     this.#slots = slots;

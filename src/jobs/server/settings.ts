@@ -19,7 +19,7 @@ export interface GivenSettings {
 }
 
 /** Where clients without access to the store reach the server. */
-export interface ListenSettings {
+interface ListenSettings {
   readonly host: string;
   readonly port: number;
   readonly authkey: string;

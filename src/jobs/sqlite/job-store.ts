@@ -33,6 +33,8 @@ export interface JobStore {
   ): Promise<FoundJobs>;
   /** Queues by their qualified names, and how many jobs they have in each state. */
   counts(): Promise<Record<string, Record<string, number>>>;
+  /** How many jobs a filter finds, by the qualified names of their queues. */
+  count(filter: JobFilter): Promise<Record<string, number>>;
   /** Removes finished jobs that a filter finds, or that are older. @returns how many */
   prune(filter: JobFilter & { readonly olderThan?: Duration }): Promise<number>;
   /** What is wrong with the file; empty when nothing is. */
@@ -64,6 +66,7 @@ export async function openJobStore(connection: SqliteConnection): Promise<JobSto
   return {
     search: (filter = {}, options = {}) => search(client, filter, options),
     counts: () => client.call("countAll", ""),
+    count: (filter) => client.call("countFound", "", filter),
     prune: (filter) => prune(client, filter),
     check: async (kind = "full") => (await client.upkeep("check", kind)) as string[],
     vacuum: async () => void (await client.upkeep("vacuum")),

@@ -127,6 +127,7 @@ interface Reads {
   readonly lastEvent: typeof events.lastEvent;
   readonly listClients: typeof listClients;
   readonly searchJobs: typeof search.searchJobs;
+  readonly countFound: typeof search.countFound;
   readonly countAll: typeof search.countAll;
 }
 
@@ -155,6 +156,7 @@ const READS: Reads = {
   lastEvent: events.lastEvent,
   listClients,
   searchJobs: search.searchJobs,
+  countFound: search.countFound,
   countAll: search.countAll,
 };
 

@@ -25,7 +25,7 @@ import { readFilter } from "./filter.ts";
 import { listOnFile } from "./list-on-file.ts";
 import { listOnServer } from "./list-on-server.ts";
 import { lookAt } from "./look.ts";
-import { drain, stats } from "./manage.ts";
+import { cancelledOnFile, cancelledOnServer, drain, stats } from "./manage.ts";
 import { namesOnFile, namesOnServer, type QueueNames } from "./names.ts";
 import { Queues } from "./queues.ts";
 import { schedule, schedules } from "./schedules.ts";
@@ -85,7 +85,12 @@ export class StoreAccess implements JobsAccess {
   }
 
   async stats(): Promise<readonly QueueStats[]> {
-    return stats(this.#queues, await this.#names.all());
+    const names = await this.#names.all();
+    const cancelled =
+      this.#backend.kind === "sqlite"
+        ? await cancelledOnFile(await this.#openFile())
+        : await cancelledOnServer(this.#queues, names);
+    return stats(this.#queues, names, cancelled);
   }
 
   async pause(queue: string): Promise<void> {

@@ -1,3 +1,5 @@
+import type { JobState } from "bullmq";
+
 import type { ListFilter, Run, RunState } from "../api.ts";
 import { checkQueue, isOwnQueue, optionError } from "../names.ts";
 import { readBy } from "../scope.ts";
@@ -58,6 +60,6 @@ export function isWanted(wanted: Wanted, run: Run): boolean {
 }
 
 /** BullMQ's states in which a wanted run may be. */
-export function bullStates({ states }: Wanted): readonly string[] | undefined {
+export function bullStates({ states }: Wanted): readonly JobState[] | undefined {
   return states && [...new Set(states.flatMap((state) => BULL_STATES[state]))];
 }

@@ -1,3 +1,5 @@
+import type { JobState } from "bullmq";
+
 import type { Run, RunPage } from "../api.ts";
 import { formatRunId, optionError } from "../names.ts";
 import { fromStored } from "../stored.ts";
@@ -38,13 +40,13 @@ export async function listOnServer(
 async function search(
   queues: Queues,
   queue: string,
-  state: string,
+  state: JobState,
   wanted: Wanted,
 ): Promise<Found[]> {
   const found: Found[] = [];
   for (let at = 0; at < LOOKED_AT; at += AT_ONCE) {
     const reader = queues.reader(queue);
-    const jobs = await reader.getJobs([state as never], at, at + AT_ONCE - 1, false);
+    const jobs = await reader.getJobs([state], at, at + AT_ONCE - 1, false);
     for (const job of jobs as (JobFacts | null)[])
       if (job !== null && mayBe(wanted, job)) found.push({ queue, state, job });
     if (jobs.length < AT_ONCE) break;

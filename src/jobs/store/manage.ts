@@ -1,43 +1,81 @@
-import type { Queue } from "bullmq";
+import type { JobState, Queue } from "bullmq";
 
 import type { QueueStats } from "../api.ts";
+import { CANCELLED_CODE } from "../failure.ts";
 import { WISH_QUEUE, wishedRun } from "../wishes.ts";
 import { parseRunId } from "../names.ts";
+import type { JobStore } from "../sqlite/job-store.ts";
+import { PREFIX } from "./names.ts";
 import type { Queues } from "./queues.ts";
 
-/** States of BullMQ in which a run waits. */
-const WAITING = ["waiting", "prioritized", "waiting-children"] as const;
+/** States of BullMQ in which a run waits; PostgreSQL counts those of a paused queue as `paused`. */
+const WAITING = ["waiting", "prioritized", "waiting-children", "paused"] as readonly JobState[];
+const OTHERS = ["delayed", "active", "completed", "failed"] as const;
 /** So many wishes are looked at for the counts. */
 const WISHES = 10_000;
+const FAILED = 1_000;
 
-/** How many runs each queue has in each state, and how long the first in line has waited. */
-export async function stats(queues: Queues, names: readonly string[]): Promise<QueueStats[]> {
+/**
+ * How many runs each queue has in each state, and how long the first in line has waited.
+ *
+ * @param cancelled - how many failed jobs of each queue are cancelled runs
+ */
+export async function stats(
+  queues: Queues,
+  names: readonly string[],
+  cancelled: ReadonlyMap<string, number>,
+): Promise<QueueStats[]> {
   const wishes = await queues.reader(WISH_QUEUE).getJobs(undefined, 0, WISHES);
-  const cancelled = wishes.map(({ data }) => parseRunId(wishedRun(data))?.queue);
+  const wished = wishes.map(({ data }) => parseRunId(wishedRun(data))?.queue);
   return Promise.all(
     names.map(async (queue) => {
       const reader = queues.reader(queue);
       const [counts, paused, latencyMs] = await Promise.all([
-        reader.getJobCounts(),
+        reader.getJobCounts(...WAITING, ...OTHERS),
         reader.isPaused(),
         latency(reader),
       ]);
       const of = (state: string): number => counts[state] ?? 0;
+      const ended = cancelled.get(queue) ?? 0;
       return {
         queue,
         paused,
         latencyMs,
         counts: {
-          waiting: WAITING.reduce((sum, state) => sum + of(state), of("wait") + of("paused")),
+          waiting: WAITING.reduce((sum, state) => sum + of(state), 0),
           delayed: of("delayed"),
           running: of("active"),
           done: of("completed"),
-          failed: of("failed"),
-          cancelled: cancelled.filter((each) => each === queue).length,
+          failed: Math.max(0, of("failed") - ended),
+          cancelled: ended + wished.filter((each) => each === queue).length,
         },
       };
     }),
   );
+}
+
+/** How a cancelled run's failure is stored, in part. */
+const CANCELLED = `[${CANCELLED_CODE}]`;
+
+/** How many failed jobs on a file are cancelled runs. */
+export async function cancelledOnFile(store: JobStore): Promise<ReadonlyMap<string, number>> {
+  const counts = await store.count({ states: ["failed"], error: CANCELLED });
+  return new Map(
+    Object.entries(counts).map(([name, count]) => [name.slice(PREFIX.length), count] as const),
+  );
+}
+
+/** The same on a server, of the newest thousand that failed in each queue. */
+export async function cancelledOnServer(
+  queues: Queues,
+  names: readonly string[],
+): Promise<ReadonlyMap<string, number>> {
+  const counts = names.map(async (queue) => {
+    const failed = await queues.reader(queue).getJobs(["failed"], 0, FAILED - 1, false);
+    const ended = failed.filter((job) => job?.failedReason?.includes(CANCELLED));
+    return [queue, ended.length] as const;
+  });
+  return new Map(await Promise.all(counts));
 }
 
 async function latency(queue: Queue): Promise<number> {

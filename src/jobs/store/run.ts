@@ -1,4 +1,4 @@
-import type { Job, JobJson } from "bullmq";
+import type { Job, JobJson, JobState } from "bullmq";
 
 import type { Run, RunState } from "../api.ts";
 import { progressOf } from "../events/entry.ts";
@@ -64,7 +64,7 @@ export function factsOf(json: JobJson): JobFacts {
 }
 
 /** BullMQ's names of the states in which a run of ours may be. */
-export const BULL_STATES: Readonly<Record<RunState, readonly string[]>> = {
+export const BULL_STATES: Readonly<Record<RunState, readonly JobState[]>> = {
   waiting: ["waiting", "prioritized", "waiting-children"],
   delayed: ["delayed"],
   running: ["active"],

@@ -46,12 +46,15 @@ export async function openRedis(url: string): Promise<Opened> {
     retryStrategy: (times) => Math.min(times * 100, 2_000),
   });
   // Each failing call tells of it; without a listener the event would be printed.
-  client.on("error", () => undefined);
+  let last: unknown;
+  client.on("error", (error) => {
+    last = error;
+  });
   try {
     await client.connect();
   } catch (error) {
     client.disconnect();
-    throw unreachable(url, error);
+    throw unreachable(url, last ?? error);
   }
   return {
     connection: client,
@@ -103,6 +106,6 @@ function load(driver: string, url: string): unknown {
 }
 
 function unreachable(url: string, error: unknown): Error {
-  const why = messageOf(error) || systemCode(error) || "no answer";
+  const why = messageOf(error).replace(/\.$/, "") || systemCode(error) || "no answer";
   return newelError("NEWEL_E_JOBS_UNREACHABLE", { url: withoutPassword(url), why }, error);
 }

@@ -18,6 +18,7 @@ import type {
   Config,
   DependencyCondition,
   EnvFileConfig,
+  JobsConfig,
   ReadyTiming,
   RestartConfig,
   ServiceSettings,
@@ -50,10 +51,15 @@ export interface CheckedSocket {
   readonly backlog?: number;
 }
 
+/** `jobs`, as far as it has the right form. */
+export type CheckedJobs = Omit<JobsConfig, "modules" | "dependsOn"> &
+  Pick<CheckedService, "dependsOn"> & { readonly modules?: string | readonly string[] };
+
 /** The settings beside `sockets` and `services`, which are checked one by one. */
 export type CheckedTop = Pick<Config, "name" | "env" | "envFile"> & {
   readonly sockets?: Readonly<Record<string, unknown>>;
   readonly services?: Readonly<Record<string, unknown>>;
+  readonly jobs?: unknown;
 };
 
 const MOST_REPLICAS = 1000;
@@ -137,13 +143,33 @@ const ready: v.GenericSchema<unknown, CheckedReady> = settings("ready", {
   stable: may(duration(0)),
 });
 
+const envSettings = {
+  env: may(environment),
+  envFile: may(envFile),
+  passEnv: may(texts('must be a list of names: ["AWS_*"].', 'must be a name: "AWS_*".')),
+};
+
+const restartSetting = v.lazy((input) =>
+  typeof input === "object" && input !== null && !Array.isArray(input) ? restart : policy,
+);
+
+const dependsOnSetting = v.lazy((input) =>
+  Array.isArray(input) ? texts(DEPENDS, "must be the name of a service.") : dependencies,
+);
+
+const NODE_ARGS = 'must be a list of texts: ["--enable-source-maps"].';
+const nodeArgs = texts(NODE_ARGS, "must be a text in quotes.");
+
+const logs = settings("logs", {
+  bufsize: may(size),
+  stderr: may(oneOf(["separate", "stdout"])),
+});
+
 const serviceSchema: v.GenericSchema<unknown, CheckedService> = settings("service", {
   node: may(text('must be the file of a Node.js program: "src/server.ts".')),
   run: may(v.lazy((input) => (Array.isArray(input) ? texts(RUN, "must be a text.") : text(RUN)))),
   args: may(texts('must be a list of texts: ["--verbose"].', "must be a text in quotes.")),
-  nodeArgs: may(
-    texts('must be a list of texts: ["--enable-source-maps"].', "must be a text in quotes."),
-  ),
+  nodeArgs: may(nodeArgs),
   listen: may(v.lazy((input) => (Array.isArray(input) ? v.array(listenOne) : listenOne))),
   replicas: may(
     v.lazy((input) =>
@@ -152,9 +178,7 @@ const serviceSchema: v.GenericSchema<unknown, CheckedService> = settings("servic
         : integer(0, MOST_REPLICAS),
     ),
   ),
-  env: may(environment),
-  envFile: may(envFile),
-  passEnv: may(texts('must be a list of names: ["AWS_*"].', 'must be a name: "AWS_*".')),
+  ...envSettings,
   cwd: may(text('must be a directory: "./server".')),
   ready: may(ready),
   stop: may(
@@ -164,17 +188,9 @@ const serviceSchema: v.GenericSchema<unknown, CheckedService> = settings("servic
       linger: may(duration(0)),
     }),
   ),
-  restart: may(
-    v.lazy((input) =>
-      typeof input === "object" && input !== null && !Array.isArray(input) ? restart : policy,
-    ),
-  ),
-  dependsOn: may(
-    v.lazy((input) =>
-      Array.isArray(input) ? texts(DEPENDS, "must be the name of a service.") : dependencies,
-    ),
-  ),
-  logs: may(settings("logs", { bufsize: may(size), stderr: may(oneOf(["separate", "stdout"])) })),
+  restart: may(restartSetting),
+  dependsOn: may(dependsOnSetting),
+  logs: may(logs),
   umask: may(umask),
   enabled: may(flag),
 });
@@ -187,12 +203,39 @@ const socketSchema: v.GenericSchema<unknown, CheckedSocket> = settings("socket",
   backlog: may(integer(1, LONGEST_BACKLOG)),
 });
 
+const MODULES = 'must be a pattern or a list of them: "src/jobs/*.ts".';
+const STORE =
+  'must be where the jobs are: "sqlite:./data/jobs.db", "redis://host:6379" or "postgres://user@host/database".';
+
+const jobsSchema: v.GenericSchema<unknown, CheckedJobs> = settings("jobs", {
+  modules: may(
+    v.lazy((input) => (Array.isArray(input) ? texts(MODULES, "must be a text.") : text(MODULES))),
+  ),
+  store: may(
+    v.custom<string>(
+      (value) => typeof value === "string" && /^(sqlite|rediss?|postgres(ql)?):./.test(value),
+      STORE,
+    ),
+  ),
+  processes: may(integer(1, MOST_REPLICAS)),
+  grace: may(duration(0)),
+  nodeArgs: may(nodeArgs),
+  ...envSettings,
+  cwd: may(text('must be a directory: "./server".')),
+  restart: may(restartSetting),
+  dependsOn: may(dependsOnSetting),
+  logs: may(logs),
+  umask: may(umask),
+  enabled: may(flag),
+});
+
 const topSchema: v.GenericSchema<unknown, CheckedTop> = settings("top", {
   name: may(text('must be a name: "shop".')),
   env: may(environment),
   envFile: may(envFile),
   sockets: may(record("must be an object: { web: { port: 3000 } }.")),
   services: may(record('must be an object: { web: { node: "src/server.ts" } }.')),
+  jobs: may(v.unknown()),
 });
 
 /** What of a value has the right form, and what is wrong with the rest. */
@@ -206,6 +249,9 @@ export const checkTop = (value: unknown): Checked<CheckedTop> => check(topSchema
 
 export const checkSocket = (name: string, value: unknown): Checked<CheckedSocket> =>
   check(socketSchema, value, ["sockets", name]);
+
+export const checkJobs = (value: unknown): Checked<CheckedJobs> =>
+  check(jobsSchema, value, ["jobs"]);
 
 export const checkService = (name: string, value: unknown): Checked<CheckedService> =>
   check(serviceSchema, value, ["services", name]);

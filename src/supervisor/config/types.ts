@@ -197,6 +197,26 @@ export type ServiceConfig<
   ServiceName extends string = string,
 > = NodeServiceConfig<SocketName, ServiceName> | RunServiceConfig<SocketName, ServiceName>;
 
+/** The job server as a service of the app, named `jobs`. */
+export interface JobsConfig<ServiceName extends string = string> extends Pick<
+  ServiceSettings<never, ServiceName>,
+  "env" | "envFile" | "passEnv" | "cwd" | "restart" | "dependsOn" | "logs" | "umask" | "enabled"
+> {
+  /** The modules that define jobs: a pattern of files, relative to `cwd`, or a list of them. */
+  readonly modules: string | readonly string[];
+  /**
+   * Where the jobs are: `'sqlite:./data/jobs.db'` (the default; relative to the configuration file),
+   * `'redis://…'` or `'postgres://…'`. Every service has it as `NEWEL_JOBS_STORE`.
+   */
+  readonly store?: string;
+  /** How many jobs run at once. Default: one for each processor. */
+  readonly processes?: number;
+  /** What jobs have to end when the server stops; the rest is given back. Default `'20s'`. */
+  readonly grace?: Duration;
+  /** Arguments of Node itself, for the server and the processes that run jobs. */
+  readonly nodeArgs?: readonly string[];
+}
+
 /** What newel.config.ts exports: the wanted state of one app. */
 export interface Config<SocketName extends string = string, ServiceName extends string = string> {
   /** The app's name. Default: the name of the configuration file's directory. */
@@ -208,6 +228,11 @@ export interface Config<SocketName extends string = string, ServiceName extends 
   /** Sockets by name. A port in `listen` needs no entry here. */
   readonly sockets?: { readonly [Name in SocketName]: SocketConfig };
   readonly services: {
-    readonly [Name in ServiceName]: ServiceConfig<NoInfer<SocketName>, NoInfer<ServiceName>>;
+    readonly [Name in ServiceName]: ServiceConfig<
+      NoInfer<SocketName>,
+      NoInfer<ServiceName> | "jobs"
+    >;
   };
+  /** The job server, as a service named `jobs`. */
+  readonly jobs?: JobsConfig<NoInfer<ServiceName>>;
 }

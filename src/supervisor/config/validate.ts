@@ -2,6 +2,7 @@ import { existsSync, statSync } from "node:fs";
 import { basename, dirname, resolve } from "node:path";
 
 import { type EnvFiles, readEnvFiles } from "./environment.ts";
+import { type Jobs, JOBS_SERVICE, readJobs, STORE_VARIABLE, toldOfJobs } from "./jobs.ts";
 import { isRecord } from "./leaves.ts";
 import { type Finding, type Key, kindOf, pathText, quoted } from "./problems.ts";
 import { resolveService } from "./resolve.ts";
@@ -44,17 +45,20 @@ export function validate(value: unknown, file: string, caller: NodeJS.ProcessEnv
   const top = readTop(value);
   const appFiles = readEnvFiles(top.checked.envFile, directory, ["envFile"]);
   const sockets = readSockets(value["sockets"], directory);
-  const services = readServices(value["services"], sockets.declared, directory);
+  const jobs = readJobs(value["jobs"], directory);
+  const services = readServices(value["services"], sockets.declared, directory, jobs.value);
   const findings = [
     ...dangerousKeys(value, []),
     ...top.findings,
     ...appFiles.findings,
     ...sockets.findings,
+    ...jobs.findings,
     ...services.findings,
     ...collisions(sockets.declared, services.checked),
   ];
   if (findings.length > 0) return { findings };
-  return { config: assemble({ file, caller, top: top.checked, appFiles, sockets, services }) };
+  const parts = { file, caller, top: top.checked, appFiles, sockets, services, jobs: jobs.value };
+  return { config: assemble(parts) };
 }
 
 /** JSON can carry keys that mean something else to JavaScript; nothing of ours is named so. */
@@ -128,6 +132,7 @@ function readServices(
   value: unknown,
   sockets: readonly ResolvedSocket[],
   directory: string,
+  jobs: Jobs | undefined,
 ): Services {
   const all = isRecord(value) ? value : {};
   const checked = new Map<string, CheckedService>();
@@ -149,8 +154,31 @@ function readServices(
       ...envFiles.findings,
     );
   }
-  findings.push(...dependencyFindings(checked, Object.keys(all), unsure));
+  if (jobs !== undefined && Object.hasOwn(all, JOBS_SERVICE)) {
+    const says = 'has the name of the job server\'s service, which "jobs" declares: rename it.';
+    return { checked, files, findings: [...findings, { keys: ["services", JOBS_SERVICE], says }] };
+  }
+  if (jobs !== undefined) findings.push(...addJobs(jobs, { checked, files }, directory));
+  const names = jobs === undefined ? Object.keys(all) : [...Object.keys(all), JOBS_SERVICE];
+  const circular = dependencyFindings(checked, names, unsure);
+  findings.push(...(jobs === undefined ? circular : toldOfJobs(circular)));
   return { checked, files, findings };
+}
+
+/** The job server is a service like any other from here on. */
+function addJobs(
+  { service }: Jobs,
+  into: { readonly checked: Map<string, CheckedService>; readonly files: Map<string, EnvFiles> },
+  directory: string,
+): readonly Finding[] {
+  const envFiles = readEnvFiles(service.envFile, directory, ["jobs", "envFile"]);
+  into.checked.set(JOBS_SERVICE, service);
+  into.files.set(JOBS_SERVICE, envFiles);
+  return toldOfJobs([
+    ...serviceFindings(JOBS_SERVICE, service, []),
+    ...fileFindings(JOBS_SERVICE, service, directory),
+    ...envFiles.findings,
+  ]);
 }
 
 /** What has a wrong "node" or "port" is not also told that it has none. */
@@ -207,16 +235,18 @@ interface Parts {
   readonly appFiles: EnvFiles;
   readonly sockets: Sockets;
   readonly services: Services;
+  readonly jobs: Jobs | undefined;
 }
 
-function assemble({ file, caller, top, appFiles, sockets, services }: Parts): ResolvedConfig {
+function assemble({ file, caller, top, appFiles, sockets, services, jobs }: Parts): ResolvedConfig {
   const directory = dirname(file);
   const disabled = new Set(
     [...services.checked].filter(([, { enabled }]) => enabled === false).map(([name]) => name),
   );
   const resolved = [...services.checked].map(([name, service]) => {
     const own = services.files.get(name)?.variables;
-    const layers = [appFiles.variables, top.env, own, service.env];
+    const store = jobs === undefined ? undefined : { [STORE_VARIABLE]: jobs.store };
+    const layers = [store, appFiles.variables, top.env, own, service.env];
     const context = { directory, caller, sockets: sockets.declared, layers, disabled };
     return resolveService(name, service, context);
   });

@@ -10,6 +10,7 @@ export type Level =
   | "stop"
   | "restart"
   | "backoff"
+  | "jobs"
   | "logs";
 
 type Words = Readonly<Record<string, string>>;
@@ -139,6 +140,15 @@ const INNER: Readonly<Partial<Record<Level, Words>>> = {
     delay: 'Write it as "backoff": { min, max }.',
     max_attempts: 'Write it as "max".',
     window: 'Write it as "within".',
+  },
+  jobs: {
+    concurrency: 'Write it as "processes", or as "concurrency" of a job.',
+    workers: 'Write it as "processes".',
+    url: 'Write it as "store".',
+    connection: 'Write it as "store".',
+    files: 'Write it as "modules".',
+    replicas: 'One server is enough on a machine; it has "processes".',
+    stop: 'Write it as "grace".',
   },
   logs: {
     file: "Output is always kept; read it by `newel logs NAME`.",

@@ -98,6 +98,21 @@ export function countAll(store: Store): Record<string, Record<string, number>> {
   );
 }
 
+/** How many jobs a filter finds in each queue that has any. */
+export function countFound(
+  store: Store,
+  _queue: QueueRecord,
+  filter: JobFilter,
+): Record<string, number> {
+  const { where, values } = conditions(filter);
+  const rows = store.all<{ name: string; count: number }>(
+    `SELECT queue.name AS name, count(*) AS count FROM queue CROSS JOIN job ON job.queue = queue.key
+     WHERE ${where.join(" AND ")} GROUP BY queue.key`,
+    ...values,
+  );
+  return Object.fromEntries(rows.map(({ name, count }) => [name, count]));
+}
+
 /** Removes finished jobs that a filter finds, a bounded number at once. @returns how many */
 export function pruneJobs(
   store: Store,
