@@ -1,6 +1,7 @@
 import type * as Api from "@opentelemetry/api";
 
 import { messageOf } from "../../base/errors.ts";
+import { loadApi } from "../../pool/telemetry.ts";
 import type { RunTask } from "./protocol.ts";
 
 /** The span around one attempt. */
@@ -15,8 +16,8 @@ export interface ConsumerSpan {
 type Begin = (task: RunTask) => ConsumerSpan;
 
 /** Joins the OpenTelemetry API that the jobs' modules use; `undefined` when the package is not there. */
-export async function consumerTelemetry(): Promise<Begin | undefined> {
-  const api = await import("@opentelemetry/api").catch(() => undefined);
+export function consumerTelemetry(): Begin | undefined {
+  const api = loadApi();
   return api === undefined ? undefined : (task) => begin(api, task);
 }
 

@@ -14,7 +14,7 @@ import { markConsole } from "./console.ts";
 import type { JobFacts, RunnerAnswer, RunnerSetup, RunnerTask } from "./protocol.ts";
 import { consumerTelemetry } from "./telemetry.ts";
 
-type Telemetry = Awaited<ReturnType<typeof consumerTelemetry>>;
+type Telemetry = ReturnType<typeof consumerTelemetry>;
 
 const runner: WorkerDefinition<RunnerTask, RunnerAnswer, Telemetry, never, RunnerSetup> = {
   async setup({ data }: SetupContext<RunnerSetup>): Promise<Telemetry> {

@@ -117,10 +117,11 @@ export async function startServer(
     scope,
     process.execPath,
     [program, ...words, "--processes", "3", ...args],
-    { stdio: ["ignore", "pipe", "inherit"] },
+    { stdio: ["ignore", "pipe", "pipe"] },
   );
   let output = "";
-  child.stdout?.on("data", (text: Buffer) => (output += text.toString()));
+  for (const stream of [child.stdout, child.stderr])
+    stream?.on("data", (text: Buffer) => (output += text.toString()));
   await eventually(() => output.includes("The job server runs."), "the server runs");
   return child;
 }
