@@ -110,9 +110,10 @@ export async function startServer(
   scope: Scope,
   world: World,
   args: readonly string[] = [],
+  module = "jobs",
 ): Promise<ChildProcess> {
   const program = fileURLToPath(new URL("../../../src/cli/main.ts", import.meta.url));
-  const words = ["jobs", "server", "--store", world.store, "--modules", fixture("jobs")];
+  const words = ["jobs", "server", "--store", world.store, "--modules", fixture(module)];
   const child = startProcess(
     scope,
     process.execPath,
@@ -122,6 +123,6 @@ export async function startServer(
   let output = "";
   for (const stream of [child.stdout, child.stderr])
     stream?.on("data", (text: Buffer) => (output += text.toString()));
-  await eventually(() => output.includes("The job server runs."), "the server runs");
+  await eventually(() => output.includes("The job server runs."), "the server runs", 60_000);
   return child;
 }
