@@ -54,7 +54,7 @@ const PAGE = 1_000;
 export async function* allRuns(
   jobs: Jobs,
   filter: ListFilter,
-  limit = Number.POSITIVE_INFINITY,
+  limit: number = Number.POSITIVE_INFINITY,
 ): AsyncGenerator<Run> {
   let left = limit;
   let cursor: string | undefined;
