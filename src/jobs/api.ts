@@ -180,6 +180,8 @@ export interface JobsAccess extends AsyncDisposable {
   cancel(id: string, scope?: Scope): Promise<Run | undefined>;
   /** A run that failed or was cancelled waits again, with all its attempts. */
   retry(id: string, scope?: Scope): Promise<Run | undefined>;
+  /** The last lines that its handler logged, at most 1,000, the oldest first. */
+  logs(id: string, scope?: Scope): Promise<readonly string[]>;
   /** Ends with the run's last event. Each event comes once, in order. */
   events(id: string, options?: EventsOptions): AsyncIterable<RunEvent>;
   stats(): Promise<readonly QueueStats[]>;

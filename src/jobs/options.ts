@@ -23,7 +23,7 @@ export interface ResolvedJobOptions {
 
 /** The longest delay, in milliseconds: a hundred years. */
 export const MOST_DELAY_MS: number = 100 * 365 * 86_400_000;
-export const DEFAULT_QUEUE = "default";
+const DEFAULT_QUEUE = "default";
 const DEFAULT_RETRIES = 2;
 const DEFAULT_BACKOFF: RetryBackoff = { minMs: 1_000, maxMs: 60_000 };
 const DEFAULT_GRACE_MS = 5_000;

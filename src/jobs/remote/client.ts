@@ -72,6 +72,11 @@ export class RemoteAccess implements JobsAccess {
     return (await this.#call((remote) => remote.retry(id, whose), false)) ?? undefined;
   }
 
+  async logs(id: string, scope?: Scope): Promise<readonly string[]> {
+    const whose = toScope(scope);
+    return this.#call((remote) => remote.logs(id, whose));
+  }
+
   stats(): Promise<readonly QueueStats[]> {
     return this.#call((remote) => remote.stats());
   }

@@ -20,6 +20,7 @@ export interface RemoteJobsApi {
   list(filter: ListFilter): Promise<RunPage>;
   cancel(id: string, scope: Scope): Promise<Run | null>;
   retry(id: string, scope: Scope): Promise<Run | null>;
+  logs(id: string, scope: Scope): Promise<readonly string[]>;
   stats(): Promise<readonly QueueStats[]>;
   pause(queue: string): Promise<void>;
   resume(queue: string): Promise<void>;
@@ -40,6 +41,7 @@ export const JOBS_CONTRACT: Contract<RemoteJobsApi> = defineContract<RemoteJobsA
     "list",
     "cancel",
     "retry",
+    "logs",
     "stats",
     "pause",
     "resume",

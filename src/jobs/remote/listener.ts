@@ -65,6 +65,9 @@ class RemoteJobs implements RemoteJobsApi {
   retry: RemoteJobsApi["retry"] = async (id, scope) =>
     (await this.#access.retry(read.id(id), read.scope(scope))) ?? null;
 
+  logs: RemoteJobsApi["logs"] = async (id, scope) =>
+    this.#access.logs(read.id(id), read.scope(scope));
+
   stats: RemoteJobsApi["stats"] = () => this.#access.stats();
 
   pause: RemoteJobsApi["pause"] = async (queue) => this.#access.pause(read.queue(queue));

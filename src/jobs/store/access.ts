@@ -24,7 +24,7 @@ import { addFlow } from "./flow.ts";
 import { readFilter } from "./filter.ts";
 import { listOnFile } from "./list-on-file.ts";
 import { listOnServer } from "./list-on-server.ts";
-import { lookAt } from "./look.ts";
+import { lastLogs, lookAt } from "./look.ts";
 import { cancelledOnFile, cancelledOnServer, drain, stats } from "./manage.ts";
 import { namesOnFile, namesOnServer, type QueueNames } from "./names.ts";
 import { Queues } from "./queues.ts";
@@ -80,6 +80,10 @@ export class StoreAccess implements JobsAccess {
 
   async retry(id: string, scope?: Scope): Promise<Run | undefined> {
     return this.#ask(() => retry(this.#queues, id, scope));
+  }
+
+  async logs(id: string, scope?: Scope): Promise<readonly string[]> {
+    return this.#ask(() => lastLogs(this.#queues, id, scope));
   }
 
   async *events(id: string, options: EventsOptions = {}): AsyncGenerator<RunEvent> {

@@ -84,6 +84,7 @@ test("a run is enqueued, found, listed and cancelled there", async (t) => {
   assert.equal((await jobs.cancel(run.id, { by: "anna" }))?.state, "cancelled");
   assert.equal((await jobs.retry(run.id))?.state, "waiting");
   assert.equal(await jobs.drain("imports"), 1);
+  assert.deepEqual(await jobs.logs(run.id), []);
   assert.equal(await jobs.get("imports~nothing"), undefined);
   await assert.rejects(jobs.get(run.id, { by: undefined } as never), code("NEWEL_E_JOB_BY"));
 });
