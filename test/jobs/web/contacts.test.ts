@@ -38,13 +38,17 @@ class Example {
     this.#scope = scope;
     this.url = `http://127.0.0.1:${port}`;
     const directory = temporaryDirectory(scope);
-    const own = { DATA: directory, LOOKUP_MS: String(lookupMs), PORT: String(port) };
-    this.#env = { ...process.env, ...own };
+    this.#env = {
+      ...process.env,
+      DATA: directory,
+      NEWEL_JOBS_STORE: `sqlite:${directory}/jobs.db`,
+      LOOKUP_MS: String(lookupMs),
+      PORT: String(port),
+    };
   }
 
   async run(which: "web" | "jobs"): Promise<void> {
-    const store = `sqlite:${this.#env["DATA"]}/jobs.db`;
-    const server = `${ROOT}/src/cli/main.ts jobs server --processes 1 --grace 1s --store ${store} --modules`;
+    const server = `${ROOT}/src/cli/main.ts jobs server --processes 1 --grace 1s --modules`;
     const words = {
       web: [`${ROOT}/examples/contacts/server.ts`],
       jobs: [...server.split(" "), `${ROOT}/examples/contacts/jobs.ts`],
