@@ -1,4 +1,3 @@
-import { backup } from "node:sqlite";
 import {
   type MessagePort,
   parentPort,
@@ -8,7 +7,7 @@ import {
 
 import { isNewelError, type NewelError } from "../../base/errors.ts";
 import type { StoreOptions } from "./connection.ts";
-import { integrityProblems, openDatabase, SameFile } from "./database.ts";
+import { openDatabase, SameFile } from "./database.ts";
 import { needsReopening, storeError } from "./database-errors.ts";
 import { needsDisk, type Outcome, type Request, runAlone, runGroup } from "./group.ts";
 import { HeldLocks } from "./held-locks.ts";
@@ -20,6 +19,7 @@ import { extendLock } from "./operations/locks.ts";
 import { putBack } from "./operations/offer.ts";
 import { Owners } from "./owners.ts";
 import { Store } from "./store.ts";
+import { upkeep } from "./upkeep.ts";
 import { type OfferWake, Waits, type Wake } from "./waits.ts";
 
 /** Looking for what the watch of the file did not tell. */
@@ -32,7 +32,8 @@ const LATE = 0.5;
 const TOO_LATE = 0.65;
 /** How long a main thread may take to accept a job that was offered to it. */
 const OFFER_MS = 100;
-const SHARE = Number(process.env["SHARE"] ?? 5);
+/** Fewer answers than these are not worth a second message. */
+const HALVED = 6;
 
 /** What belongs to the open file, and goes when it has to be opened again. */
 interface Opened {
@@ -139,15 +140,14 @@ class StoreThread {
     });
   }
 
-  #send(message: ToMain): void {
-    const { replies = [] } = message;
-    if (replies.length < 2 * SHARE) {
-      this.#port.postMessage(message);
-      return;
+  /** Many answers go in two halves: while the main thread reads one, this one has the other's sequel. */
+  #send({ replies = [], ...rest }: ToMain): void {
+    if (replies.length < HALVED) this.#port.postMessage({ replies, ...rest });
+    else {
+      const middle = replies.length >> 1;
+      this.#port.postMessage({ replies: replies.slice(0, middle), ...rest });
+      this.#port.postMessage({ replies: replies.slice(middle) });
     }
-    for (let from = 0; from < replies.length; from += SHARE)
-      this.#port.postMessage({ replies: replies.slice(from, from + SHARE) });
-    if (message.wakes !== undefined) this.#port.postMessage({ wakes: message.wakes });
   }
 
   /** @param wakes - gets the offers of jobs that now are there */
@@ -356,7 +356,7 @@ class StoreThread {
   async #upkeep(number: number, kind: UpkeepKind, argument: string): Promise<void> {
     try {
       const { store } = this.#open();
-      const value = await UPKEEP[kind](store, argument);
+      const value = await upkeep(store, kind, argument);
       this.#send({ replies: [[number, true, value]] });
     } catch (error) {
       this.#send({ replies: [reply(number, { error: this.#failed(error) })] });
@@ -376,12 +376,6 @@ class StoreThread {
     }
   }
 }
-
-const UPKEEP: Readonly<Record<UpkeepKind, (store: Store, argument: string) => unknown>> = {
-  check: (store, kind) => integrityProblems(store.database, kind === "quick" ? "quick" : "full"),
-  vacuum: (store) => store.database.exec("VACUUM"),
-  backup: (store, path) => backup(store.database, path),
-};
 
 function inRead<T>(store: Store, run: () => T): T {
   store.run("BEGIN");
