@@ -4,6 +4,7 @@ import { resolve } from "node:path";
 import { programPath } from "../../base/modules.ts";
 import { durationMs } from "../../base/units.ts";
 import { type Finding, type Key, quoted } from "./problems.ts";
+import type { JobsListenConfig } from "./types.ts";
 import { type Checked, checkJobs, type CheckedJobs, type CheckedService } from "./schema.ts";
 
 /** The service that the job server is, and the variable by which every service finds its store. */
@@ -29,9 +30,13 @@ export function readJobs(value: unknown, directory: string): Checked<Jobs> {
   if (jobs === undefined) return { findings };
   const isTold = (key: string): boolean => findings.some(({ keys }) => keys[1] === key);
   const missing = isTold("modules") || isTold("cwd") ? [] : moduleFindings(jobs, directory);
+  const unheard = isTold("listen") ? [] : listenFindings(jobs);
   return {
-    value: { service: toService(jobs), store: absolute(jobs.store ?? DEFAULT_STORE, directory) },
-    findings: [...findings, ...missing],
+    value: {
+      service: toService(jobs, directory),
+      store: absolute(jobs.store ?? DEFAULT_STORE, directory),
+    },
+    findings: [...findings, ...missing, ...unheard],
   };
 }
 
@@ -55,6 +60,17 @@ function moduleFindings(jobs: CheckedJobs, directory: string): Finding[] {
     .map((pattern) => at(`has ${quoted(pattern)}, which no file in ${quoted(cwd)} fits.`));
 }
 
+/** A host, a port and an auth key belong together. */
+function listenFindings({ listen }: CheckedJobs): Finding[] {
+  if (listen === undefined) return [];
+  const given: Readonly<Record<string, unknown>> = { ...listen };
+  const missing = ["host", "port", "authKeyFile"].filter((key) => given[key] === undefined);
+  return missing.map((key) => ({
+    keys: ["jobs", "listen"],
+    says: `has no "${key}": give host, port and authKeyFile, or leave listen out.`,
+  }));
+}
+
 /** Every service finds the same file, whatever its working directory. */
 function absolute(store: string, directory: string): string {
   const [, path, options = ""] = /^sqlite:([^?]*)(\?.*)?$/.exec(store) ?? [];
@@ -62,8 +78,9 @@ function absolute(store: string, directory: string): string {
 }
 
 /** The store is in its environment: a password in it is not for the list of processes. */
-function toService(jobs: CheckedJobs): CheckedService {
-  const { modules: _modules, store: _store, processes, grace, nodeArgs = [], ...rest } = jobs;
+function toService(jobs: CheckedJobs, directory: string): CheckedService {
+  const { modules: _modules, store: _store, processes, grace, listen, ...others } = jobs;
+  const { nodeArgs = [], ...rest } = others;
   const graceMs = durationMs(grace ?? DEFAULT_GRACE);
   return {
     ...rest,
@@ -76,12 +93,23 @@ function toService(jobs: CheckedJobs): CheckedService {
       ...(processes === undefined ? [] : ["--processes", String(processes)]),
       "--grace",
       `${graceMs}ms`,
+      ...(listen === undefined ? [] : listenWords(listen, directory)),
       "--modules",
       ...patternsOf(jobs),
     ],
     ready: { notify: true, timeout: "2m" },
     stop: { grace: `${graceMs + CLOSE_MS}ms` },
   };
+}
+
+function listenWords(
+  { host, port, authKeyFile }: Partial<JobsListenConfig>,
+  directory: string,
+): string[] {
+  // What is missing has been told.
+  if (host === undefined || port === undefined || authKeyFile === undefined) return [];
+  const file = resolve(directory, authKeyFile);
+  return ["--host", host, "--port", String(port), "--authkey-file", file];
 }
 
 /** What is wrong with the service is told of `jobs`, where it was written. */

@@ -19,6 +19,7 @@ import type {
   DependencyCondition,
   EnvFileConfig,
   JobsConfig,
+  JobsListenConfig,
   ReadyTiming,
   RestartConfig,
   ServiceSettings,
@@ -52,8 +53,11 @@ export interface CheckedSocket {
 }
 
 /** `jobs`, as far as it has the right form. */
-export type CheckedJobs = Omit<JobsConfig, "modules" | "dependsOn"> &
-  Pick<CheckedService, "dependsOn"> & { readonly modules?: string | readonly string[] };
+export type CheckedJobs = Omit<JobsConfig, "modules" | "dependsOn" | "listen"> &
+  Pick<CheckedService, "dependsOn"> & {
+    readonly modules?: string | readonly string[];
+    readonly listen?: Partial<JobsListenConfig>;
+  };
 
 /** The settings beside `sockets` and `services`, which are checked one by one. */
 export type CheckedTop = Pick<Config, "name" | "env" | "envFile"> & {
@@ -219,6 +223,13 @@ const jobsSchema: v.GenericSchema<unknown, CheckedJobs> = settings("jobs", {
   ),
   processes: may(integer(1, MOST_REPLICAS)),
   grace: may(duration(0)),
+  listen: may(
+    settings("jobs listen", {
+      host: may(v.string('must be an address of this machine, or "" for loopback alone.')),
+      port: may(integer(1, 65_535)),
+      authKeyFile: may(text('must be the file with the secret: "./jobs.key".')),
+    }),
+  ),
   nodeArgs: may(nodeArgs),
   ...envSettings,
   cwd: may(text('must be a directory: "./server".')),

@@ -197,6 +197,15 @@ export type ServiceConfig<
   ServiceName extends string = string,
 > = NodeServiceConfig<SocketName, ServiceName> | RunServiceConfig<SocketName, ServiceName>;
 
+/** Where the job server is reached as `jobs://HOST:PORT`. */
+export interface JobsListenConfig {
+  /** An address of this machine; `""` is loopback alone. */
+  readonly host: string;
+  readonly port: number;
+  /** A file whose first line is the secret that both sides have; relative to the configuration file. */
+  readonly authKeyFile: string;
+}
+
 /** The job server as a service of the app, named `jobs`. */
 export interface JobsConfig<ServiceName extends string = string> extends Pick<
   ServiceSettings<never, ServiceName>,
@@ -213,6 +222,8 @@ export interface JobsConfig<ServiceName extends string = string> extends Pick<
   readonly processes?: number;
   /** What jobs have to end when the server stops; the rest is given back. Default `'20s'`. */
   readonly grace?: Duration;
+  /** Where programs without access to the store reach the server: all three, or none. */
+  readonly listen?: JobsListenConfig;
   /** Arguments of Node itself, for the server and the processes that run jobs. */
   readonly nodeArgs?: readonly string[];
 }

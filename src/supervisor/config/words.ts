@@ -11,6 +11,7 @@ export type Level =
   | "restart"
   | "backoff"
   | "jobs"
+  | "jobs listen"
   | "logs";
 
 type Words = Readonly<Record<string, string>>;
@@ -149,6 +150,13 @@ const INNER: Readonly<Partial<Record<Level, Words>>> = {
     files: 'Write it as "modules".',
     replicas: 'One server is enough on a machine; it has "processes".',
     stop: 'Write it as "grace".',
+    host: "Write it in listen: { host, port, authKeyFile }.",
+    port: "Write it in listen: { host, port, authKeyFile }.",
+  },
+  "jobs listen": {
+    authkey: 'A secret does not belong here: put it into a file, and name that as "authKeyFile".',
+    authKey: 'A secret does not belong here: put it into a file, and name that as "authKeyFile".',
+    address: 'Write it as "host" and "port".',
   },
   logs: {
     file: "Output is always kept; read it by `newel logs NAME`.",

@@ -39,6 +39,24 @@ test("jobs becomes a service, and every service knows the store", async (t) => {
   assert.deepEqual([jobs.ready.probe.kind, jobs.stop.graceMs], ["notify", 15_000]);
 });
 
+test("where programs on other machines reach it", async (t) => {
+  const source = config(
+    '{ modules: "server.ts", listen: { host: "", port: 5667, authKeyFile: "jobs.key" } }',
+  );
+  const directory = makeApp(t, { "newel.config.ts": source });
+  const { command } = serviceOf(await load(directory), "jobs");
+  assert.ok(command.kind === "exec");
+  const at = command.args.indexOf("--host");
+  assert.deepEqual(command.args.slice(at, at + 6), [
+    "--host",
+    "",
+    "--port",
+    "5667",
+    "--authkey-file",
+    join(directory, "jobs.key"),
+  ]);
+});
+
 test("a store on a server stays as it is, and is in no list of processes", async (t) => {
   const store = "redis://:hunter2hunter2@redis.internal:6379";
   const source = config(`{ modules: "server.ts", store: "${store}" }`);
@@ -53,6 +71,18 @@ for (const [title, source, message] of [
   ["no object", config('"x"'), 'jobs is "x"; must be an object'],
   ["no such store", config('{ modules: "server.ts", store: "mysql://x" }'), "jobs.store is"],
   ["too many", config('{ modules: "server.ts", processes: 0 }'), "jobs.processes is 0"],
+  [
+    "no auth key",
+    config('{ modules: "server.ts", listen: { host: "", port: 5667 } }'),
+    'jobs.listen has no "authKeyFile"',
+  ],
+  [
+    "a secret in the configuration",
+    config(
+      '{ modules: "server.ts", listen: { host: "", port: 5667, authKey: "x", authKeyFile: "k" } }',
+    ),
+    "A secret does not belong here",
+  ],
   ["misspelt", config('{ module: "server.ts", modules: "server.ts" }'), 'Did you mean "modules"?'],
   ["another word", config('{ modules: "server.ts", workers: 3 }'), 'Write it as "processes".'],
   [
