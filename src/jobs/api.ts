@@ -241,6 +241,13 @@ export interface StoredJob {
   readonly steps?: Readonly<Record<string, unknown>>;
 }
 
+/** What came of a run below another one. */
+export interface ChildResult {
+  /** The id of the run. */
+  readonly run: string;
+  readonly result: unknown;
+}
+
 /** What a handler is given beside its input. */
 export interface JobContext {
   /** Of the run. */
@@ -259,6 +266,8 @@ export interface JobContext {
   progress(done: number, total: number, note?: string): Promise<void>;
   /** A line of the run's log, with the attempt and the time. */
   log(line: string): Promise<void>;
+  /** The results of the runs that this one waited for, of a flow, in any order. */
+  children(): Promise<readonly ChildResult[]>;
   /** Runs `fn` and keeps its result: after a retry a step that was finished is not run again. */
   step<Value>(name: string, fn: () => Value | Promise<Value>): Promise<Value>;
 }

@@ -40,7 +40,7 @@ test("a run is a span of its producer's trace; its lines say which run and attem
   }
   assert.deepEqual(failed?.["status"], { code: SpanStatusCode.ERROR, message: "on purpose" });
   assert.equal(
-    (failed?.["attributes"] as Record<string, unknown>)["messaging.message.id"],
+    (failed?.["attributes"] as Record<string, unknown> | undefined)?.["messaging.message.id"],
     runs[1],
   );
   const prefix = `[${runs[0]} #1] `;
