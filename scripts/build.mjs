@@ -9,6 +9,9 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const modules = join(root, "node_modules");
 const dist = join(root, "dist");
 
+// What runs in Node.js, and what runs in browsers.
+const PROJECTS = ["tsconfig.build.json", "src/jobs/web/browser/tsconfig.json"];
+
 if (existsSync(join(modules, "typescript"))) {
   build();
   if (process.platform !== "win32") linkCommand();
@@ -18,13 +21,13 @@ function build() {
   const fresh = join(modules, `.newel-build-${process.pid}`);
   const old = join(modules, `.newel-old-${process.pid}`);
   const compiler = join(modules, "typescript", "bin", "tsc");
-  const project = join(root, "tsconfig.build.json");
-  const { status } = spawnSync(process.execPath, [compiler, "-p", project, "--outDir", fresh], {
-    stdio: "inherit",
-  });
-  if (status !== 0) {
-    rmSync(fresh, { recursive: true, force: true });
-    process.exit(status === null ? 1 : status);
+  for (const project of PROJECTS) {
+    const args = [compiler, "-p", join(root, project), "--noEmit", "false", "--outDir", fresh];
+    const { status } = spawnSync(process.execPath, args, { stdio: "inherit" });
+    if (status !== 0) {
+      rmSync(fresh, { recursive: true, force: true });
+      process.exit(status === null ? 1 : status);
+    }
   }
   chmodSync(join(fresh, "cli", "main.js"), 0o755);
   if (existsSync(dist)) renameSync(dist, old);

@@ -5,6 +5,11 @@ import process from "node:process";
 const CHECKS = [
   { name: "types", command: "tsc", args: ["-p", "tsconfig.json"] },
   {
+    name: "types for browsers",
+    command: "tsc",
+    args: ["-p", "src/jobs/web/browser/tsconfig.json"],
+  },
+  {
     name: "lint, floors, cycles",
     command: "oxlint",
     args: ["src", "test", "scripts", "bench", "examples"],

@@ -3,6 +3,7 @@ import type { IncomingMessage, Server as HttpServer, ServerResponse } from "node
 import { Server as NetServer, type Socket } from "node:net";
 import { Server as TlsServer } from "node:tls";
 
+import { announceDrain } from "../base/draining.ts";
 import { sleep } from "../base/timers.ts";
 
 /** How a drain ended. */
@@ -107,6 +108,7 @@ export class Connections {
     this.#draining = true;
     // The method of net, since those of http and https also close connections they take for idle.
     if (this.#server.listening) NetServer.prototype.close.call(this.#server);
+    const over = announceDrain();
     for (const session of this.#sessions) session.close();
     for (const { active } of this.#connections.values())
       for (const response of active) sayLast(response);
@@ -117,6 +119,7 @@ export class Connections {
     await this.#emptyBefore(deadlineMs);
     const cut = this.#connections.size;
     await this.#cutAll();
+    over();
     this.#draining = false;
     return { cut, durationMs: performance.now() - startedMs };
   }

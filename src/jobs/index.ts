@@ -20,3 +20,5 @@ export type {
   ScheduleSpec,
   ScheduleView,
 } from "./api.ts";
+export { everyone, type Viewer } from "./web/viewer.ts";
+export type { RequestLike, SseOptions } from "./web/sse.ts";

@@ -1,3 +1,5 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+
 import { newelError } from "../base/errors.ts";
 import { trySizeBytes } from "../base/units.ts";
 import type {
@@ -21,6 +23,9 @@ import { checkQueue, optionError } from "./names.ts";
 import { enqueueRequest, scheduleRequest } from "./requests.ts";
 import type { StoreAccess } from "./store/access.ts";
 import { sendTraced } from "./telemetry.ts";
+import { pipeSse, sse, type SseOptions } from "./web/sse.ts";
+import { status } from "./web/status.ts";
+import type { Viewer } from "./web/viewer.ts";
 
 /** Where jobs are, and what they may be. */
 export interface JobsOptions {
@@ -116,12 +121,40 @@ export class Jobs implements AsyncDisposable {
     return (await this.#open()).retry(id, scope);
   }
 
+  /** The last lines that the handler of a run logged, at most 1,000, the oldest first. */
+  async logs(id: string, scope?: Scope): Promise<readonly string[]> {
+    return (await this.#open()).logs(id, scope);
+  }
+
   /**
    * What happens to a run, until its end: its state first, or what came `after` an event. Of somebody
    * else's, as of one that does not exist, there are none.
    */
   async *events(id: string, options?: EventsOptions): AsyncGenerator<RunEvent> {
     yield* (await this.#open()).events(id, options);
+  }
+
+  /**
+   * The events of a run as an event stream for a browser; 403 when it is somebody else's, 404 when there
+   * is none, 204 when the browser has them all.
+   */
+  async sse(id: string, options: SseOptions): Promise<Response> {
+    return sse(this, id, options);
+  }
+
+  /** As {@link sse}, for a request and a response of `node:http`. Resolves when the answer has ended. */
+  async pipeSse(
+    id: string,
+    request: IncomingMessage,
+    response: ServerResponse,
+    options: { readonly by: Viewer | undefined },
+  ): Promise<void> {
+    await pipeSse(this, id, request, response, options);
+  }
+
+  /** A run as JSON, without its input; 403 when it is somebody else's, 404 when there is none. */
+  async status(id: string, options: { readonly by: Viewer | undefined }): Promise<Response> {
+    return status(this, id, options);
   }
 
   async stats(): Promise<readonly QueueStats[]> {

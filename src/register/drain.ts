@@ -2,6 +2,7 @@ import type { ServerResponse } from "node:http";
 import type { Server } from "node:net";
 import { setImmediate as setImmediateTurn } from "node:timers/promises";
 
+import { announceDrain } from "../base/draining.ts";
 import { announceClose } from "./answers.ts";
 import { standIn } from "./inherited.ts";
 import {
@@ -52,6 +53,8 @@ export async function drain(traffic: Traffic, plan: DrainPlan): Promise<void> {
   const graceEnd = performance.now() + plan.graceMs;
   await backlogAccepted(traffic, plan.graceMs / 4);
   stopAccepting(traffic, plan.handles);
+  // For good: after a drain the process ends.
+  announceDrain();
   const marginMs = Math.min(2_000, plan.graceMs / 4);
   const settled = Promise.withResolvers<void>();
   const timers: NodeJS.Timeout[] = [];

@@ -5,10 +5,10 @@ import { type ReadRun, RunReading } from "./run-events.ts";
 /** What the events of a store are read with. */
 export interface EventSources {
   /** A backend of BullMQ for the queue, made with `{ blocking: true }`. */
-  open(queue: string): EventReader;
+  readonly open: (queue: string) => EventReader;
   readonly read: ReadRun;
   /** What went wrong with the store; reading goes on by itself. */
-  onError(error: unknown): void;
+  readonly onError: (error: unknown) => void;
 }
 
 /** A queue nobody listens to any more is read on for so long: a page that is loaded again comes back. */

@@ -19,8 +19,8 @@ export interface EventReader {
 const KEPT_ENTRIES = 10_000;
 /** Trimmed in pieces, so that not every event moves the others. */
 const TRIM_SLACK = 1_000;
-/** A read that gives fewer has reached the end of the stream; PostgreSQL gives at most 100. */
-const FULL_BATCH = 100;
+/** A read that gives fewer has reached the end: SQLite then gives at least so many, PostgreSQL 100, Redis all. */
+const FULL_BATCH = 50;
 /** After so many events without a pause the store may have dropped some that were not read yet. */
 const SUSPECT_ENTRIES = 5_000;
 const WAIT_MS = 10_000;

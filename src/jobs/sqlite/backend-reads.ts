@@ -271,7 +271,10 @@ export class SqliteQueueReads extends EventEmitter {
     // Twice "from now on" is from where the first one was: nothing is missed in between.
     if (id === "$") this.eventsFrom = Promise.resolve(after);
     const limit = blockTimeout > 0 ? blockTimeout : LONGEST_MS;
-    const events = await this.waiting(this.client.waitForEvents(this.qualifiedName, after, limit));
+    const events =
+      limit < LOOK_MS
+        ? await this.call("readEvents", after)
+        : await this.waiting(this.client.waitForEvents(this.qualifiedName, after, limit));
     return events === undefined || events.length === 0 ? null : [[this.toKey("events"), events]];
   }
 
@@ -299,6 +302,8 @@ export class SqliteQueueReads extends EventEmitter {
   }
 }
 
+/** So short a wait might be over before the store was asked; whoever waits so little only looks. In milliseconds. */
+const LOOK_MS = 50;
 /** The longest a timer of Node.js can wait. */
 const LONGEST_MS = 2 ** 31 - 1;
 

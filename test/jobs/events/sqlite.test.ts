@@ -2,8 +2,10 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { after, test } from "node:test";
 
+import { Queue } from "bullmq";
+
 import { createSqliteBackend } from "../../../src/jobs/sqlite/index.ts";
-import { eventually, temporaryDirectory } from "../../helpers/resources.ts";
+import { cleanUp, eventually, temporaryDirectory } from "../../helpers/resources.ts";
 import { firstOf, tryEvents } from "./behaviours.ts";
 import { collect, EventsWorld, type Store, told } from "./world.ts";
 
@@ -15,6 +17,16 @@ const store: Store = {
 };
 
 tryEvents(() => store, { skip: false });
+
+test("a look without a wait is one, also while the file is opened", async (scope) => {
+  const connection = `sqlite:${join(temporaryDirectory(scope), "jobs.db")}`;
+  const queue = new Queue("q", { connection } as never, createSqliteBackend as never);
+  await queue.add("job", {});
+  await queue.close();
+  const reader = createSqliteBackend("q", { connection }, { blocking: true });
+  cleanUp(scope, () => reader.close());
+  assert.ok(((await reader.readEvents("0", 1))?.[0]?.[1].length ?? 0) > 0);
+});
 
 test("a reader that is too slow is shown the state instead of what it missed", async (scope) => {
   const world = new EventsWorld(scope, store);

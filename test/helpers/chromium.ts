@@ -1,0 +1,54 @@
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { setTimeout as sleep } from "node:timers/promises";
+
+import { type Browser, chromium } from "playwright-core";
+
+import { NOBODY, nobodysDirectory } from "./as-nobody.ts";
+import { cleanUp, eventually, type Scope, temporaryDirectory } from "./resources.ts";
+
+/** Why tests that need a browser cannot run here, for `{ skip }`; `false` when they can. */
+export const withoutChromium: string | false =
+  spawnSync("sh", ["-c", "command -v chromium"]).status === 0
+    ? false
+    : "needs Chromium: apt-get install chromium";
+
+/** However a test ends, no browser outlives this. */
+const LIMIT_SECONDS = 240;
+
+/** A Chromium of the test's own, with a profile of its own; as root it runs as uid 65534. */
+export async function startChromium(scope: Scope): Promise<Browser> {
+  const isRoot = process.getuid?.() === 0;
+  const home = isRoot ? nobodysDirectory(scope) : temporaryDirectory(scope);
+  // Its sandbox needs rights that a container does not give; the pages are our own.
+  const words = `-k 1 ${LIMIT_SECONDS} chromium --headless --no-sandbox --disable-gpu --disable-breakpad
+    --disable-dev-shm-usage --no-first-run --remote-debugging-port=0 --user-data-dir=${home}/profile`;
+  const user = isRoot ? { uid: NOBODY, gid: NOBODY } : {};
+  const child = spawn("timeout", [...words.split(/\s+/), "about:blank"], {
+    ...user,
+    cwd: "/",
+    env: { PATH: process.env["PATH"] ?? "", HOME: home },
+    stdio: ["ignore", "ignore", "pipe"],
+  });
+  let printed = "";
+  child.stderr.setEncoding("utf8").on("data", (text: string) => (printed += text));
+  const exited = once(child, "exit");
+  cleanUp(scope, async () => {
+    await Promise.race([exited, sleep(2_000)]);
+    if (child.exitCode !== null || child.signalCode !== null) return;
+    // It made itself the leader of a group, in which all processes of the browser are.
+    process.kill(-(child.pid ?? 0), "SIGKILL");
+    await exited;
+  });
+  const address = await eventually(
+    () => /DevTools listening on (ws:\S+)/.exec(printed)?.[1],
+    `Chromium starts: ${printed}`,
+    30_000,
+  );
+  const browser = await chromium.connectOverCDP(address);
+  cleanUp(scope, async () => {
+    const session = await browser.newBrowserCDPSession();
+    await session.send("Browser.close");
+  });
+  return browser;
+}
