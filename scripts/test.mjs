@@ -16,6 +16,8 @@ const ELSEWHERE = [
   "test/jobs/client/postgres.test.ts",
   "test/jobs/client/redis.test.ts",
   "test/jobs/events/postgres.test.ts",
+  "test/jobs/server/postgres.test.ts",
+  "test/jobs/server/redis.test.ts",
   "test/jobs/events/redis.test.ts",
 ];
 

@@ -20,3 +20,8 @@ export function wishedRun(data: unknown): string | undefined {
   if (typeof data !== "object" || data === null || !("run" in data)) return undefined;
   return typeof data.run === "string" ? data.run : undefined;
 }
+
+/** The run that a wish of this id is for. */
+export function runOfWish(id: string): string {
+  return Buffer.from(id, "base64url").toString();
+}

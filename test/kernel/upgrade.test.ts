@@ -81,8 +81,7 @@ test("a second upgrade at the same time is refused", async (t) => {
   cleanUp(t, () => [one, two].forEach((client) => client.close()));
   const results = await Promise.allSettled([one.upgrade(), two.upgrade()]);
   const refused = results.filter(
-    (result) =>
-      result.status === "rejected" && hasCode(result.reason, "NEWEL_E_UPGRADE_REFUSED"),
+    (result) => result.status === "rejected" && hasCode(result.reason, "NEWEL_E_UPGRADE_REFUSED"),
   );
   assert.deepEqual(results.map(({ status }) => status).toSorted(), ["fulfilled", "rejected"]);
   assert.equal(refused.length, 1);

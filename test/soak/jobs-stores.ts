@@ -1,11 +1,11 @@
 // Soak: the behaviours that newel's store of jobs is tried by, on BullMQ's own stores: they are true of
-// these; the events of runs on them; and the calling side of `newel/jobs`. `node test/soak/jobs-stores.ts`; one line at the end, exit code 1 on failure.
+// these; the events of runs on them; the calling side of `newel/jobs`; and the job server. `node test/soak/jobs-stores.ts`; one line at the end, exit code 1 on failure.
 import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 
 const told: string[] = [];
 for (const store of ["redis", "postgres"]) {
-  const files = ["conformance", "events", "client"].map((folder) =>
+  const files = ["conformance", "events", "client", "server"].map((folder) =>
     fileURLToPath(new URL(`../jobs/${folder}/${store}.test.ts`, import.meta.url)),
   );
   const args = ["--test", "--test-reporter=tap", ...files];

@@ -1,6 +1,6 @@
 import type * as Api from "@opentelemetry/api";
 
-import { messageOf } from "../../base/errors.ts";
+import { messageOf, systemCode } from "../../base/errors.ts";
 import { loadApi } from "../../pool/telemetry.ts";
 import type { RunTask } from "./protocol.ts";
 
@@ -29,6 +29,7 @@ function begin(api: typeof Api, task: RunTask): ConsumerSpan {
       kind: api.SpanKind.CONSUMER,
       attributes: {
         "messaging.system": "newel",
+        "messaging.operation.name": "process",
         "messaging.operation.type": "process",
         "messaging.destination.name": task.queue,
         "messaging.message.id": task.run,
@@ -44,6 +45,7 @@ function begin(api: typeof Api, task: RunTask): ConsumerSpan {
     run: (work) => api.context.with(api.trace.setSpan(parent, span), work),
     failed(error) {
       if (error instanceof Error) span.recordException(error);
+      span.setAttribute("error.type", systemCode(error) ?? "_OTHER");
       span.setStatus({ code: api.SpanStatusCode.ERROR, message: messageOf(error) });
     },
     end: () => span.end(),

@@ -24,6 +24,10 @@ import { Keeper } from "./keeper.ts";
 import type { Pools } from "./pools.ts";
 import type { Slot } from "./slots.ts";
 
+const BACK: End = { kind: "back", waitMs: 0 };
+/** The stacks of a run that are kept, if it says nothing else. */
+const STACKS = 5;
+
 /** What attempts are run with. */
 export interface AttemptsOptions {
   readonly pools: Pools;
@@ -78,14 +82,15 @@ export class Attempts {
       await job.moveToWait(token);
       throw new WaitingError();
     }
+    keepFewStacks(job);
     if (end.atOnce) startNext(job);
     throw end.error;
   }
 
   async #admit(job: Job, token: string, slot: Slot): Promise<End> {
     const run = formatRunId(job.queueName, job.id ?? "");
-    if (this.#options.cancels.has(run)) throw finalError(toRunError(cancelledReason(run)));
-    if (this.#stopping.signal.aborted) return { kind: "back", waitMs: 0 };
+    if (await this.#options.cancels.has(run)) throw finalError(toRunError(cancelledReason(run)));
+    if (this.#stopping.signal.aborted) return BACK;
     const facts = this.#options.definitions.get(job.name);
     if (facts === undefined) {
       const { name, queueName: queue } = job;
@@ -116,7 +121,7 @@ export class Attempts {
     const slots = this.#options.pools.sharedSlots(taken.facts);
     if (slots === undefined) return this.#execute(taken);
     const shared = await slots.acquire(this.#stopping.signal);
-    if (shared === undefined) return { kind: "back", waitMs: 0 };
+    if (shared === undefined) return BACK;
     slot.release();
     try {
       return await this.#execute(taken);
@@ -133,7 +138,7 @@ export class Attempts {
     const keeper = new Keeper(job, stored, job.attemptsMade + 1);
     try {
       // While it waited for its place it may have been cancelled.
-      if (this.#options.cancels.has(run)) this.cancel(run);
+      if (await this.#options.cancels.has(run)) this.cancel(run);
       const outcome = await this.#outcome(taken, running, keeper);
       return endOf({ facts, outcome, reason: running.abort.signal.reason });
     } finally {
@@ -204,4 +209,9 @@ function taskOf({ job, run, stored }: Taken): RunTask {
 function startNext(job: Job): void {
   const { backoff: _, ...opts } = job.opts;
   job.opts = { ...opts, lifo: true };
+}
+
+/** A run with many attempts is not to carry the stack of each. */
+function keepFewStacks(job: Job): void {
+  job.opts = { stackTraceLimit: STACKS, ...job.opts };
 }

@@ -1,8 +1,9 @@
 import { QueueEvents } from "bullmq";
 
 import { parseRunId } from "../names.ts";
+import { isFinal } from "../store/run.ts";
 import type { Queues } from "../store/queues.ts";
-import { WISH_QUEUE, wishedRun } from "../wishes.ts";
+import { runOfWish, WISH_QUEUE, wishId } from "../wishes.ts";
 
 /** How often all wishes are read again, in milliseconds: what was missed is found then. */
 const LOOK_EVERY_MS = 10_000;
@@ -21,11 +22,11 @@ export interface CancelEvents {
 export class Cancels {
   readonly #queues: Queues;
   readonly #events: CancelEvents;
-  /** The wish's job in the control queue, by the run. */
-  readonly #wished = new Map<string, string>();
+  readonly #wished = new Set<string>();
   #reader: QueueEvents | undefined;
   #timer: NodeJS.Timeout | undefined;
-  #looking: Promise<void> = Promise.resolve();
+  /** What is being done about wishes. */
+  #acting: Promise<void> = Promise.resolve();
 
   constructor(queues: Queues, events: CancelEvents) {
     this.#queues = queues;
@@ -37,62 +38,53 @@ export class Cancels {
     const reader = new QueueEvents(WISH_QUEUE, { connection: blocking } as never, factory as never);
     this.#reader = reader;
     reader.on("error", (error) => this.#events.failed(error));
-    reader.on("added", () => void this.look());
+    reader.on("added", ({ jobId }) => void this.#act(() => this.#wish(runOfWish(jobId))));
+    reader.on("removed", ({ jobId }) => this.#wished.delete(runOfWish(jobId)));
     await reader.waitUntilReady();
-    await this.look();
-    this.#timer = setInterval(() => void this.look(), LOOK_EVERY_MS);
+    await this.#act(() => this.#lookAtAll());
+    this.#timer = setInterval(() => void this.#act(() => this.#lookAtAll()), LOOK_EVERY_MS);
   }
 
-  has(run: string): boolean {
-    return this.#wished.has(run);
+  /** One thing after the other. */
+  #act(act: () => Promise<void>): Promise<void> {
+    this.#acting = this.#acting.then(act).catch((error: unknown) => this.#events.failed(error));
+    return this.#acting;
   }
 
-  /** Reads what wishes there are, one look after the other. */
-  look(): Promise<void> {
-    this.#looking = this.#looking
-      .then(() => this.#look())
-      .catch((error: unknown) => this.#events.failed(error));
-    return this.#looking;
+  async #lookAtAll(): Promise<void> {
+    const wishes = await this.#queues.writer(WISH_QUEUE).getJobs(["waiting", "prioritized"]);
+    const runs = new Set(wishes.map(({ id = "" }) => runOfWish(id)));
+    for (const run of this.#wished) if (!runs.has(run)) this.#wished.delete(run);
+    for (const run of runs) await this.#wish(run);
   }
 
-  async #look(): Promise<void> {
-    const queue = this.#queues.writer(WISH_QUEUE);
-    const wishes = await queue.getJobs(["waiting", "prioritized", "delayed"]);
-    const wished = new Map<string, string>();
-    for (const wish of wishes) {
-      const run = wishedRun(wish.data);
-      if (run !== undefined && wish.id !== undefined) wished.set(run, wish.id);
-    }
-    for (const run of this.#wished.keys()) if (!wished.has(run)) this.#wished.delete(run);
-    for (const [run, wish] of wished) {
-      this.#wished.set(run, wish);
-      if (!this.#events.cancel(run)) await this.#settle(run);
-    }
+  async #wish(run: string): Promise<void> {
+    this.#wished.add(run);
+    if (!this.#events.cancel(run)) await this.#settle(run);
   }
 
   /** A run that waits for its time is taken now, to be ended; a wish for one that has ended is void. */
   async #settle(run: string): Promise<void> {
     const id = parseRunId(run);
-    const queue = id === undefined ? undefined : this.#queues.reader(id.queue);
-    const job = id === undefined ? undefined : await queue?.getJob(id.job);
+    const job = id === undefined ? undefined : await this.#queues.reader(id.queue).getJob(id.job);
     const state = await job?.getState();
     if (state === "delayed") await job?.promote();
-    else if (
-      job === undefined ||
-      state === "completed" ||
-      state === "failed" ||
-      state === "unknown"
-    )
-      await this.ended(run);
+    else if (state === undefined || state === "unknown" || isFinal(state)) await this.ended(run);
+  }
+
+  /** Whether a run that was just taken is not to start: by the store, since a wish may be withdrawn. */
+  async has(run: string): Promise<boolean> {
+    if (!this.#wished.has(run)) return false;
+    const wish = await this.#queues.writer(WISH_QUEUE).getJob(wishId(run));
+    if (wish === undefined) this.#wished.delete(run);
+    return wish !== undefined;
   }
 
   /** The run has ended, and with it the wish. */
   async ended(run: string): Promise<void> {
-    const wish = this.#wished.get(run);
-    if (wish === undefined) return;
-    this.#wished.delete(run);
+    if (!this.#wished.delete(run)) return;
     try {
-      await this.#queues.writer(WISH_QUEUE).remove(wish);
+      await this.#queues.writer(WISH_QUEUE).remove(wishId(run));
     } catch (error) {
       this.#events.failed(error);
     }
@@ -100,7 +92,7 @@ export class Cancels {
 
   async close(): Promise<void> {
     clearInterval(this.#timer);
-    await this.#looking;
+    await this.#acting;
     await this.#reader?.close();
   }
 }

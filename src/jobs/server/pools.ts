@@ -15,18 +15,27 @@ const KILL_MS = 1_000;
 /** A process of shared jobs that had nothing to do for that long ends, in milliseconds. */
 const IDLE_MS = 60_000;
 
+export interface PoolsOptions {
+  /** The URL of the store. */
+  readonly store: string;
+  /** Absolute paths. */
+  readonly modules: readonly string[];
+  readonly processes: number;
+}
+
 /**
  * The processes that run jobs. Each job has one for itself, unless its definition says how many may
  * share one: then it runs in a pool of those that say the same.
  */
 export class Pools {
+  readonly #store: string;
   readonly #modules: readonly string[];
   readonly #processes: number;
   readonly #exclusive: RunnerPool;
   readonly #shared = new Map<number, { readonly pool: RunnerPool; readonly slots: Slots }>();
 
-  /** @param modules - absolute paths */
-  constructor(modules: readonly string[], processes: number) {
+  constructor({ store, modules, processes }: PoolsOptions) {
+    this.#store = store;
     this.#modules = modules.map((path) => pathToFileURL(path).href);
     this.#processes = processes;
     // One more than there are places: it takes the job of a process that dies while that is replaced.
@@ -39,6 +48,8 @@ export class Pools {
       name,
       title: `newel ${name}`,
       data: { modules: this.#modules },
+      // What a handler enqueues is to be found by the same server.
+      env: { NEWEL_JOBS_STORE: this.#store },
       size: { min, max, idleMs: IDLE_MS },
       concurrency,
       processGroup: true,

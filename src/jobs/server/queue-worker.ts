@@ -30,6 +30,8 @@ export class QueueWorker extends Worker<unknown, unknown> {
   readonly #attempts = new Set<Promise<unknown>>();
   /** Of the jobs that were taken and not yet begun. */
   readonly #places = new Map<string, Slot>();
+  /** Of the jobs that may be taken when one has ended. */
+  readonly #ahead = new Map<string, Slot>();
   #taken = 0;
 
   constructor(
@@ -85,9 +87,9 @@ export class QueueWorker extends Worker<unknown, unknown> {
     return this.#leaving.signal.aborted || this.closing !== undefined;
   }
 
-  async #next(token: string): Promise<Job | undefined> {
+  async #next(token: string, block = true): Promise<Job | undefined> {
     try {
-      return await this.getNextJob(token);
+      return await this.getNextJob(token, { block });
     } catch (error) {
       if (!this.#isLeaving) {
         this.emit("error", error instanceof Error ? error : new Error(String(error)));
@@ -98,17 +100,61 @@ export class QueueWorker extends Worker<unknown, unknown> {
   }
 
   #begin(job: Job, token: string): void {
-    const attempt = this.processJob(job, token, () => false)
+    const attempts = this.#process(job, token)
       .catch((error: Error) => void this.emit("error", error))
-      .finally(() => {
-        this.#attempts.delete(attempt);
-        // Held still when BullMQ ended the job without running it.
-        this.#place(token).release();
-      });
-    this.#attempts.add(attempt);
+      .finally(() => this.#attempts.delete(attempts));
+    this.#attempts.add(attempts);
+  }
+
+  /** One job, and those that are taken in its place. */
+  async #process(first: Job, token: string): Promise<void> {
+    let job: Job | undefined = first;
+    while (job !== undefined) job = await this.#processOne(job, token);
+  }
+
+  /** @returns the next one, which was taken with the same call that ended this one, or right after it */
+  async #processOne(job: Job, token: string): Promise<Job | undefined> {
+    const takesNext = (): boolean => {
+      const slot = this.#isLeaving ? undefined : (this.#ahead.get(token) ?? this.#slots.take());
+      if (slot !== undefined) this.#ahead.set(token, slot);
+      return slot !== undefined;
+    };
+    let next: Job | undefined;
+    let mayBeMore = false;
+    try {
+      next = (await this.processJob(job, token, takesNext)) ?? undefined;
+      mayBeMore = !this.#ahead.has(token);
+    } finally {
+      // Held still when BullMQ ended the job without running it.
+      this.#place(token).release();
+      this.#keepPlace(next, token);
+    }
+    return mayBeMore ? this.#takeAgain(token) : next;
+  }
+
+  /** A job that was taken has the place that was kept for it; without one it is given back. */
+  #keepPlace(job: Job | undefined, token: string): void {
+    const slot = this.#ahead.get(token);
+    this.#ahead.delete(token);
+    if (job === undefined) slot?.release();
+    else if (slot !== undefined) this.#places.set(token, slot);
+  }
+
+  /**
+   * A queue that runs as many as it may wakes nobody when one of them ends, so whoever had that one
+   * looks for the next.
+   */
+  async #takeAgain(token: string): Promise<Job | undefined> {
+    const slot = this.#isLeaving ? undefined : this.#slots.take();
+    if (slot === undefined) return undefined;
+    this.#ahead.set(token, slot);
+    const job = await this.#next(token, false);
+    this.#keepPlace(job, token);
+    return job;
   }
 
   protected override async moveToActive(token: string, name?: string): Promise<Job> {
+    if (this.#ahead.has(token)) return super.moveToActive(token, name);
     const slot = await this.#slots.acquire(this.#leaving.signal);
     // BullMQ's types leave out that there may be no job.
     const none = undefined as unknown as Job;

@@ -5,7 +5,7 @@ import { backoffMs } from "../../base/backoff.ts";
 import { messageOf } from "../../base/errors.ts";
 import { formatRunId, optionError } from "../names.ts";
 import type { JobFacts } from "../runner/protocol.ts";
-import { type Backend, openBackend } from "../store/backend.ts";
+import { openBackend } from "../store/backend.ts";
 import { Queues } from "../store/queues.ts";
 import { readBackoff } from "../stored.ts";
 import { Attempts } from "./attempts.ts";
@@ -58,17 +58,15 @@ export class JobServer implements AsyncDisposable {
    * @throws NEWEL_E_JOB_OPTION definitions do not fit together
    */
   static async start(options: JobServerOptions): Promise<JobServer> {
-    const pools = new Pools(options.modules, options.processes);
-    let backend: Backend | undefined;
+    const pools = new Pools(options);
+    let server: JobServer | undefined;
     try {
       const facts = await pools.start();
-      backend = await openBackend(options.store);
-      const server = new JobServer(options, pools, new Queues(backend), facts);
+      server = new JobServer(options, pools, new Queues(await openBackend(options.store)), facts);
       await server.#begin();
       return server;
     } catch (error) {
-      await pools.close();
-      await backend?.close();
+      await (server === undefined ? pools.close() : server.stop());
       throw error;
     }
   }
@@ -133,7 +131,7 @@ export class JobServer implements AsyncDisposable {
 
   async #ended(job: Job): Promise<void> {
     const run = formatRunId(job.queueName, job.id ?? "");
-    if (this.#cancels.has(run)) await this.#cancels.ended(run);
+    await this.#cancels.ended(run);
   }
 
   async #failed(job: Job | undefined, error: Error): Promise<void> {

@@ -56,6 +56,7 @@ test("a handler that blocks its event loop longer than its lock runs once", asyn
   const queue = world.queue("default");
   await world.serve({ lockMs: 1_000 });
   await world.serve({ lockMs: 1_000 });
+  // 75 s in the soak.
   const blockedMs = Number(process.env["BLOCKED_MS"] ?? 3_500);
   const job = await ended(queue, await queue.add("blocking", blockedMs), blockedMs + 20_000);
   assert.equal(job.failedReason, undefined);

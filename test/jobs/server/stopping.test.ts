@@ -79,13 +79,15 @@ test("a finished step is not run again, however often the process is killed", as
   const world = makeWorld(scope);
   const queue = world.queue("default");
   await world.serve();
+  // The soak takes more and longer ones.
   const kills = Number(process.env["KILLS"] ?? 10);
+  const stepMs = Number(process.env["STEP_MS"] ?? 20);
   const added = await queue.add("stepping", {}, { attempts: kills + 2 });
   let killed = 0;
   let seen = 0;
   let job = await queue.getJob(added.id ?? "");
   while (killed < kills && !job?.finishedOn) {
-    await sleep(Math.random() * 60);
+    await sleep(Math.random() * stepMs * 1.3);
     const lines = world.notes();
     const pid = Number(lines.at(-1)?.split(" ").at(-1));
     job = await queue.getJob(added.id ?? "");
@@ -96,7 +98,8 @@ test("a finished step is not run again, however often the process is killed", as
   }
   const last = await ended(queue, added, 60_000);
   assert.equal(last.returnvalue, "all");
-  assert.ok(killed >= Math.min(kills, 5), `${killed} kills`);
+  assert.ok(killed >= kills / 2, `${killed} kills`);
+  scope.diagnostic(`${killed} kills`);
   assert.equal(last.attemptsMade, killed + 1);
   const notes = world.notes();
   for (let step = 0; step < 10; step += 1) {

@@ -3,7 +3,7 @@ import type { ChildProcess } from "node:child_process";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
-import { type Job, Queue } from "bullmq";
+import { createPostgresBackend, createRedisBackend, type Job, Queue } from "bullmq";
 import { pino } from "pino";
 
 import { parseFailure } from "../../../src/jobs/failure.ts";
@@ -27,17 +27,19 @@ export interface World {
   notes(): string[];
 }
 
-export function makeWorld(scope: Scope): World {
+/** @param url - of a store of its own. Default: a file */
+export function makeWorld(scope: Scope, url?: string): World {
   const directory = temporaryDirectory(scope);
-  const store = `sqlite:${join(directory, "jobs.db")}`;
+  const store = url ?? `sqlite:${join(directory, "jobs.db")}`;
+  const [factory, connection] = bullStore(store);
   const notesFile = join(directory, "notes");
   process.env["NOTES"] = notesFile;
   return {
     directory,
     store,
     queue(name) {
-      const options = { connection: store, settings: {} };
-      const queue = new Queue(name, options as never, createSqliteBackend as never);
+      const queue = new Queue(name, { connection } as never, factory as never);
+      queue.on("error", () => undefined);
       cleanUp(scope, () => queue.close());
       return queue;
     },
@@ -57,6 +59,13 @@ export function makeWorld(scope: Scope): World {
     notes: () =>
       existsSync(notesFile) ? readFileSync(notesFile, "utf8").trimEnd().split("\n") : [],
   };
+}
+
+/** What BullMQ's own classes take for a store. */
+function bullStore(url: string): readonly [factory: unknown, connection: unknown] {
+  if (url.startsWith("redis:")) return [createRedisBackend, { url, maxRetriesPerRequest: null }];
+  if (url.startsWith("postgres:")) return [createPostgresBackend, { connectionString: url }];
+  return [createSqliteBackend, url];
 }
 
 export function fixture(name: string): string {
@@ -110,9 +119,10 @@ export async function startServer(
   scope: Scope,
   world: World,
   args: readonly string[] = [],
+  module = "jobs",
 ): Promise<ChildProcess> {
   const program = fileURLToPath(new URL("../../../src/cli/main.ts", import.meta.url));
-  const words = ["jobs", "server", "--store", world.store, "--modules", fixture("jobs")];
+  const words = ["jobs", "server", "--store", world.store, "--modules", fixture(module)];
   const child = startProcess(
     scope,
     process.execPath,
@@ -122,6 +132,6 @@ export async function startServer(
   let output = "";
   for (const stream of [child.stdout, child.stderr])
     stream?.on("data", (text: Buffer) => (output += text.toString()));
-  await eventually(() => output.includes("The job server runs."), "the server runs");
+  await eventually(() => output.includes("The job server runs."), "the server runs", 60_000);
   return child;
 }

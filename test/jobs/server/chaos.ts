@@ -1,0 +1,202 @@
+import type { ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+
+import { Jobs } from "../../../src/jobs/jobs.ts";
+import { eventually, type Scope, startProcess } from "../../helpers/resources.ts";
+import { fixture, makeWorld, startServer, type World } from "./world.ts";
+
+export interface ChaosOptions {
+  /** How many runs there are at least, and how many processes are killed meanwhile. */
+  readonly jobs: number;
+  readonly kills: number;
+  /** The longest pause between two kills, in milliseconds. */
+  readonly pauseMs: number;
+}
+
+/** What was seen; `problems` is empty when all is well. */
+export interface ChaosReport {
+  readonly runs: number;
+  readonly kills: Readonly<Record<Victim, number>>;
+  /** Attempts beyond the first of each run. */
+  readonly retries: number;
+  readonly problems: readonly string[];
+}
+
+type Victim = "worker" | "server" | "producer";
+const VICTIMS: readonly Victim[] = ["worker", "server", "producer"];
+
+/**
+ * Kills pool workers, the job server and the process that enqueues, at random, while runs are enqueued
+ * and executed; then looks whether each run that was enqueued is done, and its attempts were counted.
+ */
+export async function wreak(scope: Scope, options: ChaosOptions): Promise<ChaosReport> {
+  const world = makeWorld(scope);
+  const chaos = new Chaos(scope, world, options);
+  await chaos.run();
+  return chaos.report();
+}
+
+class Chaos {
+  readonly #scope: Scope;
+  readonly #world: World;
+  readonly #options: ChaosOptions;
+  readonly #ackedFile: string;
+  readonly #kills: Record<Victim, number> = { worker: 0, server: 0, producer: 0 };
+  #server: ChildProcess | undefined;
+  #producer: ChildProcess | undefined;
+
+  constructor(scope: Scope, world: World, options: ChaosOptions) {
+    this.#scope = scope;
+    this.#world = world;
+    this.#options = options;
+    this.#ackedFile = join(world.directory, "acked");
+  }
+
+  async run(): Promise<void> {
+    const { kills, pauseMs } = this.#options;
+    await this.#keepUp();
+    for (let killed = 0; killed < kills;) {
+      await sleep(Math.random() * pauseMs);
+      await this.#keepUp();
+      const victim = VICTIMS[Math.floor(Math.random() * VICTIMS.length)] ?? "worker";
+      if (!(await this.#kill(victim))) continue;
+      this.#kills[victim] += 1;
+      killed += 1;
+    }
+    await eventually(
+      async () => {
+        await this.#keepUp();
+        return !this.#hasMore();
+      },
+      "all are enqueued",
+      600_000,
+    );
+  }
+
+  /** Starts what was killed, as a process manager does. */
+  async #keepUp(): Promise<void> {
+    if (!isRunning(this.#server))
+      this.#server = await startServer(this.#scope, this.#world, [], "chaos-jobs");
+    if (isRunning(this.#producer) || !this.#hasMore()) return;
+    const to = this.#wanted();
+    const args = [this.#world.store, this.#ackedFile, String(this.#firstMissing()), String(to)];
+    this.#producer = startProcess(
+      this.#scope,
+      process.execPath,
+      [fixture("chaos-producer"), ...args],
+      { stdio: ["ignore", "ignore", "inherit"] },
+    );
+  }
+
+  /** As long as there is somebody to kill, there is work. */
+  #wanted(): number {
+    const killed = Object.values(this.#kills).reduce((sum, each) => sum + each, 0);
+    const { jobs, kills } = this.#options;
+    return killed < kills ? Math.max(jobs, this.#acked().size + jobs / 10) : jobs;
+  }
+
+  #hasMore(): boolean {
+    return this.#firstMissing() < this.#wanted();
+  }
+
+  async #kill(victim: Victim): Promise<boolean> {
+    if (victim === "worker") return this.#killWorker();
+    const child = victim === "server" ? this.#server : this.#producer;
+    if (child === undefined || !isRunning(child)) return false;
+    const gone = once(child, "exit");
+    child.kill("SIGKILL");
+    await gone;
+    return true;
+  }
+
+  /** One that began a run lately, if it is ours still. */
+  #killWorker(): boolean {
+    const lines = this.#world.notes().slice(-5);
+    const line = lines[Math.floor(Math.random() * lines.length)] ?? "";
+    const pid = Number(line.split(" ")[3]);
+    if (!Number.isInteger(pid) || !this.#isOurs(pid)) return false;
+    process.kill(pid, "SIGKILL");
+    return true;
+  }
+
+  #isOurs(pid: number): boolean {
+    try {
+      return readFileSync(`/proc/${pid}/environ`, "utf8").includes(this.#world.directory);
+    } catch {
+      // It has ended, or was never ours.
+      return false;
+    }
+  }
+
+  /** The id of each run that was acknowledged, by its number. */
+  #acked(): Map<number, string> {
+    const text = existsSync(this.#ackedFile) ? readFileSync(this.#ackedFile, "utf8") : "";
+    // A killed process may leave half a line.
+    const lines = text.split("\n").slice(0, -1);
+    return new Map(
+      lines.map((line) => {
+        const [n, id = ""] = line.split(" ");
+        return [Number(n), id];
+      }),
+    );
+  }
+
+  #firstMissing(): number {
+    const acked = this.#acked();
+    let n = 0;
+    while (acked.has(n)) n += 1;
+    return n;
+  }
+
+  async report(): Promise<ChaosReport> {
+    await using jobs = new Jobs({ store: this.#world.store });
+    const queue = this.#world.queue("default");
+    const limitMs = 120_000 + this.#options.jobs * 50;
+    await eventually(
+      async () => {
+        const counts = await queue.getJobCounts("waiting", "active", "delayed", "prioritized");
+        return Object.values(counts).every((count) => count === 0);
+      },
+      "every run has ended",
+      limitMs,
+    );
+    const acked = this.#acked();
+    const began = attemptsBegun(this.#world.notes());
+    const problems: string[] = [];
+    let retries = 0;
+    for (const [n, id] of acked) {
+      const run = await jobs.get(id);
+      if (run?.state !== "done" || run.result !== n)
+        problems.push(`${n} ${id} is ${run?.state}: ${run?.error?.message}`);
+      const job = await queue.getJob(id.slice(id.indexOf("~") + 1));
+      const made = job?.attemptsMade ?? 0;
+      retries += Math.max(0, made - 1);
+      if (made < (began.get(id) ?? 0))
+        problems.push(`${id}: ${made} attempts are counted, ${began.get(id)} began`);
+    }
+    // A server that dies costs no attempt, a worker one.
+    if (retries > this.#kills.worker)
+      problems.push(`${retries} retries after ${this.#kills.worker} killed workers`);
+    if (this.#kills.worker > 20 && retries === 0) problems.push("no retry was counted");
+    const failed = await queue.getFailedCount();
+    if (failed > 0) problems.push(`${failed} have failed`);
+    return { runs: acked.size, kills: this.#kills, retries, problems };
+  }
+}
+
+/** The highest attempt that each run began. */
+function attemptsBegun(notes: readonly string[]): Map<string, number> {
+  const began = new Map<string, number>();
+  for (const line of notes) {
+    const [, id = "", attempt] = line.split(" ");
+    began.set(id, Math.max(began.get(id) ?? 0, Number(attempt)));
+  }
+  return began;
+}
+
+function isRunning(child: ChildProcess | undefined): boolean {
+  return child !== undefined && child.exitCode === null && child.signalCode === null;
+}
