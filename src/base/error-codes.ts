@@ -342,6 +342,14 @@ export const ERROR_CODES = {
     text: 'The store "{url}" cannot be used: {why}.',
     fix: 'Write "sqlite:./data/jobs.db", "redis://host:6379" or "postgres://user@host/database".',
   },
+  NEWEL_E_JOBS_NO_STORE: {
+    text: "There are no jobs at {path} ({by} says so).",
+    fix: "Nothing was made. Run the command where the app is, or name the store with --store URL.",
+  },
+  NEWEL_E_JOBS_NO_QUEUE: {
+    text: "There is no queue {queue}{hint}.",
+    fix: "Run `newel jobs stats` to see what there is.",
+  },
   NEWEL_E_JOBS_IN_USE: {
     text: "These jobs are already in use with another store.",
     fix: "Call `jobs.use()` before anything else, or make another `new Jobs()` with its own store.",

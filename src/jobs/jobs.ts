@@ -121,6 +121,11 @@ export class Jobs implements AsyncDisposable {
     return (await this.#open()).retry(id, scope);
   }
 
+  /** The last lines that the handler of a run logged, at most 1,000, the oldest first. */
+  async logs(id: string, scope?: Scope): Promise<readonly string[]> {
+    return (await this.#open()).logs(id, scope);
+  }
+
   /**
    * What happens to a run, until its end: its state first, or what came `after` an event. Of somebody
    * else's, as of one that does not exist, there are none.

@@ -21,7 +21,7 @@ export interface ResolvedJobOptions {
   readonly share: number;
 }
 
-export const DEFAULT_QUEUE = "default";
+const DEFAULT_QUEUE = "default";
 const DEFAULT_RETRIES = 2;
 const DEFAULT_BACKOFF: RetryBackoff = { minMs: 1_000, maxMs: 60_000 };
 const DEFAULT_GRACE_MS = 5_000;

@@ -73,5 +73,5 @@ function fileOf(module: string): string {
 }
 
 function describe({ module, line }: Place): string {
-  return `${module.replace(/^file:\/\//, "")}:${line}`;
+  return `${fileOf(module).replace(/^file:\/\//, "")}:${line}`;
 }

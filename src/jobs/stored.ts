@@ -3,7 +3,7 @@ import type { JobsOptions } from "bullmq";
 import type { EnqueueRequest, Retention, RetryBackoff, StoredJob } from "./api.ts";
 
 /** The name of newel's waits between attempts among BullMQ's backoff strategies. */
-export const BACKOFF = "newel";
+const BACKOFF = "newel";
 
 /** What BullMQ keeps of a run as its data. */
 export function toStored(request: EnqueueRequest): StoredJob {

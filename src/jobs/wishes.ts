@@ -4,18 +4,12 @@
  */
 export const WISH_QUEUE = "newel-cancel";
 
-/** What a wish carries. */
-export interface Wish {
-  /** The id of the run. */
-  readonly run: string;
-}
-
 /** The id of the wish for a run: there is one at most. */
 export function wishId(run: string): string {
   return Buffer.from(run).toString("base64url");
 }
 
-/** The run that a wish is about. */
+/** The run that a wish is about: its data is `{ run }`. */
 export function wishedRun(data: unknown): string | undefined {
   if (typeof data !== "object" || data === null || !("run" in data)) return undefined;
   return typeof data.run === "string" ? data.run : undefined;

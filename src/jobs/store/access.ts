@@ -24,11 +24,12 @@ import { addFlow } from "./flow.ts";
 import { readFilter } from "./filter.ts";
 import { listOnFile } from "./list-on-file.ts";
 import { listOnServer } from "./list-on-server.ts";
-import { lookAt } from "./look.ts";
+import { lastLogs, lookAt } from "./look.ts";
 import { cancelledOnFile, cancelledOnServer, drain, stats } from "./manage.ts";
 import { namesOnFile, namesOnServer, type QueueNames } from "./names.ts";
 import { Queues } from "./queues.ts";
 import { schedule, schedules } from "./schedules.ts";
+import { serverError } from "./servers.ts";
 
 /** Jobs in a store that this process has open itself. */
 export class StoreAccess implements JobsAccess {
@@ -54,74 +55,90 @@ export class StoreAccess implements JobsAccess {
   }
 
   async enqueue(request: EnqueueRequest): Promise<Run> {
-    await this.#names.remember(request.queue);
-    return enqueue(this.#queues, request);
+    return this.#ask(async () => {
+      await this.#names.remember(request.queue);
+      return enqueue(this.#queues, request);
+    });
   }
 
   async get(id: string, scope?: Scope): Promise<Run | undefined> {
-    return lookAt(this.#queues, id, scope);
+    return this.#ask(() => lookAt(this.#queues, id, scope));
   }
 
   async list(filter: ListFilter = {}): Promise<RunPage> {
     const wanted = readFilter(filter);
-    return this.#backend.kind === "sqlite"
-      ? listOnFile(await this.#openFile(), this.#queues, wanted)
-      : listOnServer(this.#queues, await this.#names.all(), wanted);
+    return this.#ask(async () =>
+      this.#backend.kind === "sqlite"
+        ? listOnFile(await this.#openFile(), this.#queues, wanted)
+        : listOnServer(this.#queues, await this.#names.all(), wanted),
+    );
   }
 
   async cancel(id: string, scope?: Scope): Promise<Run | undefined> {
-    return cancel(this.#queues, id, scope);
+    return this.#ask(() => cancel(this.#queues, id, scope));
   }
 
   async retry(id: string, scope?: Scope): Promise<Run | undefined> {
-    return retry(this.#queues, id, scope);
+    return this.#ask(() => retry(this.#queues, id, scope));
+  }
+
+  async logs(id: string, scope?: Scope): Promise<readonly string[]> {
+    return this.#ask(() => lastLogs(this.#queues, id, scope));
   }
 
   async *events(id: string, options: EventsOptions = {}): AsyncGenerator<RunEvent> {
     const { by, ...others } = options;
     const scope = "by" in options ? { by } : {};
-    if ((await lookAt(this.#queues, id, scope as Scope)) === undefined) return;
+    if ((await this.get(id, scope as Scope)) === undefined) return;
     yield* this.#events.events(id, others);
   }
 
   async stats(): Promise<readonly QueueStats[]> {
-    const names = await this.#names.all();
-    const cancelled =
-      this.#backend.kind === "sqlite"
-        ? await cancelledOnFile(await this.#openFile())
-        : await cancelledOnServer(this.#queues, names);
-    return stats(this.#queues, names, cancelled);
+    return this.#ask(async () => {
+      const names = await this.#names.all();
+      const cancelled =
+        this.#backend.kind === "sqlite"
+          ? await cancelledOnFile(await this.#openFile())
+          : await cancelledOnServer(this.#queues, names);
+      return stats(this.#queues, names, cancelled);
+    });
   }
 
   async pause(queue: string): Promise<void> {
-    await this.#names.remember(queue);
-    await this.#queues.writer(queue).pause();
+    await this.#ask(async () => {
+      await this.#names.remember(queue);
+      await this.#queues.writer(queue).pause();
+    });
   }
 
   async resume(queue: string): Promise<void> {
-    await this.#queues.writer(queue).resume();
+    await this.#ask(() => this.#queues.writer(queue).resume());
   }
 
   async drain(queue: string, options: { readonly delayed?: boolean } = {}): Promise<number> {
-    return drain(this.#queues.reader(queue), options.delayed === true);
+    return this.#ask(() => drain(this.#queues.reader(queue), options.delayed === true));
   }
 
   async schedule(request: ScheduleRequest): Promise<ScheduleView> {
-    await this.#names.remember(request.run.queue);
-    return schedule(this.#queues, request);
+    return this.#ask(async () => {
+      await this.#names.remember(request.run.queue);
+      return schedule(this.#queues, request);
+    });
   }
 
   async unschedule(queue: string, id: string): Promise<boolean> {
-    return this.#queues.reader(queue).removeJobScheduler(id);
+    return this.#ask(() => this.#queues.reader(queue).removeJobScheduler(id));
   }
 
   async schedules(): Promise<readonly ScheduleView[]> {
-    return schedules(this.#queues, await this.#names.all());
+    return this.#ask(async () => schedules(this.#queues, await this.#names.all()));
   }
 
   async flow(request: FlowRequest): Promise<RunTree> {
-    for (const queue of queuesOf(request)) await this.#names.remember(queue);
-    return addFlow(this.#queues, this.#openProducer(), request);
+    return this.#ask(async () => {
+      for (const queue of queuesOf(request)) await this.#names.remember(queue);
+      return addFlow(this.#queues, this.#openProducer(), request);
+    });
   }
 
   async close(): Promise<void> {
@@ -134,6 +151,14 @@ export class StoreAccess implements JobsAccess {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
+  }
+
+  async #ask<Value>(call: () => Promise<Value>): Promise<Value> {
+    try {
+      return await call();
+    } catch (error) {
+      throw this.#backend.kind === "sqlite" ? error : serverError(this.#backend.url, error);
+    }
   }
 
   #openFile(): Promise<JobStore> {

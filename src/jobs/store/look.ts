@@ -25,6 +25,22 @@ export async function lookAt(
   return run;
 }
 
+/** Log lines that are given. */
+const LINES = 1_000;
+
+/** The last lines of a run's log, the oldest first. */
+export async function lastLogs(
+  queues: Queues,
+  id: string,
+  scope: Scope | undefined,
+): Promise<readonly string[]> {
+  const found = await findJob(queues, id, readBy(scope));
+  if (found === undefined) return [];
+  const reader = queues.reader(found.queue);
+  const { logs } = await reader.getJobLogs(found.job.id ?? "", 0, LINES - 1, false);
+  return logs.reverse();
+}
+
 /** How often a job is read again that changed its state while it was read. */
 const READS = 4;
 

@@ -12,7 +12,7 @@ import {
 import type { Redis, RedisOptions } from "ioredis";
 import type { Pool, PoolConfig } from "pg";
 
-import { messageOf, newelError, systemCode } from "../../base/errors.ts";
+import { isNewelError, messageOf, newelError, systemCode } from "../../base/errors.ts";
 import { withoutPassword } from "./url.ts";
 
 /** A store as BullMQ's classes take it. */
@@ -105,7 +105,23 @@ function load(driver: string, url: string): unknown {
   }
 }
 
+/** Errors of drivers that have lost their server. */
+const LOST =
+  /^(ECONN|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_AGAIN|57P|08|NR_CLOSED)|connection|MaxRetries/i;
+
+/** An error of a call in newel's words, when it tells that the server is gone. */
+export function serverError(url: string, error: unknown): unknown {
+  if (isNewelError(error) || !(error instanceof Error)) return error;
+  const isLost = LOST.test(systemCode(error) ?? "") || LOST.test(error.name + error.message);
+  return isLost ? unreachable(url, error) : error;
+}
+
 function unreachable(url: string, error: unknown): Error {
-  const why = messageOf(error).replace(/\.$/, "") || systemCode(error) || "no answer";
+  // ioredis tells of its own option there.
+  const message = messageOf(error).replace(
+    /^Reached the max retries.*/s,
+    "the connection was lost",
+  );
+  const why = message.replace(/\.$/, "") || systemCode(error) || "no answer";
   return newelError("NEWEL_E_JOBS_UNREACHABLE", { url: withoutPassword(url), why }, error);
 }

@@ -28,7 +28,7 @@ export function storeKind(url: string): StoreKind {
   return kind;
 }
 
-export function storeError(url: string, why: string, cause?: unknown): Error {
+function storeError(url: string, why: string, cause?: unknown): Error {
   return newelError("NEWEL_E_JOBS_STORE", { url: withoutPassword(url), why }, cause);
 }
 

@@ -1,4 +1,7 @@
 import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 
 import { sleep } from "../../../src/base/timers.ts";
 import { Jobs } from "../../../src/jobs/index.ts";
@@ -68,6 +71,21 @@ export function tryHandingOver(store: Store): void {
       await jobs.enqueue(plain, 1, { by: "ann", key: "a.csv" }),
     ];
     assert.equal(new Set([first, ...others].map(({ id }) => id)).size, 4);
+  });
+
+  check("two processes that click at once make one run, 50 times", async (t) => {
+    const url = await store.fresh(t);
+    const begin = Date.now() + 1_500;
+    const program = fileURLToPath(new URL("fixtures/clicks.ts", import.meta.url));
+    const clicks = (): Promise<{ stdout: string }> =>
+      promisify(execFile)(process.execPath, [program, url, String(begin), "50"]);
+    const [one, other] = await Promise.all([clicks(), clicks()]);
+    const ids = JSON.parse(one.stdout) as string[];
+    assert.equal(new Set(ids).size, 50);
+    assert.deepEqual(JSON.parse(other.stdout), ids);
+    await using jobs = new Jobs({ store: url });
+    const { runs } = await jobs.list({ limit: 1_000 });
+    assert.equal(runs.length, 50);
   });
 
   check("a key is free again once its run was cancelled", async (t) => {

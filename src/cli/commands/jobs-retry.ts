@@ -1,0 +1,25 @@
+import type { Command } from "../command.ts";
+import { CHANGE_OPTIONS, changeRuns } from "../jobs/change.ts";
+
+export const jobsRetry: Command = {
+  name: "jobs retry",
+  summary: "Let runs that failed or were cancelled wait again",
+  usage: "RUN… | --all-matching [--queue NAME] [--name NAME] [--error TEXT] …",
+  words: { max: Infinity },
+  options: CHANGE_OPTIONS,
+  examples: [
+    { line: "newel jobs retry imports~3fa9c2d1", does: "one run, with all its attempts" },
+    {
+      line: "newel jobs retry --all-matching --state failed --error ECONNREFUSED",
+      does: "once it is mended",
+    },
+  ],
+  notes: ["With --all-matching and no --state, runs that were cancelled wait again too."],
+  run: (args, context) =>
+    changeRuns(args, context, {
+      verb: "retry",
+      done: "retried",
+      states: ["failed", "cancelled"],
+      run: (jobs, id) => jobs.retry(id),
+    }),
+};

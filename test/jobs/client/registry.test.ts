@@ -1,0 +1,38 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { job } from "../../../src/jobs/index.ts";
+import { definitions, findDefinition } from "../../../src/jobs/registry.ts";
+
+test("a module that is loaded again replaces its definitions; another place may not take a name", async () => {
+  const load = (query: string): Promise<{ twice: object }> =>
+    import(`./fixtures/twice-a.ts${query}`) as Promise<{ twice: object }>;
+  const first = await load("");
+  assert.equal(findDefinition("twice"), first.twice);
+  const second = await load("?again");
+  assert.notEqual(second.twice, first.twice);
+  assert.equal(findDefinition("twice"), second.twice);
+  await assert.rejects(import("./fixtures/twice-b.ts"), {
+    code: "NEWEL_E_JOB_DEFINED",
+    message: /"?twice"? is defined twice: at .*twice-a\.ts:4, and at .*twice-b\.ts:3/,
+  });
+  assert.equal(findDefinition("twice"), second.twice);
+});
+
+test("a name is taken once in a file too", () => {
+  job("once", {}, () => 1);
+  assert.throws(() => job("once", {}, () => 1), { code: "NEWEL_E_JOB_DEFINED" });
+});
+
+test("a function that defines a job may be called again", () => {
+  const define = (n: number) => job("made", {}, () => n);
+  define(1);
+  const last = define(2);
+  assert.equal(findDefinition("made"), last);
+});
+
+test("definitions are listed by name", () => {
+  const names = definitions().map(({ name }) => name);
+  assert.deepEqual(names, names.toSorted());
+  assert.ok(names.includes("once"));
+});
