@@ -59,7 +59,7 @@ export function makeProject(scope: Scope): string {
 }
 
 /** What the build makes of a module for browsers. */
-export function browserScript(name: "element" | "react"): string {
+function browserScript(name: "element"): string {
   const source = readFileSync(join(ROOT, `src/jobs/web/browser/${name}.ts`), "utf8");
   return transformSync(source, { loader: "ts" }).code;
 }

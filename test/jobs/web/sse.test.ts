@@ -172,6 +172,9 @@ test("a framework that is told of a browser's end ends the stream", async (scope
     assert.equal(headers["content-type"], "text/event-stream", url);
     assert.equal(open, 1);
     await eventually(() => jobs.open() === 0, `nobody listens to ${url}`);
+    // A stream that is not read is not begun.
+    await fetch(url, { method: "HEAD" });
+    assert.equal(jobs.open(), 0);
   }
 });
 
