@@ -12,7 +12,7 @@ import type { Slot, Slots } from "./slots.ts";
 /** How long to wait when a queue could not be asked, and between looks at one that gives nothing, in milliseconds. */
 const AGAIN_MS = 250;
 const IDLE_MS = 50;
-/** A look that found nothing and took less than this did not wait. */
+/** A look that took less than this did not wait: there is a rate limit, or the queue is full. */
 const AT_ONCE_MS = 5;
 
 const NO_PLACE: Slot = { isHeld: false, release: () => undefined };
@@ -70,14 +70,16 @@ export class QueueWorker extends Worker<unknown, unknown> {
   }
 
   async #loop(): Promise<void> {
+    let inVain = 0;
     while (!this.#isLeaving) {
       const startedMs = performance.now();
       const token = `${this.id}:${(this.#taken += 1)}`;
       const job = await this.#next(token);
       if (job !== undefined) this.#begin(job, token);
-      // Nothing to take and no wait for it: a rate limit, or a queue that is full.
-      else if (performance.now() - startedMs < AT_ONCE_MS)
-        await sleep(IDLE_MS, this.#leaving.signal);
+      const isAtOnce = performance.now() - startedMs < AT_ONCE_MS;
+      inVain = job === undefined && isAtOnce ? inVain + 1 : 0;
+      // The first look that finds nothing does not wait, the next ones should.
+      if (inVain > 1) await sleep(IDLE_MS, this.#leaving.signal);
     }
     await Promise.all(this.#attempts);
   }
