@@ -151,7 +151,7 @@ class Clients {
   }
 
   close(): void {
-    for (const { end } of this.#served.values()) end();
+    for (const served of this.#served.values()) served.end();
     for (const socket of this.#sockets) farewell(socket);
   }
 

@@ -231,3 +231,12 @@ function notSendable(error: unknown): Error {
     error,
   );
 }
+
+/** What a message port refused after all. */
+export function notCloneable(error: unknown): Error {
+  return newelError(
+    "NEWEL_E_NOT_SENDABLE",
+    { what: "a part that cannot be handed over", why: messageOf(error) },
+    error,
+  );
+}

@@ -1,7 +1,7 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
-import type { Writable } from "node:stream";
+import { Socket } from "node:net";
 
 import { messageOf, newelError } from "../base/errors.ts";
 
@@ -120,11 +120,13 @@ export class Guard {
   #start(): void {
     this.#startedMs = performance.now();
     // Nothing of this program's environment: least of all the marks by which itself may be ended.
-    const path = [process.env["PATH"] ?? "", "/usr/bin", "/bin"].join(":");
-    const child = spawn(this.#shell, ["-c", PROGRAM, "newel-pool-guard", this.#mark], {
+    const path = [process.env["PATH"], "/usr/bin", "/bin"].filter(Boolean).join(":");
+    // So that lists of processes have a short line for it.
+    const args = ["-c", 'eval "$PROGRAM"', "newel-pool-guard", this.#mark];
+    const child = spawn(this.#shell, args, {
       detached: true,
       stdio: ["pipe", "ignore", "ignore"],
-      env: { PATH: path },
+      env: { PATH: path, PROGRAM },
     });
     this.#child = child;
     child.unref();
@@ -134,7 +136,8 @@ export class Guard {
     );
     // A guard that is gone is seen by its exit.
     child.stdin?.on("error", () => undefined);
-    unref(child.stdin);
+    // The pool alone keeps the program going.
+    if (child.stdin instanceof Socket) child.stdin.unref();
     for (const group of this.#groups.keys()) this.#say(`+ ${group}\n`);
   }
 
@@ -150,9 +153,4 @@ export class Guard {
     if (child.pid !== undefined && this.#failures < MAX_FAILURES) this.#start();
     else this.#onMissing(newelError("NEWEL_E_POOL_GUARD", { pool: this.#pool, why }));
   }
-}
-
-/** The pool alone keeps the program going. */
-function unref(stream: Writable | null): void {
-  if (stream !== null && "unref" in stream && typeof stream.unref === "function") stream.unref();
 }

@@ -70,7 +70,7 @@ export interface PoolOptions<Task = unknown, Result = unknown, Message = unknown
   readonly timeoutMs?: number;
   /**
    * Milliseconds that a worker may stand still after the time of its task is over, or the task was
-   * cancelled, before it is killed. Default 1,000.
+   * cancelled, before it is killed; for tasks with `graceMs` from SIGTERM to SIGKILL. Default 1,000.
    */
   readonly killMs?: number;
   /** Milliseconds a worker has to load its module and to run `setup`. Default 30,000. */
@@ -98,7 +98,7 @@ export interface PoolOptions<Task = unknown, Result = unknown, Message = unknown
 export interface RunOptions {
   /** The number of the worker that has to run it. Default: the least busy one. */
   readonly worker?: number;
-  /** Aborts: the promise rejects at once, and `ctx.signal` aborts in the worker. */
+  /** Aborts: the promise rejects at once, and `ctx.signal` aborts in the worker; its reason is this one's if that is an error. */
   readonly signal?: AbortSignal;
   /** Milliseconds from now on; 0 for no limit. Default: that of the pool. */
   readonly timeoutMs?: number;

@@ -1,7 +1,7 @@
 import { messageOf, newelError } from "../base/errors.ts";
 import type { Frame } from "../wire/frames.ts";
 import { answerTo } from "./answers.ts";
-import { decodeBody, decodeError, encodeBody, kept } from "./body.ts";
+import { bodyOfError, decodeBody, decodeError, encodeBody, kept, notCloneable } from "./body.ts";
 import { reasonBody } from "./cancel-reason.ts";
 import type { Guard } from "./guard.ts";
 import type { Histogram } from "./histogram.ts";
@@ -318,7 +318,11 @@ export class RunningWorker implements LinkReceiver {
 
   async #answer(place: number, question: number, read: () => unknown): Promise<void> {
     const { type, body } = await answerTo(this.#tasks[place], read, this.number, this.#canClone);
-    this.#link.send(type, question, 0, body);
+    try {
+      this.#link.send(type, question, 0, body);
+    } catch (error) {
+      this.#link.send(ToWorker.REFUSAL, question, 0, bodyOfError(notCloneable(error)));
+    }
   }
 
   #answered(place: number, tell: (task: Task) => void): void {
@@ -376,12 +380,4 @@ function describeEnd({ code, signal, error }: WorkerEnd): string {
     return "it aborted (SIGABRT), most likely out of memory";
   if (signal !== null) return `it was killed by ${signal}`;
   return `it exited with code ${code}`;
-}
-
-function notCloneable(error: unknown): Error {
-  return newelError(
-    "NEWEL_E_NOT_SENDABLE",
-    { what: "a part that cannot be handed over", why: messageOf(error) },
-    error,
-  );
 }

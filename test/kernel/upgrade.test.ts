@@ -14,10 +14,10 @@ test("during an upgrade who connects waits, and is served by the new image", asy
   const { home, child } = await startDaemon(t, { port: 0 });
   const kernel = await connectKernel({ home, autostart: false });
   cleanUp(t, () => kernel.close());
-  let done = false;
+  const done = new AbortController();
   let greeted = 0;
   const callers = Array.from({ length: 3 }, async () => {
-    while (!done) {
+    while (!done.signal.aborted) {
       const socket = connect(home.kernelSocket);
       const ended = once(socket, "close");
       await once(socket, "connect");
@@ -31,7 +31,7 @@ test("during an upgrade who connects waits, and is served by the new image", asy
     await kernel.upgrade();
     assert.equal((await kernel.status()).pid, child.pid);
   }
-  done = true;
+  done.abort();
   await Promise.all(callers);
   assert.ok(greeted > UPGRADES, `${greeted} connections`);
 });
@@ -40,12 +40,12 @@ test("what is asked for while an upgrade goes on does not break it", async (t) =
   const { home, child } = await startDaemon(t);
   const kernel = await connectKernel({ home, autostart: false });
   cleanUp(t, () => kernel.close());
-  let done = false;
+  const done = new AbortController();
   // Opens and closes descriptors of the kernel at every moment.
   const changers = Array.from({ length: 4 }, async (_, number) => {
     const name = `changing.${number}`;
     const client = await connectKernel({ home, autostart: false });
-    while (!done) {
+    while (!done.signal.aborted) {
       try {
         await client.sockets.make({ name, family: "inet", host: "127.0.0.1", port: 0 });
         await client.sockets.remove(name);
@@ -59,14 +59,12 @@ test("what is asked for while an upgrade goes on does not break it", async (t) =
         await client.sockets.remove(name).catch(() => undefined);
       }
     }
-    client.close();
+    await client.close();
   });
   const upgrades = async (): Promise<void> => {
     for (let count = 0; count < UPGRADES; count += 1) await kernel.upgrade();
   };
-  await upgrades().finally(() => {
-    done = true;
-  });
+  await upgrades().finally(() => done.abort());
   await Promise.all(changers);
   assert.equal((await kernel.status()).pid, child.pid);
   assert.equal(child.exitCode, null);
@@ -78,7 +76,7 @@ test("a second upgrade at the same time is refused", async (t) => {
     connectKernel({ home, autostart: false }),
     connectKernel({ home, autostart: false }),
   ]);
-  cleanUp(t, () => [one, two].forEach((client) => client.close()));
+  cleanUp(t, async () => void (await Promise.all([one.close(), two.close()])));
   const results = await Promise.allSettled([one.upgrade(), two.upgrade()]);
   const refused = results.filter(
     (result) => result.status === "rejected" && hasCode(result.reason, "NEWEL_E_UPGRADE_REFUSED"),

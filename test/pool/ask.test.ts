@@ -56,6 +56,10 @@ for (const kind of KINDS) {
     await assert.rejects(broken, { name: "RangeError", message: "no such row", code: "E_ROW" });
     const unsendable = pool.run({ do: "ask", questions: [1] }, { onAsk: () => () => undefined });
     await assert.rejects(unsendable, (error) => hasCode(error, "NEWEL_E_NOT_SENDABLE"));
+    // Shared memory beside it makes it a message of its own.
+    const shared = { memory: new SharedArrayBuffer(8), function: () => undefined };
+    const refused = pool.run({ do: "ask", questions: [1] }, { onAsk: () => shared });
+    await assert.rejects(refused, (error) => hasCode(error, "NEWEL_E_NOT_SENDABLE"));
   });
 }
 

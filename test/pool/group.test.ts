@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 
 import { hasCode, isNewelError } from "../../src/base/errors.ts";
-import { eventually, type Scope } from "../helpers/resources.ts";
+import { eventually, temporaryDirectory, type Scope } from "../helpers/resources.ts";
 import type { Pool } from "../../src/pool/pool.ts";
 import type * as GroupModule from "./fixtures/group.ts";
 import type { Answer, Order } from "./fixtures/group.ts";
@@ -59,7 +60,8 @@ test("what a worker started ends when it is recycled, and when the pool closes",
   await allEnd(first.pids);
   const second = await pool.run({ shell: true, detached: true, end: "return" });
   await pool.close();
-  assert.ok(!second.pids.some(isRunning), "nothing is left when close() resolves");
+  // All was killed when close() resolves; dying may take a moment longer.
+  await allEnd(second.pids);
 });
 
 test("each worker leads a session of its own, and only with the option", async (t) => {
@@ -169,6 +171,22 @@ test("a worker that dies is no sibling's doing, and a task that was given up is 
   await Promise.all([rejected, other]);
 });
 
+test("a sticky broadcast that a leaving worker takes with it is answered by its successor", async (t) => {
+  const { pool, told } = openGroups(t);
+  const controller = new AbortController();
+  const { signal } = controller;
+  const ended = assert.rejects(pool.run({ end: "deaf", tell: true }, { signal, graceMs: 500 }));
+  const [pid = 0] = await told();
+  const file = join(temporaryDirectory(t), "seen");
+  const broadcast = pool.broadcast({ end: "second time", file }, { sticky: true });
+  await eventually(() => existsSync(file), "the first worker has it");
+  controller.abort();
+  const next = await pool.run({ end: "return" });
+  assert.ok(next.pids[0] !== pid && isRunning(pid));
+  await ended;
+  assert.deepEqual(await broadcast, [next]);
+});
+
 test("a waiting task that is cancelled rejects at once, whatever its grace", async (t) => {
   const { pool, told } = openGroups(t, { concurrency: 1 });
   const first = pool.run({ end: "deaf", tell: true });
@@ -190,7 +208,7 @@ test("a task over its memory limit is killed, others go on", async (t) => {
   await assert.rejects(run, (error) => {
     assert.ok(isNewelError(error) && error.code === "NEWEL_E_POOL_MEMORY");
     assert.equal(error.data["limitBytes"], 200_000_000);
-    assert.ok(Number(error.data["usedBytes"]) > 250_000_000);
+    assert.ok(Number(error.data["usedBytes"]) > 200_000_000);
     return true;
   });
   other.catch(() => undefined);

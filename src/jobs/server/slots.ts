@@ -1,5 +1,6 @@
 /** A place for a job; given back once, however often that is said. */
 export interface Slot {
+  readonly isHeld: boolean;
   release(): void;
 }
 
@@ -41,6 +42,9 @@ export class Slots {
   #slot(): Slot {
     let isHeld = true;
     return {
+      get isHeld() {
+        return isHeld;
+      },
       release: () => {
         if (!isHeld) return;
         isHeld = false;

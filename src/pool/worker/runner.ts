@@ -6,6 +6,7 @@ import {
   decodeBody,
   decodeError,
   encodeBody,
+  notCloneable,
   encodeTransferred,
   readContext,
   type Body,
@@ -272,7 +273,11 @@ class Runner implements LinkReceiver, ScopeOwner, ProgramOwner {
   async ask(question: unknown, scope: TaskScope): Promise<unknown> {
     const body = this.#encode(question);
     const { number, answer } = this.#asks.ask(scope);
-    this.#link.send(ToPool.ASK, scope.id, number, body);
+    try {
+      this.#link.send(ToPool.ASK, scope.id, number, body);
+    } catch (error) {
+      this.#asks.refused(number, notCloneable(error));
+    }
     this.#scheduleFlush(false);
     return answer;
   }
