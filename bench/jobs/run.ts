@@ -89,6 +89,7 @@ async function measureJobs(
   for (let round = 0; round < rounds; round += 1)
     for (const side of sides) {
       const figures = await measureSide(side, round);
+      if (process.stderr.isTTY || peers) console.error(`${side.name}: ${JSON.stringify(figures)}`);
       for (const [figure, value] of Object.entries(figures)) {
         const some = samples.get(side.name) ?? new Map<string, number[]>();
         samples.set(side.name, some.set(figure, [...(some.get(figure) ?? []), value]));
