@@ -97,16 +97,11 @@ class StoreThread {
     this.#mainIsBusy = false;
     this.#endWaits(messages);
     const wakes: Wake[] = [];
-    const outcomes =
-      calls.length === 0
-        ? []
-        : this.#run(
-            calls.map(({ request }) => request),
-            wakes,
-          );
+    const requests = calls.map(({ request }) => request);
+    const outcomes = requests.length === 0 ? [] : this.#run(requests, wakes);
     wakes.push(...this.#takeIn(messages));
     const replies = calls.map(({ number }, at) => reply(number, outcomes[at]));
-    if (this.#promised(calls.map(({ request }) => request))) this.#sendOnDisk(replies, wakes);
+    if (this.#promised(requests)) this.#sendOnDisk(replies, wakes);
     else if (replies.length > 0 || wakes.length > 0) this.#send({ replies, wakes });
     for (const message of messages)
       for (const [number, kind, argument] of message.upkeep ?? [])
@@ -140,9 +135,13 @@ class StoreThread {
     });
   }
 
-  /** Many answers go in two halves: while the main thread reads one, this one has the other's sequel. */
+  /**
+   * Many answers go in two halves: while the main thread reads one, this one has the other's sequel. Not
+   * when the disk is slow: each half would wait for a sync of its own.
+   */
   #send({ replies = [], ...rest }: ToMain): void {
-    if (replies.length < HALVED) this.#port.postMessage({ replies, ...rest });
+    const slow = this.#options.synchronous === "full" && this.#opened?.log.isFast === false;
+    if (replies.length < HALVED || slow) this.#port.postMessage({ replies, ...rest });
     else {
       const middle = replies.length >> 1;
       this.#port.postMessage({ replies: replies.slice(0, middle), ...rest });
