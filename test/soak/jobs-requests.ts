@@ -53,7 +53,10 @@ async function run(scope: Scope): Promise<string> {
       await connection.methods.call(method, args);
       answered += 1;
     } catch (error) {
-      assert.ok(isNewelError(error), `${method} ${inspect(args)}: ${error instanceof Error ? error.stack : String(error)}`);
+      assert.ok(
+        isNewelError(error),
+        `${method} ${inspect(args)}: ${error instanceof Error ? error.stack : String(error)}`,
+      );
       // A fault of ours, or a connection that did not bear it.
       for (const bad of ["NEWEL_E_INTERNAL", "NEWEL_E_CONNECTION_LOST"])
         assert.notEqual(error.code, bad, `${method} ${inspect(args)}: ${error.message}`);

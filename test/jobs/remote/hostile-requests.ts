@@ -20,10 +20,10 @@ export class HostileRequests {
     const keys = Object.keys(record);
     const key = keys.length === 0 ? "0" : (keys[this.#below(keys.length)] ?? "0");
     const inner = record[key];
-    if (typeof inner === "object" && inner !== null && this.#below(3) > 0) this.#mutate(inner);
-    else if (this.#below(5) === 0) delete record[key];
-    else if (this.#below(5) === 0 && !Array.isArray(value))
-      own(record, this.#pick(KEYS), this.#value());
+    const change = this.#below(7);
+    if (typeof inner === "object" && inner !== null && change > 2) this.#mutate(inner);
+    else if (change === 0) delete record[key];
+    else if (change === 1 && !Array.isArray(value)) own(record, this.#pick(KEYS), this.#value());
     else record[key] = this.#value();
   }
 

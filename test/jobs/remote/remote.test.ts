@@ -42,7 +42,7 @@ interface World {
   readonly port: number;
   readonly refused: readonly Error[];
   /** The server ends; the result starts another at the same port. */
-  stop(): Promise<() => Promise<void>>;
+  readonly stop: () => Promise<() => Promise<void>>;
 }
 
 async function open(t: Scope): Promise<World> {
