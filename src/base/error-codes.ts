@@ -123,6 +123,18 @@ export const ERROR_CODES = {
     text: "The task was still running {graceMs} ms after the pool {pool} was closed, and was ended.",
     fix: "Give `close()` a longer graceMs, or let the task listen to `ctx.signal`.",
   },
+  NEWEL_E_POOL_MEMORY: {
+    text: "Worker {worker} and what it started had {usedBytes} bytes of memory, more than the {limitBytes} of the task, and was killed.",
+    fix: "Raise `memoryBytes`, or let the task work in smaller pieces.",
+  },
+  NEWEL_E_POOL_NO_ANSWER: {
+    text: "Nobody answers the question: {why}.",
+    fix: "Give `run()` an `onAsk`, and ask while the task runs.",
+  },
+  NEWEL_E_POOL_GUARD: {
+    text: "The pool {pool} has no guard: {why}. What its workers start outlives this program if that is killed.",
+    fix: "Provide a POSIX shell as /bin/sh, or do without `processGroup`.",
+  },
 
   // Bus
   NEWEL_E_BUS_TRANSITION: {

@@ -1,11 +1,8 @@
-import { AsyncLocalStorage } from "node:async_hooks";
-
 import { newelError, type NewelError } from "../base/errors.ts";
 import { nextState } from "../base/machine.ts";
 import {
   type BlockOptions,
   type BusOptions,
-  DEFAULT_TIMEOUTS_MS,
   type PlannedStep,
   type TimelineEntry,
   type WaitOptions,
@@ -13,13 +10,14 @@ import {
 import type { ChannelMap, LifecycleName, OpenChannels } from "./channels.ts";
 import { EXIT_CODES } from "./exit-codes.ts";
 import { ChannelFailures, ExitRequest, type ListenerFailure } from "./failures.ts";
-import { type Edges, path } from "./graph.ts";
 import { MainLoop } from "./main-loop.ts";
 import { flushOutput, leave } from "./output.ts";
-import type { Outcome, TurnOptions } from "./publish.ts";
+import { type Outcome, throwFailures } from "./publish.ts";
 import { PubSub } from "./pubsub.ts";
 import { isRehearsal } from "./rehearsal.ts";
-import { type BusEvent, type BusState, STATE_WORDS, TRANSITIONS } from "./states.ts";
+import { Replacement } from "./replacement.ts";
+import { type BusEvent, type BusState, canBecome, STATE_WORDS, TRANSITIONS } from "./states.ts";
+import { Steps } from "./steps.ts";
 import { type Ending, Tasks } from "./tasks.ts";
 import { codeWhenUncaught } from "./uncaught.ts";
 import { Waiters } from "./waiters.ts";
@@ -28,11 +26,6 @@ import { Waiters } from "./waiters.ts";
 const HOLD_MS = 2 ** 31 - 1;
 
 const UNLIMITED = { limitMs: Infinity };
-
-/** The same table as plain edges, to see what can still be reached. */
-const EDGES: Edges = Object.fromEntries(
-  Object.entries(TRANSITIONS).map(([state, moves]) => [state, Object.values(moves)]),
-);
 
 /**
  * The lifecycle of a process: its states, and channels that say when each is due. There is one
@@ -52,15 +45,10 @@ export class Bus<Channels extends ChannelMap<Channels> = OpenChannels>
   implements AsyncDisposable
 {
   #state: BusState = "idle";
-  readonly #timeoutsMs: Readonly<Record<LifecycleName, number>>;
+  readonly #steps: Steps;
   readonly #waiters = new Waiters();
   readonly #tasks = new Tasks();
   readonly #mainLoops = new Set<MainLoop>();
-  /** Marks what runs inside a step of a lifecycle channel: it must not wait for that step's end. */
-  readonly #inside = new AsyncLocalStorage<{ active: boolean }>();
-  #running: string | undefined;
-  #timeline: TimelineEntry[] = [];
-  #failures: ListenerFailure[] = [];
   #startAbort = new AbortController();
   #starting: Promise<void> | undefined;
   #startStep: Promise<Outcome> | undefined;
@@ -70,14 +58,18 @@ export class Bus<Channels extends ChannelMap<Channels> = OpenChannels>
   #shutdown: Promise<number> | undefined;
   #ended: Promise<number> | undefined;
   #askedCode: number | undefined;
-  #replace: (() => Promise<void> | void) | undefined;
-  #replacing = false;
-  #owed = 0;
+  readonly #replacement = new Replacement();
   readonly #leftAlone = (): void => this.#exitLeftAlone();
 
   constructor(options: BusOptions = {}) {
     super(options.name ?? "Bus");
-    this.#timeoutsMs = { ...DEFAULT_TIMEOUTS_MS, ...options.timeoutsMs };
+    this.#steps = new Steps(
+      {
+        inTurn: (channel, turn) => this.inTurn(channel, [], turn),
+        warn: (message) => this.log(message, "warn"),
+      },
+      options.timeoutsMs,
+    );
   }
 
   get state(): BusState {
@@ -91,38 +83,38 @@ export class Bus<Channels extends ChannelMap<Channels> = OpenChannels>
 
   /** Whether that shutdown makes way for a new image of the program. */
   get restarting(): boolean {
-    return this.#replacing;
+    return this.#replacement.isDue;
   }
 
   /** Whether a plugin can restart this program. */
   get canRestart(): boolean {
-    return this.#replace !== undefined;
+    return this.#replacement.isKnown;
   }
 
   /** How many restarts were asked for while one was under way: the new image owes them. */
   get restartsOwed(): number {
-    return this.#owed;
+    return this.#replacement.owed;
   }
 
   /** The lifecycle listener that runs now, as logs name it. */
   get running(): string | undefined {
-    return this.#running;
+    return this.#steps.running;
   }
 
   /** The code the process is to end with, as things stand: see {@link EXIT_CODES}. */
   get exitCode(): number {
     const asked = this.#askedCode ?? EXIT_CODES.ok;
-    return asked === EXIT_CODES.ok && this.#failures.length > 0 ? EXIT_CODES.listenerFailed : asked;
+    return asked === EXIT_CODES.ok && this.failures.length > 0 ? EXIT_CODES.listenerFailed : asked;
   }
 
   /** The listeners that failed in the last start and in the shutdown. */
   get failures(): readonly ListenerFailure[] {
-    return this.#failures;
+    return this.#steps.failures;
   }
 
   /** Which listeners the last start and the shutdown ran, and how long each took. */
   get timeline(): readonly TimelineEntry[] {
-    return this.#timeline;
+    return this.#steps.timeline;
   }
 
   /**
@@ -136,7 +128,7 @@ export class Bus<Channels extends ChannelMap<Channels> = OpenChannels>
   async start(): Promise<void> {
     if (this.#state === "started") return;
     if (this.#state === "starting") {
-      if (!this.#isInside()) await this.#starting;
+      if (!this.#steps.areAround) await this.#starting;
       return;
     }
     if (isRehearsal()) {
@@ -147,7 +139,7 @@ export class Bus<Channels extends ChannelMap<Channels> = OpenChannels>
     this.#move("start");
     this.#starting = this.#runStart();
     await this.#starting;
-    if (this.#shutdown !== undefined && !this.#isInside()) await this.#shutdown;
+    if (this.#shutdown !== undefined && !this.#steps.areAround) await this.#shutdown;
   }
 
   /**
@@ -170,14 +162,13 @@ export class Bus<Channels extends ChannelMap<Channels> = OpenChannels>
    * @throws NEWEL_E_BUS_TRANSITION when exiting or exited
    */
   async stop(): Promise<void> {
-    if (this.#state === "stopping" && this.#isInside()) return;
+    if (this.#state === "stopping" && this.#steps.areAround) return;
     const outcome = await this.#stopOnce();
     if (outcome.request !== undefined) {
       this.#askCode(outcome.request.exitCode);
       await (this.#shutdown ??= this.#shutDown(true));
-    } else if (outcome.failures.length > 0) {
-      throw new ChannelFailures("stop", outcome.failures, outcome.results);
     }
+    throwFailures("stop", outcome);
   }
 
   /**
@@ -191,10 +182,10 @@ export class Bus<Channels extends ChannelMap<Channels> = OpenChannels>
     if (this.#state !== "started") throw this.#illegal("graceful");
     const run = this.#graceful.then(() => {
       this.log(`${this.name} graceful`);
-      return this.#step("graceful");
+      return this.#steps.run("graceful");
     });
     this.#graceful = run;
-    if (this.#isInside()) return;
+    if (this.#steps.areAround) return;
     throwFailures("graceful", await run);
   }
 
@@ -207,13 +198,12 @@ export class Bus<Channels extends ChannelMap<Channels> = OpenChannels>
    * @throws NEWEL_E_BUS_NO_RESTART when no plugin can restart this program
    */
   async restart(): Promise<void> {
-    if (this.#replace === undefined) throw newelError("NEWEL_E_BUS_NO_RESTART", {});
-    // What was changed since that one began is not in it.
-    if (this.#restarting !== undefined && !this.#isInside()) this.#owed += 1;
+    this.#replacement.check();
+    if (this.#restarting !== undefined && !this.#steps.areAround) this.#replacement.owe();
     this.#restarting ??= this.#runRestart().finally(() => {
       this.#restarting = undefined;
     });
-    if (!this.#isInside()) await this.#restarting;
+    if (!this.#steps.areAround) await this.#restarting;
   }
 
   /**
@@ -225,9 +215,9 @@ export class Bus<Channels extends ChannelMap<Channels> = OpenChannels>
    */
   async exit(code?: number): Promise<number> {
     this.#askCode(code ?? (this.#state === "starting" ? EXIT_CODES.listenerFailed : undefined));
-    this.#replacing = false;
+    this.#replacement.makeDue(false);
     this.#shutdown ??= this.#shutDown(false);
-    return this.#isInside() ? this.exitCode : await this.#shutdown;
+    return this.#steps.areAround ? this.exitCode : await this.#shutdown;
   }
 
   /**
@@ -267,7 +257,7 @@ export class Bus<Channels extends ChannelMap<Channels> = OpenChannels>
   async wait(states: BusState | readonly BusState[], options: WaitOptions = {}): Promise<BusState> {
     const wanted = typeof states === "string" ? [states] : states;
     if (wanted.includes(this.#state)) return this.#state;
-    if (!wanted.some((state) => path(EDGES, this.#state, state) !== undefined))
+    if (!wanted.some((state) => canBecome(this.#state, state)))
       throw this.#illegal(`become ${wanted.join(" or ")}`);
     const waiting = this.#waiters.add(wanted, options.signal);
     const { channel } = options;
@@ -291,17 +281,13 @@ export class Bus<Channels extends ChannelMap<Channels> = OpenChannels>
 
   /** What takes the process over at the very end of a restart: for plugins that can do that. */
   replaceWith(act: () => Promise<void> | void): void {
-    this.#replace = act;
+    this.#replacement.isDoneBy(act);
   }
 
   /** The lifecycle listeners in the order they would run. */
   plan(): Record<LifecycleName, readonly PlannedStep[]> {
     const steps = (channel: LifecycleName): PlannedStep[] =>
-      this.listenersOf(channel).map(({ name, priority, timeoutMs }) => ({
-        listener: name,
-        priority,
-        limitMs: timeoutMs ?? this.#timeoutsMs[channel],
-      }));
+      this.#steps.plan(channel, this.listenersOf(channel));
     return {
       start: steps("start"),
       stop: steps("stop"),
@@ -321,13 +307,12 @@ export class Bus<Channels extends ChannelMap<Channels> = OpenChannels>
   }
 
   async #runStart(): Promise<void> {
-    this.#timeline = [];
-    this.#failures = [];
+    this.#steps.clear();
     this.#startAbort = new AbortController();
     process.on("beforeExit", this.#leftAlone);
-    this.#startStep = this.#step("start", { signal: this.#startAbort.signal });
+    this.#startStep = this.#steps.run("start", { signal: this.#startAbort.signal });
     const outcome = await this.#startStep;
-    this.#failures.push(...outcome.failures);
+    this.#steps.fail(outcome);
     if (outcome.request !== undefined) {
       await this.exit(outcome.request.exitCode);
     } else if (this.#startAbort.signal.aborted) {
@@ -356,8 +341,8 @@ export class Bus<Channels extends ChannelMap<Channels> = OpenChannels>
   async #runStop(): Promise<Outcome> {
     await this.#breakOffStart();
     this.#move("stop");
-    const outcome = await this.#step("stop", { thorough: true });
-    this.#failures.push(...outcome.failures);
+    const outcome = await this.#steps.run("stop", { thorough: true });
+    this.#steps.fail(outcome);
     this.#move(outcome.failures.length > 0 ? "fail" : "stopped");
     return outcome;
   }
@@ -373,8 +358,8 @@ export class Bus<Channels extends ChannelMap<Channels> = OpenChannels>
   async #shutDown(stopped: boolean): Promise<number> {
     if (!stopped) this.#askCode((await this.#stopOnce()).request?.exitCode);
     this.#move("exit");
-    const outcome = await this.#step("exit", { thorough: true });
-    this.#failures.push(...outcome.failures);
+    const outcome = await this.#steps.run("exit", { thorough: true });
+    this.#steps.fail(outcome);
     this.#askCode(outcome.request?.exitCode);
     process.off("beforeExit", this.#leftAlone);
     this.#move("exited");
@@ -385,10 +370,10 @@ export class Bus<Channels extends ChannelMap<Channels> = OpenChannels>
   /** What follows the last state: the tasks, then the new image if there is one. */
   async #end(): Promise<number> {
     await this.#tasks.ended();
-    if (!this.#replacing || this.#replace === undefined) return this.exitCode;
+    if (!this.#replacement.isDue) return this.exitCode;
     await flushOutput();
     try {
-      await this.#replace();
+      await this.#replacement.takeOver();
     } catch (error) {
       this.log("The new image of the program could not be started.", "error", error);
       this.#askCode(EXIT_CODES.listenerFailed);
@@ -398,8 +383,8 @@ export class Bus<Channels extends ChannelMap<Channels> = OpenChannels>
 
   async #runRestart(): Promise<void> {
     if (this.#state !== "started") throw this.#illegal("restart");
-    throwFailures("restart", await this.#step("restart"));
-    this.#replacing = this.#shutdown === undefined;
+    throwFailures("restart", await this.#steps.run("restart"));
+    this.#replacement.makeDue(this.#shutdown === undefined);
     await (this.#shutdown ??= this.#shutDown(false));
   }
 
@@ -407,32 +392,6 @@ export class Bus<Channels extends ChannelMap<Channels> = OpenChannels>
     const { failures, request } = await this.inTurn("main", [], UNLIMITED);
     if (request !== undefined) await this.exit(request.exitCode);
     else if (exitOnFailure && failures.length > 0) await this.exit(EXIT_CODES.listenerFailed);
-  }
-
-  #step(channel: LifecycleName, options: Partial<TurnOptions> = {}): Promise<Outcome> {
-    const mark = { active: true };
-    const turn: TurnOptions = {
-      limitMs: this.#timeoutsMs[channel],
-      onBegin: (listener) => {
-        this.#running = `the listener ${listener} of the channel "${channel}"`;
-      },
-      onSlow: (listener, limitMs) => this.#logSlow(channel, listener, limitMs),
-      onDone: (listener, durationMs, error) => {
-        // A graceful or refused restart may come any number of times in a life.
-        if (channel === "graceful" || channel === "restart") return;
-        this.#timeline.push({ channel, listener, durationMs, failed: error !== undefined });
-      },
-      ...options,
-    };
-    const running = this.#inside.run(mark, () => this.inTurn(channel, [], turn));
-    return running.finally(() => {
-      mark.active = false;
-      this.#running = undefined;
-    });
-  }
-
-  #isInside(): boolean {
-    return this.#inside.getStore()?.active ?? false;
   }
 
   #move(event: BusEvent): void {
@@ -460,14 +419,6 @@ export class Bus<Channels extends ChannelMap<Channels> = OpenChannels>
       this.#askedCode = code ?? this.#askedCode;
   }
 
-  #logSlow(channel: string, listener: string, limitMs: number): void {
-    const open = process.getActiveResourcesInfo().join(", ");
-    this.log(
-      `The listener ${listener} of the channel "${channel}" has used half of its ${limitMs} ms. Open: ${open}.`,
-      "warn",
-    );
-  }
-
   #logTasks(): void {
     this.log("Waiting for tasks to end");
     if (this.tasks.length > 0) this.log(`Waiting for ${this.tasks.join(", ")}`);
@@ -484,10 +435,4 @@ export class Bus<Channels extends ChannelMap<Channels> = OpenChannels>
       if (code !== EXIT_CODES.ok) process.exitCode = code;
     });
   }
-}
-
-function throwFailures(channel: string, outcome: Outcome): void {
-  if (outcome.request !== undefined) throw outcome.request;
-  if (outcome.failures.length > 0)
-    throw new ChannelFailures(channel, outcome.failures, outcome.results);
 }

@@ -1,12 +1,18 @@
 import { newelError } from "../base/errors.ts";
 import type { Step, Subscription } from "./channels.ts";
-import { ExitRequest, honestRequest, type ListenerFailure } from "./failures.ts";
+import { ChannelFailures, ExitRequest, honestRequest, type ListenerFailure } from "./failures.ts";
 
 /** What a publish came to. With `request`, the listeners behind the one that asked did not run. */
 export interface Outcome {
   readonly results: unknown[];
   readonly failures: ListenerFailure[];
   readonly request?: ExitRequest;
+}
+
+/** @throws what a publish that came to this throws, if anything */
+export function throwFailures(channel: string, { request, failures, results }: Outcome): void {
+  if (request !== undefined) throw request;
+  if (failures.length > 0) throw new ChannelFailures(channel, failures, results);
 }
 
 /** How {@link publishInTurn} goes about it. */

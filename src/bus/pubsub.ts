@@ -15,7 +15,13 @@ import {
 } from "./channels.ts";
 import { ChannelFailures, ExitRequest, honestRequest, type ListenerFailure } from "./failures.ts";
 import { type LogEntry, type LogLevel, logText } from "./log.ts";
-import { failureOf, type Outcome, publishInTurn, type TurnOptions } from "./publish.ts";
+import {
+  failureOf,
+  type Outcome,
+  publishInTurn,
+  throwFailures,
+  type TurnOptions,
+} from "./publish.ts";
 
 const NO_LIMIT: TurnOptions = { limitMs: Infinity };
 
@@ -124,9 +130,7 @@ export class PubSub<Channels extends ChannelMap<Channels> = OpenChannels> {
   ): Promise<Result<Channels, Name>[]>;
   async publishAsync(channel: string, ...args: unknown[]): Promise<unknown[]> {
     const outcome = await this.inTurn(channel, args, NO_LIMIT);
-    if (outcome.request !== undefined) throw outcome.request;
-    if (outcome.failures.length > 0)
-      throw new ChannelFailures(channel, outcome.failures, outcome.results);
+    throwFailures(channel, outcome);
     return outcome.results;
   }
 

@@ -1,4 +1,5 @@
 import type { Transitions } from "../base/machine.ts";
+import { type Edges, path } from "./graph.ts";
 
 /**
  * The states of a bus. `failed` means that starting or stopping went wrong: only stopping and
@@ -51,3 +52,13 @@ export const STATE_WORDS: Readonly<Record<BusEvent, string>> = {
   exited: "exited",
   fail: "failed",
 };
+
+/** The same table as plain edges. */
+const EDGES: Edges = Object.fromEntries(
+  Object.entries(TRANSITIONS).map(([state, moves]) => [state, Object.values(moves)]),
+);
+
+/** Whether a bus in one state can still come to another. */
+export function canBecome(from: BusState, to: BusState): boolean {
+  return path(EDGES, from, to) !== undefined;
+}

@@ -2,7 +2,6 @@ import { writeSync } from "node:fs";
 
 import { destination, pino, type Logger } from "pino";
 
-import { newelError } from "../base/errors.ts";
 import { PRELOAD_ENV } from "../base/preload.ts";
 import type { Home } from "../base/home.ts";
 import { watchLock } from "../base/home-watch.ts";
@@ -14,9 +13,9 @@ import { keepStored, takeStored } from "./fd-store.ts";
 import { becomeFrugal } from "./frugal.ts";
 import { openKernel, type OpenKernel } from "./kernel.ts";
 import { type KernelServer, serveKernel } from "./server.ts";
-import { programPath } from "../base/modules.ts";
 import { packageVersion } from "../base/version.ts";
-import { type Build, type ReceivedHandover, replaceKernel, tryBuild } from "./upgrade.ts";
+import type { ReceivedHandover } from "./upgrade.ts";
+import { Upgrades } from "./upgrades.ts";
 
 export interface DaemonOptions {
   /** Its lock must be held; see home-lock. */
@@ -49,7 +48,7 @@ export async function runKernel(options: DaemonOptions): Promise<number> {
   );
   signals(bus);
   notifySystemd(bus);
-  let upgrading = false;
+  const upgrades = new Upgrades(options, log);
 
   bus.subscribe("start", async () => {
     const stored = openStored(options, version, log);
@@ -60,22 +59,7 @@ export async function runKernel(options: DaemonOptions): Promise<number> {
     const server: KernelServer = await serveKernel({
       kernel,
       version,
-      upgrade: async ({ node = process.execPath, program = PROGRAM }) => {
-        const build = { node, program };
-        if (upgrading)
-          throw newelError("NEWEL_E_UPGRADE_REFUSED", { program, why: "another upgrade goes on" });
-        upgrading = true;
-        try {
-          const rehearsal = await tryBuild(kernel, home, build);
-          log.info({ build, rehearsal }, "The build was tried and takes over.");
-          // After the answer has left.
-          setTimeout(() => void replace(build, kernel, server), ANSWER_MS);
-          return rehearsal;
-        } catch (error) {
-          upgrading = false;
-          throw error;
-        }
-      },
+      upgrade: (wanted) => upgrades.begin(wanted, kernel, server),
       path: home.kernelSocket,
       ...(options.port === undefined ? {} : { port: options.port }),
       ...(options.handover?.listeners === undefined
@@ -98,17 +82,6 @@ export async function runKernel(options: DaemonOptions): Promise<number> {
     sayReady(server);
   });
 
-  const replace = async (build: Build, kernel: OpenKernel, server: KernelServer): Promise<void> => {
-    try {
-      const handover = await kernel.handOver();
-      const listeners = await server.handOver();
-      replaceKernel(build, home, { ...handover, listeners, lockFd: options.lockFd });
-    } catch (error) {
-      // Nothing is lost by ending: the next kernel recovers, as after a crash.
-      log.error({ err: error }, "The kernel could not replace itself.");
-      process.exit(KERNEL_EXIT.failed);
-    }
-  };
   await bus.start();
   return bus.block();
 }
@@ -133,8 +106,6 @@ function openStored(
   return { kernel, stopStoring };
 }
 
-const PROGRAM = programPath("kernel/main");
-const ANSWER_MS = 20;
 /** After that long without any client a kernel that a client started was not needed, in milliseconds. */
 const UNUSED_MS = 30_000;
 /** Of many that are started at once one may come up when the rest has gone again: nobody needs it. */

@@ -1,22 +1,15 @@
-import { chownSync, closeSync, openSync, rmSync } from "node:fs";
-
 import { messageOf, newelError, systemCode } from "../base/errors.ts";
 import type { Home } from "../base/home.ts";
 import { checkName, matches, toFileName } from "../base/names.ts";
-import { makeFifo, openFifoHolder, openFifoReader } from "../posix/fifo.ts";
 import { reapOne } from "../posix/process.ts";
 import { spawnProcess } from "../posix/spawn.ts";
-import type { Kernel, ProcessRequest, StreamName } from "./api.ts";
+import type { Kernel, ProcessRequest } from "./api.ts";
 import { look, signalNumber } from "./descendants.ts";
 import type { EventLog } from "./events.ts";
 import type { Journal, JournalRecord } from "./journal.ts";
-import { type Launch, prepareLaunch } from "./launch.ts";
-import {
-  fifoPath,
-  type KeptReaders,
-  ManagedProcess,
-  type ProcessObserver,
-} from "./managed-process.ts";
+import { prepareLaunch } from "./launch.ts";
+import { type KeptReaders, ManagedProcess, type ProcessObserver } from "./managed-process.ts";
+import { Pipes } from "./pipes.ts";
 import { capturedStreams, describeProcess, hashSettings, readyRecord } from "./process-record.ts";
 import type { Pump } from "./pump.ts";
 import type { ReaderTable } from "./readers.ts";
@@ -208,65 +201,32 @@ export class ProcessTable {
     const unique = `${events.last + 1}-${Date.now().toString(36)}`;
     const id = `${toFileName(request.name).slice(0, 60)}~${unique}`;
     const streams = capturedStreams(request);
-    const readers = new Map<StreamName | "notify", number>();
-    const opened: number[] = [];
+    const pipes = new Pipes(home, id);
     try {
-      const holders = new Map<StreamName | "notify", number>();
-      for (const name of [...streams, ...(request.notify === true ? (["notify"] as const) : [])]) {
-        const path = fifoPath(home, id, name);
-        makeFifo(path);
-        readers.set(name, openFifoReader(path));
-        // Opening /dev/stdout asks for the right to the FIFO itself.
-        if (launch.uid !== undefined) chownSync(path, launch.uid, launch.gid ?? 0);
-        const holder = openFifoHolder(path);
-        holders.set(name, holder);
-        opened.push(holder);
-      }
-      const descriptors = this.#descriptors(request, launch, holders, opened);
+      for (const stream of streams) pipes.make(stream, launch);
+      if (request.notify === true) pipes.make("notify", launch);
+      const sockets = launch.sockets.map((name) => {
+        const { fd, fresh } = this.#parts.sockets.descriptorFor(name);
+        if (fresh) pipes.closeLater(fd);
+        return fd;
+      });
+      const descriptors = pipes.descriptors(request, sockets);
       const pid = withUmask(request.umask, () => spawnProcess({ ...launch, descriptors }));
       const record = describeProcess(request, launch, { id, pid, settings, streams });
       journal.append(record);
       const managed = new ManagedProcess(record, home, pump, this.#observer);
       this.#forget(this.#departed.get(request.name));
-      for (const stream of streams) managed.capture(stream, need(readers, stream));
-      if (request.notify === true) managed.listenToNotify(need(readers, "notify"));
+      for (const stream of streams) managed.capture(stream, pipes.reader(stream));
+      if (request.notify === true) managed.listenToNotify(pipes.reader("notify"));
       this.#processes.set(request.name, managed);
       events.record({ type: "made", noun: "process", name: request.name, pid });
       return managed;
     } catch (error) {
-      for (const [name, fd] of readers) {
-        closeSync(fd);
-        rmSync(fifoPath(home, id, name), { force: true });
-      }
+      pipes.remove();
       throw error;
     } finally {
-      for (const fd of opened) closeSync(fd);
+      pipes.closeOwn();
     }
-  }
-
-  /** The descriptors the program gets: 0 to 2, its sockets, the notify pipe. Those only for it go to `opened`. */
-  #descriptors(
-    request: ProcessRequest,
-    launch: Launch,
-    holders: ReadonlyMap<StreamName | "notify", number>,
-    opened: number[],
-  ): number[] {
-    const none = openSync("/dev/null", "r+");
-    opened.push(none);
-    const out = holders.get("out") ?? none;
-    const err = request.stderr === "stdout" ? out : (holders.get("err") ?? none);
-    const sockets = launch.sockets.map((name) => {
-      const { fd, fresh } = this.#parts.sockets.descriptorFor(name);
-      if (fresh) opened.push(fd);
-      return fd;
-    });
-    return [
-      none,
-      out,
-      err,
-      ...sockets,
-      ...(request.notify === true ? [need(holders, "notify")] : []),
-    ];
   }
 
   readonly #observer: ProcessObserver = {
@@ -403,11 +363,4 @@ function withUmask<T>(mask: number | undefined, action: () => T): T {
 
 function notFound(name: string): Error {
   return newelError("NEWEL_E_NOT_FOUND", { name, noun: "processes" });
-}
-
-function need<Key>(map: ReadonlyMap<Key, number>, key: Key): number {
-  const value = map.get(key);
-  if (value === undefined)
-    throw newelError("NEWEL_E_INTERNAL", { what: `no descriptor for ${String(key)}` });
-  return value;
 }

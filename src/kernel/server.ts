@@ -87,7 +87,8 @@ export async function serveKernel(options: ServerOptions): Promise<KernelServer>
 /** Accepts on a copy of a listening descriptor; the original outlives the server. */
 async function serveOn(fd: number, onConnection: (socket: Socket) => void): Promise<Server> {
   const server = createServer({ allowHalfOpen: true }, onConnection);
-  server.listen({ fd: duplicate(fd), backlog: CLIENT_BACKLOG });
+  // In the options Node.js does not look for it when there is a descriptor.
+  server.listen({ fd: duplicate(fd) }, CLIENT_BACKLOG);
   await once(server, "listening");
   return server;
 }
@@ -96,6 +97,7 @@ async function serveOn(fd: number, onConnection: (socket: Socket) => void): Prom
 class Clients {
   readonly #options: ServerOptions;
   readonly #sockets = new Set<Socket>();
+  readonly #served = new Map<Socket, { end(): void }>();
   readonly #unused = Promise.withResolvers<void>();
   readonly #budget: PendingBudget = { used: 0, limit: PENDING_BYTES };
   readonly #context: ServerContext;
@@ -149,6 +151,7 @@ class Clients {
   }
 
   close(): void {
+    for (const served of this.#served.values()) served.end();
     for (const socket of this.#sockets) farewell(socket);
   }
 
@@ -163,11 +166,12 @@ class Clients {
   }
 
   #serve(socket: Socket, peerPid: number | undefined): void {
-    serveConnection(socket, this.#context, this.#budget, peerPid);
+    this.#served.set(socket, serveConnection(socket, this.#context, this.#budget, peerPid));
   }
 
   #left(socket: Socket): void {
     this.#sockets.delete(socket);
+    this.#served.delete(socket);
     if (!this.#exiting || this.#sockets.size > 0) return;
     // Somebody may have made something since the question was asked.
     if (this.#options.kernel.idle()) this.#unused.resolve();

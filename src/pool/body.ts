@@ -148,7 +148,7 @@ function encodeByV8(value: unknown, canClone: boolean): Body {
 }
 
 /** An error as tagged JSON, with its class name, code, own properties, cause and stack. */
-export function encodeError(thrown: unknown): TaggedBody {
+function encodeError(thrown: unknown): TaggedBody {
   const error = thrownValue(thrown);
   try {
     return tagged(error);
@@ -163,6 +163,12 @@ export function encodeError(thrown: unknown): TaggedBody {
 
 function tagged(error: Error): TaggedBody {
   return encodeTagged(error, ERROR_LIMITS, undefined);
+}
+
+/** An error as a body. */
+export function bodyOfError(error: unknown): Body {
+  const { json, parts } = encodeError(error);
+  return { flags: 0, json, parts };
 }
 
 /** The same body, which can be sent once more. */
@@ -212,7 +218,7 @@ function ownBytes(buffer: Buffer, start: number, end: number): Buffer {
 }
 
 /** What a FAILED, or another body of an error, holds. */
-export function decodeError(buffer: Buffer, start: number, end: number, flags: number): unknown {
+export function decodeError(buffer: Buffer, start: number, end: number, flags: number): Error {
   const error = decodeBody(buffer, start, end, flags);
   return error instanceof Error ? error : thrownValue(error);
 }
@@ -222,6 +228,15 @@ function notSendable(error: unknown): Error {
   return newelError(
     "NEWEL_E_NOT_SENDABLE",
     { what: "a part that has no copy", why: messageOf(error).replace(/\.$/, "") },
+    error,
+  );
+}
+
+/** What a message port refused after all. */
+export function notCloneable(error: unknown): Error {
+  return newelError(
+    "NEWEL_E_NOT_SENDABLE",
+    { what: "a part that cannot be handed over", why: messageOf(error) },
     error,
   );
 }

@@ -84,5 +84,14 @@ function requestFor(
   resolve: TaskRequest["resolve"],
   reject: TaskRequest["reject"],
 ): TaskRequest {
-  return { body, isPut: false, priority: 0, workerNumber: number, retries: 0, resolve, reject };
+  return {
+    body,
+    isPut: false,
+    priority: 0,
+    workerNumber: number,
+    retries: 0,
+    terms: undefined,
+    resolve,
+    reject,
+  };
 }

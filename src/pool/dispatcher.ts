@@ -247,15 +247,19 @@ export class Dispatcher {
   }
 
   /** The worker of these tasks is gone: they run again as far as they may. */
-  lost(seat: Seat, tasks: readonly Task[], error: () => Error): void {
+  lost(seat: Seat, tasks: readonly Task[], how: string, error: () => Error): void {
     const failing: Task[] = [];
-    seat.keepSticky();
+    // A worker that was leaving has a successor, which may take tasks already.
+    const isTaken = seat.ready !== undefined;
+    if (!isTaken) seat.keepSticky();
     // Backwards, since each goes before those that wait.
     for (const task of tasks.toReversed()) {
       if (task.isSettled) continue;
-      if (task.stickyKey !== undefined) {
+      if (task.fate !== undefined) failing.push(task);
+      else if (task.stickyKey !== undefined) {
         task.worker = undefined;
-        seat.addAwaiting(task.stickyKey, task);
+        if (isTaken) seat.own.unshift(task);
+        else seat.addAwaiting(task.stickyKey, task);
       } else if (task.retriesLeft > 0) {
         task.worker = undefined;
         task.retriesLeft -= 1;
@@ -263,7 +267,7 @@ export class Dispatcher {
         (task.workerNumber === ANY_WORKER ? this.#shared : seat.own).unshift(task);
       } else failing.push(task);
     }
-    for (const task of failing.reverse()) this.fail(task, error());
+    for (const task of failing.reverse()) this.fail(task, task.fate?.(how) ?? error());
     this.refillAll();
   }
 
@@ -297,19 +301,34 @@ export class Dispatcher {
   }
 
   #late(task: Task, limitMs: number): void {
-    this.#abandon(task, newelError("NEWEL_E_DEADLINE", { what: "The task", limitMs }), limitMs);
+    this.#abandon(task, limitMs, undefined, (how) =>
+      newelError("NEWEL_E_DEADLINE", { what: "The task", limitMs, ...how }),
+    );
   }
 
   /** Its caller does not want it any more. */
   cancel(task: Task, reason: unknown): void {
-    this.#abandon(task, newelError("NEWEL_E_CANCELLED", { what: "The task" }, reason), 0);
+    this.#abandon(task, 0, reason, (how) =>
+      newelError("NEWEL_E_CANCELLED", { what: "The task", ...how }, reason),
+    );
   }
 
-  #abandon(task: Task, error: Error, limitMs: number): void {
-    if (task.isSettled) return;
-    const { worker } = task;
-    this.fail(task, error);
-    if (worker !== undefined) worker.cancel(task, limitMs, this.#settings.killMs);
+  #abandon(
+    task: Task,
+    limitMs: number,
+    reason: unknown,
+    error: (how: { readonly how?: string }) => Error,
+  ): void {
+    // Only the first of a signal and a deadline counts.
+    if (task.isSettled || task.fate !== undefined) return;
+    const { worker, terms } = task;
+    if (worker !== undefined && terms?.graceMs !== undefined) {
+      task.fate = (how) => error({ how });
+      worker.end(task, limitMs, reason, terms.graceMs);
+      return;
+    }
+    this.fail(task, error({}));
+    if (worker !== undefined) worker.cancel(task, limitMs, reason);
     else this.#forgetWaiting(task);
   }
 

@@ -1,6 +1,8 @@
 import { backoffMs } from "../base/backoff.ts";
 import { messageOf, newelError } from "../base/errors.ts";
+import { Guard } from "./guard.ts";
 import { Histogram } from "./histogram.ts";
+import { MemoryWatch } from "./memory-watch.ts";
 import type { Settings } from "./options.ts";
 import { RunningWorker, type WorkerEvents } from "./running-worker.ts";
 import { Seat } from "./seat.ts";
@@ -31,6 +33,8 @@ export interface FleetEvents {
   /** No worker runs, and none could be started. */
   hopeless(error: Error, isFirst: boolean): void;
   hasWaiting(): boolean;
+  /** Something is not as it should be, though the workers run. */
+  trouble(error: Error): void;
 }
 
 /** The workers of a pool: starts them, replaces those that end, more or fewer as they are needed. */
@@ -42,6 +46,9 @@ export class Fleet {
   readonly #credit: number;
   /** All that were started and have not ended. */
   readonly #living = new Set<RunningWorker>();
+  readonly #memory = new MemoryWatch(this.#living);
+  /** Of a pool whose workers lead process groups, from its start on. */
+  #guard: Guard | undefined;
   #onEnded: (() => void)[] = [];
   #onReady: { readonly resolve: () => void; readonly reject: (error: Error) => void }[] = [];
   #isClosing = false;
@@ -64,6 +71,8 @@ export class Fleet {
   /** Starts the workers there are at least. */
   start(): void {
     if (this.isStarted || this.#isClosing) return;
+    const { processGroup, name } = this.#settings;
+    if (processGroup) this.#guard ??= new Guard(name, (error) => this.#events.trouble(error));
     for (let number = 0; number < this.#settings.min; number += 1) this.#addSeat(number);
     if (this.#settings.max === this.#settings.min) return;
     const everyMs = Math.max(50, this.#settings.idleMs / 2);
@@ -101,6 +110,7 @@ export class Fleet {
       seat.number,
       this.#credit,
       this.runTimes,
+      this.#guard,
       this.#eventsOf(seat),
     );
     this.#living.add(worker);
@@ -118,6 +128,8 @@ export class Fleet {
       failed: (task, error) => this.#events.failed(task, error),
       message: (worker, message) => this.#events.message(worker, message),
       report: (worker) => this.#look(seat, worker),
+      limited: () => this.#memory.start(),
+      spent: (worker) => this.#retire(seat, worker),
       turn: (worker) => {
         if (worker === seat.worker) {
           this.#events.turn(seat);
@@ -223,6 +235,14 @@ export class Fleet {
     seat.successor = this.#newWorker(seat);
   }
 
+  /** It takes no more tasks: another is in its seat at once, and it leaves when it can. */
+  #retire(seat: Seat, worker: RunningWorker): void {
+    if (seat.worker !== worker || this.#isClosing) return;
+    this.restarts += 1;
+    seat.worker = seat.successor ?? this.#newWorker(seat);
+    seat.successor = undefined;
+  }
+
   /** Tasks wait that no worker has room for: if that lasts, there is one more. */
   crowded(): void {
     const { max } = this.#settings;
@@ -267,6 +287,7 @@ export class Fleet {
   /** From now on no worker is started; those that have no task leave, the others after their last. */
   async leave(): Promise<void> {
     this.#stopTimers();
+    this.#guard?.closing();
     for (const worker of this.#living) {
       if (worker.state === "starting") worker.kill("the pool was closed");
       else worker.leave();
@@ -277,6 +298,7 @@ export class Fleet {
     ).unref();
     await this.#allEnded();
     clearTimeout(timer);
+    await this.#guard?.close();
   }
 
   #stopTimers(): void {

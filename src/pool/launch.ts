@@ -4,9 +4,11 @@ import { Worker } from "node:worker_threads";
 
 import { programPath } from "../base/modules.ts";
 import { socketTransport } from "../wire/transport.ts";
+import { MARK_VARIABLE, type Guard } from "./guard.ts";
 import type { PoolTransport } from "./link.ts";
 import { inheritedFlags, type Settings } from "./options.ts";
 import { threadTransport } from "./thread-transport.ts";
+import { WorkerGroup } from "./worker-group.ts";
 
 /** How a worker ended. */
 export interface WorkerEnd {
@@ -22,34 +24,56 @@ export interface Launched {
   readonly transport: PoolTransport;
   onEnd(listener: (end: WorkerEnd) => void): void;
   kill(): void;
+  /** SIGTERM for its process group, which the worker itself ignores. */
+  terminateGroup(): void;
 }
 
-/** Starts a worker. It does not keep this program going: the pool does, while there are tasks. */
-export function launch(settings: Settings): Launched {
-  return settings.kind === "process" ? launchProcess(settings) : launchThread(settings);
+/**
+ * Starts a worker. It does not keep this program going: the pool does, while there are tasks.
+ *
+ * @param guard - of a pool whose workers lead process groups
+ */
+export function launch(settings: Settings, guard: Guard | undefined): Launched {
+  return settings.kind === "process" ? launchProcess(settings, guard) : launchThread(settings);
 }
 
-function launchProcess({ execArgv = inheritedFlags(process.execArgv), env }: Settings): Launched {
+function launchProcess(
+  { execArgv = inheritedFlags(process.execArgv), env }: Settings,
+  guard: Guard | undefined,
+): Launched {
   const program = programPath("pool/worker/process-main");
   const { command, wrapper, mark } = dieWithParent();
+  const groupMark = guard?.newMark();
+  const groupEnv = groupMark === undefined ? {} : { [MARK_VARIABLE]: groupMark };
   const args = [...wrapper, ...execArgv, program];
   const child = spawn(command, args, {
     stdio: ["ignore", "inherit", "inherit", "pipe"],
-    env: { ...process.env, ...env, ...mark },
+    env: { ...process.env, ...env, ...mark, ...groupEnv },
+    detached: guard !== undefined,
     windowsHide: true,
   });
   // Without a free descriptor there are none at all, whatever the types say; `error` follows.
   const socket = (child.stdio as typeof child.stdio | undefined)?.[3] as Socket | undefined;
   socket?.unref();
   child.unref();
+  const { pid } = child;
+  const group =
+    guard === undefined || groupMark === undefined || pid === undefined
+      ? undefined
+      : new WorkerGroup(pid, groupMark, guard);
+  child.once("exit", () => group?.end());
   return {
-    pid: child.pid ?? 0,
+    pid: pid ?? 0,
     transport: socket === undefined ? NO_TRANSPORT : socketTransport(socket, "a worker"),
     onEnd(listener) {
       child.once("error", (error) => listener({ code: null, signal: null, error }));
       child.once("exit", (code, signal) => listener({ code, signal }));
     },
-    kill: () => void child.kill("SIGKILL"),
+    kill: () => {
+      if (group === undefined) child.kill("SIGKILL");
+      else group.signal("SIGKILL");
+    },
+    terminateGroup: () => group?.signal("SIGTERM"),
   };
 }
 
@@ -84,6 +108,7 @@ function launchThread({ execArgv, env, resourceLimits, title }: Settings): Launc
         listener({ code, signal: null, ...(error === undefined ? {} : { error }) }),
       ),
     kill: () => void worker.terminate(),
+    terminateGroup: () => undefined,
   };
 }
 

@@ -8,6 +8,7 @@ import { MAX_BACKLOG_BYTES, MAX_BODY_BYTES } from "./protocol.ts";
 export interface ClonedFrame {
   readonly type: number;
   readonly id: number;
+  readonly aux: number;
   readonly value: unknown;
   readonly json: string;
 }
@@ -69,14 +70,15 @@ export class Link {
    */
   send(type: number, id: number, aux: number, body: Body = ""): void {
     if (typeof body === "string") this.outbox.add(type, 0, 0, id, aux, body);
-    else if (body instanceof CloneBody) this.#sendClone(type, id, body);
+    else if (body instanceof CloneBody) this.#sendClone(type, id, aux, body);
     else this.outbox.add(type, body.flags, 0, id, aux, body);
   }
 
-  #sendClone(type: number, id: number, { value, transfer, json }: CloneBody): void {
+  #sendClone(type: number, id: number, aux: number, clone: CloneBody): void {
+    const { value, transfer, json } = clone;
     // What was added before must not be overtaken.
     this.outbox.flush();
-    this.#transport.sendClone?.({ type, id, value, json }, transfer);
+    this.#transport.sendClone?.({ type, id, aux, value, json }, transfer);
   }
 
   /** Keeps the frames that follow, also those of the bytes being read now. */

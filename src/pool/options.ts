@@ -54,6 +54,12 @@ export interface PoolOptions<Task = unknown, Result = unknown, Message = unknown
   readonly execArgv?: readonly string[];
   /** Title of the worker processes, the number is added. Default `NAME worker`. */
   readonly title?: string;
+  /**
+   * Each worker process leads a session and a process group of its own. A terminal's Ctrl-C does not
+   * reach it, and when it ends, however that comes about, all that it started ends as well; also
+   * when this program dies. Not for threads. Default false.
+   */
+  readonly processGroup?: boolean;
   /** Names the pool in errors and titles. Default: the file name of the worker module. */
   readonly name?: string;
   /** Heap limits of thread workers; for processes give `--max-old-space-size` in `execArgv`. */
@@ -64,7 +70,7 @@ export interface PoolOptions<Task = unknown, Result = unknown, Message = unknown
   readonly timeoutMs?: number;
   /**
    * Milliseconds that a worker may stand still after the time of its task is over, or the task was
-   * cancelled, before it is killed. Default 1,000.
+   * cancelled, before it is killed; for tasks with `graceMs` from SIGTERM to SIGKILL. Default 1,000.
    */
   readonly killMs?: number;
   /** Milliseconds a worker has to load its module and to run `setup`. Default 30,000. */
@@ -92,7 +98,7 @@ export interface PoolOptions<Task = unknown, Result = unknown, Message = unknown
 export interface RunOptions {
   /** The number of the worker that has to run it. Default: the least busy one. */
   readonly worker?: number;
-  /** Aborts: the promise rejects at once, and `ctx.signal` aborts in the worker. */
+  /** Aborts: the promise rejects at once, and `ctx.signal` aborts in the worker; its reason is this one's if that is an error. */
   readonly signal?: AbortSignal;
   /** Milliseconds from now on; 0 for no limit. Default: that of the pool. */
   readonly timeoutMs?: number;
@@ -102,6 +108,22 @@ export interface RunOptions {
   readonly transfer?: readonly ArrayBuffer[];
   /** How often it is run again when its worker died. Default: that of the pool. */
   readonly retries?: number;
+  /**
+   * Waits for the end of a task that was cancelled or is late: `ctx.signal` aborts at once, after
+   * `graceMs` what the task started gets SIGTERM, after `killMs` more the worker is killed with its
+   * whole group. The promise settles as the task then does, or, when it had to be killed, rejects
+   * with NEWEL_E_CANCELLED or NEWEL_E_DEADLINE whose `data.how` says how the worker ended. The worker
+   * takes no more tasks and is replaced. Needs `processGroup`. Default: the promise rejects at once.
+   */
+  readonly graceMs?: number;
+  /**
+   * How much resident memory the worker's process group may have while the task runs, in bytes;
+   * looked at every 250 ms. With more the group is killed, and the task rejects with
+   * NEWEL_E_POOL_MEMORY. Needs `processGroup`. Default: no limit.
+   */
+  readonly memoryBytes?: number;
+  /** Answers what the task asks by `ctx.ask`; called in the order of its questions. */
+  readonly onAsk?: (question: unknown, info: ResultInfo) => unknown;
 }
 
 /** A task for each worker. */
@@ -134,6 +156,7 @@ export interface Settings {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly execArgv: readonly string[] | undefined;
   readonly resourceLimits: ResourceLimits | undefined;
+  readonly processGroup: boolean;
   readonly retries: number;
   readonly timeoutMs: number;
   readonly killMs: number;
@@ -158,6 +181,9 @@ export function resolveOptions(options: PoolOptions<never, never, never>): Setti
   const kind: string = options.kind ?? "process";
   if (kind !== "process" && kind !== "thread")
     throw refuse("kind", kind, 'it is neither "process" nor "thread"');
+  const { processGroup = false } = options;
+  if (processGroup && (kind === "thread" || process.platform === "win32"))
+    throw refuse("processGroup", "true", "only processes have groups, and not on Windows");
   // What no worker could be given is refused here and not when the first one starts.
   encodeBody(options.data, kind === "thread");
   return {
@@ -174,6 +200,7 @@ export function resolveOptions(options: PoolOptions<never, never, never>): Setti
     env: options.env ?? {},
     execArgv: options.execArgv,
     resourceLimits: options.resourceLimits,
+    processGroup,
     retries: count("retries", options.retries ?? 0, 0),
     timeoutMs: count("timeoutMs", options.timeoutMs ?? 0, 0),
     killMs: count("killMs", options.killMs ?? 1_000, 0),
@@ -210,7 +237,7 @@ export function count(option: string, value: number, atLeast: number): number {
   throw refuse(option, String(value), `it has to be a whole number of at least ${atLeast}`);
 }
 
-function refuse(option: string, value: string, why: string): Error {
+export function refuse(option: string, value: string, why: string): Error {
   return newelError("NEWEL_E_POOL_OPTION", { option, value, why });
 }
 

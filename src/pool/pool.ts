@@ -1,12 +1,12 @@
 import { EventEmitter } from "node:events";
 
 import { newelError } from "../base/errors.ts";
-import { encodeBody, encodeTransferred, kept, type Body } from "./body.ts";
 import { Broadcasts } from "./broadcasts.ts";
 import { Dispatcher } from "./dispatcher.ts";
 import type { PoolEvents, PoolState } from "./events.ts";
 import { Fleet } from "./fleet.ts";
 import { KeepAlive } from "./keep-alive.ts";
+import { Lifespan } from "./lifespan.ts";
 import type { DataOf, MessageOf, ResultOf, TaskOf } from "./module-types.ts";
 import { runEach } from "./map.ts";
 import {
@@ -19,6 +19,7 @@ import {
   type RunOptions,
   type Settings,
 } from "./options.ts";
+import { Requests } from "./requests.ts";
 import { Results } from "./results.ts";
 import { poolStats, type PoolStats } from "./stats.ts";
 import { ANY_WORKER, type TaskRequest } from "./task.ts";
@@ -48,11 +49,8 @@ export class Pool<Module = unknown>
   readonly #results: Results;
   readonly #keepAlive: KeepAlive;
   readonly #telemetry: CallerTelemetry | undefined;
-  readonly #canClone: boolean;
-  #state: PoolState = "open";
-  #whyClosed: unknown;
-  #onIdle: (() => void)[] = [];
-  #closing: Promise<void> | undefined;
+  readonly #requests: Requests;
+  readonly #life: Lifespan;
   #statsTimer: NodeJS.Timeout | undefined;
 
   /** @throws NEWEL_E_POOL_OPTION, NEWEL_E_NOT_SENDABLE */
@@ -63,14 +61,16 @@ export class Pool<Module = unknown>
     const settings = resolveOptions(options);
     this.#settings = settings;
     this.#options = options;
-    this.#canClone = settings.kind === "thread";
     this.#keepAlive = new KeepAlive(options.onResult !== undefined);
     this.#results = this.#makeResults();
     this.#fleet = this.#makeFleet();
     this.#dispatcher = new Dispatcher(settings, this.#fleet.seats, {
       resultRoom: () => this.#results.room,
       crowded: () => this.#fleet.crowded(),
-      idle: () => this.#tellIdle(),
+      idle: () => {
+        this.#keepAlive.release("tasks");
+        this.#life.look();
+      },
       busy: () => this.#keepAlive.hold("tasks"),
       roomAgain: () => void this.emit("drain"),
     });
@@ -78,6 +78,8 @@ export class Pool<Module = unknown>
       this.#unheard(error, { worker }),
     );
     this.#telemetry = settings.telemetry ? callerTelemetry(() => this.stats()) : undefined;
+    this.#requests = new Requests(settings, this.#telemetry);
+    this.#life = this.#makeLifespan();
   }
 
   get name(): string {
@@ -85,7 +87,7 @@ export class Pool<Module = unknown>
   }
 
   get state(): PoolState {
-    return this.#state;
+    return this.#life.state;
   }
 
   /** Workers that take tasks at this moment. */
@@ -104,7 +106,7 @@ export class Pool<Module = unknown>
    * @throws NEWEL_E_POOL_WORKER_START when the first ones cannot start; the pool is closed then
    */
   async start(): Promise<void> {
-    this.#checkOpen();
+    this.#life.checkOpen();
     this.#startFleet();
     this.#keepAlive.hold("start");
     try {
@@ -133,7 +135,7 @@ export class Pool<Module = unknown>
    */
   run(task: TaskOf<Module>, options: RunOptions = NO_OPTIONS): Promise<ResultOf<Module>> {
     return new Promise((resolve, reject) => {
-      this.#submit(task, options, false, resolve, reject);
+      this.#submit(task, options, resolve, reject);
     });
   }
 
@@ -153,10 +155,10 @@ export class Pool<Module = unknown>
    * @throws NEWEL_E_POOL_CLOSED, NEWEL_E_NOT_SENDABLE
    */
   async put(task: TaskOf<Module>, options: Omit<RunOptions, "signal"> = NO_OPTIONS): Promise<void> {
-    this.#checkOpen();
+    this.#life.checkOpen();
     this.#startFleet();
     const request = this.#putRequest(task, options);
-    await this.#dispatcher.submitLater(request, this.#timeoutMs(options));
+    await this.#dispatcher.submitLater(request, this.#requests.timeoutMs(options));
   }
 
   /**
@@ -165,12 +167,12 @@ export class Pool<Module = unknown>
    * @throws NEWEL_E_POOL_FULL when the queues are full; `drain` is emitted when there is room
    */
   putNowait(task: TaskOf<Module>, options: RunOptions = NO_OPTIONS): void {
-    this.#checkOpen();
+    this.#life.checkOpen();
     if (this.#isFull(options))
       throw newelError("NEWEL_E_POOL_FULL", { pool: this.name, waiting: this.waiting });
     this.#startFleet();
     const request = this.#putRequest(task, options);
-    this.#dispatcher.submit(request, options.signal, this.#timeoutMs(options));
+    this.#dispatcher.submit(request, options.signal, this.#requests.timeoutMs(options));
   }
 
   /**
@@ -195,15 +197,15 @@ export class Pool<Module = unknown>
     task: TaskOf<Module>,
     options: BroadcastOptions = {},
   ): Promise<ResultOf<Module>[]> {
-    this.#checkOpen();
+    this.#life.checkOpen();
     this.#startFleet();
     const { sticky, signal } = options;
     if (signal?.aborted === true) throw cancelled(signal.reason);
     const results = await this.#broadcasts.send(this.#fleet.seats, {
-      body: kept(this.#encode(task, NO_OPTIONS)),
+      body: this.#requests.forAll(task),
       stickyKey: sticky === true ? "" : sticky === false ? undefined : sticky,
       signal,
-      timeoutMs: this.#timeoutMs(options),
+      timeoutMs: this.#requests.timeoutMs(options),
     });
     return results;
   }
@@ -227,7 +229,7 @@ export class Pool<Module = unknown>
 
   /** Takes no more tasks, finishes those there are, however long that takes, and ends the workers. */
   stop(): Promise<void> {
-    return this.#close(undefined);
+    return this.#life.close(undefined);
   }
 
   /**
@@ -235,120 +237,43 @@ export class Pool<Module = unknown>
    * their workers are killed.
    */
   close({ graceMs = DEFAULT_GRACE_MS }: CloseOptions = {}): Promise<void> {
-    return this.#close(count("graceMs", graceMs, 0));
+    return this.#life.close(count("graceMs", graceMs, 0));
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
 
-  #close(graceMs: number | undefined): Promise<void> {
-    if (this.#state === "open") this.#state = "stopping";
-    this.#closing ??= this.#end();
-    if (graceMs === undefined || this.#state === "closed") return this.#closing;
-    const timer = setTimeout(() => this.#endStuck(graceMs), graceMs);
-    return this.#closing.finally(() => clearTimeout(timer));
-  }
-
-  async #end(): Promise<void> {
-    this.#keepAlive.open();
-    this.#keepAlive.hold("stop");
-    // Without a reader nothing would ever make room: what is waiting becomes what can be read.
-    if (!this.#results.hasReader) {
-      this.#results.isUnlimited = true;
-      this.#dispatcher.refillAll();
-    }
-    while (!this.#isIdle)
-      await new Promise<void>((resolve) => {
-        this.#onIdle.push(resolve);
-      });
-    await this.#fleet.leave();
-    clearInterval(this.#statsTimer);
-    this.#state = "closed";
-    this.#telemetry?.stop();
-    this.#results.end();
-    this.#keepAlive.close();
-  }
-
-  get #isIdle(): boolean {
-    const mustBeTaken = this.#options.onResult !== undefined && this.#results.pending > 0;
-    return this.#dispatcher.outstanding === 0 && !mustBeTaken;
-  }
-
-  #tellIdle(): void {
-    this.#keepAlive.release("tasks");
-    if (this.#isIdle) for (const resolve of this.#onIdle.splice(0)) resolve();
-  }
-
-  #endStuck(graceMs: number): void {
-    const error = (): Error => newelError("NEWEL_E_POOL_STUCK", { pool: this.name, graceMs });
-    for (const task of this.#fleet.killBusy("its tasks were not done when the pool was closed"))
-      this.#dispatcher.fail(task, error());
-    this.#dispatcher.failWaiting(error);
-  }
-
   #submit(
     task: TaskOf<Module>,
     options: RunOptions,
-    isPut: boolean,
     resolve: TaskRequest["resolve"],
     reject: TaskRequest["reject"],
   ): void {
-    if (this.#state !== "open") this.#checkOpen();
+    if (this.#life.state !== "open") this.#life.checkOpen();
     if (!this.#fleet.isStarted) this.#startFleet();
-    const { signal, priority = 0, worker = ANY_WORKER, retries } = options;
+    const { signal } = options;
     if (signal?.aborted === true) throw cancelled(signal.reason);
-    const request: TaskRequest = {
-      body: this.#encode(task, options),
-      isPut,
-      priority,
-      workerNumber: worker,
-      retries: retries ?? this.#settings.retries,
-      resolve,
-      reject,
-    };
-    this.#dispatcher.submit(request, signal, this.#timeoutMs(options));
+    const request = this.#requests.make(task, options, false, resolve, reject);
+    this.#dispatcher.submit(request, signal, this.#requests.timeoutMs(options));
   }
 
   #putRequest(task: TaskOf<Module>, options: RunOptions): TaskRequest {
-    return {
-      body: this.#encode(task, options),
-      isPut: true,
-      priority: options.priority ?? 0,
-      workerNumber: options.worker ?? ANY_WORKER,
-      retries: options.retries ?? this.#settings.retries,
-      resolve: (result, worker) => {
+    return this.#requests.make(
+      task,
+      options,
+      true,
+      (result, worker) => {
         if (result !== undefined) this.#results.deliver(result, { worker }, () => undefined);
       },
-      reject: (error, worker) => this.#unheard(error, { worker, task }),
-    };
-  }
-
-  #encode(task: TaskOf<Module>, { transfer }: RunOptions): Body {
-    const body =
-      transfer === undefined
-        ? encodeBody(task, this.#canClone)
-        : encodeTransferred(task, transfer, this.#canClone);
-    return this.#telemetry === undefined ? body : this.#telemetry.addContext(body);
-  }
-
-  #timeoutMs({ timeoutMs }: { readonly timeoutMs?: number }): number {
-    return timeoutMs ?? this.#settings.timeoutMs;
+      (error, worker) => this.#unheard(error, { worker, task }),
+    );
   }
 
   #isFull({ worker = ANY_WORKER }: RunOptions): boolean {
     const isFull = this.#dispatcher.isFull(worker);
     if (isFull) this.#dispatcher.refused();
     return isFull;
-  }
-
-  #checkOpen(): void {
-    if (this.#state === "open") return;
-    throw newelError(
-      "NEWEL_E_POOL_CLOSED",
-      { pool: this.name, state: this.#state },
-      this.#whyClosed,
-    );
   }
 
   #makeResults(): Results {
@@ -359,7 +284,7 @@ export class Pool<Module = unknown>
       failed: (error, info) => this.#unheard(error, info),
       room: () => {
         this.#dispatcher.refillAll();
-        if (this.#isIdle) for (const resolve of this.#onIdle.splice(0)) resolve();
+        this.#life.look();
       },
     });
   }
@@ -378,22 +303,36 @@ export class Pool<Module = unknown>
         this.#results.deliver(message, { worker: worker.number }, () => worker.giveCredit()),
       turn: (seat) => this.#dispatcher.refill(seat),
       lost: (seat, worker, how, tasks) => {
-        this.emit("workerEnd", { worker: worker.number, pid: worker.pid, how });
-        const { number, pid } = worker;
-        this.#dispatcher.lost(seat, tasks, () =>
-          newelError("NEWEL_E_POOL_WORKER_LOST", { worker: number, pid, how }),
+        const { number, pid, wasKilledForTask } = worker;
+        this.emit("workerEnd", { worker: number, pid, how });
+        const because = { because: wasKilledForTask ? "sibling" : "died" };
+        this.#dispatcher.lost(seat, tasks, how, () =>
+          newelError("NEWEL_E_POOL_WORKER_LOST", { worker: number, pid, how, ...because }),
         );
       },
       hopeless: (error, isFirst) => this.#hopeless(error, isFirst),
       hasWaiting: () => this.#dispatcher.hasWaiting,
+      trouble: (error) => this.#trouble(error),
+    });
+  }
+
+  #makeLifespan(): Lifespan {
+    return new Lifespan({
+      name: this.name,
+      fleet: this.#fleet,
+      dispatcher: this.#dispatcher,
+      results: this.#results,
+      keepAlive: this.#keepAlive,
+      hasHandler: this.#options.onResult !== undefined,
+      ended: () => {
+        clearInterval(this.#statsTimer);
+        this.#telemetry?.stop();
+      },
     });
   }
 
   #hopeless(error: Error, isFirst: boolean): void {
-    if (isFirst) {
-      this.#whyClosed = error;
-      void this.stop();
-    }
+    if (isFirst) this.#life.fail(error);
     this.#dispatcher.failWaiting(() => error);
   }
 
@@ -406,6 +345,13 @@ export class Pool<Module = unknown>
       if (this.#options.onError === undefined) this.emit("error", error);
       else this.#options.onError(error, info);
     });
+  }
+
+  /** Not worth ending a program that listens to no errors. */
+  #trouble(error: Error): void {
+    if (this.#options.onError === undefined && this.listenerCount("error") === 0)
+      process.emitWarning(error);
+    else this.#unheard(error, { worker: ANY_WORKER });
   }
 
   #emitMessage(value: ResultOf<Module> | MessageOf<Module>, info: ResultInfo): boolean {

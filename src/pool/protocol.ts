@@ -9,24 +9,31 @@ import type { CodecLimits } from "../wire/tagged.ts";
 
 /** From the pool to a worker. */
 export const ToWorker: Readonly<
-  Record<"SETUP" | "TASK" | "CANCEL" | "CREDIT" | "PING" | "LEAVE", number>
+  Record<"SETUP" | "TASK" | "CANCEL" | "CREDIT" | "PING" | "LEAVE" | "ANSWER" | "REFUSAL", number>
 > = {
   /** First; body: {@link WorkerSetup}. */
   SETUP: FrameType.HELLO,
   /** Body: the task. */
   TASK: FrameType.CALL,
-  /** Nobody waits for the task any more. aux: the limit in milliseconds that was passed, or 0. */
+  /** The task was given up. aux: the limit in milliseconds that was passed, or 0. Body: why, or nothing. */
   CANCEL: FrameType.CANCEL,
   /** aux: how many more messages the pool takes from this worker. */
   CREDIT: FrameType.CREDIT,
   PING: FrameType.PING,
   /** The poison pill: no more tasks come; tear down and exit. */
   LEAVE: FrameType.GOAWAY,
+  /** id: that of the question. Body: the answer. */
+  ANSWER: FrameType.OK,
+  /** id: that of the question. Body: the error it came to. */
+  REFUSAL: FrameType.ERR,
 };
 
 /** From a worker to the pool. */
 export const ToPool: Readonly<
-  Record<"READY" | "UNFIT" | "DONE" | "FAILED" | "MESSAGE" | "TAKEN" | "REPORT" | "PONG", number>
+  Record<
+    "READY" | "UNFIT" | "DONE" | "FAILED" | "MESSAGE" | "TAKEN" | "REPORT" | "PONG" | "ASK",
+    number
+  >
 > = {
   /** The module is loaded and set up. */
   READY: FrameType.HELLO,
@@ -43,6 +50,8 @@ export const ToPool: Readonly<
   /** Body: the worker's resources. */
   REPORT: FrameType.STREAM,
   PONG: FrameType.PONG,
+  /** A question of a task. aux: the number that its ANSWER or REFUSAL has as id. */
+  ASK: FrameType.CALL,
 };
 
 /** What a worker has to know before it starts. */

@@ -1,6 +1,9 @@
 import { messageOf, newelError } from "../base/errors.ts";
 import type { Frame } from "../wire/frames.ts";
-import { decodeBody, decodeError, encodeBody, kept } from "./body.ts";
+import { answerTo } from "./answers.ts";
+import { bodyOfError, decodeBody, decodeError, encodeBody, kept, notCloneable } from "./body.ts";
+import { reasonBody } from "./cancel-reason.ts";
+import type { Guard } from "./guard.ts";
 import type { Histogram } from "./histogram.ts";
 import { launch, type Launched, type WorkerEnd } from "./launch.ts";
 import { Link, type ClonedFrame, type LinkReceiver } from "./link.ts";
@@ -24,6 +27,10 @@ export interface WorkerEvents {
   failed(task: Task, error: unknown): void;
   message(worker: RunningWorker, message: unknown): void;
   report(worker: RunningWorker): void;
+  /** It has a task whose memory is limited. */
+  limited(): void;
+  /** A task of it is being ended, and what that started ends with the worker: it takes no others. */
+  spent(worker: RunningWorker): void;
   /** After all that came at once. */
   turn(worker: RunningWorker): void;
   /** Its last bytes were read; the tasks it had, in the order they were sent. */
@@ -38,6 +45,8 @@ export class RunningWorker implements LinkReceiver {
   readonly #launched: Launched;
   readonly #link: Link;
   readonly #runTimes: Histogram;
+  readonly #killMs: number;
+  readonly #canClone: boolean;
   readonly #tasks: (Task | undefined)[] = [];
   readonly #free: number[] = [];
   readonly #startedMs: number = performance.now();
@@ -49,6 +58,10 @@ export class RunningWorker implements LinkReceiver {
   report: ResourceReport | undefined;
   #nowMs: number = this.#startedMs;
   #killedWhy: string | undefined;
+  /** It was killed because of one task: the others that it has are lost through no doing of theirs. */
+  wasKilledForTask = false;
+  #isSpent = false;
+  #isDismissed = false;
   #end: WorkerEnd | undefined;
   #isClosed = false;
   #startTimer: NodeJS.Timeout | undefined;
@@ -61,6 +74,7 @@ export class RunningWorker implements LinkReceiver {
     number: number,
     credit: number,
     runTimes: Histogram,
+    guard: Guard | undefined,
     events: WorkerEvents,
   ) {
     this.number = number;
@@ -68,7 +82,9 @@ export class RunningWorker implements LinkReceiver {
     this.#runTimes = runTimes;
     this.#credit = credit;
     this.allowance = new Allowance(settings.concurrency);
-    this.#launched = launch(settings);
+    this.#killMs = settings.killMs;
+    this.#canClone = settings.kind === "thread";
+    this.#launched = launch(settings, guard);
     this.#launched.onEnd((end) => this.#ended(end));
     this.#link = new Link(this.#launched.transport, this);
     const setup: WorkerSetup = {
@@ -81,7 +97,7 @@ export class RunningWorker implements LinkReceiver {
       telemetry: settings.telemetry,
       data: settings.data,
     };
-    this.#link.send(ToWorker.SETUP, 0, 0, encodeBody(setup, settings.kind === "thread"));
+    this.#link.send(ToWorker.SETUP, 0, 0, encodeBody(setup, this.#canClone));
     this.#startTimer = setTimeout(
       () => this.kill(`it was not ready within ${settings.startMs} ms`),
       settings.startMs,
@@ -130,19 +146,74 @@ export class RunningWorker implements LinkReceiver {
     }
     // Kept only for another try.
     if (task.retriesLeft === 0 && task.stickyKey === undefined) task.body = "";
+    if (task.terms?.memoryBytes !== undefined) this.#events.limited();
+  }
+
+  #tellCancelled(task: Task, limitMs: number, reason: unknown): void {
+    const aux = Math.min(limitMs, 0xffff_ffff);
+    this.#link.send(ToWorker.CANCEL, task.place, aux, reasonBody(reason));
   }
 
   /** Nobody waits for the task any more; when the worker stands still as well, it is killed. */
-  cancel(task: Task, limitMs: number, killMs: number): void {
-    this.#link.send(ToWorker.CANCEL, task.place, Math.min(limitMs, 0xffff_ffff));
+  cancel(task: Task, limitMs: number, reason: unknown): void {
+    this.#tellCancelled(task, limitMs, reason);
     this.#link.send(ToWorker.PING, 0, 0);
+    const killMs = this.#killMs;
     const askedMs = performance.now();
     setTimeout(() => {
       if (this.#tasks[task.place] !== task || this.allowance.lastHeardMs > askedMs) return;
       const { blocker } = this;
       if (blocker !== undefined && blocker !== task && !blocker.isSettled) return;
-      this.kill(`its event loop stood still ${killMs} ms after the time of a task was over`);
+      this.#killForTask(
+        `its event loop stood still ${killMs} ms after the time of a task was over`,
+      );
     }, killMs).unref();
+  }
+
+  /**
+   * Ends a task, step by step: it is told, then what it started, then the whole group is killed. The
+   * worker leaves afterwards, and with it what the task left behind.
+   */
+  end(task: Task, limitMs: number, reason: unknown, graceMs: number): void {
+    this.#tellCancelled(task, limitMs, reason);
+    this.#isSpent = true;
+    this.leave();
+    this.#events.spent(this);
+    const killMs = this.#killMs;
+    const isThere = (): boolean => this.#tasks[task.place] === task;
+    setTimeout(() => {
+      if (!isThere()) return;
+      this.#launched.terminateGroup();
+      setTimeout(() => {
+        if (isThere())
+          this.#killForTask(
+            `it was killed: a task had not ended ${graceMs + killMs} ms after it was told to`,
+          );
+      }, killMs).unref();
+    }, graceMs).unref();
+  }
+
+  get hasMemoryLimit(): boolean {
+    return this.#tasks.some((task) => task?.terms?.memoryBytes !== undefined);
+  }
+
+  /** Its group has so much memory: too much for any of its tasks ends it. */
+  checkMemory(usedBytes: number): void {
+    const worker = this.number;
+    let isTooMuch = false;
+    for (const task of this.tasks) {
+      const limitBytes = task.terms?.memoryBytes ?? Number.POSITIVE_INFINITY;
+      if (usedBytes <= limitBytes) continue;
+      isTooMuch = true;
+      task.fate ??= () => newelError("NEWEL_E_POOL_MEMORY", { worker, usedBytes, limitBytes });
+    }
+    if (isTooMuch)
+      this.#killForTask(`it was killed: it had ${usedBytes} bytes of memory, too much for a task`);
+  }
+
+  #killForTask(why: string): void {
+    this.wasKilledForTask = true;
+    this.kill(why);
   }
 
   /** The oldest task it has not said to have begun: what it stands still in, if it does. */
@@ -166,7 +237,16 @@ export class RunningWorker implements LinkReceiver {
   leave(): void {
     if (this.state === "ended") return;
     this.state = "leaving";
-    if (this.inFlight === 0) this.#link.send(ToWorker.LEAVE, 0, 0);
+    if (this.inFlight === 0) this.#dismiss();
+  }
+
+  #dismiss(): void {
+    if (this.#isDismissed) return;
+    this.#isDismissed = true;
+    this.#link.send(ToWorker.LEAVE, 0, 0);
+    const ms = this.#killMs;
+    if (this.#isSpent)
+      setTimeout(() => this.kill(`it did not end within ${ms} ms after its last task`), ms).unref();
   }
 
   kill(why: string): void {
@@ -199,6 +279,9 @@ export class RunningWorker implements LinkReceiver {
       case ToPool.MESSAGE:
         this.#events.message(this, decodeBody(buffer, start, end, flags));
         return;
+      case ToPool.ASK:
+        void this.#answer(id, aux, () => decodeBody(buffer, start, end, flags));
+        return;
       case ToPool.REPORT:
         this.report = decodeBody(buffer, start, end, flags) as ResourceReport;
         this.#events.report(this);
@@ -214,8 +297,9 @@ export class RunningWorker implements LinkReceiver {
     }
   }
 
-  clone({ type, id, value }: ClonedFrame): void {
+  clone({ type, id, aux, value }: ClonedFrame): void {
     if (type === ToPool.MESSAGE) this.#events.message(this, value);
+    else if (type === ToPool.ASK) void this.#answer(id, aux, () => value);
     else this.#answered(id, (task) => this.#events.done(task, value));
   }
 
@@ -232,6 +316,15 @@ export class RunningWorker implements LinkReceiver {
     this.#events.done(task, result);
   }
 
+  async #answer(place: number, question: number, read: () => unknown): Promise<void> {
+    const { type, body } = await answerTo(this.#tasks[place], read, this.number, this.#canClone);
+    try {
+      this.#link.send(type, question, 0, body);
+    } catch (error) {
+      this.#link.send(ToWorker.REFUSAL, question, 0, bodyOfError(notCloneable(error)));
+    }
+  }
+
   #answered(place: number, tell: (task: Task) => void): void {
     const task = this.#release(place);
     if (task !== undefined && !task.isSettled) tell(task);
@@ -246,7 +339,7 @@ export class RunningWorker implements LinkReceiver {
     this.tasksDone += 1;
     this.idleSinceMs = this.#nowMs;
     this.#runTimes.record(this.#nowMs - task.sentMs);
-    if (this.inFlight === 0 && this.state === "leaving") this.#link.send(ToWorker.LEAVE, 0, 0);
+    if (this.inFlight === 0 && this.state === "leaving") this.#dismiss();
     return task;
   }
 
@@ -287,12 +380,4 @@ function describeEnd({ code, signal, error }: WorkerEnd): string {
     return "it aborted (SIGABRT), most likely out of memory";
   if (signal !== null) return `it was killed by ${signal}`;
   return `it exited with code ${code}`;
-}
-
-function notCloneable(error: unknown): Error {
-  return newelError(
-    "NEWEL_E_NOT_SENDABLE",
-    { what: "a part that cannot be handed over", why: messageOf(error) },
-    error,
-  );
 }

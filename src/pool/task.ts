@@ -1,9 +1,11 @@
 import type { Body } from "./body.ts";
+import type { TaskTerms } from "./terms.ts";
 
 /** What a task knows of the worker that has it, … */
 interface Holder {
   readonly number: number;
-  cancel(task: Task, limitMs: number, killMs: number): void;
+  cancel(task: Task, limitMs: number, reason: unknown): void;
+  end(task: Task, limitMs: number, reason: unknown, graceMs: number): void;
 }
 
 /** … of the queue it waits in, … */
@@ -27,6 +29,7 @@ export interface TaskRequest {
   readonly priority: number;
   readonly workerNumber: number;
   readonly retries: number;
+  readonly terms: TaskTerms | undefined;
   readonly resolve: (result: unknown, worker: number) => void;
   readonly reject: (error: unknown, worker: number) => void;
 }
@@ -40,12 +43,15 @@ export class Task {
   readonly isPut: boolean;
   readonly priority: number;
   readonly workerNumber: number;
+  readonly terms: TaskTerms | undefined;
   readonly resolve: TaskRequest["resolve"];
   readonly reject: TaskRequest["reject"];
   readonly enqueuedMs: number;
   body: Body;
   retriesLeft: number;
   isSettled = false;
+  /** It is being ended: what it rejects with if that ends its worker. */
+  fate: ((how: string) => Error) | undefined = undefined;
   /** The worker it was sent to, its place there, and how many were sent there before it. */
   worker: Holder | undefined = undefined;
   place = 0;
@@ -72,6 +78,7 @@ export class Task {
     this.priority = request.priority;
     this.workerNumber = request.workerNumber;
     this.retriesLeft = request.retries;
+    this.terms = request.terms;
     this.resolve = request.resolve;
     this.reject = request.reject;
     this.enqueuedMs = nowMs;

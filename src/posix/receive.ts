@@ -1,7 +1,7 @@
 import { closeSync, rmSync } from "node:fs";
 
-import { addressOf, checked, errnoName, lastErrno, libc, syscallError } from "./libc.ts";
-import { encodeUnixAddress } from "./notify.ts";
+import { checked, errnoName, lastErrno, libc, syscallError } from "./libc.ts";
+import { encodeUnixAddress, Message } from "./message.ts";
 
 const socket = libc("int socket(int family, int type, int protocol)");
 const bindCall = libc("int bind(int fd, void *address, uint32_t length)");
@@ -12,7 +12,6 @@ const SOCK_DGRAM = 2;
 const SOCK_CLOEXEC = 0o2000000;
 const MSG_DONTWAIT = 0x40;
 const MSG_CMSG_CLOEXEC = 0x4000_0000;
-const SCM_RIGHTS = 1;
 const TEXT_BYTES = 4_096;
 /** Room for one descriptor: more than one is cut off by the system, and closed. */
 const CONTROL_BYTES = 24;
@@ -59,25 +58,14 @@ export function bindDatagramReceiver(path: string): DatagramReceiver {
 }
 
 function receiveOne(fd: number, path: string): Datagram | undefined {
-  const data = Buffer.alloc(TEXT_BYTES);
-  const control = Buffer.alloc(CONTROL_BYTES);
-  const vector = Buffer.alloc(16);
-  // struct msghdr of 64-bit systems.
-  const header = Buffer.alloc(56);
-  vector.writeBigUInt64LE(addressOf(data), 0);
-  vector.writeBigUInt64LE(BigInt(data.length), 8);
-  header.writeBigUInt64LE(addressOf(vector), 16);
-  header.writeBigUInt64LE(1n, 24);
-  header.writeBigUInt64LE(addressOf(control), 32);
-  header.writeBigUInt64LE(BigInt(control.length), 40);
-  const length = recvmsg(fd, header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+  const message = new Message(Buffer.alloc(TEXT_BYTES), Buffer.alloc(CONTROL_BYTES));
+  const length = recvmsg(fd, message.header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
   if (length < 0) {
     const errno = lastErrno();
     if (errnoName(errno) === "EAGAIN") return undefined;
     throw syscallError("recvmsg", errno, path);
   }
-  // Looked at after the call, the parts live as long as it: the header has only their addresses.
-  const text = data.toString("utf8", 0, length);
-  const hasRights = header.readBigUInt64LE(40) > 0n && control.readInt32LE(12) === SCM_RIGHTS;
-  return hasRights && vector.length > 0 ? { text, fd: control.readInt32LE(16) } : { text };
+  const text = message.data.toString("utf8", 0, length);
+  const { right } = message;
+  return right === undefined ? { text } : { text, fd: right };
 }

@@ -136,3 +136,21 @@ export function listen(server: Server, where: ListenOptions, address: string): P
     server.listen(where);
   });
 }
+
+/** A server as its owner sees it: what it serves, and the ways to end it. */
+export function ownFace(
+  sessions: Pick<Sessions<unknown>, "size" | "running" | "closeAll">,
+  close: (graceMs?: number) => Promise<void>,
+): WireServer {
+  return {
+    get connections() {
+      return sessions.size;
+    },
+    get running() {
+      return sessions.running;
+    },
+    drain: (graceMs) => sessions.closeAll(graceMs),
+    close,
+    [Symbol.asyncDispose]: () => close(),
+  };
+}

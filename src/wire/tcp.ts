@@ -9,7 +9,7 @@ import { connectSocket, unreachable, type Connection, type ConnectOptions } from
 import type { Contract } from "./contract.ts";
 import { DEFAULT_LIMITS, type WireLimits } from "./limits.ts";
 import { deriveKey, type SecretKey } from "./secret.ts";
-import { listen, Sessions, type ServeOptions, type WireServer } from "./server.ts";
+import { ownFace, listen, Sessions, type ServeOptions, type WireServer } from "./server.ts";
 import { ReadBuffer, socketTransport } from "./transport.ts";
 
 /**
@@ -76,19 +76,8 @@ export async function serveTcp<Api>(
   const where = { host, port: address.port, exclusive: true };
   await listen(server, where, `${host}:${address.port}`);
   server.on("error", (error) => sessions.refused(error, host));
-  const close = (graceMs?: number): Promise<void> => sessions.close(server, graceMs);
-  return {
-    port: (server.address() as AddressInfo).port,
-    get connections() {
-      return sessions.size;
-    },
-    get running() {
-      return sessions.running;
-    },
-    drain: (graceMs) => sessions.closeAll(graceMs),
-    close,
-    [Symbol.asyncDispose]: () => close(),
-  };
+  const face = ownFace(sessions, (graceMs) => sessions.close(server, graceMs));
+  return Object.assign(face, { port: (server.address() as AddressInfo).port });
 }
 
 function createSecretServer(

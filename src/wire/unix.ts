@@ -4,7 +4,7 @@ import { connect, createServer, type Server } from "node:net";
 import { newelError, systemCode } from "../base/errors.ts";
 import { connectSocket, unreachable, type Connection, type ConnectOptions } from "./client.ts";
 import type { Contract } from "./contract.ts";
-import { listen, Sessions, type ServeOptions, type WireServer } from "./server.ts";
+import { ownFace, listen, Sessions, type ServeOptions, type WireServer } from "./server.ts";
 import { ReadBuffer, socketTransport } from "./transport.ts";
 
 /**
@@ -51,19 +51,10 @@ export async function serveUnix<Api>(
   }
   let closing: Promise<void> | undefined;
   // Once: the lock's descriptor may belong to another file by the second time.
-  const close = (graceMs?: number): Promise<void> =>
-    (closing ??= sessions.close(server, graceMs).then(() => lock?.release()));
-  return {
-    get connections() {
-      return sessions.size;
-    },
-    get running() {
-      return sessions.running;
-    },
-    drain: (graceMs) => sessions.closeAll(graceMs),
-    close,
-    [Symbol.asyncDispose]: () => close(),
-  };
+  return ownFace(
+    sessions,
+    (graceMs) => (closing ??= sessions.close(server, graceMs).then(() => lock?.release())),
+  );
 }
 
 /** Lets in who has the same uid, and root. */
@@ -111,18 +102,7 @@ export async function serveAbstract<Api>(
   // Exclusive: workers of node:cluster would else all "win" the same name.
   await listen(server, { path: `\0${name}`, backlog: BACKLOG, exclusive: true }, name);
   server.on("error", (error) => sessions.refused(error, name));
-  const close = (graceMs?: number): Promise<void> => sessions.close(server, graceMs);
-  return {
-    get connections() {
-      return sessions.size;
-    },
-    get running() {
-      return sessions.running;
-    },
-    drain: (graceMs) => sessions.closeAll(graceMs),
-    close,
-    [Symbol.asyncDispose]: () => close(),
-  };
+  return ownFace(sessions, (graceMs) => sessions.close(server, graceMs));
 }
 
 /**

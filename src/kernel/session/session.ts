@@ -18,13 +18,14 @@ const HTTP_REQUEST = /^[A-Z]+ \S+ HTTP\/\d/;
  * Lines are worked on in order, and none while the client does not take its answers.
  *
  * @param peerPid - the process at the other end, where it is known
+ * @returns `end` closes it from this side: nothing that the client says is obeyed any more
  */
 export function serveConnection(
   socket: Socket,
   context: ServerContext,
   budget: PendingBudget,
   peerPid?: number,
-): { close(): void } {
+): { end(): void } {
   const connection = new Connection(socket, peerPid);
   const text = new TextSession(context, connection);
   const json = new JsonSession(context, connection);
@@ -71,7 +72,7 @@ export function serveConnection(
   });
   socket.on("error", () => socket.destroy());
   socket.on("close", close);
-  return { close };
+  return { end };
 }
 
 /** Nothing more is read from a client that does not take its answers. */

@@ -18,8 +18,9 @@ export interface TaskContext<State = unknown, Message = never, Data = unknown> {
   /** What `setup` returned. */
   readonly state: State;
   /**
-   * Aborts when the caller cancelled the task or its time is over. The caller has its answer by then;
-   * listen to it to end early and free the place in this worker.
+   * Aborts when the caller cancelled the task or its time is over. Listen to it to end early and free
+   * the place in this worker: the caller has its answer by then, unless it gave `graceMs`. An error
+   * that the caller aborted with is the signal's `reason`.
    */
   readonly signal: AbortSignal;
   /**
@@ -30,6 +31,15 @@ export interface TaskContext<State = unknown, Message = never, Data = unknown> {
    * @throws NEWEL_E_LIMIT when 65,536 messages wait already: await the promise
    */
   readonly post: (message: Message) => Promise<void>;
+  /**
+   * Asks the caller of this task, whose `onAsk` answers; rejects as that does. Questions of a task
+   * reach it in their order.
+   *
+   * @throws NEWEL_E_POOL_NO_ANSWER when nobody answers: there is no `onAsk`, or the task is over
+   * @throws NEWEL_E_NOT_SENDABLE
+   * @throws NEWEL_E_LIMIT when 4,096 questions of this worker wait already
+   */
+  readonly ask: (question: unknown) => Promise<unknown>;
   /**
    * Marks memory of a result or message to be handed over instead of copied: `return
    * ctx.transfer(bytes, [bytes.buffer])`. It cannot be used here afterwards.

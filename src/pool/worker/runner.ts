@@ -1,16 +1,19 @@
 import { messageOf } from "../../base/errors.ts";
 import type { Frame } from "../../wire/frames.ts";
 import {
+  bodyOfError,
   CloneBody,
   decodeBody,
+  decodeError,
   encodeBody,
-  encodeError,
+  notCloneable,
   encodeTransferred,
   readContext,
   type Body,
 } from "../body.ts";
 import { Link, type ClonedFrame, type LinkReceiver, type PoolTransport } from "../link.ts";
 import { ToPool, ToWorker, type WorkerSetup } from "../protocol.ts";
+import { Asks } from "./asks.ts";
 import { loadProgram, type ProgramOwner, type WorkerProgram } from "./load.ts";
 import { Messages } from "./messages.ts";
 import { TaskScope, type ScopeOwner, type WorkerFacts } from "./scope.ts";
@@ -41,6 +44,7 @@ class Runner implements LinkReceiver, ScopeOwner, ProgramOwner {
   readonly #host: RunnerHost;
   readonly #link: Link;
   readonly #messages: Messages;
+  readonly #asks = new Asks();
   /** The asynchronous tasks that run, by their place in the pool's table. */
   readonly #running: (TaskScope | undefined)[] = [];
   readonly #transfers = new WeakMap<object, readonly ArrayBuffer[]>();
@@ -82,7 +86,16 @@ class Runner implements LinkReceiver, ScopeOwner, ProgramOwner {
         this.#begin(id, buffer, start, end, flags);
         return;
       case ToWorker.CANCEL:
-        this.#running[id]?.cancel(aux);
+        this.#running[id]?.cancel(
+          aux,
+          start === end ? undefined : decodeError(buffer, start, end, flags),
+        );
+        return;
+      case ToWorker.ANSWER:
+        this.#asks.answered(id, () => decodeBody(buffer, start, end, flags));
+        return;
+      case ToWorker.REFUSAL:
+        this.#asks.refused(id, decodeError(buffer, start, end, flags));
         return;
       case ToWorker.CREDIT:
         this.#messages.addCredit(aux);
@@ -102,6 +115,7 @@ class Runner implements LinkReceiver, ScopeOwner, ProgramOwner {
   clone({ type, id, value, json }: ClonedFrame): void {
     if (type === ToWorker.SETUP) void this.#setUp(value as WorkerSetup);
     else if (type === ToWorker.TASK) this.#run(id, value, json);
+    else if (type === ToWorker.ANSWER) this.#asks.answered(id, () => value);
   }
 
   /** The pool is gone, and with it whoever would hear of anything here. */
@@ -256,6 +270,18 @@ class Runner implements LinkReceiver, ScopeOwner, ProgramOwner {
     await sent;
   }
 
+  async ask(question: unknown, scope: TaskScope): Promise<unknown> {
+    const body = this.#encode(question);
+    const { number, answer } = this.#asks.ask(scope);
+    try {
+      this.#link.send(ToPool.ASK, scope.id, number, body);
+    } catch (error) {
+      this.#asks.refused(number, notCloneable(error));
+    }
+    this.#scheduleFlush(false);
+    return answer;
+  }
+
   #answer(type: number, id: number, body: Body): void {
     this.#link.send(type, id, 0, body);
     if (body instanceof CloneBody) return;
@@ -298,9 +324,4 @@ function isThenable(value: unknown): value is PromiseLike<unknown> {
     "then" in value &&
     typeof value.then === "function"
   );
-}
-
-function bodyOfError(error: unknown): Body {
-  const { json, parts } = encodeError(error);
-  return { flags: 0, json, parts };
 }

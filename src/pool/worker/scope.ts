@@ -13,6 +13,7 @@ export interface WorkerFacts {
 export interface ScopeOwner {
   readonly facts: WorkerFacts;
   post(message: unknown, scope: TaskScope): Promise<void>;
+  ask(question: unknown, scope: TaskScope): Promise<unknown>;
   transfer<Value>(value: Value, memory: readonly ArrayBuffer[]): Value;
 }
 
@@ -64,17 +65,21 @@ export class TaskScope implements TaskContext<unknown, unknown> {
     return (message) => this.#owner.post(message, this);
   }
 
+  get ask(): (question: unknown) => Promise<unknown> {
+    return (question) => this.#owner.ask(question, this);
+  }
+
   get transfer(): TaskContext["transfer"] {
     return (value, memory) => this.#owner.transfer(value, memory);
   }
 
-  /** The caller has given up: by itself, or because its limit of so many milliseconds is over. */
-  cancel(limitMs: number): void {
+  /** The caller has given up: by itself, maybe with a reason, or because its limit of so many milliseconds is over. */
+  cancel(limitMs: number, reason: Error | undefined): void {
     const what = "The task";
     this.#reason =
       limitMs > 0
         ? newelError("NEWEL_E_DEADLINE", { what, limitMs })
-        : newelError("NEWEL_E_CANCELLED", { what });
+        : (reason ?? newelError("NEWEL_E_CANCELLED", { what }));
     this.#abort?.abort(this.#reason);
   }
 }

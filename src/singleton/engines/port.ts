@@ -3,7 +3,7 @@ import type { Socket } from "node:net";
 import { hasCode, newelError, systemCode } from "../../base/errors.ts";
 import { tcpPeerUid } from "../../kernel/tcp-peer.ts";
 import { deriveKey, type SecretKey } from "../../wire/secret.ts";
-import { connectTcp, serveTcp, type TcpAddress, type TcpServer } from "../../wire/tcp.ts";
+import { connectTcp, serveTcp, type TcpAddress } from "../../wire/tcp.ts";
 import type { PortOptions } from "../api.ts";
 import type { Identity } from "../identity.ts";
 import {
@@ -14,7 +14,8 @@ import {
   type Joined,
   type Service,
 } from "./engine.ts";
-import { prepareRecords, recordEnd, recordOwner } from "./records.ts";
+import { prepareRecords } from "./records.ts";
+import { beginTenure } from "./tenure.ts";
 
 const RESETS_OF_A_DEATH = 10;
 const LOOPBACK = "127.0.0.1";
@@ -67,31 +68,15 @@ export class PortEngine implements Engine {
         ...(limits === undefined ? {} : { limits }),
         ...(address.secret === undefined ? { admit } : {}),
       });
-      return await this.#begin(server);
-    } catch (error) {
-      if (hasCode(error, "NEWEL_E_ADDRESS_IN_USE")) return undefined;
-      if (FOREIGN.has(systemCode(error) ?? "")) return undefined;
-      throw error;
-    }
-  }
-
-  async #begin(server: TcpServer): Promise<Joined> {
-    const { host = LOOPBACK, port, secret } = this.#options;
-    try {
-      const record = recordOwner(this.#identity, {
+      const { host = LOOPBACK, port, secret } = this.#options;
+      return await beginTenure(this.#identity, server, {
         engine: "port",
         address: `${host}:${port}`,
         ...(secret === undefined ? {} : { hasSecret: true }),
       });
-      const { epoch, sinceMs } = record;
-      const lost = new AbortController().signal;
-      const end = async (): Promise<void> => {
-        recordEnd(this.#identity, record);
-        await server.close(0);
-      };
-      return { tenure: { epoch, sinceMs, server, lost, end } };
     } catch (error) {
-      await server.close(0);
+      if (hasCode(error, "NEWEL_E_ADDRESS_IN_USE")) return undefined;
+      if (FOREIGN.has(systemCode(error) ?? "")) return undefined;
       throw error;
     }
   }

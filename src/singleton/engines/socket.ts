@@ -9,7 +9,8 @@ import {
   type Joined,
   type Service,
 } from "./engine.ts";
-import { prepareRecords, recordEnd, recordOwner } from "./records.ts";
+import { prepareRecords } from "./records.ts";
+import { beginTenure } from "./tenure.ts";
 
 /** The abstract name under which an owner serves. */
 export function abstractName({ hash }: Identity, epoch?: number): string {
@@ -61,28 +62,9 @@ export class SocketEngine implements Engine {
         implementation,
         limits === undefined ? {} : { limits },
       );
-      return this.#begin(address, server);
+      return await beginTenure(this.#identity, server, { engine: "socket", address });
     } catch (error) {
       if (hasCode(error, "NEWEL_E_ADDRESS_IN_USE")) return undefined;
-      throw error;
-    }
-  }
-
-  async #begin(
-    address: string,
-    server: Awaited<ReturnType<typeof serveAbstract>>,
-  ): Promise<Joined> {
-    try {
-      const record = recordOwner(this.#identity, { engine: "socket", address });
-      const { epoch, sinceMs } = record;
-      const lost = new AbortController().signal;
-      const end = async (): Promise<void> => {
-        recordEnd(this.#identity, record);
-        await server.close(0);
-      };
-      return { tenure: { epoch, sinceMs, server, lost, end } };
-    } catch (error) {
-      await server.close(0);
       throw error;
     }
   }

@@ -1,0 +1,28 @@
+import type { WireServer } from "../../wire/server.ts";
+import type { Identity } from "../identity.ts";
+import type { Joined } from "./engine.ts";
+import { type OwnerRecord, recordEnd, recordOwner } from "./records.ts";
+
+/**
+ * The time of an owner whose server is itself what it has won: it is over when the server closes,
+ * which nothing but its own process does.
+ */
+export async function beginTenure(
+  identity: Identity,
+  server: WireServer,
+  owner: Pick<OwnerRecord, "engine" | "address" | "hasSecret">,
+): Promise<Joined> {
+  try {
+    const record = recordOwner(identity, owner);
+    const { epoch, sinceMs } = record;
+    const lost = new AbortController().signal;
+    const end = async (): Promise<void> => {
+      recordEnd(identity, record);
+      await server.close(0);
+    };
+    return { tenure: { epoch, sinceMs, server, lost, end } };
+  } catch (error) {
+    await server.close(0);
+    throw error;
+  }
+}
