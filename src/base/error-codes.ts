@@ -439,7 +439,7 @@ export const ERROR_CODES = {
     fix: "Mend the module; `node FILE` by itself shows the same.",
   },
   NEWEL_E_JOBS_SETTING: {
-    text: "The setting {setting} of the job server {why}.",
+    text: 'The setting "{setting}" of the job server {why}.',
     fix: "Give {write}.",
   },
 } as const;

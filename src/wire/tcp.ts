@@ -96,7 +96,7 @@ function createSecretServer(
   server.on("tlsClientError", (error, socket: TLSSocket) => {
     const peer = peerName(socket);
     socket.destroy();
-    sessions.refused(newelError("NEWEL_E_SECRET", { peer, why: messageOf(error) }, error), peer);
+    sessions.refused(newelError("NEWEL_E_SECRET", { peer, why: reasonOf(error) }, error), peer);
   });
   return server;
 }
@@ -185,9 +185,15 @@ function connectionFailure(peer: string, error: unknown, hasSecret: boolean): Er
   const cause = failure.cause;
   if (NETWORK_ERRORS.has(systemCode(cause) ?? "")) return failure;
   const why = hasSecret
-    ? `the handshake failed (${messageOf(cause)})`
+    ? `the handshake failed (${reasonOf(cause)})`
     : "it closed the connection; it may want a secret";
   return newelError("NEWEL_E_SECRET", { peer, why }, cause);
+}
+
+/** OpenSSL's messages have the lines of its sources; the reason alone is said. */
+function reasonOf(error: unknown): string {
+  const hasReason = typeof error === "object" && error !== null && "reason" in error;
+  return hasReason && typeof error.reason === "string" ? error.reason : messageOf(error);
 }
 
 async function keyOf(secret: string | SecretKey, name: string): Promise<SecretKey> {

@@ -22,6 +22,8 @@ export interface DaemonOptions {
   readonly umask?: number;
   /** Of the `start` listener. Default 0: what runs before runs in the launcher too. */
   readonly priority?: number;
+  /** Called in the launcher once the daemon runs, before it ends: the place to tell a person. */
+  readonly launched?: (pid: number) => void;
 }
 
 /** The descriptor over which the daemon tells its launcher how the start went. */
@@ -65,6 +67,7 @@ async function launch(options: DaemonOptions, signal: AbortSignal): Promise<void
   child.stderr?.pipe(process.stderr, { end: false });
   const code = await startCode(child);
   child.unref();
+  if (code === EXIT_CODES.ok) options.launched?.(child.pid ?? 0);
   await leave(code);
 }
 

@@ -2,6 +2,7 @@ import { resolve } from "node:path";
 
 import { newelError } from "../../base/errors.ts";
 import { runningServer, stopServer } from "../../jobs/server/control.ts";
+import type { ProgramOptions } from "../../jobs/server/program.ts";
 import { readSettings } from "../../jobs/server/settings.ts";
 import { usageError } from "../arguments.ts";
 import type { Arguments, Command, Context } from "../command.ts";
@@ -112,9 +113,23 @@ async function serve(verb: Verb | undefined, args: Arguments, context: Context):
   const code = await runJobServer({
     ...settings,
     ...(pidfile === undefined ? {} : { pidfile: resolve(cwd, pidfile) }),
-    ...(inBackground ? { daemon: log === undefined ? {} : { log: resolve(cwd, log) } } : {}),
+    ...(inBackground ? { daemon: inTheBackground(context, pidfile, log) } : {}),
   });
   return code === 0 ? EXIT.done : EXIT.failed;
+}
+
+/** How it goes on, and what is said when it does. */
+function inTheBackground(
+  { cwd, output }: Context,
+  pidfile: string | undefined,
+  log: string | undefined,
+): NonNullable<ProgramOptions["daemon"]> {
+  const launched = (pid: number): void => {
+    output.say(`The job server runs (pid ${pid}).`);
+    output.say(log === undefined ? "Its output is not kept: --log FILE." : `Its log: ${log}`);
+    output.say(`To stop it: newel jobs server --stop --pidfile ${pidfile ?? ""}`);
+  };
+  return { launched, ...(log === undefined ? {} : { log: resolve(cwd, log) }) };
 }
 
 /** Said here, and not by a daemon that fails: who has the pidfile. */

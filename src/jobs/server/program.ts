@@ -20,7 +20,7 @@ export interface ProgramOptions extends ServerSettings {
   /** Kept under a lock while it runs. */
   readonly pidfile?: string;
   /** Goes on in the background; `log` is the file its output is appended to. Default: none is kept. */
-  readonly daemon?: { readonly log?: string };
+  readonly daemon?: { readonly log?: string; readonly launched: (pid: number) => void };
   /** Default: JSON lines to stdout. */
   readonly log?: Logger;
 }
@@ -51,9 +51,15 @@ export async function runJobServer(options: ProgramOptions): Promise<number> {
   notifySystemd(bus);
   if (options.pidfile !== undefined) pidfile(bus, options.pidfile);
   if (options.daemon !== undefined) {
-    const { log: stdout } = options.daemon;
+    const { log: stdout, launched } = options.daemon;
     // Handlers may have paths that are relative to where the server was started.
-    daemonize(bus, { directory: process.cwd(), ...(stdout === undefined ? {} : { stdout }) });
+    const isDaemon = daemonize(bus, {
+      directory: process.cwd(),
+      launched,
+      ...(stdout === undefined ? {} : { stdout }),
+    });
+    // Who launches it has a person before it.
+    if (!isDaemon) log.level = "warn";
   }
   bus.subscribe("start", () => serve(bus, options, log), {
     name: "server",

@@ -47,8 +47,9 @@ test("--start, --status, --restart and --stop, with a pidfile", async (scope) =>
 
   assert.equal((await newel(scope, world, "--status", ...where)).code, 3);
   const started = await newel(scope, world, "--start", ...where, ...what, "--log", "jobs.log");
-  assert.deepEqual([started.code, started.err], [0, ""]);
   const first = pidNow();
+  assert.deepEqual([started.code, started.out], [0, ""]);
+  assert.ok(started.err.startsWith(`The job server runs (pid ${first}).\nIts log: jobs.log\n`));
   const { was } = (await ended(queue, await queue.add("plain", 1))).returnvalue as { was: unknown };
   assert.equal(was, 1);
   assert.match((await newel(scope, world, "--status", ...where)).out, new RegExp(`pid ${first}`));
@@ -115,18 +116,18 @@ test("a setting that is missing or wrong is named", (scope) => {
     ["host", { modules, port: "7000", authkeyFile: "key" }],
     ["port", { modules, host: "", authkeyFile: "key" }],
     ["port", { modules, host: "", port: "0", authkeyFile: "key" }],
-    ["authkey-file", { modules, host: "", port: "7000" }],
-    ["authkey-file", { modules, host: "", port: "7000", authkeyFile: "nowhere" }],
-    ["authkey-file", { modules, host: "", port: "7000", authkeyFile: "empty" }],
+    ["auth key", { modules, host: "", port: "7000" }],
+    ["auth key", { modules, host: "", port: "7000", authkeyFile: "nowhere" }],
+    ["auth key", { modules, host: "", port: "7000", authkeyFile: "empty" }],
   ] as const)
     assert.throws(
       () => readSettings(given, directory),
       (error: Error) =>
-        hasCode(error, "NEWEL_E_JOBS_SETTING") && error.message.includes(`setting ${setting} `),
+        hasCode(error, "NEWEL_E_JOBS_SETTING") && error.message.includes(`setting "${setting}" `),
       JSON.stringify(given),
     );
   const read = readSettings({ modules, host: " ", port: "7000", authkeyFile: "key" }, directory);
   assert.deepEqual(read.modules, [join(directory, "a.ts"), join(directory, "b.ts")]);
-  assert.deepEqual(read.listen, { host: "127.0.0.1", port: 7000, authkey: "secret" });
+  assert.deepEqual(read.listen, { host: "127.0.0.1", port: 7000, authKey: "secret" });
   assert.equal(readSettings({ modules, processes: 10 }, directory).processes, 10);
 });
