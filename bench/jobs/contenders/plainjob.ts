@@ -3,18 +3,18 @@ import type { OpenContender } from "./contender.ts";
 
 /** What is used of plainjob; its workers look for jobs at intervals, and have no concurrency. */
 interface Plainjob {
-  better(database: unknown): unknown;
-  defineQueue(options: object): {
+  readonly better: (database: unknown) => unknown;
+  readonly defineQueue: (options: object) => {
     add(type: string, data: unknown): unknown;
     addMany(type: string, data: readonly unknown[]): unknown;
     countJobs(options: object): number;
     close(): void;
   };
-  defineWorker(
+  readonly defineWorker: (
     type: string,
     processor: () => Promise<void>,
     options: object,
-  ): { start(): Promise<void>; stop(): Promise<void> };
+  ) => { start(): Promise<void>; stop(): Promise<void> };
 }
 
 const POLL_MS = 50;

@@ -44,24 +44,28 @@ export const prototype: OpenContender = async (connection, queue) => {
       const claimed: { id: number; data: string }[] = [];
       let running = 0;
       let ended = false;
-      const next = async (): Promise<void> => {
+      const next = (): void => {
         if (ended) return;
         if (claimed.length === 0)
           claimed.push(...(claim.all(process.pid, Date.now() + 15_000, queue) as typeof claimed));
-        while (running < concurrency && claimed.length > 0) {
-          const job = claimed.shift();
+        for (let job; running < concurrency && (job = claimed.shift()) !== undefined;) {
           running += 1;
-          void Promise.resolve(JSON.parse(job?.data ?? "{}"))
-            .then(handler)
-            .then(() => inTurn(() => done.run(job?.id ?? 0, process.pid)))
-            .then(() => (running -= 1))
-            .then(next);
+          void run(job);
         }
       };
-      const again = (): void => void setTimeout(next, 1);
-      const watcher = watch(`${path}-wal`, () => void next().then(again));
+      const run = async ({ id, data }: { id: number; data: string }): Promise<void> => {
+        await JSON.parse(data);
+        handler();
+        await inTurn(() => done.run(id, process.pid));
+        running -= 1;
+        next();
+      };
+      const watcher = watch(`${path}-wal`, () => {
+        next();
+        setTimeout(next, 1);
+      });
       const poll = setInterval(next, POLL_MS);
-      await next();
+      next();
       return async () => {
         ended = true;
         clearInterval(poll);

@@ -59,7 +59,7 @@ export async function addThreeGenerations(
         children: lowest.map((each) => ({ name: "lowest", queueName: kids, ...each })),
       },
     ],
-  } as never);
+  });
   return { top: job, queue, kids };
 }
 

@@ -12,7 +12,7 @@ const MARKS = new Set(["repeatJobKey"]);
 
 const path = join(temporaryDirectory({ after }), "jobs.db");
 const coverage = new Coverage();
-const factory = coverage.watch(createSqliteBackend as never);
+const factory = coverage.watch(createSqliteBackend);
 
 tryBehaviours(() => ({ name: "SQLite", connection: `sqlite:${path}`, factory }), { skip: false });
 
