@@ -22,11 +22,11 @@ import { bullmq, type Contender, end, newel } from "./whole-path/contenders.ts";
 import { measureReactions } from "./whole-path/reactions.ts";
 
 const ROUNDS = 3;
-const JOBS = 3_000;
+const JOBS = 2_000;
 const IN_FLIGHT = 100;
-const IDLE_JOBS = 120;
+const IDLE_JOBS = 100;
 const REACTIONS = 10;
-const PAUSE_MS = 15;
+const PAUSE_MS = 10;
 /** Also what Node.js still compiles is not the path. */
 const WARM_UP = 20;
 
@@ -200,11 +200,7 @@ async function measureBars(scope: Scope, progressP99: number): Promise<Bar[]> {
 
 if (import.meta.main) {
   const { values } = parseArgs({
-    options: {
-      rounds: { type: "string" },
-      only: { type: "string" },
-      json: { type: "string" },
-    },
+    options: { rounds: { type: "string" }, json: { type: "string" } },
   });
   prepareDist();
   const before = machine();

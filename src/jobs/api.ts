@@ -243,7 +243,14 @@ export interface StoredJob {
   readonly steps?: Readonly<Record<string, unknown>>;
 }
 
-/** What a handler is given beside its input. */
+/** What came of a run below another one. */
+export interface ChildResult {
+  /** The id of the run. */
+  readonly run: string;
+  readonly result: unknown;
+}
+
+/** What a handler is given beside its input; its functions may be taken out of it. */
 export interface JobContext {
   /** Of the run. */
   readonly id: string;
@@ -258,11 +265,13 @@ export interface JobContext {
    * Says how far the run is. What comes faster than it can be shown is put together; the last one
    * before the end is always stored. It never goes back while `total` is the same.
    */
-  progress(done: number, total: number, note?: string): Promise<void>;
+  readonly progress: (done: number, total: number, note?: string) => Promise<void>;
   /** A line of the run's log, with the attempt and the time. */
-  log(line: string): Promise<void>;
+  readonly log: (line: string) => Promise<void>;
+  /** The results of the runs that this one waited for, of a flow, in any order. */
+  readonly children: () => Promise<readonly ChildResult[]>;
   /** Runs `fn` and keeps its result: after a retry a step that was finished is not run again. */
-  step<Value>(name: string, fn: () => Value | Promise<Value>): Promise<Value>;
+  readonly step: <Value>(name: string, fn: () => Value | Promise<Value>) => Promise<Value>;
 }
 
 export type JobHandler<Input, Result> = (input: Input, ctx: JobContext) => Result | Promise<Result>;

@@ -33,6 +33,15 @@ export function checkJson(
   return json;
 }
 
+/** What JSON makes an empty object of. */
+const LOSSY: readonly (readonly [new (...args: never[]) => object, string])[] = [
+  [Map, "send a list"],
+  [Set, "send a list"],
+  [Promise, "await it"],
+  [Error, "send its message"],
+  [RegExp, "send its source"],
+];
+
 class TooLarge extends Error {}
 class NotJson extends Error {}
 
@@ -44,8 +53,8 @@ function weighed(holder: unknown, key: string, entry: unknown, budget: { left: n
     throw new NotJson(`${place(key)} is a bigint, which JSON has not: send it as text`);
   if (typeof entry === "number" && !Number.isFinite(entry))
     throw new NotJson(`${place(key)} is ${entry}, which JSON has not`);
-  if (entry instanceof Map || entry instanceof Set)
-    throw new NotJson(`${place(key)} is a ${entry instanceof Map ? "Map" : "Set"}: send a list`);
+  for (const [Class, hint] of LOSSY)
+    if (entry instanceof Class) throw new NotJson(`${place(key)} is a ${Class.name}: ${hint}`);
   if (ArrayBuffer.isView(entry) || isBufferJson(holder, key))
     throw new NotJson(`${place(key)} is binary data: store it, and send where it is`);
   budget.left -=

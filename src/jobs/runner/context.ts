@@ -1,4 +1,4 @@
-import type { JobContext, Progress } from "../api.ts";
+import type { ChildResult, JobContext, Progress } from "../api.ts";
 import { checkJson, PAYLOAD_LIMIT_BYTES } from "../json.ts";
 import { optionError } from "../names.ts";
 import { ProgressReporter } from "./progress.ts";
@@ -62,6 +62,10 @@ export class AttemptContext implements JobContext {
     return async (line) => {
       await this.#ask({ kind: "log", line });
     };
+  }
+
+  get children(): JobContext["children"] {
+    return async () => (await this.#ask({ kind: "children" })) as readonly ChildResult[];
   }
 
   get step(): JobContext["step"] {

@@ -40,7 +40,9 @@ export interface JobFacts extends ResolvedJobOptions {
 export type RunnerAsk =
   | { readonly kind: "progress"; readonly progress: Progress }
   | { readonly kind: "log"; readonly line: string }
-  | { readonly kind: "step"; readonly name: string; readonly value: unknown };
+  | { readonly kind: "step"; readonly name: string; readonly value: unknown }
+  /** Answered with {@link ChildResult}s. */
+  | { readonly kind: "children" };
 
 /** How an attempt ended in its process. */
 export type Outcome =

@@ -70,21 +70,27 @@ export class Attempts {
 
   /** @returns the result; throws what BullMQ makes a failure, a retry or a give-back of */
   async run(job: Job, token: string, slot: Slot): Promise<unknown> {
-    let end: End;
-    try {
-      end = await this.#admit(job, token, slot);
-    } finally {
-      slot.release();
-    }
-    if (end.kind === "done") return end.result;
+    const end = await this.#end(job, token, slot);
     if (end.kind === "back") {
       await sleep(end.waitMs, this.#stopping.signal);
       await job.moveToWait(token);
       throw new WaitingError();
     }
+    if (end.kind === "failed" && end.atOnce) startNext(job);
+    // What begins again at once keeps its place.
+    else slot.offer();
+    if (end.kind === "done") return end.result;
     keepFewStacks(job);
-    if (end.atOnce) startNext(job);
     throw end.error;
+  }
+
+  async #end(job: Job, token: string, slot: Slot): Promise<End> {
+    try {
+      return await this.#admit(job, token, slot);
+    } catch (error) {
+      slot.offer();
+      throw error;
+    }
   }
 
   async #admit(job: Job, token: string, slot: Slot): Promise<End> {

@@ -1,6 +1,7 @@
 import type { Job } from "bullmq";
 
-import type { StoredJob } from "../api.ts";
+import type { ChildResult, StoredJob } from "../api.ts";
+import { formatRunId } from "../names.ts";
 import type { RunnerAsk } from "../runner/protocol.ts";
 
 /** Stores what a handler says while its attempt lasts. Nobody else writes to a job that is taken. */
@@ -24,19 +25,21 @@ export class Keeper {
     return written;
   }
 
-  async #write(asked: RunnerAsk): Promise<void> {
+  async #write(asked: RunnerAsk): Promise<readonly ChildResult[] | undefined> {
     switch (asked.kind) {
+      case "children":
+        return childResults(await this.#job.getChildrenValues());
       case "progress":
         await this.#job.updateProgress(asked.progress);
-        return;
+        return undefined;
       case "log":
         await this.#job.log(`${new Date().toISOString()} #${this.#attempt} ${asked.line}`);
-        return;
+        return undefined;
       case "step": {
         const steps = { ...this.#stored.steps, [asked.name]: asked.value };
         this.#stored = { ...this.#stored, steps };
         await this.#job.updateData(this.#stored);
-        return;
+        return undefined;
       }
     }
   }
@@ -46,4 +49,12 @@ export class Keeper {
     this.#isOver = true;
     await this.#writing;
   }
+}
+
+/** BullMQ has them by `PREFIX:QUEUE:ID`. */
+function childResults(values: Readonly<Record<string, unknown>>): readonly ChildResult[] {
+  return Object.entries(values).map(([key, result]) => {
+    const [, queue = "", ...id] = key.split(":");
+    return { run: formatRunId(queue, id.join(":")), result };
+  });
 }

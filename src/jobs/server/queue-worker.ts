@@ -12,10 +12,16 @@ import type { Slot, Slots } from "./slots.ts";
 /** How long to wait when a queue could not be asked, and between looks at one that gives nothing, in milliseconds. */
 const AGAIN_MS = 250;
 const IDLE_MS = 50;
-/** A look that found nothing and took less than this did not wait. */
+/** A look that took less than this did not wait: there is a rate limit, or the queue is full. */
 const AT_ONCE_MS = 5;
 
-/** Runs one job; `slot` is its place, to be given back when nothing of it runs any more. */
+const nothing = (): void => undefined;
+const NO_PLACE: Slot = { isHeld: false, isOffered: false, offer: nothing, release: nothing };
+
+/**
+ * Runs one job. `slot` is its place, offered when nothing of it runs any more. One that is kept
+ * takes the next job of the queue, which is this one if it was put in front.
+ */
 export type RunJob = (job: Job, token: string, slot: Slot) => Promise<unknown>;
 
 /**
@@ -28,7 +34,7 @@ export class QueueWorker extends Worker<unknown, unknown> {
   readonly #slots: Slots;
   readonly #leaving = new AbortController();
   readonly #attempts = new Set<Promise<unknown>>();
-  /** Of the jobs that were taken and not yet begun. */
+  /** Of the jobs that were taken, by their tokens. */
   readonly #places = new Map<string, Slot>();
   /** Of the jobs that may be taken when one has ended. */
   readonly #ahead = new Map<string, Slot>();
@@ -43,17 +49,11 @@ export class QueueWorker extends Worker<unknown, unknown> {
   ) {
     super(
       name,
-      (job, token = "") => run(job, token, this.#place(token)),
+      (job, token = "") => run(job, token, this.#places.get(token) ?? NO_PLACE),
       { ...options, autorun: false },
       backend as never,
     );
     this.#slots = slots;
-  }
-
-  #place(token: string): Slot {
-    const slot = this.#places.get(token);
-    this.#places.delete(token);
-    return slot ?? { release: () => undefined };
   }
 
   override async run(): Promise<void> {
@@ -71,14 +71,16 @@ export class QueueWorker extends Worker<unknown, unknown> {
   }
 
   async #loop(): Promise<void> {
+    let inVain = 0;
     while (!this.#isLeaving) {
       const startedMs = performance.now();
       const token = `${this.id}:${(this.#taken += 1)}`;
       const job = await this.#next(token);
       if (job !== undefined) this.#begin(job, token);
-      // Nothing to take and no wait for it: a rate limit, or a queue that is full.
-      else if (performance.now() - startedMs < AT_ONCE_MS)
-        await sleep(IDLE_MS, this.#leaving.signal);
+      const isAtOnce = performance.now() - startedMs < AT_ONCE_MS;
+      inVain = job === undefined && isAtOnce ? inVain + 1 : 0;
+      // The first look that finds nothing does not wait, the next ones should.
+      if (inVain > 1) await sleep(IDLE_MS, this.#leaving.signal);
     }
     await Promise.all(this.#attempts);
   }
@@ -114,48 +116,43 @@ export class QueueWorker extends Worker<unknown, unknown> {
 
   /** @returns the next one, which was taken with the same call that ended this one, or right after it */
   async #processOne(job: Job, token: string): Promise<Job | undefined> {
+    const place = this.#places.get(token);
     const takesNext = (): boolean => {
-      const slot = this.#isLeaving ? undefined : (this.#ahead.get(token) ?? this.#slots.take());
-      if (slot !== undefined) this.#ahead.set(token, slot);
-      return slot !== undefined;
+      // A job that begins again at once has kept its place for that.
+      if (this.#isLeaving || (place?.isHeld === true && !place.isOffered)) return false;
+      const own = place?.isOffered === true ? place : undefined;
+      const ahead = this.#ahead.get(token) ?? own ?? this.#slots.take(this);
+      if (ahead !== undefined) this.#ahead.set(token, ahead);
+      return ahead !== undefined;
     };
-    let next: Job | undefined;
-    let mayBeMore = false;
-    try {
-      next = (await this.processJob(job, token, takesNext)) ?? undefined;
-      mayBeMore = !this.#ahead.has(token);
-    } finally {
-      // Held still when BullMQ ended the job without running it.
-      this.#place(token).release();
-      this.#keepPlace(next, token);
-    }
-    return mayBeMore ? this.#takeAgain(token) : next;
-  }
-
-  /** A job that was taken has the place that was kept for it; without one it is given back. */
-  #keepPlace(job: Job | undefined, token: string): void {
-    const slot = this.#ahead.get(token);
+    const next = (await this.processJob(job, token, takesNext)) ?? undefined;
+    const ahead = this.#ahead.get(token);
     this.#ahead.delete(token);
-    if (job === undefined) slot?.release();
-    else if (slot !== undefined) this.#places.set(token, slot);
+    this.#places.delete(token);
+    if (ahead === undefined) return this.#takeAgain(token, place);
+    if (next === undefined) ahead.release();
+    else this.#places.set(token, ahead);
+    return next;
   }
 
   /**
-   * A queue that runs as many as it may wakes nobody when one of them ends, so whoever had that one
-   * looks for the next.
+   * The next job, on a place that was kept or that is free. A queue that runs as many as it may wakes
+   * nobody when one of them ends, so whoever had that one looks.
    */
-  async #takeAgain(token: string): Promise<Job | undefined> {
-    const slot = this.#isLeaving ? undefined : this.#slots.take();
+  async #takeAgain(token: string, place: Slot | undefined): Promise<Job | undefined> {
+    const slot = place?.isHeld === true ? place : this.#slots.take(this);
     if (slot === undefined) return undefined;
     this.#ahead.set(token, slot);
-    const job = await this.#next(token, false);
-    this.#keepPlace(job, token);
+    const job = this.#isLeaving ? undefined : await this.#next(token, false);
+    this.#ahead.delete(token);
+    if (job === undefined) slot.release();
+    else this.#places.set(token, slot);
     return job;
   }
 
   protected override async moveToActive(token: string, name?: string): Promise<Job> {
     if (this.#ahead.has(token)) return super.moveToActive(token, name);
-    const slot = await this.#slots.acquire(this.#leaving.signal);
+    const slot = await this.#slots.acquire(this.#leaving.signal, this);
     // BullMQ's types leave out that there may be no job.
     const none = undefined as unknown as Job;
     if (slot === undefined) return none;

@@ -24,10 +24,9 @@ export async function cancel(
   if (found.state === "delayed") await promote(queues, found);
   await tellListeners(queues, found);
   const after = await findJob(queues, id, undefined);
-  if (after === undefined) return undefined;
   // It ended meanwhile: there is nothing left to wish.
-  if (isFinal(after.state)) await wishes.remove(wishId(id));
-  return toOne(queues, after);
+  if (after === undefined || isFinal(after.state)) await wishes.remove(wishId(id));
+  return after && toOne(queues, after);
 }
 
 /**

@@ -1,4 +1,4 @@
-import { randomBytes } from "node:crypto";
+import { randomUUID } from "node:crypto";
 
 import type { Job } from "bullmq";
 
@@ -48,7 +48,7 @@ export async function enqueue(queues: Queues, request: EnqueueRequest): Promise<
 
 /** Unguessable: whoever has it may be shown the run. */
 export function newJobId(): string {
-  return randomBytes(16).toString("hex");
+  return randomUUID().replaceAll("-", "");
 }
 
 /** Two kinds of jobs, and two users, may use the same key without meeting. */

@@ -4,6 +4,8 @@ import type { Backend } from "./backend.ts";
 
 /** How many queues that were only looked at stay open. */
 const READERS = 50;
+/** No call takes longer than this. */
+const RETIRE_MS = 30_000;
 
 /** BullMQ's queues of a store, opened when they are needed. */
 export class Queues {
@@ -11,6 +13,7 @@ export class Queues {
   readonly #writers = new Map<string, Queue>();
   readonly #producers = new Map<string, QueueEventsProducer>();
   readonly #readers = new Map<string, Queue>();
+  readonly #retired = new Map<NodeJS.Timeout, Queue>();
 
   constructor(backend: Backend) {
     this.backend = backend;
@@ -29,14 +32,21 @@ export class Queues {
     if (this.#writers.has(name)) return open;
     this.#readers.delete(name);
     this.#readers.set(name, open);
-    const [oldest] = this.#readers.keys();
-    if (this.#readers.size > READERS && oldest !== undefined) {
-      const closing = this.#readers.get(oldest);
-      this.#readers.delete(oldest);
-      // It has answered all it was asked: what is asked of it is awaited within one call.
-      setTimeout(() => void closing?.close().catch(() => undefined), 30_000).unref();
-    }
+    const [oldest] = this.#readers;
+    if (this.#readers.size > READERS && oldest !== undefined) this.#retire(...oldest);
     return open;
+  }
+
+  /** Closes a reader once it has answered what it was just asked. */
+  #retire(name: string, reader: Queue): void {
+    this.#readers.delete(name);
+    const timer = setTimeout(() => {
+      this.#retired.delete(timer);
+      // The others do not need it, and nobody waits for it.
+      reader.close().catch(() => undefined);
+    }, RETIRE_MS);
+    timer.unref();
+    this.#retired.set(timer, reader);
   }
 
   /** Puts an event of newel's own into the durable events of a queue. */
@@ -55,7 +65,10 @@ export class Queues {
       ...this.#writers.values(),
       ...this.#readers.values(),
       ...this.#producers.values(),
+      ...this.#retired.values(),
     ];
+    for (const timer of this.#retired.keys()) clearTimeout(timer);
+    this.#retired.clear();
     this.#writers.clear();
     this.#readers.clear();
     this.#producers.clear();

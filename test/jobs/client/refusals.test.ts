@@ -132,6 +132,9 @@ test("an input that JSON cannot carry is refused, not mended in silence", async 
     { a: Infinity },
     new Map([[1, 2]]),
     { a: new Set() },
+    { a: Promise.resolve(1) },
+    [new TypeError("x")],
+    /x/,
     Buffer.from("x"),
     { file: new Uint8Array(10) },
   ];

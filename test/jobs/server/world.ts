@@ -64,7 +64,8 @@ export function makeWorld(scope: Scope, url?: string): World {
 /** What BullMQ's own classes take for a store. */
 function bullStore(url: string): readonly [factory: unknown, connection: unknown] {
   if (url.startsWith("redis:")) return [createRedisBackend, { url, maxRetriesPerRequest: null }];
-  if (url.startsWith("postgres:")) return [createPostgresBackend, { connectionString: url }];
+  if (url.startsWith("postgres:"))
+    return [createPostgresBackend, { connectionString: url, migrate: true }];
   return [createSqliteBackend, url];
 }
 
