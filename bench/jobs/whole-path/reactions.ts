@@ -15,6 +15,8 @@ export interface Reactions {
   readonly told: readonly number[];
 }
 
+const PAUSE_MS = 1_000;
+
 interface Note {
   readonly at: number;
   readonly what: string;
@@ -35,6 +37,8 @@ export async function measureReactions(
   const told: number[] = [];
   try {
     for (let turn = 0; turn < count; turn += 1) {
+      // The process that was killed is replaced meanwhile.
+      await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
       const begin = async (name: string): Promise<Held> => {
         const notes = join(directory, `${name}-${turn}`);
         const { id } = await jobs.enqueue(held as never, { notes } as never);

@@ -6,12 +6,16 @@ import {
   type WorkerOptions,
 } from "bullmq";
 
+import { backoffMs } from "../../base/backoff.ts";
 import { sleep } from "../../base/timers.ts";
 import type { Slot, Slots } from "./slots.ts";
 
-/** How long to wait when a queue could not be asked, and between looks at one that gives nothing, in milliseconds. */
+/** How long to wait when a queue could not be asked, in milliseconds. */
 const AGAIN_MS = 250;
-const IDLE_MS = 50;
+/** Between looks at a queue that gives nothing, in milliseconds. */
+const LOOKS = { minMs: 1, maxMs: 50 };
+/** Looks without a wait between: the first one after a job, and one for a call that was for a job taken since. */
+const LOOKS_AT_ONCE = 2;
 /** A look that took less than this did not wait: there is a rate limit, or the queue is full. */
 const AT_ONCE_MS = 5;
 
@@ -79,8 +83,8 @@ export class QueueWorker extends Worker<unknown, unknown> {
       if (job !== undefined) this.#begin(job, token);
       const isAtOnce = performance.now() - startedMs < AT_ONCE_MS;
       inVain = job === undefined && isAtOnce ? inVain + 1 : 0;
-      // The first look that finds nothing does not wait, the next ones should.
-      if (inVain > 1) await sleep(IDLE_MS, this.#leaving.signal);
+      const again = inVain - LOOKS_AT_ONCE;
+      if (again > 0) await sleep(backoffMs(LOOKS, again), this.#leaving.signal);
     }
     await Promise.all(this.#attempts);
   }
