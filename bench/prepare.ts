@@ -49,3 +49,8 @@ export function distProgram(name: string): string {
 export async function fromDist<Module>(name: string): Promise<Module> {
   return (await import(distProgram(name))) as Module;
 }
+
+/** A module that newel is measured against; only bench/package.json has it. */
+export async function peer(name: string): Promise<unknown> {
+  return import(name);
+}

@@ -1,5 +1,6 @@
 // BullMQ on the SQLite store beside BullMQ on Redis (AOF everysec) and on PostgreSQL, alternating in one
-// run: `node bench/jobs/run.ts [--rounds 5]`. Exits with 1 below a bar; bench/results/jobs.json has the figures.
+// run: `node bench/jobs/run.ts [--rounds 5]`; with `--table` also plainjob, pg-boss, and the least that is a
+// queue on SQLite. Exits with 1 below a bar; bench/results/jobs.json has the figures.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
@@ -13,7 +14,7 @@ import { startRedis, withoutRedis } from "../../test/helpers/redis-server.ts";
 import { temporaryDirectory } from "../../test/helpers/resources.ts";
 import { type Ends, withScope } from "../../test/load/scope.ts";
 import { type Bar, barOf, describeBar, median, type OpenBar } from "../bars/bar.ts";
-import { prepareDist } from "../prepare.ts";
+import { prepareDist, preparePeers } from "../prepare.ts";
 import { describeMachine, machine, writeResult } from "../tools/machine.ts";
 import { formatTable } from "../tools/table.ts";
 import type { SideTask } from "./side.ts";
@@ -24,47 +25,71 @@ const ADDS = 2_000;
 const PICK_UPS = 150;
 const SIDE: string = fileURLToPath(new URL("side.ts", import.meta.url));
 
-/** A store to measure. */
+/** A contender on a store, with what of it is measured. */
 interface Side {
   readonly name: string;
-  readonly backend: SideTask["backend"];
+  readonly contender: SideTask["contender"];
   readonly connection: (round: number) => unknown;
+  /** Pick-ups to measure: fewer of one that polls. */
+  readonly pickUps?: number;
+  /** Jobs to work on: more of one that is done in no time. */
+  readonly jobs?: number;
 }
 
 type Figures = Record<string, number>;
 
-async function openSides(scope: Ends): Promise<Side[]> {
+/** What the bars are about. */
+const STORES = ["SQLite FULL", "SQLite NORMAL", "Redis", "PostgreSQL"];
+
+async function openSides(scope: Ends, peers: boolean): Promise<Side[]> {
   const directory = temporaryDirectory(scope);
-  const sqlite = (name: string, synchronous: string): Side => ({
+  const file = (
+    name: string,
+    contender: SideTask["contender"],
+    synchronous: string,
+    rest: Partial<Side> = {},
+  ): Side => ({
     name,
-    backend: "sqlite",
-    connection: (round) => ({ path: join(directory, `${synchronous}-${round}.db`), synchronous }),
+    contender,
+    connection: (round) => ({
+      path: join(directory, `${contender}-${synchronous}-${round}.db`),
+      synchronous,
+    }),
+    ...rest,
   });
-  const sides = [sqlite("SQLite FULL", "full"), sqlite("SQLite NORMAL", "normal")];
+  const sides = [
+    file("SQLite FULL", "sqlite", "full"),
+    file("SQLite NORMAL", "sqlite", "normal"),
+    file("prototype FULL", "prototype", "full", { jobs: 30_000 }),
+    file("prototype NORMAL", "prototype", "normal", { jobs: 30_000 }),
+    file("plainjob", "plainjob", "normal", { pickUps: 40 }),
+  ];
   if (withoutRedis === false) {
     const { port } = await startRedis(scope, "everysec");
-    sides.push({
-      name: "Redis",
-      backend: "redis",
-      connection: () => ({ host: "127.0.0.1", port }),
-    });
+    const connection = { host: "127.0.0.1", port };
+    sides.push({ name: "Redis", contender: "redis", connection: () => connection });
   }
   if (withoutPostgres === false) {
     const { url } = await startPostgres(scope, true);
     const connection = { connectionString: url, migrate: true };
-    sides.push({ name: "PostgreSQL", backend: "postgres", connection: () => connection });
+    sides.push({ name: "PostgreSQL", contender: "postgres", connection: () => connection });
+    sides.push({ name: "pg-boss", contender: "pgBoss", connection: () => connection });
   }
-  return sides;
+  return sides.filter(({ name }) => peers || STORES.includes(name));
 }
 
 /** All figures of all sides: each a median over the rounds, the sides in turn. */
-async function measureJobs(scope: Ends, rounds: number = ROUNDS): Promise<Map<string, Figures>> {
-  prepareDist();
-  const sides = await openSides(scope);
+async function measureJobs(
+  scope: Ends,
+  rounds: number,
+  peers: boolean,
+): Promise<Map<string, Figures>> {
+  const sides = await openSides(scope, peers);
   const samples = new Map<string, Map<string, number[]>>();
   for (let round = 0; round < rounds; round += 1)
     for (const side of sides) {
       const figures = await measureSide(side, round);
+      if (process.stderr.isTTY || peers) console.error(`${side.name}: ${JSON.stringify(figures)}`);
       for (const [figure, value] of Object.entries(figures)) {
         const some = samples.get(side.name) ?? new Map<string, number[]>();
         samples.set(side.name, some.set(figure, [...(some.get(figure) ?? []), value]));
@@ -78,18 +103,19 @@ async function measureJobs(scope: Ends, rounds: number = ROUNDS): Promise<Map<st
   );
 }
 
-async function measureSide({ backend, connection }: Side, round: number): Promise<Figures> {
+async function measureSide(side: Side, round: number): Promise<Figures> {
+  const { contender, connection, pickUps = PICK_UPS, jobs = JOBS } = side;
   const task = (name: SideTask["task"], count: number, queue: string = name): SideTask => ({
-    backend,
+    contender,
     connection: connection(round),
     task: name,
     queue: `${queue}-${round}`,
     count,
   });
   const adds = await runSide<Figures>(task("add", ADDS));
-  const work = await runSide<Figures>(task("work", JOBS));
-  const idle = await runSide<Figures>(task("idle", PICK_UPS));
-  const across = await pickUpAcross(task("echo", 0, "across"), task("send", PICK_UPS, "across"));
+  const work = await runSide<Figures>(task("work", jobs));
+  const idle = await runSide<Figures>(task("idle", pickUps));
+  const across = await pickUpAcross(task("echo", 0, "across"), task("send", pickUps, "across"));
   return {
     ...adds,
     ...work,
@@ -105,7 +131,7 @@ async function runSide<Result>(task: SideTask): Promise<Result> {
     stdio: ["ignore", "pipe", "inherit"],
   });
   const [output, [code]] = await Promise.all([text(child.stdout), once(child, "exit")]);
-  if (code !== 0) throw new Error(`${task.backend} ${task.task} ended with ${String(code)}`);
+  if (code !== 0) throw new Error(`${task.contender} ${task.task} ended with ${String(code)}`);
   return JSON.parse(output) as Result;
 }
 
@@ -150,11 +176,15 @@ function jobBars(figures: ReadonlyMap<string, Figures>): (Bar | OpenBar)[] {
   else {
     ratio("NORMAL × BullMQ on Redis", normal, redis, 1.5);
     ratio("FULL × BullMQ on Redis", full, redis, 1);
-    for (const name of ["in p50", "in p99", "across p50", "across p99"]) {
-      const [a, b] = [full[name] ?? 0, redis[name] ?? 1];
-      const seen = { ours: Math.round(a * 100) / 100, theirs: Math.round(b * 100) / 100 };
-      bars.push(barOf(`pick-up ${name}, FULL × Redis`, a / b, { atMost: 1 }, seen));
-    }
+    for (const [level, ours] of [
+      ["NORMAL", normal],
+      ["FULL", full],
+    ] as const)
+      for (const name of ["in p50", "in p99", "across p50", "across p99"]) {
+        const [a, b] = [ours[name] ?? 0, redis[name] ?? 1];
+        const seen = { ours: Math.round(a * 100) / 100, theirs: Math.round(b * 100) / 100 };
+        bars.push(barOf(`pick-up ${name}, ${level} × Redis`, a / b, { atMost: 1 }, seen));
+      }
   }
   if (postgres === undefined)
     bars.push({ bar: "jobs beside PostgreSQL", why: String(withoutPostgres) });
@@ -178,11 +208,18 @@ function table(figures: ReadonlyMap<string, Figures>): string[] {
 
 if (import.meta.main) {
   const { values } = parseArgs({
-    options: { rounds: { type: "string" }, json: { type: "string" } },
+    options: {
+      rounds: { type: "string" },
+      table: { type: "boolean", default: false },
+      json: { type: "string" },
+    },
   });
+  prepareDist();
+  if (values.table) preparePeers();
   const before = machine();
   console.log(describeMachine(before));
-  const figures = await withScope((scope) => measureJobs(scope, Number(values.rounds ?? ROUNDS)));
+  const rounds = Number(values.rounds ?? ROUNDS);
+  const figures = await withScope((scope) => measureJobs(scope, rounds, values.table));
   for (const line of table(figures)) console.log(line);
   const bars = jobBars(figures);
   for (const bar of bars) console.log(describeBar(bar));

@@ -2,21 +2,21 @@
  * One measurement in a process of its own: `side.ts JSON`. It prints its figures as a line of JSON; the task
  * `echo` prints when it began each job instead, as milliseconds since 1970.
  */
-import {
-  type BackendFactory,
-  createPostgresBackend,
-  createRedisBackend,
-  Queue,
-  Worker,
-} from "bullmq";
+import { postgres, redis, sqlite } from "./contenders/bullmq.ts";
+import type { OpenContender } from "./contenders/contender.ts";
+import { pgBoss } from "./contenders/pg-boss.ts";
+import { plainjob } from "./contenders/plainjob.ts";
+import { prototype } from "./contenders/prototype.ts";
 
-import type * as SqliteJobs from "../../src/jobs/sqlite/index.ts";
-import { fromDist } from "../prepare.ts";
+const CONTENDERS = { sqlite, redis, postgres, prototype, plainjob, pgBoss } satisfies Record<
+  string,
+  OpenContender
+>;
 
 export interface SideTask {
-  readonly backend: "sqlite" | "redis" | "postgres";
+  readonly contender: keyof typeof CONTENDERS;
   readonly connection: unknown;
-  readonly task: "add" | "work" | "idle" | "echo" | "send";
+  readonly task: keyof typeof TASKS;
   readonly queue: string;
   readonly count: number;
 }
@@ -26,133 +26,108 @@ const IN_FLIGHT = 50;
 const BULK = 500;
 const PAUSE_MS = 12;
 
-const task = JSON.parse(process.argv[2] ?? "{}") as SideTask;
-const factory = await factoryOf(task.backend);
-const options = { connection: task.connection } as never;
 const TASKS = { add, work, idle, echo, send };
-const figures = await TASKS[task.task](task);
+const task = JSON.parse(process.argv[2] ?? "{}") as SideTask;
+const contender = await CONTENDERS[task.contender](task.connection, task.queue);
+const figures = await TASKS[task.task](task.count);
 process.stdout.write(`${JSON.stringify(figures)}\n`);
 
-async function factoryOf(backend: SideTask["backend"]): Promise<BackendFactory<never, never>> {
-  if (backend === "redis") return createRedisBackend as never;
-  if (backend === "postgres") return createPostgresBackend as never;
-  const built = await fromDist<typeof SqliteJobs>("jobs/sqlite/index");
-  return built.createSqliteBackend as never;
-}
-
-function openQueue(name: string): Queue {
-  return new Queue(name, options, factory as never);
-}
-
-function openWorker(name: string, handler: () => Promise<unknown>, concurrency: number): Worker {
-  return new Worker(
-    name,
-    handler,
-    { connection: task.connection, concurrency } as never,
-    factory as never,
-  );
-}
-
 /** Jobs added a second: one at a time, many in flight, in bulk. */
-async function add({ queue: name, count }: SideTask): Promise<object> {
-  const queue = openQueue(name);
-  await queue.waitUntilReady();
-  const single = await rate(Math.ceil(count / 10), async (n) => {
-    for (let i = 0; i < n; i += 1) await queue.add("n", { i });
-  });
-  const parallel = await rate(count, async (n) => {
-    for (let i = 0; i < n; i += IN_FLIGHT)
-      await Promise.all(Array.from({ length: IN_FLIGHT }, () => queue.add("n", { i })));
-  });
-  const bulk = await rate(count, async (n) => {
-    for (let i = 0; i < n; i += BULK)
-      await queue.addBulk(Array.from({ length: BULK }, () => ({ name: "n", data: { i } })));
-  });
-  await queue.obliterate({ count: 10_000 });
-  await queue.close();
+async function add(count: number): Promise<object> {
+  const single = await rate(Math.ceil(count / 10), 1, (i) => contender.add(i));
+  const parallel = await rate(count, IN_FLIGHT, (i) =>
+    Promise.all(numbers(IN_FLIGHT, i).map((number) => contender.add(number))),
+  );
+  const bulk = await rate(count, BULK, (i) => contender.addBulk(numbers(BULK, i)));
+  await contender.close();
   return { single, parallel, bulk };
 }
 
-async function rate(count: number, run: (count: number) => Promise<void>): Promise<number> {
+function numbers(count: number, from: number): number[] {
+  return Array.from({ length: count }, (_, i) => from + i);
+}
+
+async function rate(
+  count: number,
+  step: number,
+  run: (from: number) => Promise<unknown>,
+): Promise<number> {
   const start = performance.now();
-  await run(count);
+  for (let i = 0; i < count; i += step) await run(i);
   return Math.round((count * 1_000) / (performance.now() - start));
 }
 
 /** Jobs a second, from the first handler's beginning to the last one's end; what the process took. */
-async function work({ queue: name, count }: SideTask): Promise<object> {
-  const queue = openQueue(name);
-  for (let i = 0; i < count; i += BULK)
-    await queue.addBulk(Array.from({ length: BULK }, () => ({ name: "n", data: { i } })));
+async function work(count: number): Promise<object> {
+  for (let i = 0; i < count; i += BULK) await contender.addBulk(numbers(BULK, i));
   const { promise, resolve } = Promise.withResolvers<void>();
   const cpuBefore = process.cpuUsage();
   let done = 0;
   let start = 0;
-  const handler = async (): Promise<void> => {
+  const end = await contender.work(() => {
     if (start === 0) start = performance.now();
     done += 1;
     if (done === count) resolve();
-  };
-  const worker = openWorker(name, handler, CONCURRENCY);
+  }, CONCURRENCY);
   await promise;
   const jobs = Math.round((count * 1_000) / (performance.now() - start));
   const { user, system } = process.cpuUsage(cpuBefore);
   const rssMb = Math.round(process.memoryUsage.rss() / 1e6);
-  await worker.close();
-  const completed = await queue.getCompletedCount();
-  if (completed !== count) throw new Error(`${completed} of ${count} are completed`);
-  await queue.close();
+  await completed(count);
+  await end();
+  await contender.close();
   return { jobs, cpuUs: Math.round((user + system) / count), rssMb };
 }
 
+async function completed(count: number): Promise<void> {
+  for (let look = 0; (await contender.completed()) !== count; look += 1) {
+    if (look === 100) throw new Error(`${await contender.completed()} of ${count} are completed`);
+    await pause(20);
+  }
+}
+
 /** From `add` to the handler's beginning, in one process, when nothing else is to do. */
-async function idle({ queue: name, count }: SideTask): Promise<object> {
-  const queue = openQueue(name);
+async function idle(count: number): Promise<object> {
   let began: (at: number) => void = () => undefined;
-  const worker = openWorker(name, async () => began(performance.now()), 1);
-  await worker.waitUntilReady();
+  const end = await contender.work(() => began(performance.now()), 1);
   const took: number[] = [];
   for (let i = 0; i < count; i += 1) {
-    await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+    await pause(PAUSE_MS);
     const { promise, resolve } = Promise.withResolvers<number>();
     began = resolve;
     const start = performance.now();
-    await queue.add("n", { i });
+    await contender.add(i);
     took.push((await promise) - start);
   }
-  await worker.close();
-  await queue.close();
-  return percentiles(took);
+  await end();
+  await contender.close();
+  const sorted = took.toSorted((a, b) => a - b);
+  const at = (share: number): number => sorted[Math.floor(sorted.length * share)] ?? 0;
+  return { p50: at(0.5), p99: at(0.99) };
 }
 
 /** Tells when it began each job. */
-async function echo({ queue: name }: SideTask): Promise<never> {
-  const handler = async (): Promise<void> => {
+async function echo(): Promise<never> {
+  const end = await contender.work(() => {
     process.stdout.write(`${performance.timeOrigin + performance.now()}\n`);
-  };
-  const worker = openWorker(name, handler, 1);
-  await worker.waitUntilReady();
+  }, 1);
   process.stdout.write("ready\n");
-  process.on("SIGTERM", () => void worker.close().then(() => process.exit(0)));
+  process.on("SIGTERM", () => void end().then(() => process.exit(0)));
   return new Promise(() => undefined);
 }
 
 /** Adds jobs with a pause between, and gives when it asked for each. */
-async function send({ queue: name, count }: SideTask): Promise<object> {
-  const queue = openQueue(name);
-  await queue.waitUntilReady();
+async function send(count: number): Promise<object> {
   const asked: number[] = [];
   for (let i = 0; i < count; i += 1) {
-    await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+    await pause(PAUSE_MS);
     asked.push(performance.timeOrigin + performance.now());
-    await queue.add("n", { i });
+    await contender.add(i);
   }
-  await queue.close();
+  await contender.close();
   return asked;
 }
 
-function percentiles(took: readonly number[]): object {
-  const sorted = took.toSorted((a, b) => a - b);
-  const at = (share: number): number => sorted[Math.floor(sorted.length * share)] ?? 0;
-  return { p50: at(0.5), p99: at(0.99) };
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
 }

@@ -278,13 +278,6 @@ export class SqliteQueueReads extends EventEmitter {
     return events === undefined || events.length === 0 ? null : [[this.toKey("events"), events]];
   }
 
-  /** @param blockTimeout - seconds */
-  async waitForJob(blockTimeout: number): Promise<{ member: string; score: number } | null> {
-    const limit = Math.min(LONGEST_MS, Math.max(0, blockTimeout) * 1_000);
-    const came = await this.waiting(this.client.waitForJob(this.qualifiedName, limit));
-    return came === undefined ? null : { member: "0", score: 0 };
-  }
-
   /** Waits unless it was interrupted, and can be interrupted. */
   protected async waiting<T>(waiting: Waiting<T>): Promise<T | undefined> {
     this.#waitings.add(waiting);
@@ -305,7 +298,7 @@ export class SqliteQueueReads extends EventEmitter {
 /** So short a wait might be over before the store was asked; whoever waits so little only looks. In milliseconds. */
 const LOOK_MS = 50;
 /** The longest a timer of Node.js can wait. */
-const LONGEST_MS = 2 ** 31 - 1;
+export const LONGEST_MS: number = 2 ** 31 - 1;
 
 interface Page {
   cursor: string;

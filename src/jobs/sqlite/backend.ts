@@ -3,46 +3,28 @@ import {
   type JobJson,
   type JobProgress,
   type JobsOptions,
-  type KeepJobs,
   type MinimalJob,
-  type MoveToDelayedOpts,
-  type MoveToWaitingChildrenOpts,
   type ParentKeyOpts,
   type RepeatableOptions,
-  type RetryJobOpts,
   type RetryOptions,
 } from "bullmq";
 
-import { sleep } from "../../base/timers.ts";
-import { type BackendOptions, SqliteQueueReads } from "./backend-reads.ts";
-import type { Finish, Finished } from "./operations/finish.ts";
-import {
-  addRequest,
-  attemptFields,
-  iterationRequest,
-  keepOf,
-  nextJob,
-  type NextJob,
-  schedulerFields,
-  taker,
-} from "./requests.ts";
+import type { BackendOptions } from "./backend-reads.ts";
+import { SqliteQueueTurns } from "./backend-turns.ts";
+import { addRequest, iterationRequest, schedulerFields } from "./requests.ts";
 import { accepted, refuse } from "./refusals.ts";
 import type { StoreClient } from "./store-client.ts";
 
-/** After the store failed a worker asks again at once; that would keep a core busy. */
-const FAILED_PAUSE_MS = 250;
 const BULK_COUNT = 1_000;
 
 let connections = 0;
 
 /** BullMQ's operations on a queue, on a file of SQLite. Made by `createSqliteBackend`. */
-export class SqliteQueueBackend extends SqliteQueueReads implements IQueueBackend {
-  readonly #options: BackendOptions;
+export class SqliteQueueBackend extends SqliteQueueTurns implements IQueueBackend {
   readonly #owns: boolean;
   readonly #number = (connections += 1);
   #ready: Promise<void> | undefined;
   #name: string | undefined;
-  closing: Promise<void> | undefined;
   readonly minimumBlockTimeout = 0.001;
   /** An hour: a wait is ended by what it waits for, and costs nothing meanwhile. */
   readonly maximumBlockTimeout = 3_600;
@@ -58,8 +40,7 @@ export class SqliteQueueBackend extends SqliteQueueReads implements IQueueBacken
     owns: boolean,
     name: string | undefined,
   ) {
-    super(client, queueName, options.prefix ?? "bull");
-    this.#options = options;
+    super(client, queueName, options, name !== undefined);
     this.#owns = owns;
     this.#name = name;
   }
@@ -119,7 +100,7 @@ export class SqliteQueueBackend extends SqliteQueueReads implements IQueueBacken
     return new SqliteQueueBackend(
       this.client,
       queueName,
-      { ...this.#options, prefix },
+      { ...this.options, prefix },
       false,
       undefined,
     );
@@ -165,121 +146,6 @@ export class SqliteQueueBackend extends SqliteQueueReads implements IQueueBacken
     return added.map((id) => [null, id]);
   }
 
-  async moveToActive(token: string, name?: string): Promise<NextJob> {
-    try {
-      return nextJob(await this.call("takeJob", taker(this.#options, token, name)));
-    } catch (error) {
-      await sleep(FAILED_PAUSE_MS);
-      throw error;
-    }
-  }
-
-  async moveToCompleted(
-    job: MinimalJob,
-    returnValue: unknown,
-    removeOnComplete: boolean | number | KeepJobs,
-    token: string,
-    fetchNext: boolean,
-  ): Promise<{ result: NextJob | []; finishedOn: number }> {
-    return this.#finish(job, fetchNext, {
-      token,
-      target: "completed",
-      value: JSON.stringify(returnValue) ?? "null",
-      keep: keepOf(removeOnComplete, this.#options.removeOnComplete),
-      fields: null,
-    });
-  }
-
-  async moveToFailed(
-    job: MinimalJob,
-    failedReason: string,
-    removeOnFail: boolean | number | KeepJobs,
-    token: string,
-    fetchNext: boolean,
-    fieldsToUpdate?: Record<string, unknown>,
-  ): Promise<{ result: NextJob | []; finishedOn: number }> {
-    return this.#finish(job, fetchNext, {
-      token,
-      target: "failed",
-      value: failedReason ?? "null",
-      keep: keepOf(removeOnFail, this.#options.removeOnFail),
-      fields: attemptFields(fieldsToUpdate),
-    });
-  }
-
-  async #finish(
-    job: MinimalJob,
-    fetchNext: boolean,
-    how: Pick<Finish, "token" | "target" | "value" | "keep" | "fields">,
-  ): Promise<{ result: NextJob | []; finishedOn: number }> {
-    const finishedOn = Date.now();
-    const finished = await this.call("finishJob", {
-      ...how,
-      id: job.id ?? "",
-      finishedOn,
-      attempts: job.opts.attempts ?? 0,
-      metrics: this.#options.metrics?.maxDataPoints ?? 0,
-      next: this.#nextTaker(how.token, fetchNext),
-    });
-    return { result: this.#next(finished, job.id, "moveToFinished"), finishedOn };
-  }
-
-  #nextTaker(token: string, fetchNext: boolean | undefined): Finish["next"] {
-    if (fetchNext !== true || this.closing !== undefined) return null;
-    return taker(this.#options, token, this.#options.name);
-  }
-
-  #next(finished: Finished, jobId: string | undefined, command: string): NextJob | [] {
-    if (typeof finished === "number") return refuse(finished, command, { jobId, state: "active" });
-    return finished.next === undefined ? [] : nextJob(finished.next);
-  }
-
-  async moveToDelayed(
-    jobId: string,
-    timestamp: number,
-    delay: number,
-    token = "0",
-    opts: MoveToDelayedOpts = {},
-  ): Promise<NextJob | []> {
-    const finished = await this.call("delayJob", {
-      id: jobId,
-      token,
-      timestamp,
-      delay,
-      skipAttempt: opts.skipAttempt === true,
-      fields: attemptFields(opts.fieldsToUpdate),
-      next: this.#nextTaker(token, opts.fetchNext),
-    });
-    return this.#next(finished, jobId, "moveToDelayed");
-  }
-
-  async moveToWaitingChildren(
-    jobId: string,
-    token: string,
-    opts: MoveToWaitingChildrenOpts = {},
-  ): Promise<boolean> {
-    const child = opts.child === undefined ? null : `${opts.child.queue}:${opts.child.id}`;
-    const code = await this.call("waitForChildren", jobId, token, child);
-    if (code < 0) return refuse(code, "moveToWaitingChildren", { jobId, state: "active" });
-    return code === 0;
-  }
-
-  async moveJobFromActiveToWait(jobId: string, token = "0"): Promise<number> {
-    const code = await this.call("moveActiveToWait", jobId, token);
-    return accepted(code, "moveJobFromActiveToWait", { jobId, state: "active" });
-  }
-
-  async retryJob(
-    jobId: string,
-    lifo: boolean,
-    token = "0",
-    opts: RetryJobOpts = {},
-  ): Promise<void> {
-    const fields = attemptFields(opts.fieldsToUpdate);
-    const code = await this.call("retryJob", jobId, lifo, token, fields);
-    accepted(code, "retryJob", { jobId, state: "active" });
-  }
-
   async retryFinishedJob(
     job: MinimalJob,
     state: "failed" | "completed",
@@ -296,11 +162,6 @@ export class SqliteQueueBackend extends SqliteQueueReads implements IQueueBacken
 
   async promote(jobId: string): Promise<void> {
     accepted(await this.call("promote", jobId), "promote", { jobId, state: "delayed" });
-  }
-
-  moveStalledJobsToWait(): Promise<string[]> {
-    const { maxStalledCount = 1, stalledInterval = 30_000 } = this.#options;
-    return this.call("recoverStalled", maxStalledCount, stalledInterval);
   }
 
   retryFinishedJobs(
@@ -337,14 +198,6 @@ export class SqliteQueueBackend extends SqliteQueueReads implements IQueueBacken
   /** A job is one row with its state: none can be orphaned. */
   async removeOrphanedJobs(_count?: number, _limit?: number): Promise<number> {
     return 0;
-  }
-
-  extendLock(jobId: string, token: string, duration: number): Promise<number> {
-    return this.call("extendLock", jobId, token, duration);
-  }
-
-  extendLocks(jobIds: string[], tokens: string[], duration: number): Promise<string[]> {
-    return this.call("extendLocks", jobIds, tokens, duration);
   }
 
   async updateData(job: MinimalJob, data: unknown): Promise<void> {

@@ -58,7 +58,7 @@ function configure(database: DatabaseSync): void {
     -- Commits are taken to disk by log-sync.ts; SQLite itself syncs before and after it moves the log.
     PRAGMA synchronous = NORMAL;
     PRAGMA journal_size_limit = 67108864;
-    PRAGMA wal_autocheckpoint = 2000;
+    PRAGMA wal_autocheckpoint = 6000;
     PRAGMA cache_size = -16000;
     PRAGMA temp_store = MEMORY;
   `);

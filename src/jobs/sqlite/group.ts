@@ -24,7 +24,7 @@ const BUSY_WAIT_MS = [0.1, 0.2, 0.4, 0.8, 1.6] as const;
 /**
  * Runs calls as one transaction: they share one sync to disk, and each still has its own outcome.
  *
- * @param beforeCommit - may refuse the commit by throwing
+ * @param beforeCommit - part of the transaction after all calls; may refuse the commit by throwing
  */
 export function runGroup(
   store: Store,
@@ -69,8 +69,8 @@ function write(
 ): Outcome[] {
   return inTransaction(store, "BEGIN IMMEDIATE", () => {
     const outcomes = requests.map((request) => runner(store, () => call(store, request)));
-    store.flush();
     beforeCommit();
+    store.flush();
     return outcomes;
   });
 }
@@ -81,6 +81,7 @@ function write(
  */
 const UNSYNCED: ReadonlySet<string> = new Set([
   "takeJob",
+  "adoptJob",
   "extendLock",
   "extendLocks",
   "recoverStalled",

@@ -43,6 +43,17 @@ export class HeldLocks {
     this.#locks.set(`${queue}:${id}`, lock);
   }
 
+  /** A job was taken for a worker before it asked. */
+  offered(queue: string, id: string, taker: Taker): void {
+    this.#askedAt = performance.now();
+    this.taken(queue, id, taker);
+  }
+
+  adopted(queue: string, id: string, token: string): void {
+    const lock = this.#locks.get(`${queue}:${id}`);
+    if (lock !== undefined) this.#locks.set(`${queue}:${id}`, { ...lock, token });
+  }
+
   renewed(queue: string, id: string, at: number = this.#askedAt): void {
     const lock = this.#locks.get(`${queue}:${id}`);
     if (lock !== undefined) lock.renewedAt = at;
@@ -88,6 +99,9 @@ const finished: Watch = (locks, queue, [request], value) => {
 
 const WATCHED: Readonly<Record<string, Watch>> = {
   takeJob: (locks, queue, [taker], value) => noteTaken(locks, queue, taker, value as Taken),
+  adoptJob: (locks, queue, [id, , token], value) => {
+    if (value === 1) locks.adopted(queue, String(id), String(token));
+  },
   finishJob: finished,
   delayJob: finished,
   retryJob: endedByFirst,

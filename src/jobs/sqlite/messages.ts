@@ -1,4 +1,12 @@
+import type { StoreOptions } from "./connection.ts";
 import type { Wait, Wake } from "./waits.ts";
+
+/** What the store thread is started with. */
+export interface ThreadData {
+  readonly options: StoreOptions;
+  /** Memory of offers.ts. */
+  readonly places: Int32Array;
+}
 
 /** A call on its way to the store thread. */
 export type CallMessage = [
@@ -15,6 +23,8 @@ export interface ToThread {
   readonly calls: readonly CallMessage[];
   readonly waits?: readonly Wait[];
   readonly cancels?: readonly number[];
+  /** Places of offers that nobody wants. */
+  readonly declines?: readonly number[];
   /** Work on the whole file: check, vacuum, backup. */
   readonly upkeep?: readonly [number: number, kind: UpkeepKind, argument: string][];
   /** The answer to a ping. */

@@ -5,6 +5,7 @@ import { listClients, setClient } from "./operations/clients.ts";
 import * as events from "./operations/events.ts";
 import * as finish from "./operations/finish.ts";
 import { extendLock, extendLocks } from "./operations/locks.ts";
+import { adoptJob } from "./operations/offer.ts";
 import { getMetrics } from "./operations/metrics.ts";
 import * as meta from "./operations/queue-meta.ts";
 import * as reads from "./operations/reads.ts";
@@ -21,6 +22,7 @@ interface Writes {
   readonly addJobs: typeof addJobs;
   readonly addFlow: typeof addFlow;
   readonly takeJob: typeof takeJob;
+  readonly adoptJob: typeof adoptJob;
   readonly finishJob: typeof finish.finishJob;
   readonly delayJob: typeof finish.delayJob;
   readonly retryJob: typeof finish.retryJob;
@@ -63,6 +65,7 @@ const WRITES: Writes = {
   addJobs,
   addFlow,
   takeJob,
+  adoptJob,
   finishJob: finish.finishJob,
   delayJob: finish.delayJob,
   retryJob: finish.retryJob,

@@ -85,13 +85,14 @@ export const MIGRATIONS: readonly string[] = [
 
   -- the events of one transaction in few rows: a JSON list of lists; ids are number-first and up
   CREATE TABLE event (
+    key INTEGER PRIMARY KEY,
     queue INTEGER NOT NULL,
     number INTEGER NOT NULL,
     first INTEGER NOT NULL,
     count INTEGER NOT NULL,
-    body TEXT NOT NULL,
-    PRIMARY KEY (queue, number, first)
-  ) STRICT, WITHOUT ROWID;
+    body TEXT NOT NULL
+  ) STRICT;
+  CREATE UNIQUE INDEX event_id ON event (queue, number, first);
 
   CREATE TABLE deduplication (
     queue INTEGER NOT NULL,

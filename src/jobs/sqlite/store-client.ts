@@ -3,10 +3,12 @@ import { Worker } from "node:worker_threads";
 import { messageOf, newelError, revive } from "../../base/errors.ts";
 import { programPath } from "../../base/modules.ts";
 import type { StoreOptions } from "./connection.ts";
-import type { CallMessage, ToMain, ToThread, UpkeepKind } from "./messages.ts";
+import type { CallMessage, ThreadData, ToMain, ToThread, UpkeepKind } from "./messages.ts";
+import { acceptOffer, offerPlaces } from "./offers.ts";
 import type { EventEntry } from "./operations/events.ts";
+import type { Taken, Taker } from "./operations/take.ts";
 import type { Arguments, OperationName, Result } from "./operations.ts";
-import type { Wait, Wake } from "./waits.ts";
+import type { OfferWake, Wait, Wake } from "./waits.ts";
 
 interface Call {
   readonly resolve: (value: unknown) => void;
@@ -19,6 +21,14 @@ export interface Waiting<T> {
   cancel(): void;
 }
 
+/** A job that was taken for a worker while it waited. */
+export interface OfferedJob {
+  /** Makes it the worker's. @returns `undefined` when it came too late and the job went back */
+  accept(token: string): Taken;
+  /** Lets it go back. */
+  decline(): void;
+}
+
 const clients = new Map<string, StoreClient>();
 
 /**
@@ -28,6 +38,7 @@ const clients = new Map<string, StoreClient>();
 export class StoreClient {
   readonly #options: StoreOptions;
   readonly #key: string;
+  readonly #places = offerPlaces();
   #users = 0;
   #thread: Worker | undefined;
   #ending: Promise<void> | undefined;
@@ -86,9 +97,10 @@ export class StoreClient {
     if (this.#users > 0 && this.#thread !== undefined) this.#batch().guard = true;
   }
 
-  /** Waits until a job may be there to take, at most `limitMs`. */
-  waitForJob(queue: string, limitMs: number): Waiting<true> {
-    return this.#wait<true>({ queue, after: null }, limitMs, (wake, timer) => {
+  /** Waits until a job may be there to take, or was taken for `taker`, at most `limitMs`. */
+  waitForJob(queue: string, limitMs: number, taker: Taker | null): Waiting<OfferedJob | true> {
+    return this.#wait<OfferedJob | true>({ queue, after: null, taker }, limitMs, (wake, timer) => {
+      if ("offer" in wake) return this.#offered(wake);
       if (!("dueAt" in wake)) return undefined;
       const inMs = wake.dueAt - Date.now();
       if (wake.dueAt === 0 || inMs <= 0) return true;
@@ -97,9 +109,24 @@ export class StoreClient {
     });
   }
 
+  #offered({ queue, offer }: OfferWake): OfferedJob {
+    return {
+      accept: (token) => {
+        if (!acceptOffer(this.#places, offer)) return undefined;
+        // Should this fail, so does what the worker does next with the job.
+        this.call("adoptJob", queue, offer.id, offer.token, token).catch(() => undefined);
+        return { job: offer.job };
+      },
+      decline: () => {
+        const batch = this.#batch();
+        batch.declines = [...(batch.declines ?? []), offer.place];
+      },
+    };
+  }
+
   /** Waits for events after an id, at most `limitMs`. */
   waitForEvents(queue: string, after: string, limitMs: number): Waiting<EventEntry[]> {
-    return this.#wait<EventEntry[]>({ queue, after }, limitMs, (wake) =>
+    return this.#wait<EventEntry[]>({ queue, after, taker: null }, limitMs, (wake) =>
       "events" in wake ? wake.events : [],
     );
   }
@@ -171,7 +198,7 @@ export class StoreClient {
   #started(): Worker {
     if (this.#thread !== undefined) return this.#thread;
     const thread = new Worker(programPath("jobs/sqlite/store-thread"), {
-      workerData: this.#options,
+      workerData: { options: this.#options, places: this.#places } satisfies ThreadData,
       name: "newel jobs",
     });
     thread.on("message", (message: ToMain) => this.#receive(message));
@@ -183,13 +210,19 @@ export class StoreClient {
   }
 
   #receive({ replies = [], wakes = [], ping }: ToMain): void {
+    // What the last answers led to is on its way while these are read.
+    this.#flush();
     for (const [number, ok, value] of replies) {
       const call = this.#calls.get(number);
       this.#calls.delete(number);
       if (ok) call?.resolve(value);
       else call?.reject(revive(value as Record<string, unknown>));
     }
-    for (const wake of wakes) this.#waits.get(wake.number)?.(wake);
+    for (const wake of wakes) {
+      const told = this.#waits.get(wake.number);
+      if (told !== undefined) told(wake);
+      else if ("offer" in wake) this.#offered(wake).decline();
+    }
     if (ping !== undefined) this.#batch().pong = ping;
   }
 

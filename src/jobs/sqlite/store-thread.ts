@@ -1,5 +1,3 @@
-import { type FSWatcher, watch } from "node:fs";
-import { backup } from "node:sqlite";
 import {
   type MessagePort,
   parentPort,
@@ -9,32 +7,33 @@ import {
 
 import { isNewelError, type NewelError } from "../../base/errors.ts";
 import type { StoreOptions } from "./connection.ts";
-import { integrityProblems, openDatabase, SameFile } from "./database.ts";
+import { openDatabase, SameFile } from "./database.ts";
 import { needsReopening, storeError } from "./database-errors.ts";
 import { needsDisk, type Outcome, type Request, runAlone, runGroup } from "./group.ts";
 import { HeldLocks } from "./held-locks.ts";
 import { LogSync } from "./log-sync.ts";
-import type { ReplyMessage, ToMain, ToThread, UpkeepKind } from "./messages.ts";
+import { LogWatch } from "./log-watch.ts";
+import type { ReplyMessage, ThreadData, ToMain, ToThread, UpkeepKind } from "./messages.ts";
+import { Offers, type Standing } from "./offers.ts";
 import { extendLock } from "./operations/locks.ts";
+import { putBack } from "./operations/offer.ts";
 import { Owners } from "./owners.ts";
 import { Store } from "./store.ts";
-import { Waits, type Wake } from "./waits.ts";
+import { upkeep } from "./upkeep.ts";
+import { type OfferWake, Waits, type Wake } from "./waits.ts";
 
 /** Looking for what the watch of the file did not tell. */
 const POLL_MS = 200;
 /** How soon a dead process is noticed. */
 const OWNERS_MS = 60;
-/** After the file changed, its content is readable a little later: when to look again. */
-const LOOKS_MS = [1, 1, 1, 2, 2, 4, 4, 8, 16, 32] as const;
-/** Before that, for a moment, much more often: most changes are readable by then. */
-const SPINS = 16;
-const SPIN_MS = 0.05;
-/** What changed so soon after a write of one's own is that write. */
-const OWN_WRITE_MS = 1;
 /** How often locks are looked at, and the share of a lock's time after which its renewal is late. */
 const LOCKS_MS = 50;
 const LATE = 0.5;
 const TOO_LATE = 0.65;
+/** How long a main thread may take to accept a job that was offered to it. */
+const OFFER_MS = 100;
+/** Fewer answers than these are not worth a second message. */
+const HALVED = 6;
 
 /** What belongs to the open file, and goes when it has to be opened again. */
 interface Opened {
@@ -43,27 +42,31 @@ interface Opened {
   readonly waits: Waits;
   readonly file: SameFile;
   readonly log: LogSync;
+  readonly offers: Offers;
 }
-
-const sleeper = new Int32Array(new SharedArrayBuffer(4));
 
 /** The thread that has the file: nothing of SQLite ever runs on the main one. */
 class StoreThread {
   readonly #port: MessagePort;
   readonly #options: StoreOptions;
+  readonly #places: Int32Array;
   readonly #locks = new HeldLocks();
   #opened: Opened | undefined;
-  #watcher: FSWatcher | undefined;
-  #watchIdleSince = 0;
-  #looks: NodeJS.Timeout | undefined;
+  readonly #watch = new LogWatch({
+    awaited: () => (this.#opened?.waits.size ?? 0) > 0,
+    changed: () => this.#safely(({ store }) => store.isStale(), false),
+    onChange: () => this.#tell(),
+  });
   #guarding = false;
-  #wroteAt = 0;
   #ping = 0;
   #answered = 0;
+  /** An offer was not accepted in time, and nothing was heard of the main thread since. */
+  #mainIsBusy = false;
 
-  constructor(port: MessagePort, options: StoreOptions) {
+  constructor(port: MessagePort, { options, places }: ThreadData) {
     this.#port = port;
     this.#options = options;
+    this.#places = places;
   }
 
   /** Begins to take calls. */
@@ -71,7 +74,10 @@ class StoreThread {
     this.#port.on("message", (message: ToThread) => void this.#turn(message));
     setInterval(() => this.#poll(), POLL_MS);
     setInterval(() => this.#guardOwners(), OWNERS_MS);
-    setInterval(() => this.#guardLocks(), LOCKS_MS);
+    setInterval(() => {
+      this.#guardLocks();
+      this.#withdrawOffers(OFFER_MS);
+    }, LOCKS_MS);
   }
 
   /** One turn: all that arrived is one transaction. */
@@ -88,10 +94,14 @@ class StoreThread {
         request: { operation, queue, args, now: message.now },
       })),
     );
-    const outcomes = calls.length === 0 ? [] : this.#run(calls.map(({ request }) => request));
-    const wakes = this.#takeIn(messages);
+    this.#mainIsBusy = false;
+    this.#endWaits(messages);
+    const wakes: Wake[] = [];
+    const requests = calls.map(({ request }) => request);
+    const outcomes = requests.length === 0 ? [] : this.#run(requests, wakes);
+    wakes.push(...this.#takeIn(messages));
     const replies = calls.map(({ number }, at) => reply(number, outcomes[at]));
-    if (this.#promised(calls.map(({ request }) => request))) this.#sendOnDisk(replies, wakes);
+    if (this.#promised(requests)) this.#sendOnDisk(replies, wakes);
     else if (replies.length > 0 || wakes.length > 0) this.#send({ replies, wakes });
     for (const message of messages)
       for (const [number, kind, argument] of message.upkeep ?? [])
@@ -125,19 +135,58 @@ class StoreThread {
     });
   }
 
-  #send(message: ToMain): void {
-    this.#port.postMessage(message);
+  /**
+   * Many answers go in two halves: while the main thread reads one, this one has the other's sequel. Not
+   * when the disk is slow: each half would wait for a sync of its own.
+   */
+  #send({ replies = [], ...rest }: ToMain): void {
+    const slow = this.#options.synchronous === "full" && this.#opened?.log.isFast === false;
+    if (replies.length < HALVED || slow) this.#port.postMessage({ replies, ...rest });
+    else {
+      const middle = replies.length >> 1;
+      this.#port.postMessage({ replies: replies.slice(0, middle), ...rest });
+      this.#port.postMessage({ replies: replies.slice(middle) });
+    }
   }
 
-  #run(requests: readonly Request[]): Outcome[] {
+  /** @param wakes - gets the offers of jobs that now are there */
+  #run(requests: readonly Request[], wakes: Wake[]): Outcome[] {
     try {
-      const { store, file } = this.#open();
-      const outcomes = runGroup(store, requests, () => file.assert());
+      const opened = this.#open();
+      const { store, file, log } = opened;
+      const outcomes = this.#offering(opened, wakes, (offer) =>
+        runGroup(store, requests, () => {
+          offer();
+          file.assert();
+          if (this.#options.synchronous === "full") log.makeRoom();
+        }),
+      );
       this.#locks.observe(requests, outcomes);
-      this.#wroteAt = performance.now();
+      this.#watch.wrote();
       return outcomes;
     } catch (error) {
       return requests.map(() => ({ error: this.#failed(error) }));
+    }
+  }
+
+  /** Runs a transaction that can end with offers; they stand when it is committed. */
+  #offering<T>({ waits, offers }: Opened, wakes: Wake[], run: (offer: () => void) => T): T {
+    let offered: OfferWake[] = [];
+    try {
+      const result = run(() => {
+        if (!this.#mainIsBusy) offered = waits.offer(offers);
+      });
+      for (const wake of offered) {
+        waits.cancel(wake.number);
+        offers.stands(wake.offer);
+        const { queue, offer, taker } = wake;
+        this.#locks.offered(queue, offer.id, { ...taker, token: offer.token });
+      }
+      wakes.push(...offered);
+      return result;
+    } catch (error) {
+      for (const { offer } of offered) offers.forget(offer);
+      throw error;
     }
   }
 
@@ -149,7 +198,8 @@ class StoreThread {
       owners.recover();
       const file = new SameFile(this.#options.path);
       const log = new LogSync(this.#options.path);
-      this.#opened = { store, owners, waits: new Waits(store), file, log };
+      const offers = new Offers(this.#places);
+      this.#opened = { store, owners, waits: new Waits(store), file, log, offers };
       return this.#opened;
     } catch (error) {
       store.database.close();
@@ -161,10 +211,12 @@ class StoreThread {
   #failed(error: unknown): NewelError {
     const coded = storeError(error, this.#options.path);
     if (this.#opened !== undefined && needsReopening(coded)) {
-      const { store, owners, waits, log } = this.#opened;
+      const { store, owners, waits, log, offers } = this.#opened;
       this.#opened = undefined;
+      // The jobs go back with all others that this opening of the file had.
+      offers.withdrawLate(0);
       log.close();
-      this.#unwatch();
+      this.#watch.end();
       owners.abandon();
       // Whoever waits looks again, and learns of the error there.
       this.#send({ wakes: waits.all().map((number) => ({ number, dueAt: 0 })) });
@@ -173,22 +225,35 @@ class StoreThread {
     return coded;
   }
 
+  /** Before the calls: who asks for a job now gets the one that was offered to a wait that is over. */
+  #endWaits(messages: readonly ToThread[]): void {
+    const cancelled = messages.flatMap(({ cancels }) => cancels ?? []);
+    const declined = messages.flatMap(({ declines }) => declines ?? []);
+    if (this.#opened === undefined || cancelled.length + declined.length === 0) return;
+    this.#safely((opened) => {
+      const { waits, offers } = opened;
+      for (const number of cancelled) waits.cancel(number);
+      this.#putBack(opened, [...offers.withdrawFrom(cancelled), ...offers.declined(declined)]);
+    }, undefined);
+  }
+
   /** Notes who waits from now on, and finds who is to be told. */
   #takeIn(messages: readonly ToThread[]): Wake[] {
     for (const { pong, guard } of messages) {
       if (pong !== undefined) this.#answered = pong;
       if (guard === true) this.#guarding = true;
     }
-    const asked = messages.flatMap(({ waits }) => waits ?? []);
-    const cancelled = messages.flatMap(({ cancels }) => cancels ?? []);
+    const over = new Set(messages.flatMap(({ cancels }) => cancels ?? []));
+    const asked = messages
+      .flatMap(({ waits }) => waits ?? [])
+      .filter(({ number }) => !over.has(number));
     if (this.#opened === undefined && asked.length === 0) return [];
     return this.#safely(
       (opened) => {
         const { waits } = opened;
         for (const wait of asked) waits.add(wait);
-        for (const number of cancelled) waits.cancel(number);
         const fresh = new Set(asked.map(({ queue }) => queue));
-        if (waits.size > 0) this.#watch(opened);
+        if (waits.size > 0) this.#watch.begin(this.#options.path);
         return this.#look(opened, fresh);
       },
       asked.map(({ number }) => ({ number, dueAt: 0 })),
@@ -196,17 +261,46 @@ class StoreThread {
   }
 
   /** Who waits for queues that were touched, or that others wrote to since. */
-  #look({ store, waits }: Opened, fresh: ReadonlySet<string>): Wake[] {
+  #look(opened: Opened, fresh: ReadonlySet<string>, all = false): Wake[] {
+    const { store, waits } = opened;
     if (waits.size === 0) {
       for (const queue of store.queues()) queue.touched = false;
       return [];
     }
+    let changed = all;
+    const ready = inRead(store, () => {
+      changed = store.refresh() || changed;
+      return waits.someReady();
+    });
+    const wakes: Wake[] = [];
+    if (ready && !this.#mainIsBusy)
+      this.#offering(opened, wakes, (offer) => runAlone(store, offer));
     return inRead(store, () => {
-      const changed = store.refresh();
-      const wakes = waits.check((queue) => changed || queue.touched || fresh.has(queue.name));
+      changed = store.refresh() || changed;
+      wakes.push(...waits.check((queue) => changed || queue.touched || fresh.has(queue.name)));
       for (const queue of store.queues()) queue.touched = false;
       return wakes;
     });
+  }
+
+  /** Others may have the jobs that the main thread was too busy to accept. */
+  #withdrawOffers(olderThanMs: number): void {
+    if (this.#opened === undefined) return;
+    const late = this.#opened.offers.withdrawLate(olderThanMs);
+    if (late.length === 0) return;
+    this.#mainIsBusy = true;
+    this.#safely((opened) => this.#putBack(opened, late), undefined);
+    this.#tell();
+  }
+
+  #putBack({ store }: Opened, standing: readonly Standing[]): void {
+    if (standing.length === 0) return;
+    runAlone(store, () => {
+      // Each goes to the front, so the first one last.
+      for (const { queue, offer } of standing.toReversed())
+        putBack(store, store.queue(queue), offer.id, offer.token);
+    });
+    for (const { queue, offer } of standing) this.#locks.ended(queue, offer.id);
   }
 
   /** Runs something on the open file; if that fails, callers learn it at their next call. */
@@ -219,70 +313,8 @@ class StoreThread {
     }
   }
 
-  /** The file of the log of writes changes with each transaction of any process: a hint to look. */
-  #watch({ store }: Opened): void {
-    this.#watchIdleSince = 0;
-    if (this.#watcher !== undefined) return;
-    const log = `${store.database.location() ?? this.#options.path}-wal`;
-    try {
-      this.#watcher = watch(log, { persistent: false }, () => this.#hint());
-      // Without a watch the poll finds all, later.
-      this.#watcher.on("error", () => this.#unwatch());
-    } catch {
-      this.#watcher = undefined;
-    }
-  }
-
-  #unwatch(): void {
-    this.#watcher?.close();
-    this.#watcher = undefined;
-    clearTimeout(this.#looks);
-    this.#looks = undefined;
-  }
-
-  /** Looks again and again for a moment: the change is announced before it can be read. */
-  #hint(): void {
-    clearTimeout(this.#looks);
-    this.#looks = undefined;
-    if (this.#opened === undefined || this.#opened.waits.size === 0) return;
-    const spins = performance.now() - this.#wroteAt < OWN_WRITE_MS ? 0 : SPINS;
-    for (let spin = 0; ; spin += 1) {
-      if (this.#changed()) {
-        this.#tell();
-        return;
-      }
-      if (spin >= spins) break;
-      Atomics.wait(sleeper, 0, 0, SPIN_MS);
-    }
-    this.#lookLater(0);
-  }
-
-  #lookLater(step: number): void {
-    const inMs = LOOKS_MS[step];
-    if (inMs === undefined) return;
-    this.#looks = setTimeout(() => {
-      this.#looks = undefined;
-      if (this.#opened === undefined || this.#opened.waits.size === 0) return;
-      if (this.#changed()) this.#tell();
-      else this.#lookLater(step + 1);
-    }, inMs);
-  }
-
-  #changed(): boolean {
-    return this.#safely(({ store }) => store.isStale(), false);
-  }
-
   #tell(all = false): void {
-    const wakes = this.#safely(
-      (opened) =>
-        all
-          ? inRead(opened.store, () => {
-              opened.store.refresh();
-              return opened.waits.check();
-            })
-          : this.#look(opened, new Set()),
-      [],
-    );
+    const wakes = this.#safely((opened) => this.#look(opened, new Set(), all), []);
     if (wakes.length > 0) this.#send({ wakes });
   }
 
@@ -292,9 +324,7 @@ class StoreThread {
       this.#tell(true);
       return;
     }
-    // One who only works does not need to hear of each of its own writes.
-    this.#watchIdleSince += POLL_MS;
-    if (this.#watchIdleSince > 1_000) this.#unwatch();
+    this.#watch.rest(POLL_MS);
   }
 
   #guardOwners(): void {
@@ -325,7 +355,7 @@ class StoreThread {
   async #upkeep(number: number, kind: UpkeepKind, argument: string): Promise<void> {
     try {
       const { store } = this.#open();
-      const value = await UPKEEP[kind](store, argument);
+      const value = await upkeep(store, kind, argument);
       this.#send({ replies: [[number, true, value]] });
     } catch (error) {
       this.#send({ replies: [reply(number, { error: this.#failed(error) })] });
@@ -333,7 +363,8 @@ class StoreThread {
   }
 
   #close(): void {
-    this.#unwatch();
+    this.#watch.end();
+    this.#withdrawOffers(0);
     try {
       this.#opened?.owners.leave();
       this.#opened?.log.close();
@@ -344,12 +375,6 @@ class StoreThread {
     }
   }
 }
-
-const UPKEEP: Readonly<Record<UpkeepKind, (store: Store, argument: string) => unknown>> = {
-  check: (store, kind) => integrityProblems(store.database, kind === "quick" ? "quick" : "full"),
-  vacuum: (store) => store.database.exec("VACUUM"),
-  backup: (store, path) => backup(store.database, path),
-};
 
 function inRead<T>(store: Store, run: () => T): T {
   store.run("BEGIN");
@@ -368,4 +393,4 @@ function reply(number: number, outcome: Outcome | undefined): ReplyMessage {
   return [number, false, storeError(error, "").toJSON()];
 }
 
-if (parentPort !== null) new StoreThread(parentPort, workerData as StoreOptions).serve();
+if (parentPort !== null) new StoreThread(parentPort, workerData as ThreadData).serve();

@@ -1,6 +1,7 @@
-import { type EventEntry, readEvents } from "./operations/events.ts";
-import { isReady } from "./operations/take.ts";
 import { nextDue } from "./job-rows.ts";
+import type { Offer, Offers } from "./offers.ts";
+import { type EventEntry, readEvents } from "./operations/events.ts";
+import { isReady, type Taker } from "./operations/take.ts";
 import { isPausedOrMaxed, type QueueRecord } from "./queue-record.ts";
 import type { Store } from "./store.ts";
 
@@ -10,12 +11,23 @@ export interface Wait {
   readonly queue: string;
   /** The id of the last event seen, for those who wait for events; else they wait for a job. */
   readonly after: string | null;
+  /** Who takes the job, if it may be taken at once. */
+  readonly taker: Taker | null;
 }
 
-/** What the main thread is told: look now, look at that time, or the events. */
+/** What the main thread is told: look now or at that time, the job that is offered, or the events. */
 export type Wake =
   | { readonly number: number; readonly dueAt: number }
+  | OfferWake
   | { readonly number: number; readonly events: EventEntry[] };
+
+/** An offer for one who waits. */
+export interface OfferWake {
+  readonly number: number;
+  readonly queue: string;
+  readonly taker: Taker;
+  readonly offer: Offer;
+}
 
 /** Those who wait, in the order they came. */
 export class Waits {
@@ -41,6 +53,30 @@ export class Waits {
   /** The numbers of all who wait. */
   all(): number[] {
     return [...this.#waits.keys()];
+  }
+
+  /** Whether there is a job for one who would take it at once. */
+  someReady(): boolean {
+    return this.#ready().next().done === false;
+  }
+
+  *#ready(): Generator<[Wait & { taker: Taker }, QueueRecord]> {
+    for (const wait of this.#waits.values()) {
+      if (wait.taker === null) continue;
+      const queue = this.#store.findQueue(wait.queue);
+      if (queue !== undefined && isReady(queue) && !isPausedOrMaxed(queue))
+        yield [{ ...wait, taker: wait.taker }, queue];
+    }
+  }
+
+  /** Takes jobs for those who wait. In a transaction that writes; `end` them when it is committed. */
+  offer(offers: Offers): OfferWake[] {
+    const wakes: OfferWake[] = [];
+    for (const [{ number, taker }, queue] of this.#ready()) {
+      const offer = offers.take(this.#store, queue, taker, number);
+      if (offer !== undefined) wakes.push({ number, queue: queue.name, taker, offer });
+    }
+    return wakes;
   }
 
   /**

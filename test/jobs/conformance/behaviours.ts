@@ -8,6 +8,7 @@ import { KEEPING } from "./keeping.ts";
 import { DEDUPLICATING, LIMITS } from "./limiting.ts";
 import { LISTING } from "./listing.ts";
 import { MANAGING } from "./managing.ts";
+import { OPTIONS } from "./options.ts";
 import { SCHEDULING } from "./scheduling.ts";
 import { STALLING, TRYING } from "./trying.ts";
 import { DELAYING, PRIORITIES } from "./waiting.ts";
@@ -31,6 +32,7 @@ const BEHAVIOURS: Readonly<Record<string, readonly Behaviour[]>> = {
   managing: MANAGING,
   listing: LISTING,
   events: EVENTS,
+  options: OPTIONS,
 };
 
 /**

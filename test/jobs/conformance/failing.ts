@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 
-import { addFamily, child, failingWorker } from "./family.ts";
+import { addFamily, addThreeGenerations, failingWorker } from "./family.ts";
 import { type Behaviour } from "./world.ts";
 
 export const FAILING_CHILDREN: readonly Behaviour[] = [
@@ -23,24 +23,11 @@ export const FAILING_CHILDREN: readonly Behaviour[] = [
   [
     "failParentOnFailure goes up the whole tree",
     async (world) => {
-      const kids = world.other();
-      const queue = world.queue();
-      const tree = await world.flow().add({
-        name: "top",
-        queueName: world.name,
-        children: [
-          {
-            name: "middle",
-            queueName: kids,
-            data: 1,
-            opts: { failParentOnFailure: true },
-            children: [child(kids, 2, { failParentOnFailure: true })],
-          },
-        ],
-      } as never);
+      const failing = { opts: { failParentOnFailure: true } };
+      const { top, queue, kids } = await addThreeGenerations(world, failing, [failing]);
       failingWorker(world, kids);
       world.worker(async () => 1);
-      await world.state(queue, tree.job.id, "failed");
+      await world.state(queue, top.id, "failed");
     },
   ],
   [

@@ -40,6 +40,29 @@ export async function addFamily(
   };
 }
 
+/** A top job with a child, which has children itself; both generations below are in the queue `kids`. */
+export async function addThreeGenerations(
+  world: World,
+  middle: object,
+  lowest: readonly object[],
+): Promise<{ top: Job; queue: AnyQueue; kids: string }> {
+  const kids = world.other();
+  const queue = world.queue();
+  const { job } = await world.flow().add({
+    name: "top",
+    queueName: world.name,
+    children: [
+      {
+        name: "middle",
+        queueName: kids,
+        ...middle,
+        children: lowest.map((each) => ({ name: "lowest", queueName: kids, ...each })),
+      },
+    ],
+  });
+  return { top: job, queue, kids };
+}
+
 /** A worker whose handler fails. */
 export function failingWorker(world: World, name: string): void {
   world.worker(

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 
 import { type Job, WaitingChildrenError } from "bullmq";
 
-import { addFamily, child, failingWorker } from "./family.ts";
+import { addFamily, addThreeGenerations, child, failingWorker } from "./family.ts";
 import { type Behaviour, byText, wait } from "./world.ts";
 
 export const FLOWS: readonly Behaviour[] = [
@@ -84,24 +84,15 @@ export const FLOWS: readonly Behaviour[] = [
   [
     "grandchildren",
     async (world) => {
-      const kids = world.other();
-      const queue = world.queue();
-      const tree = await world.flow().add({
-        name: "top",
-        queueName: world.name,
-        children: [
-          {
-            name: "middle",
-            queueName: kids,
-            data: { level: 1 },
-            children: [child(kids, { level: 2 }), child(kids, { level: 2 })],
-          },
-        ],
-      } as never);
+      const lowest = { data: { level: 2 } };
+      const { top, queue, kids } = await addThreeGenerations(world, { data: { level: 1 } }, [
+        lowest,
+        lowest,
+      ]);
       const levels: number[] = [];
       world.worker(async (job) => levels.push(job.data.level), {}, kids);
       world.worker(async () => "top");
-      await world.state(queue, tree.job.id, "completed");
+      await world.state(queue, top.id, "completed");
       assert.deepEqual(levels, [2, 2, 1]);
     },
   ],

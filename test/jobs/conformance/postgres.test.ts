@@ -14,6 +14,9 @@ const DIFFERS = {
     "who had the lock may still complete until another took the job",
   "stalling: a stalled job comes before those that wait": "it goes to the end of the line",
   "managing: clean leaves active jobs that are locked": "it removes them",
+  "options: prefix: queues of one name under two prefixes are two": "it has no prefixes",
+  "options: trimEvents: about so many are left": "not implemented",
+  "options: removeDeprecatedPriorityKey: there is none": "not implemented",
   "managing: clean is told": "there is no such event",
   "managing: a removal is told, with the state before": "there is no such event",
 };

@@ -1,6 +1,13 @@
 import assert from "node:assert/strict";
 
-import { DelayedError, type Job, UnrecoverableError, WaitingError, Worker } from "bullmq";
+import {
+  type BackoffOptions,
+  DelayedError,
+  type Job,
+  UnrecoverableError,
+  WaitingError,
+  Worker,
+} from "bullmq";
 
 import { type Behaviour, once, wait, type World } from "./world.ts";
 
@@ -13,6 +20,21 @@ function failing(world: World, times: number, options = {}): number[] {
     return "at last";
   }, options);
   return began;
+}
+
+/** When the three attempts of a job began, the first two of which fail and which waits between as it is told. */
+async function beginnings(
+  world: World,
+  backoff: BackoffOptions,
+): Promise<[first: number, second: number, third: number]> {
+  const queue = world.queue();
+  const { id } = await queue.add("n", {}, { attempts: 3, backoff });
+  const began = failing(world, 2);
+  await world.until(() => began.length === 1, "first run");
+  await world.state(queue, id, "delayed");
+  await world.state(queue, id, "completed");
+  const [first = 0, second = 0, third = 0] = began;
+  return [first, second, third];
 }
 
 export const TRYING: readonly Behaviour[] = [
@@ -72,33 +94,15 @@ export const TRYING: readonly Behaviour[] = [
   [
     "fixed backoff",
     async (world) => {
-      const queue = world.queue();
-      const { id } = await queue.add(
-        "n",
-        {},
-        { attempts: 3, backoff: { type: "fixed", delay: 120 } },
-      );
-      const began = failing(world, 2);
-      await world.until(() => began.length === 1, "first run");
-      await world.state(queue, id, "delayed");
-      await world.state(queue, id, "completed");
-      const [first = 0, second = 0, third = 0] = began;
-      assert.ok(second - first >= 119 && third - second >= 119, String(began));
+      const [first, second, third] = await beginnings(world, { type: "fixed", delay: 120 });
+      assert.ok(second - first >= 119 && third - second >= 119);
     },
   ],
   [
     "exponential backoff",
     async (world) => {
-      const queue = world.queue();
-      const { id } = await queue.add(
-        "n",
-        {},
-        { attempts: 3, backoff: { type: "exponential", delay: 80 } },
-      );
-      const began = failing(world, 2);
-      await world.state(queue, id, "completed");
-      const [first = 0, second = 0, third = 0] = began;
-      assert.ok(second - first >= 79 && third - second >= 159, String(began));
+      const [first, second, third] = await beginnings(world, { type: "exponential", delay: 80 });
+      assert.ok(second - first >= 79 && third - second >= 159);
     },
   ],
   [
@@ -334,10 +338,10 @@ export const STALLING: readonly Behaviour[] = [
       const queue = world.queue();
       const { id } = await queue.add("n", {});
       let runs = 0;
-      const options = { lockDuration: 200, stalledInterval: 60 };
+      const options = { lockDuration: 600, stalledInterval: 100 };
       const handler = async (): Promise<void> => {
         runs += 1;
-        await wait(900);
+        await wait(1_500);
       };
       world.worker(handler, options);
       world.worker(handler, options);

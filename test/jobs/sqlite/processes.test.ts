@@ -101,3 +101,22 @@ test("a handler that keeps its loop busy beyond the lock runs once", async (scop
   assert.equal(began.length, 1);
   assert.equal((await queue.getJob("1"))?.stalledCounter, 0);
 });
+
+test("a job that is offered to a busy process goes to another", async (scope) => {
+  const path = join(temporaryDirectory(scope), "jobs.db");
+  const queue = openQueue(scope, path);
+  const busy = startProgram(scope, "worker", path, "q", "block", "2");
+  await eventually(() => said(busy, "ready").length === 1, "the first is ready");
+  // It waits for a second job while it rests, and then cannot hear of one.
+  await queue.add("n", { restMs: 400, ms: 6_000 });
+  await eventually(() => said(busy, "begin").length === 1, "it works");
+  await new Promise((resolve) => setTimeout(resolve, 800));
+  const { id } = await queue.add("n", { ms: 0 });
+  const idle = startProgram(scope, "worker", path, "q", "block", "1");
+  await eventually(() => said(idle, "end").length === 1, "the other did it", 5_000);
+  assert.equal(said(busy, "end").length, 0);
+  const job = await queue.getJob(id ?? "");
+  assert.deepEqual([job?.attemptsStarted, job?.stalledCounter], [1, 0]);
+  await eventually(async () => (await queue.getCompletedCount()) === 2, "both are done", 20_000);
+  assert.equal(said(busy, "begin").length, 1);
+});

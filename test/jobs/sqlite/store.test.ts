@@ -5,7 +5,7 @@ import { dirname, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { test } from "node:test";
 
-import { ErrorCode, Worker } from "bullmq";
+import { ErrorCode, Queue, Worker } from "bullmq";
 
 import { hasCode } from "../../../src/base/errors.ts";
 import { CODE } from "../../../src/jobs/sqlite/codes.ts";
@@ -137,6 +137,28 @@ test("a full disk is a coded error, nothing is half written, and it works again"
   spawnSync("mount", ["-o", "remount,size=30000000", directory]);
   await queue.add("n", { text: "x".repeat(100_000) });
   assert.equal(await queue.getWaitingCount(), added + 1);
+});
+
+test("a read-only file system is a coded error, and it works again when it can be written", async (scope) => {
+  const directory = smallFileSystem(scope, 30_000_000);
+  if (directory === undefined) {
+    scope.skip("needs to mount: run as root");
+    return;
+  }
+  const remount = (mode: "ro" | "rw"): void =>
+    assert.equal(spawnSync("mount", ["-o", `remount,${mode}`, directory]).status, 0);
+  const path = join(directory, "jobs.db");
+  const before = new Queue("q", { connection: path }, createSqliteBackend);
+  await before.add("first", {});
+  await before.close();
+  remount("ro");
+  const queue = openQueue(scope, path);
+  await assert.rejects(queue.add("n", {}), (error) => hasCode(error, "NEWEL_E_JOBS_FILE"));
+  await assert.rejects(openJobStore(path), (error) => hasCode(error, "NEWEL_E_JOBS_FILE"));
+  remount("rw");
+  await queue.add("second", {});
+  const names = (await queue.getWaiting()).map(({ name }) => name);
+  assert.deepEqual(names.toSorted(), ["first", "second"]);
 });
 
 test("a file that was deleted takes no more jobs, and the next call begins a new one", async (scope) => {

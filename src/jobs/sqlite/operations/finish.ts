@@ -48,6 +48,7 @@ export type Finished = number | { readonly next: Taken };
 
 /** Ends the turn of an active job for good. */
 export function finishJob(store: Store, queue: QueueRecord, finish: Finish): Finished {
+  if (completePlain(store, queue, finish)) return finished(store, queue, finish, 1);
   const job = findJob(store, queue, finish.id);
   if (job === undefined) return CODE.jobNotExist;
   const problem = finishProblem(store, job, finish);
@@ -57,12 +58,46 @@ export function finishJob(store: Store, queue: QueueRecord, finish: Finish): Fin
   const attemptsMade = job.attempts_made + 1;
   if (finish.keep.count === 0) forget(store, queue, job);
   else keepFinished(store, queue, job, finish);
+  return finished(store, queue, finish, attemptsMade);
+}
+
+/** Tells of the end of a job, and takes the next one. */
+function finished(
+  store: Store,
+  queue: QueueRecord,
+  finish: Finish,
+  attemptsMade: number,
+): Finished {
   tellFinished(store, queue, finish, attemptsMade);
   if (finish.metrics > 0)
     collectMetrics(store, queue, finish.target, finish.metrics, finish.finishedOn);
   const next = finish.next === null ? undefined : takeJob(store, queue, finish.next);
   if (next === undefined) tellIfDrained(store, queue);
   return { next };
+}
+
+/**
+ * Most jobs belong to nothing else and are kept: for them one statement both looks and writes. @returns
+ * whether it was such a one, and is completed
+ */
+function completePlain(store: Store, queue: QueueRecord, finish: Finish): boolean {
+  if (finish.target !== "completed" || finish.keep.count === 0) return false;
+  const completed = store.run(
+    `UPDATE job SET state = ${STATE.completed}, score = ?1, finished_at = ?1, returnvalue = ?2,
+       attempts_made = attempts_made + 1, token = NULL, locked_until = NULL, owner = NULL
+     WHERE queue = ?3 AND id = ?4 AND state = ${STATE.active} AND token = ?5 AND locked_until > ?6
+       AND blockers = 0 AND parent_key IS NULL AND deduplication IS NULL`,
+    finish.finishedOn,
+    finish.value,
+    queue.key,
+    finish.id,
+    finish.token,
+    store.now,
+  );
+  if (completed === 0) return false;
+  store.count(queue, STATE.active, STATE.completed);
+  trimFinished(store, queue, STATE.completed, finish);
+  return true;
 }
 
 function finishProblem(store: Store, job: JobHead, finish: Finish): number | undefined {

@@ -1,5 +1,3 @@
-import type { SQLOutputValue } from "node:sqlite";
-
 import { COLUMNS, type JobTuple, nextDue } from "../job-rows.ts";
 import { countOf, isPausedOrMaxed, type QueueRecord } from "../queue-record.ts";
 import { STATE } from "../states.ts";
@@ -87,7 +85,7 @@ function activate(
 ): JobTuple {
   // The token "0" means that nobody holds it: BullMQ's own convention for a job taken without lock.
   const locked = taker.token !== "0";
-  const row = store.get<Record<string, SQLOutputValue>>(
+  const row = store.tuple(
     `UPDATE job SET state = ${STATE.active}, score = ?1, processed_at = ?1, attempts_started = attempts_started + 1,
        worker = coalesce(?2, worker), token = ?3, locked_until = ?4, owner = ?5, stall_limit = ?6, stall_mark = 0
      WHERE key = (SELECT key FROM job WHERE queue = ?7 AND state = ?8 ORDER BY score LIMIT 1)
@@ -103,7 +101,7 @@ function activate(
   );
   if (row === undefined) throw new Error(`queue ${queue.name} counts jobs that are not there`);
   store.count(queue, from, STATE.active);
-  return Object.values(row);
+  return row;
 }
 
 /** How many jobs may start in a window: the queue's own limit, else the worker's. */

@@ -1,0 +1,187 @@
+import type {
+  KeepJobs,
+  MinimalJob,
+  MoveToDelayedOpts,
+  MoveToWaitingChildrenOpts,
+  RetryJobOpts,
+} from "bullmq";
+
+import { sleep } from "../../base/timers.ts";
+import { type BackendOptions, LONGEST_MS, SqliteQueueReads } from "./backend-reads.ts";
+import type { Finish, Finished } from "./operations/finish.ts";
+import { attemptFields, keepOf, nextJob, type NextJob, taker } from "./requests.ts";
+import { accepted, refuse } from "./refusals.ts";
+import type { OfferedJob, StoreClient } from "./store-client.ts";
+
+/** After the store failed a worker asks again at once; that would keep a core busy. */
+const FAILED_PAUSE_MS = 250;
+
+/** A worker's turns: it waits for a job, takes it, keeps its lock, and ends the turn in some state. */
+export class SqliteQueueTurns extends SqliteQueueReads {
+  protected readonly options: BackendOptions;
+  closing: Promise<void> | undefined;
+  #offered: OfferedJob | undefined;
+
+  readonly #takesOffers: boolean;
+
+  /** @param takesOffers - a job may be taken for it while it waits: it takes one next, as a worker does */
+  constructor(
+    client: StoreClient,
+    queueName: string,
+    options: BackendOptions,
+    takesOffers: boolean,
+  ) {
+    super(client, queueName, options.prefix ?? "bull");
+    this.options = options;
+    this.#takesOffers = takesOffers;
+  }
+
+  /** @param blockTimeout - seconds */
+  async waitForJob(blockTimeout: number): Promise<{ member: string; score: number } | null> {
+    const limit = Math.min(LONGEST_MS, Math.max(0, blockTimeout) * 1_000);
+    // Whose lock it is is said by the `moveToActive` that follows.
+    const forWhom = this.#takesOffers ? taker(this.options, "", this.options.name) : null;
+    const came = await this.waiting(this.client.waitForJob(this.qualifiedName, limit, forWhom));
+    if (came === undefined) return null;
+    this.#offered?.decline();
+    this.#offered = came === true ? undefined : came;
+    return { member: "0", score: 0 };
+  }
+
+  protected override interrupt(): void {
+    this.#offered?.decline();
+    this.#offered = undefined;
+    super.interrupt();
+  }
+
+  async moveToActive(token: string, name?: string): Promise<NextJob> {
+    const offered = this.#offered?.accept(token);
+    this.#offered = undefined;
+    if (offered !== undefined) return nextJob(offered);
+    try {
+      return nextJob(await this.call("takeJob", taker(this.options, token, name)));
+    } catch (error) {
+      await sleep(FAILED_PAUSE_MS);
+      throw error;
+    }
+  }
+
+  async moveToCompleted(
+    job: MinimalJob,
+    returnValue: unknown,
+    removeOnComplete: boolean | number | KeepJobs,
+    token: string,
+    fetchNext: boolean,
+  ): Promise<{ result: NextJob | []; finishedOn: number }> {
+    return this.#finish(job, fetchNext, {
+      token,
+      target: "completed",
+      value: JSON.stringify(returnValue) ?? "null",
+      keep: keepOf(removeOnComplete, this.options.removeOnComplete),
+      fields: null,
+    });
+  }
+
+  async moveToFailed(
+    job: MinimalJob,
+    failedReason: string,
+    removeOnFail: boolean | number | KeepJobs,
+    token: string,
+    fetchNext: boolean,
+    fieldsToUpdate?: Record<string, unknown>,
+  ): Promise<{ result: NextJob | []; finishedOn: number }> {
+    return this.#finish(job, fetchNext, {
+      token,
+      target: "failed",
+      value: failedReason ?? "null",
+      keep: keepOf(removeOnFail, this.options.removeOnFail),
+      fields: attemptFields(fieldsToUpdate),
+    });
+  }
+
+  async #finish(
+    job: MinimalJob,
+    fetchNext: boolean,
+    how: Pick<Finish, "token" | "target" | "value" | "keep" | "fields">,
+  ): Promise<{ result: NextJob | []; finishedOn: number }> {
+    const finishedOn = Date.now();
+    const finished = await this.call("finishJob", {
+      ...how,
+      id: job.id ?? "",
+      finishedOn,
+      attempts: job.opts.attempts ?? 0,
+      metrics: this.options.metrics?.maxDataPoints ?? 0,
+      next: this.#nextTaker(how.token, fetchNext),
+    });
+    return { result: this.#next(finished, job.id, "moveToFinished"), finishedOn };
+  }
+
+  #nextTaker(token: string, fetchNext: boolean | undefined): Finish["next"] {
+    if (fetchNext !== true || this.closing !== undefined) return null;
+    return taker(this.options, token, this.options.name);
+  }
+
+  #next(finished: Finished, jobId: string | undefined, command: string): NextJob | [] {
+    if (typeof finished === "number") return refuse(finished, command, { jobId, state: "active" });
+    return finished.next === undefined ? [] : nextJob(finished.next);
+  }
+
+  async moveToDelayed(
+    jobId: string,
+    timestamp: number,
+    delay: number,
+    token = "0",
+    opts: MoveToDelayedOpts = {},
+  ): Promise<NextJob | []> {
+    const finished = await this.call("delayJob", {
+      id: jobId,
+      token,
+      timestamp,
+      delay,
+      skipAttempt: opts.skipAttempt === true,
+      fields: attemptFields(opts.fieldsToUpdate),
+      next: this.#nextTaker(token, opts.fetchNext),
+    });
+    return this.#next(finished, jobId, "moveToDelayed");
+  }
+
+  async moveToWaitingChildren(
+    jobId: string,
+    token: string,
+    opts: MoveToWaitingChildrenOpts = {},
+  ): Promise<boolean> {
+    const child = opts.child === undefined ? null : `${opts.child.queue}:${opts.child.id}`;
+    const code = await this.call("waitForChildren", jobId, token, child);
+    if (code < 0) return refuse(code, "moveToWaitingChildren", { jobId, state: "active" });
+    return code === 0;
+  }
+
+  async moveJobFromActiveToWait(jobId: string, token = "0"): Promise<number> {
+    const code = await this.call("moveActiveToWait", jobId, token);
+    return accepted(code, "moveJobFromActiveToWait", { jobId, state: "active" });
+  }
+
+  async retryJob(
+    jobId: string,
+    lifo: boolean,
+    token = "0",
+    opts: RetryJobOpts = {},
+  ): Promise<void> {
+    const fields = attemptFields(opts.fieldsToUpdate);
+    const code = await this.call("retryJob", jobId, lifo, token, fields);
+    accepted(code, "retryJob", { jobId, state: "active" });
+  }
+
+  moveStalledJobsToWait(): Promise<string[]> {
+    const { maxStalledCount = 1, stalledInterval = 30_000 } = this.options;
+    return this.call("recoverStalled", maxStalledCount, stalledInterval);
+  }
+
+  extendLock(jobId: string, token: string, duration: number): Promise<number> {
+    return this.call("extendLock", jobId, token, duration);
+  }
+
+  extendLocks(jobIds: string[], tokens: string[], duration: number): Promise<string[]> {
+    return this.call("extendLocks", jobIds, tokens, duration);
+  }
+}
