@@ -78,7 +78,7 @@ export class Attempts {
     }
     if (end.kind === "failed" && end.atOnce) startNext(job);
     // What begins again at once keeps its place.
-    else slot.release();
+    else slot.offer();
     if (end.kind === "done") return end.result;
     keepFewStacks(job);
     throw end.error;
@@ -88,7 +88,7 @@ export class Attempts {
     try {
       return await this.#admit(job, token, slot);
     } catch (error) {
-      slot.release();
+      slot.offer();
       throw error;
     }
   }

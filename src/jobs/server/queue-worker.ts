@@ -6,19 +6,24 @@ import {
   type WorkerOptions,
 } from "bullmq";
 
+import { backoffMs } from "../../base/backoff.ts";
 import { sleep } from "../../base/timers.ts";
 import type { Slot, Slots } from "./slots.ts";
 
-/** How long to wait when a queue could not be asked, and between looks at one that gives nothing, in milliseconds. */
+/** How long to wait when a queue could not be asked, in milliseconds. */
 const AGAIN_MS = 250;
-const IDLE_MS = 50;
+/** Between looks at a queue that gives nothing, in milliseconds. */
+const LOOKS = { minMs: 1, maxMs: 50 };
+/** Looks without a wait between: the first one after a job, and one for a call that was for a job taken since. */
+const LOOKS_AT_ONCE = 2;
 /** A look that took less than this did not wait: there is a rate limit, or the queue is full. */
 const AT_ONCE_MS = 5;
 
-const NO_PLACE: Slot = { isHeld: false, release: () => undefined };
+const nothing = (): void => undefined;
+const NO_PLACE: Slot = { isHeld: false, isOffered: false, offer: nothing, release: nothing };
 
 /**
- * Runs one job. `slot` is its place, given back when nothing of it runs any more. One that is kept
+ * Runs one job. `slot` is its place, offered when nothing of it runs any more. One that is kept
  * takes the next job of the queue, which is this one if it was put in front.
  */
 export type RunJob = (job: Job, token: string, slot: Slot) => Promise<unknown>;
@@ -78,8 +83,8 @@ export class QueueWorker extends Worker<unknown, unknown> {
       if (job !== undefined) this.#begin(job, token);
       const isAtOnce = performance.now() - startedMs < AT_ONCE_MS;
       inVain = job === undefined && isAtOnce ? inVain + 1 : 0;
-      // The first look that finds nothing does not wait, the next ones should.
-      if (inVain > 1) await sleep(IDLE_MS, this.#leaving.signal);
+      const again = inVain - LOOKS_AT_ONCE;
+      if (again > 0) await sleep(backoffMs(LOOKS, again), this.#leaving.signal);
     }
     await Promise.all(this.#attempts);
   }
@@ -118,8 +123,9 @@ export class QueueWorker extends Worker<unknown, unknown> {
     const place = this.#places.get(token);
     const takesNext = (): boolean => {
       // A job that begins again at once has kept its place for that.
-      if (this.#isLeaving || place?.isHeld === true) return false;
-      const ahead = this.#ahead.get(token) ?? this.#slots.take();
+      if (this.#isLeaving || (place?.isHeld === true && !place.isOffered)) return false;
+      const own = place?.isOffered === true ? place : undefined;
+      const ahead = this.#ahead.get(token) ?? own ?? this.#slots.take(this);
       if (ahead !== undefined) this.#ahead.set(token, ahead);
       return ahead !== undefined;
     };
@@ -138,7 +144,7 @@ export class QueueWorker extends Worker<unknown, unknown> {
    * nobody when one of them ends, so whoever had that one looks.
    */
   async #takeAgain(token: string, place: Slot | undefined): Promise<Job | undefined> {
-    const slot = place?.isHeld === true ? place : this.#slots.take();
+    const slot = place?.isHeld === true ? place : this.#slots.take(this);
     if (slot === undefined) return undefined;
     this.#ahead.set(token, slot);
     const job = this.#isLeaving ? undefined : await this.#next(token, false);
@@ -150,7 +156,7 @@ export class QueueWorker extends Worker<unknown, unknown> {
 
   protected override async moveToActive(token: string, name?: string): Promise<Job> {
     if (this.#ahead.has(token)) return super.moveToActive(token, name);
-    const slot = await this.#slots.acquire(this.#leaving.signal);
+    const slot = await this.#slots.acquire(this.#leaving.signal, this);
     // BullMQ's types leave out that there may be no job.
     const none = undefined as unknown as Job;
     if (slot === undefined) return none;

@@ -29,6 +29,25 @@ test("slots are given in the order they were asked for, and given back once", as
   assert.ok(slots.take());
 });
 
+test("an offered slot stays with who had it, unless somebody else waits", async () => {
+  const slots = new Slots(1);
+  const [mine, others] = [{}, {}];
+  const first = await slots.acquire(NEVER, mine);
+  const own = slots.acquire(NEVER, mine);
+  first?.offer();
+  assert.equal(first?.isOffered, true);
+  const given = slots.acquire(NEVER, others);
+  first?.offer();
+  assert.equal(first?.isHeld, false);
+  assert.equal(first?.isOffered, false);
+  (await own)?.release();
+  const last = await given;
+  last?.offer();
+  assert.equal(slots.take(), undefined);
+  last?.release();
+  assert.ok(slots.take());
+});
+
 test("progress is put together when it comes too fast, and never goes back", async () => {
   const stored: unknown[] = [];
   const reporter = new ProgressReporter({ done: 3, total: 10 }, async (progress) => {
