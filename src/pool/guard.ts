@@ -15,14 +15,16 @@ const MAX_FAILURES = 5;
 const CLOSE_MS = 2_000;
 
 /**
- * Reads `+ GROUP` and `- GROUP MARK`. At the end of its input nobody is left to end the groups that
+ * Is given a mark and groups, then reads `+ GROUP` and `- GROUP MARK`. At the end of its input nobody is left to end the groups that
  * are, so it does that; what had left its group is found by its mark. A process that starts others
  * while it is looked for is met in the next round.
  */
 const PROGRAM = `
 trap '' HUP INT QUIT TERM
 cd /
-groups=' '
+all=$1
+shift
+groups=" $* "
 sweep() {
   rounds=0
   while [ "$rounds" -lt 50 ]; do
@@ -45,7 +47,7 @@ while read -r verb group mark; do
   esac
 done
 for group in $groups; do kill -s KILL -- "-$group"; done
-sweep "$1"
+sweep "$all"
 wait
 `;
 
@@ -122,7 +124,9 @@ export class Guard {
     // Nothing of this program's environment: least of all the marks by which itself may be ended.
     const path = [process.env["PATH"], "/usr/bin", "/bin"].filter(Boolean).join(":");
     // So that lists of processes have a short line for it.
-    const args = ["-c", 'eval "$PROGRAM"', "newel-pool-guard", this.#mark];
+    // The groups there are come with it: this program may be killed before it can say a line.
+    const groups = [...this.#groups.keys()].map(String);
+    const args = ["-c", 'eval "$PROGRAM"', "newel-pool-guard", this.#mark, ...groups];
     const child = spawn(this.#shell, args, {
       detached: true,
       stdio: ["pipe", "ignore", "ignore"],
@@ -138,7 +142,6 @@ export class Guard {
     child.stdin?.on("error", () => undefined);
     // The pool alone keeps the program going.
     if (child.stdin instanceof Socket) child.stdin.unref();
-    for (const group of this.#groups.keys()) this.#say(`+ ${group}\n`);
   }
 
   #say(line: string): void {
