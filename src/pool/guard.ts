@@ -15,9 +15,9 @@ const MAX_FAILURES = 5;
 const CLOSE_MS = 2_000;
 
 /**
- * Is given a mark and groups, then reads `+ GROUP` and `- GROUP MARK`. At the end of its input nobody is left to end the groups that
- * are, so it does that; what had left its group is found by its mark. A process that starts others
- * while it is looked for is met in the next round.
+ * Is given a mark and groups, then reads `+ GROUP` and `- GROUP MARK`. At the end of its input nobody
+ * is left to end the groups that are, so it does that; what had left its group is found by its mark.
+ * A process that starts others while it is looked for is met in the next round.
  */
 const PROGRAM = `
 trap '' HUP INT QUIT TERM
