@@ -6,7 +6,7 @@ import { BENCH_DIRECTORY } from "../prepare.ts";
 import type { Bar, OpenBar } from "./bar.ts";
 
 /** Parts that bring their own bench: bench/NAME/run.ts writes bench/results/NAME.json. */
-const PARTS = ["wire", "bus", "pool", "jobs"] as const;
+const PARTS = ["wire", "bus", "pool", "jobs", "jobs-web"] as const;
 
 /** Runs the benches of single parts and collects their bars. */
 export function measureParts(): (Bar | OpenBar)[] {

@@ -1,7 +1,7 @@
 import { mkdirSync } from "node:fs";
 import { join, resolve } from "node:path";
 
-/** Where the site keeps everything. Site and job server are started in the same directory. */
+/** Where the site and the handlers of its jobs keep things; the jobs themselves are there too by default. */
 const DATA: string = resolve(process.env["DATA"] ?? "data");
 
 /** A place in it, whose directory is there. */
@@ -10,6 +10,3 @@ export function dataPath(...names: readonly string[]): string {
   mkdirSync(join(path, ".."), { recursive: true });
   return path;
 }
-
-/** Where the jobs are. */
-export const STORE = `sqlite:${dataPath("jobs.db")}`;

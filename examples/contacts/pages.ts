@@ -71,7 +71,7 @@ export function importPage(visitor: Visitor, run: Run): string {
       ${bar}
       <output>${total > 0 ? `${Math.floor((100 * done) / total)} %` : words}</output>
     </job-progress>
-    <p>You may leave this page, or close it: the import goes on, and the number above tells of it.</p>
+    <p>You may leave or close this page: the import goes on.</p>
     <form class="row" method="post" action="${path}/cancel"><button class="quiet">Cancel</button></form>
     <script type="module" src="/job-progress.js"></script>`,
     // Without JavaScript the page looks again by itself.

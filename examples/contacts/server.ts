@@ -2,8 +2,8 @@
  * A site on which people import their contacts, which takes long: the work goes to the job server, the
  * answer comes at once, and the page shows how far it is, with JavaScript or without.
  *
- *   npx newel up                                          # or, without newel's supervisor:
- *   npx newel jobs server --modules jobs.ts --store sqlite:./data/jobs.db &
+ *   npx newel up                                # or, without newel's supervisor:
+ *   npx newel jobs server --modules jobs.ts &
  *   PORT=3000 node server.ts
  *
  * (In a project of your own the import is from "newel/jobs".)
@@ -14,7 +14,6 @@ import fastify, { type FastifyRequest } from "fastify";
 
 import { jobs } from "../../src/jobs/index.ts";
 import { countContacts, firstContacts } from "./contacts.ts";
-import { STORE } from "./data.ts";
 import { importContacts } from "./jobs.ts";
 import { homePage, importPage, missingPage, type Visitor } from "./pages.ts";
 import { newSession, sessionUser } from "./sessions.ts";
@@ -29,8 +28,6 @@ declare module "fastify" {
 interface ById {
   Params: { id: string };
 }
-
-jobs.use({ store: STORE });
 
 const app = fastify({ bodyLimit: 10_000_000 });
 app.addHook("onClose", () => jobs.close());

@@ -14,7 +14,7 @@ export const withoutChromium: string | false =
     : "needs Chromium: apt-get install chromium";
 
 /** However a test ends, no browser outlives this. */
-const LIMIT_SECONDS = 240;
+const LIMIT_SECONDS = 900;
 
 /** A Chromium of the test's own, with a profile of its own; as root it runs as uid 65534. */
 export async function startChromium(scope: Scope): Promise<Browser> {

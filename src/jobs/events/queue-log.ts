@@ -41,8 +41,10 @@ export class QueueLog {
   /** All ids that were read, also of events that concern no run, oldest first. */
   #ids: string[] = [];
   #cursor = START;
-  /** While the stream is read from its start again: up to where it had been read before. */
-  #known: { readonly cursor: string; found: boolean } | undefined;
+  /** While the stream is read from its start: up to where it had been read before, if it is still there. */
+  #known: { readonly cursor: string; found: boolean } | undefined = { cursor: START, found: true };
+  /** In a row. */
+  #failures = 0;
   #ready = pending();
   #running: Promise<void> | undefined;
 
@@ -115,18 +117,17 @@ export class QueueLog {
 
   async #run(): Promise<void> {
     const { signal } = this.#closing;
-    for (let failures = 0; !signal.aborted;) {
+    while (!signal.aborted) {
       try {
         await this.#readOn();
-        failures = 0;
       } catch (error) {
         if (signal.aborted) break;
-        failures += 1;
+        this.#failures += 1;
         this.#onError(error);
         this.#ready.reject(error);
         this.#ready = pending();
         await this.#closeReader().catch(this.#onError);
-        await sleep(backoffMs(RETRY, failures), signal);
+        await sleep(backoffMs(RETRY, this.#failures), signal);
         this.#startOver();
       }
     }
@@ -140,6 +141,7 @@ export class QueueLog {
     for (let unpaused = 0; !this.#closing.signal.aborted;) {
       const read = await reader.readEvents(this.#cursor, isAtEnd ? WAIT_MS : 1);
       const events = read?.[0]?.[1] ?? [];
+      this.#failures = 0;
       for (const [id, fields] of events) this.#take(id, fields);
       this.#trim();
       isAtEnd = events.length < FULL_BATCH;

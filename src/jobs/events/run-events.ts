@@ -1,4 +1,5 @@
 import type { Run, RunEvent, RunState } from "../api.ts";
+import { CANCELLED_CODE, parseFailure } from "../failure.ts";
 import { type Entry, parseJson } from "./entry.ts";
 import type { Listener } from "./listener.ts";
 import { parseAfter, type Shown, snapshotId } from "./position.ts";
@@ -150,9 +151,9 @@ export class RunReading {
     }
     const event = this.#event(entry);
     if (entry.detail === undefined) return event;
-    return entry.state === "done"
-      ? { ...event, result: parseJson(entry.detail) }
-      : { ...event, error: { name: "Error", message: entry.detail } };
+    if (entry.state === "done") return { ...event, result: parseJson(entry.detail) };
+    const error = parseFailure(entry.detail);
+    return { ...event, state: error.code === CANCELLED_CODE ? "cancelled" : event.state, error };
   }
 
   #gone(id: string): RunEvent {

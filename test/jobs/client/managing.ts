@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 
 import { type Processor, Queue } from "bullmq";
 
+import { sleep } from "../../../src/base/timers.ts";
 import { formatFailure } from "../../../src/jobs/failure.ts";
 import { cleanUp } from "../../helpers/resources.ts";
 import { contacts, plain } from "./definitions.ts";
@@ -62,12 +63,20 @@ export function tryManaging(store: Store): void {
     const events = jobs.events(id);
     assert.equal((await events.next()).value?.state, "delayed");
     assert.equal((await jobs.cancel(id))?.state, "cancelled");
+    const began = performance.now();
     const rest = await collect(events);
+    assert.ok(performance.now() - began < 8_000, "it is told, not found after a while");
     assert.equal(rest.at(-1)?.state, "cancelled");
     assert.equal((await jobs.get(id))?.state, "cancelled");
     assert.equal((await jobs.cancel(id))?.state, "cancelled");
     const [stats] = await jobs.stats();
     assert.equal(stats?.counts.cancelled, 1);
+    const waiting = await jobs.enqueue(plain, 1);
+    const told = collect(jobs.events(waiting.id));
+    await sleep(100);
+    await jobs.cancel(waiting.id);
+    assert.equal((await told).at(-1)?.state, "cancelled");
+    assert.ok(performance.now() - began < 8_000, "it is told, not found after a while");
     // Before a server has seen it, it can be taken back.
     assert.equal((await jobs.retry(id))?.state, "waiting");
   });

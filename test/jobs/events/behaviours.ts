@@ -101,10 +101,22 @@ export function tryEvents(of: () => Store, options: { skip: string | false }): v
     const id = await world.add({}, { removeOnComplete: true });
     const following = collect(world.events().events(id));
     await eventually(() => world.read > 0, "the state is read");
-    world.worker(async () => ({ rows: 5 }));
+    const worker = world.worker(async (job) => {
+      if (!("bad" in job.data)) return { rows: 5 };
+      throw new Error("RangeError [E_ROW]: no such row");
+    });
     const events = await following;
+    await worker.pause();
     assert.equal(events.at(-1)?.state, "done");
     assert.deepEqual(events.at(-1)?.result, { rows: 5 });
+
+    const bad = await world.add({ bad: true }, { removeOnFail: true });
+    const before = world.read;
+    const followingBad = collect(world.events().events(bad));
+    await eventually(() => world.read > before, "the state is read");
+    void worker.resume();
+    const { error } = (await followingBad).at(-1) ?? {};
+    assert.deepEqual(error, { name: "RangeError", code: "E_ROW", message: "no such row" });
   });
 
   test("a run that is removed while it waits ends", options, async (scope) => {

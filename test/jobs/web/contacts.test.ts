@@ -1,158 +1,72 @@
 // The example examples/contacts, in a real browser.
 import assert from "node:assert/strict";
-import { type ChildProcess } from "node:child_process";
-import { once } from "node:events";
 import { after, test } from "node:test";
-import { fileURLToPath } from "node:url";
 
 import type { BrowserContextOptions, Page } from "playwright-core";
 
 import { startChromium, withoutChromium } from "../../helpers/chromium.ts";
+import { eventually, freePort } from "../../helpers/resources.ts";
+import { SupervisedApp } from "../../helpers/supervised.ts";
 import {
-  eventually,
-  freePort,
-  type Scope,
-  startProcess,
-  temporaryDirectory,
-} from "../../helpers/resources.ts";
+  checkFollowed,
+  checkImported,
+  Example,
+  JOBS,
+  reached,
+  SERVER,
+  startImport,
+  watchImports,
+} from "./contacts-site.ts";
 
-const ROOT = fileURLToPath(new URL("../../..", import.meta.url));
 const options = { skip: withoutChromium };
-
 const browser = withoutChromium === false ? await startChromium({ after }) : undefined;
 
-/** The site and its job server, each of which can be restarted. */
-class Example {
-  readonly url: string;
-  readonly #scope: Scope;
-  readonly #env: NodeJS.ProcessEnv;
-  readonly #children = new Map<"web" | "jobs", ChildProcess>();
-
-  static async start(scope: Scope, lookupMs: number): Promise<Example> {
-    const example = new Example(scope, await freePort(), lookupMs);
-    await Promise.all([example.run("web"), example.run("jobs")]);
-    return example;
-  }
-
-  private constructor(scope: Scope, port: number, lookupMs: number) {
-    this.#scope = scope;
-    this.url = `http://127.0.0.1:${port}`;
-    const directory = temporaryDirectory(scope);
-    const own = { DATA: directory, LOOKUP_MS: String(lookupMs), PORT: String(port) };
-    this.#env = { ...process.env, ...own };
-  }
-
-  async run(which: "web" | "jobs"): Promise<void> {
-    const store = `sqlite:${this.#env["DATA"]}/jobs.db`;
-    const server = `${ROOT}/src/cli/main.ts jobs server --processes 1 --grace 1s --store ${store} --modules`;
-    const words = {
-      web: [`${ROOT}/examples/contacts/server.ts`],
-      jobs: [...server.split(" "), `${ROOT}/examples/contacts/jobs.ts`],
-    }[which];
-    const child = startProcess(this.#scope, process.execPath, words, { env: this.#env });
-    this.#children.set(which, child);
-    let printed = "";
-    for (const stream of [child.stdout, child.stderr])
-      stream?.setEncoding("utf8").on("data", (text: string) => (printed += text));
-    const ready = which === "web" ? "Contacts at" : "The job server runs";
-    await eventually(() => printed.includes(ready), `${which} runs`, 20_000).catch((error) => {
-      throw new Error(`${String(error)}: ${printed}`);
-    });
-  }
-
-  async stop(which: "web" | "jobs", signal: NodeJS.Signals): Promise<void> {
-    const child = this.#children.get(which);
-    assert.ok(child);
-    const exited = once(child, "exit");
-    child.kill(signal);
-    await exited;
-  }
-}
-
-/** Keeps what the page's event sources and its bar say, over all pages of the tab. */
-const WATCH = `
-  const watched = JSON.parse(sessionStorage.getItem("watched") ?? "[]");
-  const keep = (entry) => {
-    watched.push(entry);
-    sessionStorage.setItem("watched", JSON.stringify(watched));
-  };
-  const Native = EventSource;
-  window.EventSource = class extends Native {
-    constructor(url) {
-      super(url);
-      this.addEventListener("open", () => keep({ open: true }));
-      this.addEventListener("message", ({ lastEventId, data }) => keep({ id: lastEventId, ...JSON.parse(data) }));
-    }
-  };
-  document.addEventListener("job", ({ target }) => {
-    const { position, value } = target.querySelector("progress");
-    if (position >= 0) keep({ bar: value });
-  });`;
-
-interface Watched {
-  readonly open?: true;
-  readonly id?: string;
-  readonly state?: string;
-  readonly progress?: { readonly done: number };
-  readonly bar?: number;
-}
-
-async function watched(page: Page): Promise<readonly Watched[]> {
-  return JSON.parse(await page.evaluate(`sessionStorage.getItem("watched") ?? "[]"`)) as Watched[];
-}
-
-async function startImport(page: Page, url: string): Promise<string> {
-  await page.goto(url);
-  await page.getByRole("button", { name: "made-up" }).click();
-  await page.waitForURL("**/imports/*");
-  return page.url();
-}
+test("an import is followed to its end, over restarts and kills", options, async (scope) => {
+  const example = await Example.start(scope, 80);
+  const page = await visitor();
+  await watchImports(page);
+  await startImport(page, example.url);
+  await reached(page, 1_000);
+  await Promise.all([example.stop("web", "SIGTERM"), example.stop("jobs", "SIGTERM")]);
+  await Promise.all([example.run("web"), example.run("jobs")]);
+  await reached(page, 4_000);
+  await Promise.all([example.stop("web", "SIGKILL"), example.stop("jobs", "SIGKILL")]);
+  await Promise.all([example.run("web"), example.run("jobs")]);
+  await checkFollowed(page, 2);
+});
 
 test(
-  "an import is followed to its end, over restarts of the site and of the job server",
+  "under newel: over a reload of the site and a restart of the job server",
   options,
   async (scope) => {
-    const example = await Example.start(scope, 80);
+    const app = new SupervisedApp(scope);
+    const port = await freePort();
+    const env = { DATA: app.directory, LOOKUP_MS: "80", PORT: String(port) };
+    const up = await app.up({
+      services: {
+        web: {
+          node: SERVER,
+          listen: `127.0.0.1:${port}`,
+          replicas: 2,
+          ready: { http: "/healthz", stable: "100ms" },
+          // Far more than it takes: an open page does not hold it up.
+          stop: { grace: "60s" },
+          env,
+        },
+      },
+      jobs: { modules: JOBS, processes: 1, grace: "1s", env },
+    });
+    assert.ok(up.ok, JSON.stringify(up));
     const page = await visitor();
-    await page.addInitScript(WATCH);
-    await startImport(page, example.url);
-    const reached = (done: number): Promise<unknown> =>
-      eventually(
-        async () => (await watched(page)).some(({ progress }) => (progress?.done ?? 0) >= done),
-        `${done} are done`,
-        20_000,
-      );
-    await reached(1_000);
-    await Promise.all([example.stop("web", "SIGTERM"), example.stop("jobs", "SIGTERM")]);
-    await Promise.all([example.run("web"), example.run("jobs")]);
-    await reached(4_000);
-    await Promise.all([example.stop("web", "SIGKILL"), example.stop("jobs", "SIGKILL")]);
-    await Promise.all([example.run("web"), example.run("jobs")]);
-    await page.waitForURL("**/?imported=*", { timeout: 30_000 });
-
-    const all = await watched(page);
-    assert.ok(all.filter(({ open }) => open).length >= 3, "it came back after each restart");
-    const ids = all.flatMap(({ id }) => id ?? []);
-    assert.equal(new Set(ids).size, ids.length, "each event came once");
-    const shares = all.flatMap(({ id, progress }) =>
-      id === undefined || progress === undefined ? [] : [progress.done],
-    );
-    assert.deepEqual(
-      shares,
-      shares.toSorted((a, b) => a - b),
-      "events never go back",
-    );
-    const bars = all.flatMap(({ bar }) => bar ?? []);
-    assert.deepEqual(
-      bars,
-      bars.toSorted((a, b) => a - b),
-      "the bar never goes back",
-    );
-    assert.equal(bars.at(-1), 10_000);
-    assert.equal(all.findLast(({ id }) => id !== undefined)?.state, "done");
-    assert.equal(await page.getByRole("status").innerText(), "10,000 contacts are imported.");
-    assert.match(await page.locator("h1").innerText(), /10,000/);
-    assert.equal(await page.locator(".badge").count(), 0);
+    await watchImports(page);
+    await startImport(page, `http://127.0.0.1:${port}`);
+    await reached(page, 1_000);
+    const startedMs = performance.now();
+    const [web, jobs] = await Promise.all([app.verb("reload", "web"), app.verb("restart", "jobs")]);
+    assert.ok(web.ok && jobs.ok, JSON.stringify({ web, jobs }));
+    assert.deepEqual([...web.killed, ...jobs.killed], []);
+    assert.ok(performance.now() - startedMs < 45_000, "open pages do not hold up the reload");
+    await checkFollowed(page, 1);
   },
 );
 
@@ -177,7 +91,7 @@ test("without JavaScript the same", options, async (scope) => {
     seen,
     seen.toSorted((a, b) => a - b),
   );
-  assert.equal(await page.getByRole("status").innerText(), "10,000 contacts are imported.");
+  await checkImported(page);
 });
 
 test(

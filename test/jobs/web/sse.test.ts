@@ -3,9 +3,13 @@ import { createServer } from "node:http";
 import { join } from "node:path";
 import { after, test } from "node:test";
 
+import { serve } from "@hono/node-server";
+import fastify from "fastify";
+import { Hono } from "hono";
+
 import type { RunEvent } from "../../../src/jobs/api.ts";
 import { createSqliteBackend } from "../../../src/jobs/sqlite/index.ts";
-import { pipeSse, sse } from "../../../src/jobs/web/sse.ts";
+import { pipeSse, type RequestLike, sse } from "../../../src/jobs/web/sse.ts";
 import { status } from "../../../src/jobs/web/status.ts";
 import { everyone, type Looks, type Viewer } from "../../../src/jobs/web/viewer.ts";
 import { cleanUp, eventually, type Scope, temporaryDirectory } from "../../helpers/resources.ts";
@@ -140,6 +144,38 @@ test("a browser that is gone is not told anything any more", async (scope) => {
   await eventually(() => jobs.open() === 1, "it listens");
   abort.abort();
   assert.equal(parseStream(await text).length, 1);
+});
+
+test("a framework that is told of a browser's end ends the stream", async (scope) => {
+  const jobs = world(scope);
+  const id = await jobs.add({ by: "ann" });
+  const answer = (request: RequestLike): Promise<Response> =>
+    sse(jobs.looks, id, { by: "ann", request });
+  const app = fastify();
+  app.get("/", (request) => answer(request));
+  cleanUp(scope, () => app.close());
+  const onFastify = await app.listen({ port: 0, host: "127.0.0.1" });
+  const hono = new Hono().get("/", (c) => answer(c.req.raw));
+  const onHono = await new Promise<string>((resolve) => {
+    const server = serve({ fetch: hono.fetch, port: 0, hostname: "127.0.0.1" }, ({ port }) =>
+      resolve(`http://127.0.0.1:${port}/`),
+    );
+    cleanUp(scope, () => void server.close());
+  });
+  for (const url of [onFastify, onHono]) {
+    let open = 0;
+    const came = (text: string): boolean => {
+      open = jobs.open();
+      return text.includes("waiting");
+    };
+    const { headers } = await get(url, {}, came);
+    assert.equal(headers["content-type"], "text/event-stream", url);
+    assert.equal(open, 1);
+    await eventually(() => jobs.open() === 0, `nobody listens to ${url}`);
+    // A stream that is not read is not begun.
+    await fetch(url, { method: "HEAD" });
+    assert.equal(jobs.open(), 0);
+  }
 });
 
 test("nobody sees somebody else's run", async (scope) => {
