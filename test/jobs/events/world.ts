@@ -73,7 +73,14 @@ export class EventsWorld {
   }
 
   async run(id: string): Promise<Run | undefined> {
-    this.read += 1;
+    try {
+      return await this.#run(id);
+    } finally {
+      this.read += 1;
+    }
+  }
+
+  async #run(id: string): Promise<Run | undefined> {
     const job = await this.queue.getJob(id.slice(id.indexOf("~") + 1));
     if (job === undefined) return undefined;
     const state = STATES[await job.getState()] ?? "waiting";

@@ -94,6 +94,19 @@ test("without JavaScript the same", options, async (scope) => {
   await checkImported(page);
 });
 
+test("a file of one's own is imported", options, async (scope) => {
+  const example = await Example.start(scope, 0);
+  const page = await visitor();
+  await page.goto(example.url);
+  const buffer = Buffer.from("name,email\nAda <b>Lovelace</b>,Ada@Example.com\nno address\n");
+  await page.getByLabel("CSV").setInputFiles({ name: "mine.csv", mimeType: "text/csv", buffer });
+  await page.getByRole("button", { name: "Import", exact: true }).click();
+  await page.waitForURL("**/?imported=*");
+  assert.equal(await page.locator("h1 small").innerText(), "1");
+  assert.equal(await page.locator("td").first().innerText(), "Ada <b>Lovelace</b>");
+  assert.equal(await page.locator("td").last().innerText(), "ada@example.com");
+});
+
 test(
   "two users do not see each other's imports; one can be cancelled and tried again",
   options,

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import { test } from "node:test";
+import { after, test } from "node:test";
 import { fileURLToPath } from "node:url";
 
 import { build, transform } from "esbuild";
@@ -14,6 +14,12 @@ import { cleanUp, eventually, type Scope } from "../../helpers/resources.ts";
 
 const BROWSER = new URL("../../../src/jobs/web/browser/", import.meta.url);
 const options = { skip: withoutChromium };
+const browser = withoutChromium === false ? await startChromium({ after }) : undefined;
+
+async function newPage(): Promise<Page> {
+  assert.ok(browser);
+  return browser.newPage();
+}
 
 const element = await transform(readFileSync(new URL("element.ts", BROWSER), "utf8"), {
   loader: "ts",
@@ -102,8 +108,7 @@ test(
       element.code,
       stream,
     );
-    const browser = await startChromium(scope);
-    const page = await browser.newPage();
+    const page = await newPage();
     await page.addInitScript(`
     const told = [];
     document.addEventListener("job", ({ detail: { state, progress }, target }) => {
@@ -143,8 +148,7 @@ test("it can be read by everybody, and says why a run failed", options, async (s
       tell(given, 1, { run: "q~1", type: "run", state: "waiting" });
     },
   );
-  const browser = await startChromium(scope);
-  const page = await browser.newPage();
+  const page = await newPage();
   await page.goto(url);
   const bar = page.getByRole("progressbar", { name: "Kontakte" });
   const text = page.getByRole("status");
@@ -178,8 +182,7 @@ test("it stops with its page element, and starts with another address", options,
       response.on("close", () => closed.push(request.url ?? ""));
     },
   );
-  const browser = await startChromium(scope);
-  const page = await browser.newPage();
+  const page = await newPage();
   await page.goto(url);
   await eventually(() => asked.length === 1, "it listens");
   await page.evaluate(`document.querySelector("job-progress").setAttribute("src", "/events/2")`);
@@ -219,8 +222,7 @@ test("useJob renders on the server, then with each event", options, async (scope
       response = given;
     },
   );
-  const browser = await startChromium(scope);
-  const page = await browser.newPage();
+  const page = await newPage();
   await page.goto(url);
   const text = (): Promise<string> => page.locator("p").innerText();
   await waitFor(page, text, "nothing");
