@@ -60,7 +60,9 @@ function isSamePlace(a: Place, b: Place): boolean {
   // Bundlers evaluate modules again, and put copies of one into several files.
   if (isBundled(a.module) && isBundled(b.module)) return true;
   if (fileOf(a.module) !== fileOf(b.module)) return false;
-  return a.module !== b.module || (a.line === b.line && a.column === b.column);
+  // Node evaluates the module of a file's URL once; whoever else loads files does it again when they change.
+  const isOnce = a.module === b.module && a.module.startsWith("file:");
+  return !isOnce || (a.line === b.line && a.column === b.column);
 }
 
 function isBundled(module: string): boolean {

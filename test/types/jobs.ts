@@ -1,4 +1,5 @@
 // The types of jobs come from their schemas and handlers. Compiled, never run.
+import type { StandardSchemaV1 } from "@standard-schema/spec";
 import * as v from "valibot";
 
 import { type Flow, job, type JobDefinition, jobs, Jobs, type Run } from "../../src/jobs/index.ts";
@@ -83,3 +84,11 @@ job("wrong", { input: schema, key: (input) => input.name }, () => 1);
 job("wrong", { input: schema }, (input: { file: number }) => input);
 // @ts-expect-error not a schema
 job("wrong", { input: { file: "string" } }, () => 1);
+
+export async function ofAnySchema(schema: StandardSchemaV1<{ a: string }, { a: number }>) {
+  const made = job("made", { input: schema, group: ({ a }) => a.toFixed() }, ({ a }) => a * 2);
+  const { result } = await made.enqueue({ a: "1" });
+  void (true satisfies Equal<typeof result, number | undefined>);
+  // @ts-expect-error what the handler gets is not what is given
+  await made.enqueue({ a: 1 });
+}

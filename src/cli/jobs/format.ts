@@ -27,7 +27,9 @@ export function formatRuns(runs: readonly Run[], output: Output, nowMs: number):
     { title: "BY", drop: 5, cell: ({ by = "" }) => plain(by) },
     { title: "ERROR", drop: 1, cut: true, cell: ({ error }) => plain(error?.message ?? "") },
   ];
-  return formatTable(columns, runs, output.columns);
+  // A column that says nothing would take the room of one that does.
+  const telling = columns.filter(({ cell }) => runs.some((run) => cell(run) !== ""));
+  return formatTable(telling, runs, output.columns);
 }
 
 /** Queues and how many runs they have in each state. */

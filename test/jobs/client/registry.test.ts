@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { job } from "../../../src/jobs/index.ts";
-import { definitions, findDefinition } from "../../../src/jobs/registry.ts";
+import { definitions, findDefinition, register } from "../../../src/jobs/registry.ts";
 
 test("a module that is loaded again replaces its definitions; another place may not take a name", async () => {
   const load = (query: string): Promise<{ twice: object }> =>
@@ -29,6 +29,27 @@ test("a function that defines a job may be called again", () => {
   define(1);
   const last = define(2);
   assert.equal(findDefinition("made"), last);
+});
+
+test("what bundlers and development servers evaluate again is no second definition", () => {
+  const definition = findDefinition("once");
+  assert.ok(definition);
+  const again: [string, string][] = [
+    ["webpack-internal:///./src/a.ts", "webpack-internal:///(rsc)/./src/a.ts"],
+    ["/app/.next/server/chunks/1.js", "/app/.next/server/chunks/2.js"],
+    ["/app/src/jobs.ts", "/app/src/jobs.ts"],
+    ["file:///app/src/jobs.ts?t=1", "file:///app/src/jobs.ts?t=2"],
+  ];
+  for (const [at, [first, second]] of again.entries()) {
+    const named = { ...definition, name: `again-${at}` };
+    register(named, { module: first, line: 3, column: 1 });
+    register(named, { module: second, line: 5, column: 1 });
+  }
+  const other = { ...definition, name: "other" };
+  register(other, { module: "file:///app/a.ts", line: 3, column: 1 });
+  assert.throws(() => register(other, { module: "/app/b.ts", line: 3, column: 1 }), {
+    code: "NEWEL_E_JOB_DEFINED",
+  });
 });
 
 test("definitions are listed by name", () => {
