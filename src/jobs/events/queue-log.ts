@@ -11,7 +11,7 @@ export interface EventReader {
   waitUntilReady(): Promise<void>;
   readEvents(after: string, waitMs: number): Promise<StreamReadRaw>;
   disconnect(): Promise<void>;
-  close(): Promise<void>;
+  close(force?: boolean): Promise<void>;
   on(event: "error", listener: (error: Error) => void): unknown;
 }
 
@@ -24,6 +24,7 @@ const FULL_BATCH = 50;
 /** After so many events without a pause the store may have dropped some that were not read yet. */
 const SUSPECT_ENTRIES = 5_000;
 const WAIT_MS = 10_000;
+const END_MS = 1_000;
 const START = "0";
 const RETRY = { minMs: 100, maxMs: 5_000 };
 
@@ -97,7 +98,7 @@ export class QueueLog {
     this.#closing.abort();
     for (const listener of this.#all()) listener.end();
     await this.#closeReader();
-    await this.#running;
+    await this.#patiently(this.#running);
   }
 
   #has(id: string): boolean {
@@ -126,7 +127,7 @@ export class QueueLog {
         this.#onError(error);
         this.#ready.reject(error);
         this.#ready = pending();
-        await this.#closeReader().catch(this.#onError);
+        await this.#closeReader();
         await sleep(backoffMs(RETRY, this.#failures), signal);
         this.#startOver();
       }
@@ -166,8 +167,17 @@ export class QueueLog {
     this.#reader = undefined;
     if (reader === undefined) return;
     // First: it ends the read that waits.
-    await reader.disconnect();
-    await reader.close();
+    await this.#patiently(reader.disconnect());
+    await this.#patiently(reader.close(true));
+  }
+
+  /** BullMQ's connection to a Redis server that was away may never say that it has ended. */
+  async #patiently(end: Promise<void> | undefined): Promise<void> {
+    const ended = new AbortController();
+    const settled = Promise.resolve(end)
+      .catch(this.#onError)
+      .finally(() => ended.abort());
+    await Promise.race([settled, sleep(END_MS, ended.signal)]);
   }
 
   #take(id: string, fields: readonly string[]): void {

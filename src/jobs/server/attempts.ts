@@ -110,9 +110,9 @@ export class Attempts {
     const { group } = taken.stored;
     if (groupConcurrency === undefined || group === undefined) return this.#inPool(taken, slot);
     const { groups } = this.#options;
-    const place = groups.enter(name, group, groupConcurrency);
-    if (place === undefined) {
-      await groups.park(taken.job, token, group, groupConcurrency);
+    const place = await groups.enter(name, group, groupConcurrency);
+    if ("frees" in place) {
+      await groups.park(taken.job, token, group, place);
       throw new DelayedError();
     }
     try {

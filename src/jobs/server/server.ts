@@ -11,6 +11,7 @@ import { readBackoff } from "../stored.ts";
 import { Attempts } from "./attempts.ts";
 import { Cancels } from "./cancels.ts";
 import { Groups } from "./groups.ts";
+import { Places } from "./places.ts";
 import { Pools } from "./pools.ts";
 import { QueueWorker } from "./queue-worker.ts";
 import { Slots } from "./slots.ts";
@@ -47,6 +48,8 @@ export class JobServer implements AsyncDisposable {
   readonly #queues: Queues;
   readonly #pools: Pools;
   readonly #cancels: Cancels;
+  readonly #places: Places;
+  readonly #groups: Groups;
   readonly #attempts: Attempts;
   readonly #workers: QueueWorker[] = [];
   readonly definitions: ReadonlyMap<string, JobFacts>;
@@ -86,11 +89,21 @@ export class JobServer implements AsyncDisposable {
       cancel: (run) => this.#attempts.cancel(run),
       failed: (error) => log.warn({ err: error }, "A wish to cancel could not be dealt with."),
     });
-    const groups = new Groups((error) =>
-      log.warn({ err: error }, "A run that waits for its group could not be called."),
-    );
+    const troubled = (error: unknown): void =>
+      log.warn({ err: error }, "A place in a group could not be dealt with.");
+    this.#places = new Places(queues, {
+      freed: (mark) => this.#groups.freed(mark),
+      failed: troubled,
+    });
+    this.#groups = new Groups(queues, this.#places, troubled);
     const { definitions } = this;
-    this.#attempts = new Attempts({ pools, cancels: this.#cancels, groups, definitions, graceMs });
+    this.#attempts = new Attempts({
+      pools,
+      cancels: this.#cancels,
+      groups: this.#groups,
+      definitions,
+      graceMs,
+    });
   }
 
   /** How many jobs run. */
@@ -99,11 +112,14 @@ export class JobServer implements AsyncDisposable {
   }
 
   async #begin(): Promise<void> {
-    const limits = queueLimits([...this.definitions.values()]);
+    const facts = [...this.definitions.values()];
+    const limits = queueLimits(facts);
     for (const [queue, concurrency] of limits)
       if (concurrency !== undefined)
         await this.#queues.writer(queue).setGlobalConcurrency(concurrency);
     await this.#cancels.start();
+    if (facts.some(({ groupConcurrency }) => groupConcurrency !== undefined))
+      await this.#places.start();
     const slots = new Slots(this.#options.processes);
     for (const queue of limits.keys()) this.#workers.push(this.#work(queue, slots));
     await Promise.all(this.#workers.map((worker) => worker.waitUntilReady()));
@@ -158,6 +174,8 @@ export class JobServer implements AsyncDisposable {
     this.#attempts.stop();
     const steps = [
       ...this.#workers.map((worker) => () => worker.close()),
+      () => this.#groups.close(),
+      () => this.#places.close(),
       () => this.#cancels.close(),
       () => this.#pools.close(),
       () => this.#queues.close(),

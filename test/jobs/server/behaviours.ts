@@ -68,14 +68,15 @@ export function tryServer(store: StoreKind): void {
     assert.equal(job?.attemptsMade, 0);
   });
 
-  on("keeps to the limits of queue and group", async (_scope, world) => {
+  on("keeps to the limits of queue and group on two servers", async (_scope, world) => {
     const [limited, grouped] = [world.queue("limited"), world.queue("grouped")];
     const added = await limited.addBulk([1, 2, 3].map((data) => ({ name: "limited", data })));
-    const crowd = Array.from({ length: 8 }, () => ({ v: 1, group: "a", input: "a" }));
+    const crowd = Array.from({ length: 20 }, () => ({ v: 1, group: "a", input: "a" }));
     const some = await grouped.addBulk(crowd.map((data) => ({ name: "grouped", data })));
-    await world.serve({ processes: 4 });
+    await Promise.all([world.serve({ processes: 3 }), world.serve({ processes: 3 })]);
     for (const job of added) await ended(limited, job);
-    for (const job of some) await ended(grouped, job);
+    for (const job of some) await ended(grouped, job, 60_000);
+    assert.equal(await world.queue("newel-groups").getWaitingCount(), 0);
     for (const [key, most] of [
       ["", 1],
       [" a", 2],

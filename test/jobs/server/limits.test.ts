@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
+import { eventually } from "../../helpers/resources.ts";
 import { ended, makeWorld, type World } from "./world.ts";
 
 /** How many were in at once, at most, for each word that the notes have. */
@@ -28,6 +29,18 @@ test("groupConcurrency holds exactly, and a full group keeps no other waiting", 
   const before = world.notes().slice(0, world.notes().indexOf("in b"));
   assert.ok(before.filter((line) => line === "out a").length < 20, "b did not wait for all of a");
   assert.equal(last.attemptsMade, 1);
+});
+
+test("a stop calls the runs that wait for their group, for the next server", async (scope) => {
+  const world = makeWorld(scope);
+  const queue = world.queue("grouped");
+  const data = { v: 1, group: "a", input: "a" };
+  await queue.addBulk(Array.from({ length: 30 }, () => ({ name: "grouped", data })));
+  const server = await world.serve({ processes: 4 });
+  await eventually(async () => (await queue.getDelayedCount()) > 3, "some are put away");
+  await server.stop();
+  assert.equal(await queue.getDelayedCount(), 0);
+  assert.equal(await world.queue("newel-groups").getWaitingCount(), 0);
 });
 
 test("concurrency of a queue holds over all servers", async (scope) => {

@@ -61,7 +61,7 @@ test("a run outlives many servers", async (scope) => {
   const world = makeWorld(scope);
   const queue = world.queue("default");
   const added = await queue.add("waiting", 600);
-  for (let round = 0; round < 4; round += 1) {
+  for (let round = 0; round < 3; round += 1) {
     const server = await startServer(scope, world);
     await eventually(
       () => world.notes().filter((line) => line.startsWith("begin")).length > round,
