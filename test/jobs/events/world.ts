@@ -73,10 +73,11 @@ export class EventsWorld {
   }
 
   async run(id: string): Promise<Run | undefined> {
-    this.read += 1;
     const job = await this.queue.getJob(id.slice(id.indexOf("~") + 1));
+    const state = STATES[(await job?.getState()) ?? "unknown"] ?? "waiting";
+    // Not before: a worker that is started then must not be seen by this read.
+    this.read += 1;
     if (job === undefined) return undefined;
-    const state = STATES[await job.getState()] ?? "waiting";
     const progress = progressOf(job.progress);
     const { by } = job.data as { by?: string };
     return {
