@@ -5,13 +5,20 @@ import { join } from "node:path";
 import { BENCH_DIRECTORY } from "../prepare.ts";
 import type { Bar, OpenBar } from "./bar.ts";
 
-/** Parts that bring their own bench: bench/NAME/run.ts writes bench/results/NAME.json. */
-const PARTS = ["wire", "bus", "pool", "jobs", "jobs-web"] as const;
+/** Parts that bring their own bench, and the result it writes: bench/results/NAME.json. */
+const PARTS = {
+  wire: "wire/run.ts",
+  bus: "bus/run.ts",
+  pool: "pool/run.ts",
+  jobs: "jobs/run.ts",
+  "jobs-web": "jobs-web/run.ts",
+  "jobs-whole-path": "jobs/whole-path.ts",
+} as const;
 
 /** Runs the benches of single parts and collects their bars. */
 export function measureParts(): (Bar | OpenBar)[] {
-  return PARTS.flatMap((part): readonly (Bar | OpenBar)[] => {
-    const program = join(BENCH_DIRECTORY, part, "run.ts");
+  return Object.entries(PARTS).flatMap(([part, path]): readonly (Bar | OpenBar)[] => {
+    const program = join(BENCH_DIRECTORY, path);
     if (!existsSync(program)) return [{ bar: part, why: "not built yet" }];
     const result = join(BENCH_DIRECTORY, "results", `${part}.json`);
     rmSync(result, { force: true });

@@ -11,7 +11,7 @@ import { Queue } from "bullmq";
 
 import { eventually, type Scope, temporaryDirectory } from "../../test/helpers/resources.ts";
 import { startRedis, withoutRedis } from "../../test/helpers/redis-server.ts";
-import { withScope } from "../../test/load/scope.ts";
+import { Ends, withScope } from "../../test/load/scope.ts";
 import { type Bar, barOf, describeBar, median } from "../bars/bar.ts";
 import { prepareDist } from "../prepare.ts";
 import { describeMachine, machine, writeResult } from "../tools/machine.ts";
@@ -65,7 +65,8 @@ async function measureAll(stores: readonly Store[], rounds: number): Promise<Map
       for (const [name, open] of Object.entries(CONTENDERS)) {
         const row = `${store}: ${name}`;
         const address = url(name, round);
-        const figures = await withScope((scope) => measure(scope, address, open));
+        await using scope = new Ends();
+        const figures = await measure(scope, address, open);
         samples.set(row, [...(samples.get(row) ?? []), figures]);
       }
   return new Map([...samples].map(([row, figures]) => [row, medians(figures)]));
@@ -91,7 +92,7 @@ async function measure(
       await Promise.all(Array.from({ length: IN_FLIGHT }, () => contender.enqueue("noop")));
     const enqueued = (JOBS * 1_000) / (performance.now() - before);
     const { factory, connection } = await bullStore(store);
-    await using queue = new OpenQueue(contender.queue, { connection }, factory as never);
+    await using queue = new OpenQueue(contender.queue, { connection } as never, factory as never);
     await queue.pause();
     server = await contender.serve(scope);
     const backlog = await measureBacklog(queue, server.pid ?? 0);

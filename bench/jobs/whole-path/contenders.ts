@@ -84,7 +84,7 @@ export async function newel(store: string): Promise<Contender> {
   const jobs = new Jobs({ store });
   return {
     queue: noop.options.queue,
-    enqueue: (name) => jobs.enqueue(name === "noop" ? noop : progress),
+    enqueue: (name) => (name === "noop" ? jobs.enqueue(noop) : jobs.enqueue(progress)),
     async follow() {
       const asked = clock();
       const { id } = await jobs.enqueue(noop);

@@ -142,17 +142,23 @@ export class RunReading {
       : { id, run: this.#run, type: "state", state };
   }
 
-  /** With result or error, from the run itself; from the event when the run is not kept. */
+  /** With a short result from the event; else with result or error from the run, if it is kept. */
   async #ending(entry: Entry): Promise<RunEvent> {
+    const { id, state, detail } = entry;
+    const result = state === "done" && detail !== undefined ? parseJson(detail) : undefined;
+    if (result !== undefined) {
+      const { progress } = this.#shown;
+      const known = progress === undefined ? {} : { progress };
+      return { id, run: this.#run, type: "state", state: "done", ...known, result };
+    }
     const run = await this.#read(this.#run);
     if (run !== undefined && isEnded(run.state)) {
       this.#shown = { state: run.state, progress: run.progress };
       return { ...eventOf(run, run.progress), id: entry.id, type: "state" };
     }
     const event = this.#event(entry);
-    if (entry.detail === undefined) return event;
-    if (entry.state === "done") return { ...event, result: parseJson(entry.detail) };
-    const error = parseFailure(entry.detail);
+    if (detail === undefined || state === "done") return event;
+    const error = parseFailure(detail);
     return { ...event, state: error.code === CANCELLED_CODE ? "cancelled" : event.state, error };
   }
 

@@ -19,6 +19,8 @@ export interface Watched {
   /** Whether another process's change is readable. */
   changed(): boolean;
   onChange(): void;
+  /** Does what was asked meanwhile. @returns whether there was something */
+  serve(): boolean;
 }
 
 /** The file of the log of writes changes with each transaction of any process: a hint to look. */
@@ -68,17 +70,20 @@ export class LogWatch {
   #hint(): void {
     clearTimeout(this.#looks);
     this.#looks = undefined;
-    if (!this.#watched.awaited()) return;
-    const spins = performance.now() - this.#wroteAt < OWN_WRITE_MS ? 0 : SPINS;
-    for (let spin = 0; ; spin += 1) {
-      if (this.#watched.changed()) {
-        this.#watched.onChange();
-        return;
-      }
-      if (spin >= spins) break;
+    const isOwn = performance.now() - this.#wroteAt < OWN_WRITE_MS;
+    const spins = isOwn || !this.#watched.awaited() ? 0 : SPINS;
+    for (let spin = 0; !this.#tellChange() && spin < spins; spin += 1) {
       Atomics.wait(sleeper, 0, 0, SPIN_MS);
+      if (this.#watched.serve()) break;
     }
+    // Also when one was found, or nobody waits yet: another one may be on its way, with no hint to come.
     this.#lookLater(0);
+  }
+
+  #tellChange(): boolean {
+    if (!this.#watched.awaited() || !this.#watched.changed()) return false;
+    this.#watched.onChange();
+    return true;
   }
 
   #lookLater(step: number): void {
@@ -86,9 +91,8 @@ export class LogWatch {
     if (inMs === undefined) return;
     this.#looks = setTimeout(() => {
       this.#looks = undefined;
-      if (!this.#watched.awaited()) return;
-      if (this.#watched.changed()) this.#watched.onChange();
-      else this.#lookLater(step + 1);
+      this.#tellChange();
+      this.#lookLater(step + 1);
     }, inMs);
   }
 }

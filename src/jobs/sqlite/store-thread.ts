@@ -56,6 +56,7 @@ class StoreThread {
     awaited: () => (this.#opened?.waits.size ?? 0) > 0,
     changed: () => this.#safely(({ store }) => store.isStale(), false),
     onChange: () => this.#tell(),
+    serve: () => this.#serveOne(),
   });
   #guarding = false;
   #ping = 0;
@@ -78,6 +79,12 @@ class StoreThread {
       this.#guardLocks();
       this.#withdrawOffers(OFFER_MS);
     }, LOCKS_MS);
+  }
+
+  #serveOne(): boolean {
+    const asked = receiveMessageOnPort(this.#port);
+    if (asked !== undefined) void this.#turn(asked.message as ToThread);
+    return asked !== undefined;
   }
 
   /** One turn: all that arrived is one transaction. */
@@ -267,16 +274,16 @@ class StoreThread {
       for (const queue of store.queues()) queue.touched = false;
       return [];
     }
-    let changed = all;
     const ready = inRead(store, () => {
-      changed = store.refresh() || changed;
+      store.refresh();
       return waits.someReady();
     });
     const wakes: Wake[] = [];
     if (ready && !this.#mainIsBusy)
       this.#offering(opened, wakes, (offer) => runAlone(store, offer));
     return inRead(store, () => {
-      changed = store.refresh() || changed;
+      store.refresh();
+      const changed = store.takeNews() || all;
       wakes.push(...waits.check((queue) => changed || queue.touched || fresh.has(queue.name)));
       for (const queue of store.queues()) queue.touched = false;
       return wakes;

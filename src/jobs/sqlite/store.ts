@@ -23,6 +23,7 @@ export class Store {
   readonly #tuples = new Map<string, StatementSync>();
   readonly #queues = new Map<string, QueueRecord>();
   #version = -1;
+  #othersWrote = false;
 
   constructor(database: DatabaseSync) {
     this.database = database;
@@ -67,13 +68,20 @@ export class Store {
     return made;
   }
 
-  /** Forgets what is known of the queues if another process wrote since. To be asked in a transaction. */
-  refresh(): boolean {
+  /** Forgets what is known of the queues if another process wrote since. To be called in a transaction. */
+  refresh(): void {
     const version = this.#currentVersion();
-    if (version === this.#version) return false;
+    if (version === this.#version) return;
     this.#version = version;
+    this.#othersWrote = true;
     this.forget();
-    return true;
+  }
+
+  /** Whether a {@link refresh}, by whomever, has found anything new since this was asked last. */
+  takeNews(): boolean {
+    const news = this.#othersWrote;
+    this.#othersWrote = false;
+    return news;
   }
 
   /** Whether another process wrote since. */

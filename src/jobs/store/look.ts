@@ -19,10 +19,15 @@ export async function lookAt(
   id: string,
   scope: Scope | undefined,
 ): Promise<Run | undefined> {
-  const found = await findJob(queues, id, readBy(scope));
-  if (found === undefined) return undefined;
-  const [run] = await toRuns(queues, [found]);
-  return run;
+  const by = readBy(scope);
+  // All at once: whoever follows a run waits for one answer of the store, not for one after the other.
+  const [found, isWished] = await Promise.all([findJob(queues, id, by), hasWish(queues, id)]);
+  return found === undefined ? undefined : toRun(found.queue, found.job, found.state, isWished);
+}
+
+async function hasWish(queues: Queues, id: string): Promise<boolean> {
+  if (parseRunId(id) === undefined) return false;
+  return (await queues.reader(WISH_QUEUE).getJob(wishId(id))) !== undefined;
 }
 
 /** Log lines that are given. */
@@ -66,12 +71,11 @@ export async function findJob(
 
 /** Jobs as runs: those that are not finished are cancelled when somebody wishes so. */
 export async function toRuns(queues: Queues, found: readonly Found[]): Promise<Run[]> {
-  const wishes = queues.reader(WISH_QUEUE);
   return Promise.all(
     found.map(async ({ queue, state, job }) => {
       if (isFinal(state)) return toRun(queue, job, state, false);
-      const wish = await wishes.getJob(wishId(formatRunId(queue, job.id ?? "")));
-      return toRun(queue, job, state, wish !== undefined);
+      const isWished = await hasWish(queues, formatRunId(queue, job.id ?? ""));
+      return toRun(queue, job, state, isWished);
     }),
   );
 }

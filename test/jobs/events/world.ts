@@ -76,6 +76,7 @@ export class EventsWorld {
     try {
       return await this.#run(id);
     } finally {
+      // Not before: a worker that is started then must not be seen by this read.
       this.read += 1;
     }
   }
