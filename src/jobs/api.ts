@@ -302,7 +302,7 @@ export interface JobOptions<Schema extends StandardSchemaV1 | undefined = undefi
   readonly timeout?: string | number;
   /** Of the process and all it started; more fails the attempt. Default: none. */
   readonly memory?: string | number;
-  /** From the abort of `ctx.signal` to SIGTERM for what the handler started, and from there to SIGKILL. Default 5 s. */
+  /** From the abort of `ctx.signal` to SIGTERM for what the handler started; SIGKILL follows a second later. Default 5 s. */
   readonly grace?: string | number;
   /** How many of these a process runs at once: more than 1 is for jobs that mostly wait. Default 1. */
   readonly share?: number;
