@@ -43,16 +43,14 @@ async function openStores(scope: Scope): Promise<Store[]> {
   const directory = temporaryDirectory(scope);
   const names = Object.keys(CONTENDERS);
   const stores: Store[] = [
-    [
-      "SQLite",
-      (name, round) => `sqlite:${join(directory, `${round}-${names.indexOf(name)}.db`)}`,
-    ],
+    ["SQLite", (name, round) => `sqlite:${join(directory, `${round}-${names.indexOf(name)}.db`)}`],
   ];
   if (withoutRedis !== false) return stores;
   const { port } = await startRedis(scope, "everysec");
   stores.push([
     "Redis",
-    (name, round) => `redis://127.0.0.1:${port}/${(round * names.length + names.indexOf(name)) % 16}`,
+    (name, round) =>
+      `redis://127.0.0.1:${port}/${(round * names.length + names.indexOf(name)) % 16}`,
   ]);
   return stores;
 }
@@ -92,7 +90,7 @@ async function measure(
       await Promise.all(Array.from({ length: IN_FLIGHT }, () => contender.enqueue("noop")));
     const enqueued = (JOBS * 1_000) / (performance.now() - before);
     const { factory, connection } = await bullStore(store);
-    await using queue = new OpenQueue(contender.queue, { connection }, factory as never);
+    await using queue = new OpenQueue(contender.queue, { connection } as never, factory as never);
     await queue.pause();
     server = await contender.serve(scope);
     const backlog = await measureBacklog(queue, server.pid ?? 0);
