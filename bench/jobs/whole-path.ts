@@ -43,16 +43,14 @@ async function openStores(scope: Scope): Promise<Store[]> {
   const directory = temporaryDirectory(scope);
   const names = Object.keys(CONTENDERS);
   const stores: Store[] = [
-    [
-      "SQLite",
-      (name, round) => `sqlite:${join(directory, `${round}-${names.indexOf(name)}.db`)}`,
-    ],
+    ["SQLite", (name, round) => `sqlite:${join(directory, `${round}-${names.indexOf(name)}.db`)}`],
   ];
   if (withoutRedis !== false) return stores;
   const { port } = await startRedis(scope, "everysec");
   stores.push([
     "Redis",
-    (name, round) => `redis://127.0.0.1:${port}/${(round * names.length + names.indexOf(name)) % 16}`,
+    (name, round) =>
+      `redis://127.0.0.1:${port}/${(round * names.length + names.indexOf(name)) % 16}`,
   ]);
   return stores;
 }

@@ -12,7 +12,12 @@ const handler =
   how === "sandboxed"
     ? fileURLToPath(processor)
     : ((await import(processor.href)) as { default: () => Promise<unknown> }).default;
-const worker = new Worker(queue, handler, { connection, concurrency: 2 } as never, factory as never);
+const worker = new Worker(
+  queue,
+  handler,
+  { connection, concurrency: 2 } as never,
+  factory as never,
+);
 worker.on("error", (error) => console.error(error));
 process.on("SIGTERM", () => void worker.close().then(() => process.exit(0)));
 await worker.waitUntilReady();

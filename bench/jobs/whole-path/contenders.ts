@@ -2,6 +2,7 @@ import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 
+import type { StandardSchemaV1 } from "@standard-schema/spec";
 import { type Job, Queue, QueueEvents } from "bullmq";
 
 import type * as JobsModule from "../../../src/jobs/index.ts";
@@ -11,7 +12,7 @@ import { distProgram, fromDist } from "../../prepare.ts";
 import { bullStore } from "./bull-store.ts";
 
 /** What a caller saw of one job; milliseconds since 1970. */
-export interface Seen {
+interface Seen {
   readonly asked: number;
   /** When the handler began, as it says itself. */
   readonly began: number;
@@ -31,7 +32,7 @@ export interface Contender {
   close(): Promise<void>;
 }
 
-export const PROCESSES = 2;
+const PROCESSES = 2;
 export const NEWEL_MODULE: string = fileURLToPath(new URL("newel-jobs.mjs", import.meta.url));
 const BULLMQ_WORKER: string = fileURLToPath(new URL("bullmq-worker.ts", import.meta.url));
 
@@ -39,7 +40,7 @@ const BULLMQ_WORKER: string = fileURLToPath(new URL("bullmq-worker.ts", import.m
 export interface Definitions {
   readonly noop: JobDefinition<undefined, number>;
   readonly progress: JobDefinition<undefined, void>;
-  readonly held: JobDefinition<undefined, void>;
+  readonly held: JobDefinition<StandardSchemaV1<{ readonly notes: string }>, void>;
 }
 
 export function clock(): number {

@@ -41,7 +41,7 @@ export async function measureReactions(
       await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
       const begin = async (name: string): Promise<Held> => {
         const notes = join(directory, `${name}-${turn}`);
-        const { id } = await jobs.enqueue(held as never, { notes } as never);
+        const { id } = await jobs.enqueue(held, { notes });
         return { id, notes, first: await noteOf(notes, "began", 0) };
       };
       again.push(await killed(jobs, await begin("kill")));
