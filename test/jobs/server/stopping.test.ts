@@ -85,14 +85,17 @@ test("a finished step is not run again, however often the process is killed", as
   const added = await queue.add("stepping", {}, { attempts: kills + 2 });
   let killed = 0;
   let seen = 0;
+  // One that is about to die may still look alive.
+  const dead = new Set<number>();
   let job = await queue.getJob(added.id ?? "");
   while (killed < kills && !job?.finishedOn) {
     await sleep(Math.random() * stepMs * 1.3);
     const lines = world.notes();
     const pid = Number(lines.at(-1)?.split(" ").at(-1));
     job = await queue.getJob(added.id ?? "");
-    if (lines.length === seen || job?.finishedOn || !runs(pid)) continue;
+    if (lines.length === seen || job?.finishedOn || dead.has(pid) || !runs(pid)) continue;
     seen = lines.length;
+    dead.add(pid);
     process.kill(pid, "SIGKILL");
     killed += 1;
   }
