@@ -87,6 +87,8 @@ test("a finished step is not run again, however often the process is killed", as
   let seen = 0;
   // One that is about to die may still look alive.
   const dead = new Set<number>();
+  // A process may be killed when it has handed over the result of its last step: that costs no attempt.
+  let wasLast = false;
   let job = await queue.getJob(added.id ?? "");
   while (killed < kills && !job?.finishedOn) {
     await sleep(Math.random() * stepMs * 1.3);
@@ -98,12 +100,14 @@ test("a finished step is not run again, however often the process is killed", as
     dead.add(pid);
     process.kill(pid, "SIGKILL");
     killed += 1;
+    wasLast = / 9 /.test(lines.at(-1) ?? "");
   }
   const last = await ended(queue, added, 60_000);
   assert.equal(last.returnvalue, "all");
   assert.ok(killed >= kills / 2, `${killed} kills`);
   scope.diagnostic(`${killed} kills`);
-  assert.equal(last.attemptsMade, killed + 1);
+  const uncounted = killed + 1 - last.attemptsMade;
+  assert.ok(uncounted === 0 || (uncounted === 1 && wasLast), `${uncounted} kills do not count`);
   const notes = world.notes();
   for (let step = 0; step < 10; step += 1) {
     const stored = notes.findIndex((line) => line.startsWith(`after ${step} `));
