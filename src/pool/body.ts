@@ -71,12 +71,13 @@ export function encodeBody(value: unknown, canClone: boolean): Body {
  * binary data is copied once and then handed over. A Buffer would arrive as a Uint8Array.
  */
 function encodeAsClone(value: unknown): CloneBody | undefined {
-  const memory: Memory = { buffers: new Set(), isShared: false, hasBuffer: false };
-  findMemory(value, memory);
+  const memory = memoryOf(value);
   if (memory.isShared) return new CloneBody(value, []);
+  if (memory.usedBytes < LARGE_BYTES || memory.mayHaveBuffer) return undefined;
+  // A clone has the whole of each: small views of a large one would carry the rest along.
   let bytes = 0;
   for (const { byteLength } of memory.buffers) bytes += byteLength;
-  if (bytes < LARGE_BYTES || memory.hasBuffer) return undefined;
+  if (bytes > 2 * memory.usedBytes) return undefined;
   try {
     const copy: unknown = structuredClone(value);
     return new CloneBody(copy, transferables(copy));
@@ -88,18 +89,40 @@ function encodeAsClone(value: unknown): CloneBody | undefined {
 /** The memory that a value consists of. */
 interface Memory {
   readonly buffers: Set<ArrayBuffer>;
+  /** What the value shows of them. */
+  usedBytes: number;
   isShared: boolean;
-  hasBuffer: boolean;
+  /** There is one, or not all was looked at. */
+  mayHaveBuffer: boolean;
 }
 
-function findMemory(value: unknown, memory: Memory, depth = MAX_MEMORY_DEPTH): void {
-  if (typeof value !== "object" || value === null || depth === 0) return;
+function memoryOf(value: unknown): Memory {
+  const memory: Memory = {
+    buffers: new Set(),
+    usedBytes: 0,
+    isShared: false,
+    mayHaveBuffer: false,
+  };
+  findMemory(value, memory, MAX_MEMORY_DEPTH);
+  return memory;
+}
+
+function findMemory(value: unknown, memory: Memory, depth: number): void {
+  if (typeof value !== "object" || value === null) return;
   const buffer = ArrayBuffer.isView(value) ? value.buffer : value;
   if (buffer instanceof SharedArrayBuffer) memory.isShared = true;
   else if (buffer instanceof ArrayBuffer) {
     memory.buffers.add(buffer);
-    memory.hasBuffer ||= Buffer.isBuffer(value);
-  } else for (const each of Object.values(value)) findMemory(each, memory, depth - 1);
+    memory.usedBytes += (ArrayBuffer.isView(value) ? value : buffer).byteLength;
+    memory.mayHaveBuffer ||= Buffer.isBuffer(value);
+  } else if (depth === 0) memory.mayHaveBuffer = true;
+  else for (const part of partsOf(value)) findMemory(part, memory, depth - 1);
+}
+
+function partsOf(value: object): Iterable<unknown> {
+  if (value instanceof Map) return [...value.keys(), ...value.values()];
+  if (value instanceof Set) return value;
+  return Object.values(value);
 }
 
 /** A value whose memory is handed over: it is empty here afterwards. */
@@ -122,9 +145,7 @@ export function encodeTransferred(
 
 /** The array buffers that a copy consists of: it has them to itself, they can be handed over. */
 function transferables(copy: unknown): ArrayBuffer[] {
-  const memory: Memory = { buffers: new Set(), isShared: false, hasBuffer: false };
-  findMemory(copy, memory);
-  return [...memory.buffers];
+  return [...memoryOf(copy).buffers];
 }
 
 function bytesBody(original: unknown, copy: Buffer): BinaryBody {

@@ -1,3 +1,4 @@
+import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import type * as EchoModule from "./fixtures/echo.ts";
@@ -11,3 +12,20 @@ for (const kind of KINDS)
     t.diagnostic(`seed ${seed}`);
     await compareValues(pool, 2_000, seed);
   });
+
+test("a Buffer deep in a value comes back as one, by threads too", async (t) => {
+  const pool = openPool<typeof EchoModule>(t, "echo", { kind: "thread" });
+  const value = {
+    // Much memory of its own makes a clone of it worth while.
+    large: new Float64Array(20_000),
+    map: new Map([[new Map([["key", Buffer.from("a buffer")]]), 1]]),
+  };
+  assert.deepStrictEqual(await pool.run(value), value);
+  const views = [1, 2, 3].map((at) => new Uint8Array(new ArrayBuffer(1_000_000), at, 30_000));
+  const back = (await pool.run(views)) as Uint8Array[];
+  assert.deepEqual(back, views);
+  assert.ok(
+    back.every(({ buffer }) => buffer.byteLength < 1_000_000),
+    "what no view shows stays behind",
+  );
+});
