@@ -88,9 +88,31 @@ const UNSYNCED: ReadonlySet<string> = new Set([
   "setClient",
 ]);
 
-/** Whether whoever asked was promised that what came of it is on disk. */
-export function needsDisk({ operation }: Request): boolean {
-  return readOf(operation) === undefined && !UNSYNCED.has(operation);
+/**
+ * What a worker says of a job it has. It goes on at once, while this goes to disk: a power cut before
+ * that lets the job run again, as one a moment earlier would have, while it ran. Whatever is answered later
+ * as being on disk comes after it there.
+ */
+const SYNCED_SOON: ReadonlySet<string> = new Set([
+  "finishJob",
+  "retryJob",
+  "delayJob",
+  "moveActiveToWait",
+  "updateProgress",
+]);
+
+/** When what came of a call has to be on disk: before its answer, soon after it, or whenever. */
+export type DiskPromise = "before" | "soon" | "never";
+
+/** What all the calls of a turn are promised together. */
+export function promiseOf(requests: readonly Request[]): DiskPromise {
+  let promise: DiskPromise = "never";
+  for (const { operation } of requests) {
+    if (readOf(operation) !== undefined || UNSYNCED.has(operation)) continue;
+    if (!SYNCED_SOON.has(operation)) return "before";
+    promise = "soon";
+  }
+  return promise;
 }
 
 /** Runs something that writes, on its own. */

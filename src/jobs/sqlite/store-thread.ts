@@ -9,7 +9,7 @@ import { isNewelError, type NewelError } from "../../base/errors.ts";
 import type { StoreOptions } from "./connection.ts";
 import { openDatabase, SameFile } from "./database.ts";
 import { needsReopening, storeError } from "./database-errors.ts";
-import { needsDisk, type Outcome, type Request, runAlone, runGroup } from "./group.ts";
+import { promiseOf, type Outcome, type Request, runAlone, runGroup } from "./group.ts";
 import { HeldLocks } from "./held-locks.ts";
 import { LogSync } from "./log-sync.ts";
 import { LogWatch } from "./log-watch.ts";
@@ -108,8 +108,10 @@ class StoreThread {
     const outcomes = requests.length === 0 ? [] : this.#run(requests, wakes);
     wakes.push(...this.#takeIn(messages));
     const replies = calls.map(({ number }, at) => reply(number, outcomes[at]));
-    if (this.#promised(requests)) this.#sendOnDisk(replies, wakes);
+    const promise = this.#options.synchronous === "full" ? promiseOf(requests) : "never";
+    if (promise === "before") this.#sendOnDisk(replies, wakes);
     else if (replies.length > 0 || wakes.length > 0) this.#send({ replies, wakes });
+    if (promise === "soon") this.#opened?.log.request((error) => error && this.#failed(error));
     for (const message of messages)
       for (const [number, kind, argument] of message.upkeep ?? [])
         await this.#upkeep(number, kind, argument);
@@ -118,10 +120,6 @@ class StoreThread {
       if (this.#opened === undefined) this.#close();
       else this.#opened.log.whenIdle(() => this.#close());
     }
-  }
-
-  #promised(requests: readonly Request[]): boolean {
-    return this.#options.synchronous === "full" && requests.some(needsDisk);
   }
 
   /** Who waits for a job is told at once; who was promised the disk, when it is there. */
