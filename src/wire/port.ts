@@ -2,7 +2,7 @@ import type { MessagePort, Worker } from "node:worker_threads";
 
 import { openConnection, type Connection, type ConnectOptions } from "./client.ts";
 import type { Contract } from "./contract.ts";
-import { Sessions, type ServeOptions, type WireServer } from "./server.ts";
+import { ownFace, Sessions, type ServeOptions, type WireServer } from "./server.ts";
 import type { Transport } from "./transport.ts";
 
 /** The wire between threads: a MessagePort, or a Worker as its creator sees it. */
@@ -21,18 +21,7 @@ export function servePort<Api>(
 ): WireServer {
   const sessions = new Sessions(contract, implementation, options);
   sessions.accept(portTransport(port, "another thread"));
-  const close = (graceMs?: number): Promise<void> => sessions.closeAll(graceMs);
-  return {
-    get connections() {
-      return sessions.size;
-    },
-    get running() {
-      return sessions.running;
-    },
-    drain: (graceMs) => sessions.closeAll(graceMs),
-    close,
-    [Symbol.asyncDispose]: () => close(),
-  };
+  return ownFace(sessions, (graceMs) => sessions.closeAll(graceMs));
 }
 
 /**

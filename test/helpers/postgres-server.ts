@@ -2,6 +2,8 @@ import { spawnSync } from "node:child_process";
 import { chownSync, globSync } from "node:fs";
 import { dirname, join } from "node:path";
 
+import { Client } from "pg";
+
 import { NOBODY } from "./as-nobody.ts";
 import { accepts } from "./redis-server.ts";
 import {
@@ -85,4 +87,13 @@ async function stopPostgres(pid: number): Promise<void> {
   if (!alive()) return;
   process.kill(pid, "SIGQUIT");
   await eventually(() => !alive(), "PostgreSQL ended");
+}
+
+/** The URL of a database, once BullMQ's tables of the test before are gone. */
+export async function withoutTables(url: string): Promise<string> {
+  const client = new Client(url);
+  await client.connect();
+  await client.query("DROP SCHEMA IF EXISTS bullmq CASCADE");
+  await client.end();
+  return url;
 }

@@ -115,6 +115,16 @@ export function promiseOf(requests: readonly Request[]): DiskPromise {
   return promise;
 }
 
+/** Runs something that reads: all of it sees the same moment. */
+export function inRead<T>(store: Store, run: () => T): T {
+  store.run("BEGIN");
+  try {
+    return run();
+  } finally {
+    store.run("COMMIT");
+  }
+}
+
 /** Runs something that writes, on its own. */
 export function runAlone<T>(store: Store, run: () => T): T {
   return inTransaction(store, "BEGIN IMMEDIATE", () => {

@@ -9,7 +9,7 @@ import { isNewelError, type NewelError } from "../../base/errors.ts";
 import type { StoreOptions } from "./connection.ts";
 import { openDatabase, SameFile } from "./database.ts";
 import { needsReopening, storeError } from "./database-errors.ts";
-import { promiseOf, type Outcome, type Request, runAlone, runGroup } from "./group.ts";
+import { inRead, promiseOf, type Outcome, type Request, runAlone, runGroup } from "./group.ts";
 import { HeldLocks } from "./held-locks.ts";
 import { LogSync } from "./log-sync.ts";
 import { LogWatch } from "./log-watch.ts";
@@ -378,15 +378,6 @@ class StoreThread {
       this.#send({ closed: true });
       process.exit(0);
     }
-  }
-}
-
-function inRead<T>(store: Store, run: () => T): T {
-  store.run("BEGIN");
-  try {
-    return run();
-  } finally {
-    store.run("COMMIT");
   }
 }
 

@@ -10,10 +10,11 @@ import { type Scope, temporaryDirectory } from "../../helpers/resources.ts";
 const withoutStrace =
   spawnSync("strace", ["-V"]).status === 0 ? false : "needs strace: apt-get install strace";
 const PRODUCER = fileURLToPath(new URL("fixtures/producer.ts", import.meta.url));
+const FINISHER = fileURLToPath(new URL("fixtures/finisher.ts", import.meta.url));
 const JOBS = 12;
 
-/** Syncs that ended before each job was said to be added, since the one before it. */
-function syncsBefore(scope: Scope, synchronous: string): number[] {
+/** Syncs that ended before each line that the program says of a job, since the one before it. */
+function syncsBefore(scope: Scope, synchronous: string, program = PRODUCER): number[] {
   const directory = temporaryDirectory(scope);
   const log = join(directory, "strace.log");
   const connection = `sqlite:${join(directory, "jobs.db")}?synchronous=${synchronous}`;
@@ -28,7 +29,7 @@ function syncsBefore(scope: Scope, synchronous: string): number[] {
       "-s",
       "60",
       process.execPath,
-      PRODUCER,
+      program,
       connection,
       "q",
       String(JOBS),
@@ -40,7 +41,7 @@ function syncsBefore(scope: Scope, synchronous: string): number[] {
   let syncs = 0;
   for (const line of readFileSync(log, "utf8").split("\n"))
     if (/f(data)?sync.*= 0$/.test(line)) syncs += 1;
-    else if (line.includes('write(1, "added ')) {
+    else if (/write\(1, "(added|ended) /.test(line)) {
       seen.push(syncs);
       syncs = 0;
     }
@@ -65,3 +66,16 @@ test("at normal, adding waits for no disk", { skip: withoutStrace }, (scope) => 
   assert.equal(syncs.length, JOBS);
   assert.deepEqual(syncs.slice(1), Array(JOBS - 1).fill(0));
 });
+
+test(
+  "at full, the end of a job is synced soon after its answer",
+  { skip: withoutStrace },
+  (scope) => {
+    const syncs = syncsBefore(scope, "full", FINISHER);
+    assert.equal(syncs.length, JOBS);
+    assert.ok(
+      syncs.every((count) => count > 0),
+      String(syncs),
+    );
+  },
+);
