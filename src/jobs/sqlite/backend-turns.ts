@@ -55,9 +55,10 @@ export class SqliteQueueTurns extends SqliteQueueReads {
   }
 
   async moveToActive(token: string, name?: string): Promise<NextJob> {
-    const offered = this.#offered?.accept(token);
+    const offered = this.#offered;
     this.#offered = undefined;
-    if (offered !== undefined) return nextJob(offered);
+    const taken = await offered?.accept(token);
+    if (taken !== undefined) return nextJob(taken);
     try {
       return nextJob(await this.call("takeJob", taker(this.options, token, name)));
     } catch (error) {

@@ -30,6 +30,8 @@ export function openDatabase(options: StoreOptions): DatabaseSync {
     check(database, options);
     configure(database);
     migrate(database, path);
+    // From now on group.ts waits for other processes: SQLite itself would sleep a millisecond and more.
+    database.exec("PRAGMA busy_timeout = 0");
     return database;
   } catch (error) {
     database?.close();
@@ -106,6 +108,11 @@ function refuseStrangers(database: DatabaseSync, path: string, version: number):
     throw newelError("NEWEL_E_JOBS_NEWER", { path, theirs: version, ours: MIGRATIONS.length });
 }
 
+/** How long a page is. */
+export function pageBytes(database: DatabaseSync): number {
+  return pragma(database, "page_size");
+}
+
 function pragma(database: DatabaseSync, name: string): number {
   return Number(database.prepare(`PRAGMA ${name}`).get()?.[name] ?? 0);
 }
@@ -129,11 +136,11 @@ function damaged(path: string, error: unknown): Error {
 /** Whether the file at the path is still the one that was opened. */
 export class SameFile {
   readonly #path: string;
-  readonly #device: bigint;
-  readonly #inode: bigint;
+  readonly #device: number;
+  readonly #inode: number;
 
   constructor(path: string) {
-    const { dev, ino } = statSync(path, { bigint: true });
+    const { dev, ino } = statSync(path);
     this.#path = path;
     this.#device = dev;
     this.#inode = ino;
@@ -145,7 +152,7 @@ export class SameFile {
    * @throws NEWEL_E_JOBS_GONE
    */
   assert(): void {
-    const now = statSync(this.#path, { bigint: true, throwIfNoEntry: false });
+    const now = statSync(this.#path, { throwIfNoEntry: false });
     if (now?.ino !== this.#inode || now.dev !== this.#device)
       throw newelError("NEWEL_E_JOBS_GONE", { path: this.#path });
   }

@@ -115,13 +115,26 @@ export function promiseOf(requests: readonly Request[]): DiskPromise {
   return promise;
 }
 
-/** Runs something that reads: all of it sees the same moment. */
-export function inRead<T>(store: Store, run: () => T): T {
-  store.run("BEGIN");
+/**
+ * Looks whether there is something to do, does it, and reads, all in one transaction.
+ *
+ * @returns what was read
+ */
+export function runIf<T>(store: Store, look: () => boolean, write: () => void, read: () => T): T {
+  const body = (): T => {
+    if (look()) {
+      store.now = Date.now();
+      write();
+      store.flush();
+    }
+    return read();
+  };
   try {
-    return run();
-  } finally {
-    store.run("COMMIT");
+    return inTransaction(store, "BEGIN", body);
+  } catch (error) {
+    // Another process writes, or wrote since: wait for it, and look again.
+    if (!isBusy(error)) throw error;
+    return inTransaction(store, "BEGIN IMMEDIATE", body);
   }
 }
 
@@ -164,11 +177,11 @@ const onSavepoint: Runner = (store, run) => {
 };
 
 function inTransaction<T>(store: Store, begin: string, body: () => T): T {
-  beginPatiently(store, begin);
+  patiently(() => store.run(begin));
   try {
     store.refresh();
     const result = body();
-    store.run("COMMIT");
+    store.commit();
     return result;
   } catch (error) {
     store.forget();
@@ -179,12 +192,11 @@ function inTransaction<T>(store: Store, begin: string, body: () => T): T {
 }
 
 /** Another process may be writing: each transaction is short, so its end is waited for. */
-function beginPatiently(store: Store, begin: string): void {
+export function patiently<T>(run: () => T): T {
   const end = performance.now() + BUSY_LIMIT_MS;
   for (let turn = 0; ; turn += 1) {
     try {
-      store.run(begin);
-      return;
+      return run();
     } catch (error) {
       if (!isBusy(error)) throw error;
       if (performance.now() > end)

@@ -1,8 +1,17 @@
-import { closeSync, fdatasync, fstatSync, openSync, writeSync } from "node:fs";
+import { closeSync, fdatasync, fstatSync, openSync, readSync, writeSync } from "node:fs";
 
-/** How much the log is made longer at once, and how long it may get that way, bytes. */
+/** How much the log is made longer at once, by one who works or who rests; how long it may get, bytes. */
 const ROOM = Buffer.alloc(1_048_576);
+const REST_ROOM = ROOM.subarray(0, 262_144);
 const ROOM_LIMIT = 32 * ROOM.length;
+/** With less than this left the log is to be made longer, bytes. */
+const SHORT = 131_072;
+/** What the log begins with, and each of its pages; and where they name their generation. */
+const LOG_HEADER = 32;
+const PAGE_HEADER = 24;
+const LOG_SALT = 16;
+const PAGE_SALT = 8;
+const SALT_LENGTH = 8;
 /** A disk that takes less than this is done before the next answers are, milliseconds. */
 const FAST_MS = 0.5;
 
@@ -23,7 +32,9 @@ export class LogSync {
   #running = false;
   #closed = false;
   #onIdle: (() => void) | undefined;
-  #lengthSeen: number;
+  readonly #onShort: () => void;
+  readonly #pageLength: number;
+  #isShort = false;
   #lastTookMs = Infinity;
 
   /** Whether the last sync took little time. */
@@ -31,22 +42,46 @@ export class LogSync {
     return this.#lastTookMs < FAST_MS;
   }
 
-  constructor(databasePath: string) {
+  /**
+   * @param pageBytes - of the database
+   * @param onShort - called when nobody waits for the disk and room is to be made
+   */
+  constructor(databasePath: string, pageBytes: number, onShort: () => void) {
     this.#fd = openSync(`${databasePath}-wal`, "r+");
-    this.#lengthSeen = fstatSync(this.#fd).size;
+    this.#pageLength = PAGE_HEADER + pageBytes;
+    this.#onShort = onShort;
   }
 
   /**
-   * Makes the log longer by zeros when it grew since the last time: a sync of bytes that are written over
-   * takes half the time of one that has to note a new length as well. SQLite reads its log up to the first
-   * frame that is none, and nobody else writes to it now: only to be called by who has the write lock.
+   * Makes the log longer by zeros when it is nearly full: a sync of bytes that are written over takes half the
+   * time of one that has to note a new length as well. SQLite reads its log up to the first page that is
+   * not of its generation, and nobody else writes to it now: only to be called by who has the write lock.
+   *
+   * @param hurry - others wait: rather much now than again soon
    */
-  makeRoom(): void {
+  makeRoom(hurry: boolean): void {
+    if (!this.#isShort) return;
+    // Another process may have done it meanwhile.
+    this.#isShort = this.#nearlyFull();
+    if (!this.#isShort) return;
+    const room = hurry ? ROOM : REST_ROOM;
+    writeSync(this.#fd, room, 0, room.length, fstatSync(this.#fd).size);
+    this.#isShort = false;
+  }
+
+  /** Whether a page near the end is in use: it then is of the same generation as the log. */
+  #nearlyFull(): boolean {
     const { size } = fstatSync(this.#fd);
-    const grown = size - this.#lengthSeen;
-    // What grew by more was given room by another process.
-    const needed = grown > 0 && grown < ROOM.length && size < ROOM_LIMIT;
-    this.#lengthSeen = needed ? size + writeSync(this.#fd, ROOM, 0, ROOM.length, size) : size;
+    if (size < LOG_HEADER || size >= ROOM_LIMIT) return false;
+    const number = Math.max(0, Math.floor((size - SHORT - LOG_HEADER) / this.#pageLength));
+    const page = LOG_HEADER + number * this.#pageLength;
+    return this.#salt(LOG_SALT).equals(this.#salt(page + PAGE_SALT));
+  }
+
+  #salt(position: number): Buffer {
+    const salt = Buffer.alloc(SALT_LENGTH);
+    readSync(this.#fd, salt, 0, SALT_LENGTH, position);
+    return salt;
   }
 
   /** Calls back when everybody was served: at once when nobody waits. */
@@ -73,6 +108,7 @@ export class LogSync {
       if (this.#waiting.length > 0) this.#run();
       else this.#rest();
     });
+    this.#isShort ||= this.#nearlyFull();
   }
 
   /** Nobody waits any more. */
@@ -81,6 +117,9 @@ export class LogSync {
     const idle = this.#onIdle;
     this.#onIdle = undefined;
     idle?.();
+    if (this.#closed) return;
+    this.#isShort = this.#nearlyFull();
+    if (this.#isShort) this.#onShort();
   }
 
   /** Lets go of the file, when the sync that runs has ended. */

@@ -4,8 +4,10 @@ import type { QueueRecord } from "./queue-record.ts";
 import type { Store } from "./store.ts";
 
 /** What a place among the {@link offerPlaces} says of the job that is offered there. */
-const PLACE = { free: 0, offered: 1, accepted: 2, withdrawn: 3 } as const;
+const PLACE = { free: 0, pending: 1, offered: 2, accepted: 3, withdrawn: 4 } as const;
 const PLACES = 64;
+/** How long a commit is waited for before the job is asked for as any other. */
+const COMMIT_MS = 5_000;
 
 /** A job that the store thread took for a worker that waits, before it was asked. */
 export interface Offer {
@@ -21,12 +23,16 @@ export function offerPlaces(): Int32Array {
   return new Int32Array(new SharedArrayBuffer(PLACES * Int32Array.BYTES_PER_ELEMENT));
 }
 
-/** Whether the offer still holds; then the job is the worker's. */
-export function acceptOffer(places: Int32Array, { place }: Offer): boolean {
+/**
+ * Whether the offer still holds; then the job is the worker's. It was told of the job before the
+ * transaction that took it was committed: that is waited for.
+ */
+export async function acceptOffer(places: Int32Array, { place }: Offer): Promise<boolean> {
+  const commit = Atomics.waitAsync(places, place, PLACE.pending, COMMIT_MS);
+  if (commit.async) await commit.value;
   const was = Atomics.compareExchange(places, place, PLACE.offered, PLACE.accepted);
-  if (was === PLACE.offered) return true;
-  Atomics.store(places, place, PLACE.free);
-  return false;
+  if (was === PLACE.withdrawn) Atomics.store(places, place, PLACE.free);
+  return was === PLACE.offered;
 }
 
 /** An offer that was neither accepted nor withdrawn. */
@@ -52,7 +58,10 @@ export class Offers {
     this.#places = places;
   }
 
-  /** Takes the next job for a worker. In a transaction that writes; it stands once {@link stands} is called. */
+  /**
+   * Takes the next job for a worker. In a transaction that writes: whether it stands is told by
+   * {@link stands} or {@link forget}.
+   */
   take(store: Store, queue: QueueRecord, taker: Taker, wait: number): Offer | undefined {
     const place = this.#freePlace();
     if (place === -1) return undefined;
@@ -61,6 +70,7 @@ export class Offers {
     const taken = takeJob(store, queue, { ...taker, token });
     if (taken === undefined || !("job" in taken)) return undefined;
     const offer = { place, id: String(taken.job[0]), token, job: taken.job };
+    Atomics.store(this.#places, place, PLACE.pending);
     this.#standing.set(place, { wait, offer, queue: queue.name, since: performance.now() });
     return offer;
   }
@@ -81,12 +91,18 @@ export class Offers {
 
   /** The transaction is committed: the worker may accept. */
   stands({ place }: Offer): void {
-    Atomics.store(this.#places, place, PLACE.offered);
+    this.#settle(place, PLACE.offered);
   }
 
-  /** The transaction was rolled back. */
+  /** The transaction was rolled back: the worker learns it when it accepts. */
   forget({ place }: Offer): void {
-    this.#free(place);
+    this.#standing.delete(place);
+    this.#settle(place, PLACE.withdrawn);
+  }
+
+  #settle(place: number, as: typeof PLACE.offered | typeof PLACE.withdrawn): void {
+    Atomics.store(this.#places, place, as);
+    Atomics.notify(this.#places, place);
   }
 
   /** Withdraws those that were not accepted for so long. @returns them, to be put back */

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { mkdirSync, rmSync } from "node:fs";
+import { closeSync, mkdirSync, openSync, rmSync } from "node:fs";
 import { join } from "node:path";
 
 import { type FileLock, lockFile } from "../../posix/lock.ts";
@@ -20,25 +20,34 @@ interface OwnerRow {
  */
 export class Owners {
   readonly #store: Store;
-  readonly #directory: string;
-  readonly #file = `${process.pid}-${randomUUID()}`;
-  #lock: FileLock | undefined;
+  /** Where each has a file of its own. */
+  readonly directory: string;
+  /** This process's own, open for writing. */
+  readonly file: string = `${process.pid}-${randomUUID()}`;
+  readonly fd: number;
+  readonly #lock: FileLock | undefined;
 
   /** Takes part as a process of its own. */
   constructor(store: Store, databasePath: string) {
     this.#store = store;
-    this.#directory = `${databasePath}-owners`;
-    mkdirSync(this.#directory, { recursive: true, mode: 0o700 });
+    this.directory = `${databasePath}-owners`;
+    mkdirSync(this.directory, { recursive: true, mode: 0o700 });
     // First the lock, then the row: whoever reads the row finds the lock held.
-    if (canLock()) this.#lock = lockFile(join(this.#directory, this.#file));
-    store.owner = runAlone(store, () =>
-      store.insert(
-        "INSERT INTO owner (file, pid, since) VALUES (?, ?, ?)",
-        this.#file,
-        process.pid,
-        store.now,
-      ),
-    );
+    if (canLock()) this.#lock = lockFile(join(this.directory, this.file));
+    this.fd = this.#lock?.fd ?? openSync(join(this.directory, this.file), "w", 0o600);
+    try {
+      store.owner = runAlone(store, () =>
+        store.insert(
+          "INSERT INTO owner (file, pid, since) VALUES (?, ?, ?)",
+          this.file,
+          process.pid,
+          store.now,
+        ),
+      );
+    } catch (error) {
+      this.abandon();
+      throw error;
+    }
   }
 
   /** Puts back the jobs of processes that ended without a word. @returns them, by queue */
@@ -50,7 +59,7 @@ export class Owners {
       this.#store.owner,
     );
     for (const { key, file } of others) {
-      const lock = lockFile(join(this.#directory, file));
+      const lock = lockFile(join(this.directory, file));
       if (lock === undefined) continue;
       try {
         const some = runAlone(this.#store, () => {
@@ -59,7 +68,7 @@ export class Owners {
           return jobs;
         });
         for (const [queue, ids] of some) recovered.set(queue, ids);
-        rmSync(join(this.#directory, file), { force: true });
+        rmSync(join(this.directory, file), { force: true });
       } finally {
         lock.release();
       }
@@ -77,17 +86,15 @@ export class Owners {
     try {
       runAlone(this.#store, () => this.#forget(this.#store.owner));
     } finally {
-      rmSync(join(this.#directory, this.#file), { force: true });
-      this.#lock?.release();
-      this.#lock = undefined;
+      this.abandon();
     }
   }
 
   /** Lets go without touching the file, which is broken or gone. */
   abandon(): void {
-    rmSync(join(this.#directory, this.#file), { force: true });
-    this.#lock?.release();
-    this.#lock = undefined;
+    rmSync(join(this.directory, this.file), { force: true });
+    if (this.#lock === undefined) closeSync(this.fd);
+    else this.#lock.release();
   }
 }
 

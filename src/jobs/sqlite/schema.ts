@@ -138,4 +138,18 @@ export const MIGRATIONS: readonly string[] = [
   ALTER TABLE job ADD COLUMN whose TEXT;
   CREATE INDEX job_whose ON job (whose) WHERE whose IS NOT NULL;
   `,
+  `
+  -- each transaction writes events: one page for them in place of two
+  CREATE TABLE events (
+    queue INTEGER NOT NULL,
+    number INTEGER NOT NULL,
+    first INTEGER NOT NULL,
+    count INTEGER NOT NULL,
+    body TEXT NOT NULL,
+    PRIMARY KEY (queue, number, first)
+  ) STRICT, WITHOUT ROWID;
+  INSERT INTO events SELECT queue, number, first, count, body FROM event;
+  DROP TABLE event;
+  ALTER TABLE events RENAME TO event;
+  `,
 ];

@@ -24,7 +24,7 @@ export interface Waiting<T> {
 /** A job that was taken for a worker while it waited. */
 export interface OfferedJob {
   /** Makes it the worker's. @returns `undefined` when it came too late and the job went back */
-  accept(token: string): Taken;
+  accept(token: string): Promise<Taken>;
   /** Lets it go back. */
   decline(): void;
 }
@@ -111,8 +111,8 @@ export class StoreClient {
 
   #offered({ queue, offer }: OfferWake): OfferedJob {
     return {
-      accept: (token) => {
-        if (!acceptOffer(this.#places, offer)) return undefined;
+      accept: async (token) => {
+        if (!(await acceptOffer(this.#places, offer))) return undefined;
         // Should this fail, so does what the worker does next with the job.
         this.call("adoptJob", queue, offer.id, offer.token, token).catch(() => undefined);
         return { job: offer.job };

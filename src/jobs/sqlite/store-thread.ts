@@ -7,12 +7,12 @@ import {
 
 import { isNewelError, type NewelError } from "../../base/errors.ts";
 import type { StoreOptions } from "./connection.ts";
-import { openDatabase, SameFile } from "./database.ts";
+import { openDatabase, pageBytes, SameFile } from "./database.ts";
 import { needsReopening, storeError } from "./database-errors.ts";
-import { inRead, promiseOf, type Outcome, type Request, runAlone, runGroup } from "./group.ts";
+import { promiseOf, type Outcome, type Request, runAlone, runGroup, runIf } from "./group.ts";
+import { Doorbell } from "./doorbell.ts";
 import { HeldLocks } from "./held-locks.ts";
 import { LogSync } from "./log-sync.ts";
-import { LogWatch } from "./log-watch.ts";
 import type { ReplyMessage, ThreadData, ToMain, ToThread, UpkeepKind } from "./messages.ts";
 import { Offers, type Standing } from "./offers.ts";
 import { extendLock } from "./operations/locks.ts";
@@ -20,7 +20,7 @@ import { putBack } from "./operations/offer.ts";
 import { Owners } from "./owners.ts";
 import { Store } from "./store.ts";
 import { upkeep } from "./upkeep.ts";
-import { type OfferWake, Waits, type Wake } from "./waits.ts";
+import { type Offered, Waits, type Wake } from "./waits.ts";
 
 /** Looking for what the watch of the file did not tell. */
 const POLL_MS = 200;
@@ -41,6 +41,7 @@ interface Opened {
   readonly owners: Owners;
   readonly waits: Waits;
   readonly file: SameFile;
+  readonly bell: Doorbell;
   readonly log: LogSync;
   readonly offers: Offers;
 }
@@ -52,12 +53,6 @@ class StoreThread {
   readonly #places: Int32Array;
   readonly #locks = new HeldLocks();
   #opened: Opened | undefined;
-  readonly #watch = new LogWatch({
-    awaited: () => (this.#opened?.waits.size ?? 0) > 0,
-    changed: () => this.#safely(({ store }) => store.isStale(), false),
-    onChange: () => this.#tell(),
-    serve: () => this.#serveOne(),
-  });
   #guarding = false;
   #ping = 0;
   #answered = 0;
@@ -81,12 +76,6 @@ class StoreThread {
     }, LOCKS_MS);
   }
 
-  #serveOne(): boolean {
-    const asked = receiveMessageOnPort(this.#port);
-    if (asked !== undefined) void this.#turn(asked.message as ToThread);
-    return asked !== undefined;
-  }
-
   /** One turn: all that arrived is one transaction. */
   async #turn(first: ToThread): Promise<void> {
     const messages = [first];
@@ -103,10 +92,9 @@ class StoreThread {
     );
     this.#mainIsBusy = false;
     this.#endWaits(messages);
-    const wakes: Wake[] = [];
     const requests = calls.map(({ request }) => request);
-    const outcomes = requests.length === 0 ? [] : this.#run(requests, wakes);
-    wakes.push(...this.#takeIn(messages));
+    const outcomes = requests.length === 0 ? [] : this.#run(requests);
+    const wakes = this.#takeIn(messages);
     const replies = calls.map(({ number }, at) => reply(number, outcomes[at]));
     const promise = this.#options.synchronous === "full" ? promiseOf(requests) : "never";
     if (promise === "before") this.#sendOnDisk(replies, wakes);
@@ -154,57 +142,69 @@ class StoreThread {
     }
   }
 
-  /** @param wakes - gets the offers of jobs that now are there */
-  #run(requests: readonly Request[], wakes: Wake[]): Outcome[] {
+  #run(requests: readonly Request[]): Outcome[] {
     try {
       const opened = this.#open();
       const { store, file, log } = opened;
-      const outcomes = this.#offering(opened, wakes, (offer) =>
+      const outcomes = this.#offering(opened, (offer) =>
         runGroup(store, requests, () => {
           offer();
           file.assert();
-          if (this.#options.synchronous === "full") log.makeRoom();
+          log.makeRoom(true);
         }),
       );
       this.#locks.observe(requests, outcomes);
-      this.#watch.wrote();
       return outcomes;
     } catch (error) {
       return requests.map(() => ({ error: this.#failed(error) }));
     }
   }
 
-  /** Runs a transaction that can end with offers; they stand when it is committed. */
-  #offering<T>({ waits, offers }: Opened, wakes: Wake[], run: (offer: () => void) => T): T {
-    let offered: OfferWake[] = [];
+  /**
+   * Runs a transaction that can end with offers. Workers are told of them at once: to wake their thread takes
+   * as long as to commit. They stand when it is committed.
+   */
+  #offering<T>({ waits, offers }: Opened, run: (offer: () => void) => T): T {
+    const offered: Offered[] = [];
+    const forget = (): void => {
+      for (const { wake } of offered.splice(0)) offers.forget(wake.offer);
+    };
     try {
       const result = run(() => {
-        if (!this.#mainIsBusy) offered = waits.offer(offers);
+        // It may run again, when one of the calls failed.
+        forget();
+        if (this.#mainIsBusy) return;
+        offered.push(...waits.offer(offers));
+        if (offered.length > 0) this.#send({ wakes: offered.map(({ wake }) => wake) });
       });
-      for (const wake of offered) {
-        waits.cancel(wake.number);
+      for (const { wake, taker } of offered) {
         offers.stands(wake.offer);
-        const { queue, offer, taker } = wake;
-        this.#locks.offered(queue, offer.id, { ...taker, token: offer.token });
+        const { id, token } = wake.offer;
+        this.#locks.offered(wake.queue, id, { ...taker, token });
       }
-      wakes.push(...offered);
       return result;
     } catch (error) {
-      for (const { offer } of offered) offers.forget(offer);
+      forget();
       throw error;
     }
   }
 
   #open(): Opened {
     if (this.#opened !== undefined) return this.#opened;
-    const store = new Store(openDatabase(this.#options));
+    const { path } = this.#options;
+    const ring = (): void => {
+      if (!store.isAlone) this.#opened?.bell.ring();
+    };
+    const store = new Store(openDatabase(this.#options), ring);
     try {
-      const owners = new Owners(store, this.#options.path);
-      owners.recover();
-      const file = new SameFile(this.#options.path);
-      const log = new LogSync(this.#options.path);
+      const owners = new Owners(store, path);
+      const recovered = owners.recover();
+      const file = new SameFile(path);
+      const bell = new Doorbell(owners.directory, owners.file, owners.fd, () => this.#tell());
+      if (recovered.size > 0) bell.ring();
+      const log = new LogSync(path, pageBytes(store.database), () => this.#makeRoom());
       const offers = new Offers(this.#places);
-      this.#opened = { store, owners, waits: new Waits(store), file, log, offers };
+      this.#opened = { store, owners, waits: new Waits(store), file, bell, log, offers };
       return this.#opened;
     } catch (error) {
       store.database.close();
@@ -216,12 +216,12 @@ class StoreThread {
   #failed(error: unknown): NewelError {
     const coded = storeError(error, this.#options.path);
     if (this.#opened !== undefined && needsReopening(coded)) {
-      const { store, owners, waits, log, offers } = this.#opened;
+      const { store, owners, waits, bell, log, offers } = this.#opened;
       this.#opened = undefined;
       // The jobs go back with all others that this opening of the file had.
       offers.withdrawLate(0);
       log.close();
-      this.#watch.end();
+      bell.rest(Infinity);
       owners.abandon();
       // Whoever waits looks again, and learns of the error there.
       this.#send({ wakes: waits.all().map((number) => ({ number, dueAt: 0 })) });
@@ -255,10 +255,10 @@ class StoreThread {
     if (this.#opened === undefined && asked.length === 0) return [];
     return this.#safely(
       (opened) => {
-        const { waits } = opened;
+        const { waits, bell } = opened;
         for (const wait of asked) waits.add(wait);
         const fresh = new Set(asked.map(({ queue }) => queue));
-        if (waits.size > 0) this.#watch.begin(this.#options.path);
+        if (waits.size > 0) bell.listen();
         return this.#look(opened, fresh);
       },
       asked.map(({ number }) => ({ number, dueAt: 0 })),
@@ -272,20 +272,19 @@ class StoreThread {
       for (const queue of store.queues()) queue.touched = false;
       return [];
     }
-    const ready = inRead(store, () => {
-      store.refresh();
-      return waits.someReady();
-    });
-    const wakes: Wake[] = [];
-    if (ready && !this.#mainIsBusy)
-      this.#offering(opened, wakes, (offer) => runAlone(store, offer));
-    return inRead(store, () => {
-      store.refresh();
+    const ready = (): boolean => !this.#mainIsBusy && waits.someReady();
+    const check = (): Wake[] => {
       const changed = store.takeNews() || all;
-      wakes.push(...waits.check((queue) => changed || queue.touched || fresh.has(queue.name)));
+      const wakes = waits.check((queue) => changed || queue.touched || fresh.has(queue.name));
       for (const queue of store.queues()) queue.touched = false;
       return wakes;
-    });
+    };
+    return this.#offering(opened, (offer) => runIf(store, ready, offer, check));
+  }
+
+  /** While nobody waits. */
+  #makeRoom(): void {
+    this.#safely(({ store, log }) => runAlone(store, () => log.makeRoom(false)), undefined);
   }
 
   /** Others may have the jobs that the main thread was too busy to accept. */
@@ -325,11 +324,9 @@ class StoreThread {
 
   #poll(): void {
     if (this.#opened === undefined) return;
-    if (this.#opened.waits.size > 0) {
-      this.#tell(true);
-      return;
-    }
-    this.#watch.rest(POLL_MS);
+    this.#safely(({ store }) => store.lookForOthers(), undefined);
+    if (this.#opened.waits.size > 0) this.#tell(true);
+    else this.#opened.bell.rest(POLL_MS);
   }
 
   #guardOwners(): void {
@@ -368,7 +365,7 @@ class StoreThread {
   }
 
   #close(): void {
-    this.#watch.end();
+    this.#opened?.bell.rest(Infinity);
     this.#withdrawOffers(0);
     try {
       this.#opened?.owners.leave();

@@ -24,9 +24,14 @@ export class Store {
   readonly #queues = new Map<string, QueueRecord>();
   #version = -1;
   #othersWrote = false;
+  #isAlone = false;
+  #queuesChanged = false;
+  readonly #onChange: () => void;
 
-  constructor(database: DatabaseSync) {
+  /** @param onChange - called when a change of a queue can be read by others */
+  constructor(database: DatabaseSync, onChange: () => void) {
     this.database = database;
+    this.#onChange = onChange;
   }
 
   run(sql: string, ...values: SQLInputValue[]): number {
@@ -74,6 +79,7 @@ export class Store {
     if (version === this.#version) return;
     this.#version = version;
     this.#othersWrote = true;
+    this.#isAlone = false;
     this.forget();
   }
 
@@ -84,18 +90,35 @@ export class Store {
     return news;
   }
 
-  /** Whether another process wrote since. */
-  isStale(): boolean {
-    return this.#currentVersion() !== this.#version;
+  #currentVersion(): number {
+    return Number(this.tuple("PRAGMA data_version")?.[0]);
   }
 
-  #currentVersion(): number {
-    return this.get<{ data_version: number }>("PRAGMA data_version")?.data_version ?? 0;
+  /** Whether no other process has the file open: one that opens it writes that into it first. */
+  get isAlone(): boolean {
+    return this.#isAlone;
+  }
+
+  /** Finds out whether it {@link isAlone}. */
+  lookForOthers(): void {
+    if (this.#isAlone) return;
+    const version = this.#currentVersion();
+    const others = this.tuple("SELECT 1 FROM owner WHERE key <> ? LIMIT 1", this.owner);
+    // Whoever came meanwhile is found by the next transaction.
+    this.#isAlone = others === undefined && version === this.#version;
   }
 
   /** Forgets what is known of the queues: the transaction that changed it was rolled back. */
   forget(): void {
     this.#queues.clear();
+  }
+
+  /** Ends the transaction. */
+  commit(): void {
+    this.run("COMMIT");
+    if (!this.#queuesChanged) return;
+    this.#queuesChanged = false;
+    this.#onChange();
   }
 
   /** A queue by its qualified name; `undefined` when nothing was ever written to it. */
@@ -165,6 +188,7 @@ export class Store {
   flush(): void {
     for (const queue of this.#queues.values()) {
       if (!queue.dirty) continue;
+      this.#queuesChanged = true;
       if (queue.pending.length > 0) this.#writeEvents(queue);
       this.run(
         `UPDATE queue SET last_id = ?, last_priority = ?, head = ?, tail = ?, events = ?, last_event = ?,

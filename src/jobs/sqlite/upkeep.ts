@@ -1,6 +1,7 @@
 import { backup } from "node:sqlite";
 
 import { integrityProblems } from "./database.ts";
+import { patiently } from "./group.ts";
 import type { UpkeepKind } from "./messages.ts";
 import type { Store } from "./store.ts";
 
@@ -11,6 +12,6 @@ export function upkeep(store: Store, kind: UpkeepKind, argument: string): unknow
 
 const UPKEEP: Readonly<Record<UpkeepKind, (store: Store, argument: string) => unknown>> = {
   check: (store, kind) => integrityProblems(store.database, kind === "quick" ? "quick" : "full"),
-  vacuum: (store) => store.database.exec("VACUUM"),
+  vacuum: (store) => patiently(() => store.database.exec("VACUUM")),
   backup: (store, path) => backup(store.database, path),
 };

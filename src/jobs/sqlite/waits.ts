@@ -25,8 +25,13 @@ export type Wake =
 export interface OfferWake {
   readonly number: number;
   readonly queue: string;
-  readonly taker: Taker;
   readonly offer: Offer;
+}
+
+/** An offer that was taken for somebody. */
+export interface Offered {
+  readonly wake: OfferWake;
+  readonly taker: Taker;
 }
 
 /** Those who wait, in the order they came. */
@@ -69,14 +74,15 @@ export class Waits {
     }
   }
 
-  /** Takes jobs for those who wait. In a transaction that writes; `end` them when it is committed. */
-  offer(offers: Offers): OfferWake[] {
-    const wakes: OfferWake[] = [];
+  /** Takes jobs for those who wait, who then wait no more. In a transaction that writes. */
+  offer(offers: Offers): Offered[] {
+    const offered: Offered[] = [];
     for (const [{ number, taker }, queue] of this.#ready()) {
       const offer = offers.take(this.#store, queue, taker, number);
-      if (offer !== undefined) wakes.push({ number, queue: queue.name, taker, offer });
+      if (offer !== undefined) offered.push({ wake: { number, queue: queue.name, offer }, taker });
     }
-    return wakes;
+    for (const { wake } of offered) this.#waits.delete(wake.number);
+    return offered;
   }
 
   /**

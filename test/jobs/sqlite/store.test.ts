@@ -10,10 +10,7 @@ import { ErrorCode, Queue, Worker } from "bullmq";
 import { hasCode } from "../../../src/base/errors.ts";
 import { CODE } from "../../../src/jobs/sqlite/codes.ts";
 import { parseConnection } from "../../../src/jobs/sqlite/connection.ts";
-import { openDatabase } from "../../../src/jobs/sqlite/database.ts";
-import { type Request, runGroup } from "../../../src/jobs/sqlite/group.ts";
 import { createSqliteBackend, openJobStore } from "../../../src/jobs/sqlite/index.ts";
-import { Store } from "../../../src/jobs/sqlite/store.ts";
 import { cleanUp, eventually, type Scope, temporaryDirectory } from "../../helpers/resources.ts";
 import { smallFileSystem } from "../../helpers/small-file-system.ts";
 import { openQueue } from "./many.ts";
@@ -34,24 +31,6 @@ test("the codes are BullMQ's", () => {
     theirs.toSorted((a, b) => a - b),
   );
 });
-
-test("what another process wrote is news to those who wait, also when a call found it first", (t) => {
-  const options = parseConnection(jobsFile(t));
-  const [mine, others] = [new Store(openDatabase(options)), new Store(openDatabase(options))];
-  cleanUp(t, () => [mine, others].forEach(({ database }) => database.close()));
-  runGroup(mine, [look("q")], () => undefined);
-  mine.takeNews();
-  assert.equal(mine.takeNews(), false);
-  runGroup(others, [{ ...look("q"), operation: "pause", args: [true] }], () => undefined);
-  const [found] = runGroup(mine, [look("q")], () => undefined);
-  assert.ok(found !== undefined && "value" in found);
-  assert.equal(mine.takeNews(), true);
-  assert.equal(mine.takeNews(), false);
-});
-
-function look(queue: string): Request {
-  return { operation: "getMeta", queue, args: [], now: Date.now() };
-}
 
 test("a connection is a URL, a path or options", () => {
   assert.equal(parseConnection("sqlite:./a.db").path, join(process.cwd(), "a.db"));
