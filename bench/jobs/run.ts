@@ -20,7 +20,7 @@ import { formatTable } from "../tools/table.ts";
 import type { SideTask } from "./side.ts";
 
 const ROUNDS = 5;
-const JOBS = 6_000;
+const JOBS = 20_000;
 const ADDS = 2_000;
 const PICK_UPS = 300;
 const SIDE: string = fileURLToPath(new URL("side.ts", import.meta.url));
@@ -32,7 +32,7 @@ interface Side {
   readonly connection: (round: number) => unknown;
   /** Pick-ups to measure: fewer of one that polls. */
   readonly pickUps?: number;
-  /** Jobs to work on: more of one that is done in no time. */
+  /** Jobs to work on: fewer of one that takes long, more of one that is done in no time. */
   readonly jobs?: number;
 }
 
@@ -62,7 +62,7 @@ async function openSides(scope: Ends, peers: boolean): Promise<Side[]> {
     file("SQLite NORMAL", "sqlite", "normal"),
     file("prototype FULL", "prototype", "full", { jobs: 30_000 }),
     file("prototype NORMAL", "prototype", "normal", { jobs: 30_000 }),
-    file("plainjob", "plainjob", "normal", { pickUps: 40 }),
+    file("plainjob", "plainjob", "normal", { pickUps: 40, jobs: 6_000 }),
   ];
   if (withoutRedis === false) {
     const { port } = await startRedis(scope, "everysec");
@@ -72,8 +72,18 @@ async function openSides(scope: Ends, peers: boolean): Promise<Side[]> {
   if (withoutPostgres === false) {
     const { url } = await startPostgres(scope, true);
     const connection = { connectionString: url, migrate: true };
-    sides.push({ name: "PostgreSQL", contender: "postgres", connection: () => connection });
-    sides.push({ name: "pg-boss", contender: "pgBoss", connection: () => connection });
+    sides.push({
+      name: "PostgreSQL",
+      contender: "postgres",
+      connection: () => connection,
+      jobs: 6_000,
+    });
+    sides.push({
+      name: "pg-boss",
+      contender: "pgBoss",
+      connection: () => connection,
+      jobs: 6_000,
+    });
   }
   return sides.filter(({ name }) => peers || STORES.includes(name));
 }

@@ -28,12 +28,15 @@ export class HeldLocks {
 
   /** Notes what calls did. */
   observe(requests: readonly Request[], outcomes: readonly Outcome[]): void {
-    for (const [at, { operation, queue, args, now }] of requests.entries()) {
+    let at = -1;
+    for (const { operation, queue, args, now } of requests) {
+      at += 1;
+      const watch = WATCHED[operation];
       const outcome = outcomes[at];
-      if (outcome === undefined || "error" in outcome) continue;
+      if (watch === undefined || outcome === undefined || "error" in outcome) continue;
       // A lock counts from when it was asked for, which may be a while ago.
       this.#askedAt = performance.now() - Math.max(0, Date.now() - now);
-      WATCHED[operation]?.(this, queue, args, outcome.value);
+      watch(this, queue, args, outcome.value);
     }
   }
 

@@ -1,9 +1,4 @@
-import {
-  type MessagePort,
-  parentPort,
-  receiveMessageOnPort,
-  workerData,
-} from "node:worker_threads";
+import { type MessagePort, parentPort, workerData } from "node:worker_threads";
 
 import { isNewelError, type NewelError } from "../../base/errors.ts";
 import type { StoreOptions } from "./connection.ts";
@@ -19,8 +14,9 @@ import { extendLock } from "./operations/locks.ts";
 import { putBack } from "./operations/offer.ts";
 import { Owners } from "./owners.ts";
 import { Store } from "./store.ts";
+import { gatherTurn, type Turn } from "./turn.ts";
 import { upkeep } from "./upkeep.ts";
-import { type Offered, Waits, type Wake } from "./waits.ts";
+import { type Offered, type Wait, Waits, type Wake } from "./waits.ts";
 
 /** Looking for what the watch of the file did not tell. */
 const POLL_MS = 200;
@@ -78,32 +74,19 @@ class StoreThread {
 
   /** One turn: all that arrived is one transaction. */
   async #turn(first: ToThread): Promise<void> {
-    const messages = [first];
-    for (;;) {
-      const more = receiveMessageOnPort(this.#port);
-      if (more === undefined) break;
-      messages.push(more.message);
-    }
-    const calls = messages.flatMap((message) =>
-      message.calls.map(([number, operation, queue, args]) => ({
-        number,
-        request: { operation, queue, args, now: message.now },
-      })),
-    );
+    const turn = gatherTurn(first, this.#port);
+    const { requests, numbers } = turn;
     this.#mainIsBusy = false;
-    this.#endWaits(messages);
-    const requests = calls.map(({ request }) => request);
+    this.#endWaits(turn);
     const outcomes = requests.length === 0 ? [] : this.#run(requests);
-    const wakes = this.#takeIn(messages);
-    const replies = calls.map(({ number }, at) => reply(number, outcomes[at]));
+    const wakes = this.#takeIn(turn);
+    const replies = numbers.map((number, at) => reply(number, outcomes[at]));
     const promise = this.#options.synchronous === "full" ? promiseOf(requests) : "never";
     if (promise === "before") this.#sendOnDisk(replies, wakes);
     else if (replies.length > 0 || wakes.length > 0) this.#send({ replies, wakes });
     if (promise === "soon") this.#opened?.log.request((error) => error && this.#failed(error));
-    for (const message of messages)
-      for (const [number, kind, argument] of message.upkeep ?? [])
-        await this.#upkeep(number, kind, argument);
-    if (messages.some(({ close }) => close === true)) {
+    for (const [number, kind, argument] of turn.upkeep) await this.#upkeep(number, kind, argument);
+    if (turn.close) {
       // Not before all are answered who were promised the disk.
       if (this.#opened === undefined) this.#close();
       else this.#opened.log.whenIdle(() => this.#close());
@@ -231,42 +214,33 @@ class StoreThread {
   }
 
   /** Before the calls: who asks for a job now gets the one that was offered to a wait that is over. */
-  #endWaits(messages: readonly ToThread[]): void {
-    const cancelled = messages.flatMap(({ cancels }) => cancels ?? []);
-    const declined = messages.flatMap(({ declines }) => declines ?? []);
-    if (this.#opened === undefined || cancelled.length + declined.length === 0) return;
+  #endWaits({ cancels, declines }: Turn): void {
+    if (this.#opened === undefined || cancels.length + declines.length === 0) return;
     this.#safely((opened) => {
       const { waits, offers } = opened;
-      for (const number of cancelled) waits.cancel(number);
-      this.#putBack(opened, [...offers.withdrawFrom(cancelled), ...offers.declined(declined)]);
+      for (const number of cancels) waits.cancel(number);
+      this.#putBack(opened, [...offers.withdrawFrom(cancels), ...offers.declined(declines)]);
     }, undefined);
   }
 
   /** Notes who waits from now on, and finds who is to be told. */
-  #takeIn(messages: readonly ToThread[]): Wake[] {
-    for (const { pong, guard } of messages) {
-      if (pong !== undefined) this.#answered = pong;
-      if (guard === true) this.#guarding = true;
-    }
-    const over = new Set(messages.flatMap(({ cancels }) => cancels ?? []));
-    const asked = messages
-      .flatMap(({ waits }) => waits ?? [])
-      .filter(({ number }) => !over.has(number));
+  #takeIn({ waits: asked, pong, guard }: Turn): Wake[] {
+    if (pong !== undefined) this.#answered = pong;
+    if (guard) this.#guarding = true;
     if (this.#opened === undefined && asked.length === 0) return [];
     return this.#safely(
       (opened) => {
         const { waits, bell } = opened;
         for (const wait of asked) waits.add(wait);
-        const fresh = new Set(asked.map(({ queue }) => queue));
         if (waits.size > 0) bell.listen();
-        return this.#look(opened, fresh);
+        return this.#look(opened, asked);
       },
       asked.map(({ number }) => ({ number, dueAt: 0 })),
     );
   }
 
-  /** Who waits for queues that were touched, or that others wrote to since. */
-  #look(opened: Opened, fresh: ReadonlySet<string>, all = false): Wake[] {
+  /** Who waits for queues that were touched, or that others wrote to since, or only began to wait. */
+  #look(opened: Opened, fresh: readonly Wait[], all = false): Wake[] {
     const { store, waits } = opened;
     if (waits.size === 0) {
       for (const queue of store.queues()) queue.touched = false;
@@ -275,7 +249,9 @@ class StoreThread {
     const ready = (): boolean => !this.#mainIsBusy && waits.someReady();
     const check = (): Wake[] => {
       const changed = store.takeNews() || all;
-      const wakes = waits.check((queue) => changed || queue.touched || fresh.has(queue.name));
+      const wakes = waits.check(
+        (queue) => changed || queue.touched || fresh.some((wait) => wait.queue === queue.name),
+      );
       for (const queue of store.queues()) queue.touched = false;
       return wakes;
     };
@@ -318,7 +294,7 @@ class StoreThread {
   }
 
   #tell(all = false): void {
-    const wakes = this.#safely((opened) => this.#look(opened, new Set(), all), []);
+    const wakes = this.#safely((opened) => this.#look(opened, [], all), []);
     if (wakes.length > 0) this.#send({ wakes });
   }
 

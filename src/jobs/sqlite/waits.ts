@@ -62,22 +62,24 @@ export class Waits {
 
   /** Whether there is a job for one who would take it at once. */
   someReady(): boolean {
-    return this.#ready().next().done === false;
+    for (const wait of this.#waits.values())
+      if (wait.taker !== null && this.#readyQueue(wait) !== undefined) return true;
+    return false;
   }
 
-  *#ready(): Generator<[Wait & { taker: Taker }, QueueRecord]> {
-    for (const wait of this.#waits.values()) {
-      if (wait.taker === null) continue;
-      const queue = this.#store.findQueue(wait.queue);
-      if (queue !== undefined && isReady(queue) && !isPausedOrMaxed(queue))
-        yield [{ ...wait, taker: wait.taker }, queue];
-    }
+  /** The queue it waits for, if a job may be taken there. */
+  #readyQueue(wait: Wait): QueueRecord | undefined {
+    const queue = this.#store.findQueue(wait.queue);
+    return queue !== undefined && isReady(queue) && !isPausedOrMaxed(queue) ? queue : undefined;
   }
 
   /** Takes jobs for those who wait, who then wait no more. In a transaction that writes. */
   offer(offers: Offers): Offered[] {
     const offered: Offered[] = [];
-    for (const [{ number, taker }, queue] of this.#ready()) {
+    for (const wait of this.#waits.values()) {
+      const { number, taker } = wait;
+      const queue = taker === null ? undefined : this.#readyQueue(wait);
+      if (taker === null || queue === undefined) continue;
       const offer = offers.take(this.#store, queue, taker, number);
       if (offer !== undefined) offered.push({ wake: { number, queue: queue.name, offer }, taker });
     }
