@@ -18,10 +18,30 @@ export interface FileLock {
  * @returns `undefined` when another process holds it
  */
 export function lockFile(path: string): FileLock | undefined {
-  const fd = openSync(path, constants.O_RDWR | constants.O_CREAT, 0o600);
-  if (flock(fd, LOCK_EX_NB) === 0) return { fd, release: () => closeSync(fd) };
-  const errno = lastErrno();
+  const fd = openLockFile(path);
+  try {
+    if (tryLock(fd, path)) return { fd, release: () => closeSync(fd) };
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
   closeSync(fd);
-  if (errnoName(errno) === "EAGAIN") return undefined;
+  return undefined;
+}
+
+/** Opens a file to try its lock again and again; made when missing. */
+export function openLockFile(path: string): number {
+  return openSync(path, constants.O_RDWR | constants.O_CREAT, 0o600);
+}
+
+/**
+ * Locks an open file, until it is closed.
+ *
+ * @returns whether no other process holds it
+ */
+export function tryLock(fd: number, path: string): boolean {
+  if (flock(fd, LOCK_EX_NB) === 0) return true;
+  const errno = lastErrno();
+  if (errnoName(errno) === "EAGAIN") return false;
   throw syscallError("flock", errno, path);
 }

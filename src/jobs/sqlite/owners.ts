@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { closeSync, mkdirSync, openSync, rmSync } from "node:fs";
 import { join } from "node:path";
 
-import { type FileLock, lockFile } from "../../posix/lock.ts";
+import { type FileLock, lockFile, openLockFile, tryLock } from "../../posix/lock.ts";
 import { runAlone } from "./group.ts";
 import type { QueueRecord } from "./queue-record.ts";
 import { recoverOwner } from "./operations/stalled.ts";
@@ -26,6 +26,10 @@ export class Owners {
   readonly file: string = `${process.pid}-${randomUUID()}`;
   readonly fd: number;
   readonly #lock: FileLock | undefined;
+  /** The files of the others, by their keys, open to try their locks. */
+  readonly #others = new Map<number, { readonly path: string; readonly fd: number }>();
+  /** The version of the database that named these. */
+  #seen: number | undefined;
 
   /** Takes part as a process of its own. */
   constructor(store: Store, databasePath: string) {
@@ -54,13 +58,11 @@ export class Owners {
   recover(): Map<QueueRecord, string[]> {
     const recovered = new Map<QueueRecord, string[]>();
     if (!canLock()) return recovered;
-    const others = this.#store.all<OwnerRow>(
-      "SELECT key, file FROM owner WHERE key <> ?",
-      this.#store.owner,
-    );
-    for (const { key, file } of others) {
-      const lock = lockFile(join(this.directory, file));
-      if (lock === undefined) continue;
+    const version = this.#store.version();
+    if (version !== this.#seen) this.#findOthers();
+    this.#seen = version;
+    for (const [key, { path, fd }] of this.#others) {
+      if (!tryLock(fd, path)) continue;
       try {
         const some = runAlone(this.#store, () => {
           const jobs = recoverOwner(this.#store, key);
@@ -68,12 +70,32 @@ export class Owners {
           return jobs;
         });
         for (const [queue, ids] of some) recovered.set(queue, ids);
-        rmSync(join(this.directory, file), { force: true });
+        rmSync(path, { force: true });
       } finally {
-        lock.release();
+        this.#drop(key, fd);
       }
     }
     return recovered;
+  }
+
+  #findOthers(): void {
+    const rows = this.#store.all<OwnerRow>(
+      "SELECT key, file FROM owner WHERE key <> ?",
+      this.#store.owner,
+    );
+    for (const [key, { fd }] of this.#others)
+      if (!rows.some((row) => row.key === key)) this.#drop(key, fd);
+    for (const { key, file } of rows) {
+      const path = join(this.directory, file);
+      if (!this.#others.has(key)) this.#others.set(key, { path, fd: openLockFile(path) });
+    }
+  }
+
+  #drop(key: number, fd: number): void {
+    this.#others.delete(key);
+    // If the lock was had, this releases it.
+    closeSync(fd);
+    this.#seen = undefined;
   }
 
   #forget(key: number): void {
@@ -92,6 +114,7 @@ export class Owners {
 
   /** Lets go without touching the file, which is broken or gone. */
   abandon(): void {
+    for (const [key, { fd }] of this.#others) this.#drop(key, fd);
     rmSync(join(this.directory, this.file), { force: true });
     if (this.#lock === undefined) closeSync(this.fd);
     else this.#lock.release();

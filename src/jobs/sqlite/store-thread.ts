@@ -18,8 +18,9 @@ import { gatherTurn, type Turn } from "./turn.ts";
 import { upkeep } from "./upkeep.ts";
 import { type Offered, type Wait, Waits, type Wake } from "./waits.ts";
 
-/** Looking for what the watch of the file did not tell. */
+/** Looking for what the doorbell did not tell; and for what else may have been missed, every so many times. */
 const POLL_MS = 200;
+const POLLS_PER_LOOK = 5;
 /** How soon a dead process is noticed. */
 const OWNERS_MS = 60;
 /** How often locks are looked at, and the share of a lock's time after which its renewal is late. */
@@ -50,6 +51,8 @@ class StoreThread {
   readonly #locks = new HeldLocks();
   #opened: Opened | undefined;
   #guarding = false;
+  #guards: NodeJS.Timeout | undefined;
+  #polls = 0;
   #ping = 0;
   #answered = 0;
   /** An offer was not accepted in time, and nothing was heard of the main thread since. */
@@ -66,9 +69,16 @@ class StoreThread {
     this.#port.on("message", (message: ToThread) => void this.#turn(message));
     setInterval(() => this.#poll(), POLL_MS);
     setInterval(() => this.#guardOwners(), OWNERS_MS);
-    setInterval(() => {
+  }
+
+  /** While there are locks or offers. */
+  #guard(): void {
+    this.#guards ??= setInterval(() => {
       this.#guardLocks();
       this.#withdrawOffers(OFFER_MS);
+      if (this.#locks.size > 0) return;
+      clearInterval(this.#guards);
+      this.#guards = undefined;
     }, LOCKS_MS);
   }
 
@@ -137,6 +147,7 @@ class StoreThread {
         }),
       );
       this.#locks.observe(requests, outcomes);
+      if (this.#locks.size > 0) this.#guard();
       return outcomes;
     } catch (error) {
       return requests.map(() => ({ error: this.#failed(error) }));
@@ -164,6 +175,7 @@ class StoreThread {
         offers.stands(wake.offer);
         const { id, token } = wake.offer;
         this.#locks.offered(wake.queue, id, { ...taker, token });
+        this.#guard();
       }
       return result;
     } catch (error) {
@@ -300,9 +312,14 @@ class StoreThread {
 
   #poll(): void {
     if (this.#opened === undefined) return;
-    this.#safely(({ store }) => store.lookForOthers(), undefined);
-    if (this.#opened.waits.size > 0) this.#tell(true);
-    else this.#opened.bell.rest(POLL_MS);
+    this.#polls += 1;
+    const all = this.#polls % POLLS_PER_LOOK === 0;
+    const news = this.#safely(({ store }) => {
+      if (all) store.lookForOthers();
+      return store.isStale();
+    }, true);
+    if ((this.#opened?.waits.size ?? 0) === 0) this.#opened?.bell.rest(POLL_MS);
+    else if (news || all) this.#tell(true);
   }
 
   #guardOwners(): void {

@@ -75,7 +75,7 @@ export class Store {
 
   /** Forgets what is known of the queues if another process wrote since. To be called in a transaction. */
   refresh(): void {
-    const version = this.#currentVersion();
+    const version = this.version();
     if (version === this.#version) return;
     this.#version = version;
     this.#othersWrote = true;
@@ -90,8 +90,14 @@ export class Store {
     return news;
   }
 
-  #currentVersion(): number {
+  /** Changes with each commit of another process. */
+  version(): number {
     return Number(this.tuple("PRAGMA data_version")?.[0]);
+  }
+
+  /** Whether another process wrote since the last {@link refresh}. */
+  isStale(): boolean {
+    return this.version() !== this.#version;
   }
 
   /** Whether no other process has the file open: one that opens it writes that into it first. */
@@ -102,7 +108,7 @@ export class Store {
   /** Finds out whether it {@link isAlone}. */
   lookForOthers(): void {
     if (this.#isAlone) return;
-    const version = this.#currentVersion();
+    const version = this.version();
     const others = this.tuple("SELECT 1 FROM owner WHERE key <> ? LIMIT 1", this.owner);
     // Whoever came meanwhile is found by the next transaction.
     this.#isAlone = others === undefined && version === this.#version;
