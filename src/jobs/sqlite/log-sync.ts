@@ -6,6 +6,8 @@ const REST_ROOM = ROOM.subarray(0, 262_144);
 const ROOM_LIMIT = 32 * ROOM.length;
 /** With less than this left the log is to be made longer, bytes. */
 const SHORT = 131_072;
+/** After a commit without a sync one rests so soon, milliseconds. */
+const REST_MS = 3;
 /** What the log begins with, and each of its pages; and where they name their generation. */
 const LOG_HEADER = 32;
 const PAGE_HEADER = 24;
@@ -35,6 +37,7 @@ export class LogSync {
   readonly #onShort: () => void;
   readonly #pageLength: number;
   #isShort = false;
+  #restTimer: NodeJS.Timeout | undefined;
   #lastTookMs = Infinity;
 
   /** Whether the last sync took little time. */
@@ -111,6 +114,14 @@ export class LogSync {
     this.#isShort ||= this.#nearlyFull();
   }
 
+  /** Something was committed that nobody is promised on disk: whether room is needed is found out soon. */
+  written(): void {
+    this.#restTimer ??= setTimeout(() => {
+      this.#restTimer = undefined;
+      if (!this.#running) this.#rest();
+    }, REST_MS);
+  }
+
   /** Nobody waits any more. */
   #rest(): void {
     if (this.#closed) closeSync(this.#fd);
@@ -126,6 +137,7 @@ export class LogSync {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    clearTimeout(this.#restTimer);
     if (!this.#running) closeSync(this.#fd);
   }
 }

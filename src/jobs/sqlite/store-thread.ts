@@ -91,10 +91,13 @@ class StoreThread {
     const outcomes = requests.length === 0 ? [] : this.#run(requests);
     const wakes = this.#takeIn(turn);
     const replies = numbers.map((number, at) => reply(number, outcomes[at]));
-    const promise = this.#options.synchronous === "full" ? promiseOf(requests) : "never";
-    if (promise === "before") this.#sendOnDisk(replies, wakes);
+    const promise = promiseOf(requests);
+    const isFull = this.#options.synchronous === "full";
+    if (isFull && promise === "before") this.#sendOnDisk(replies, wakes);
     else if (replies.length > 0 || wakes.length > 0) this.#send({ replies, wakes });
-    if (promise === "soon") this.#opened?.log.request((error) => error && this.#failed(error));
+    if (!isFull && promise !== "never") this.#opened?.log.written();
+    if (isFull && promise === "soon")
+      this.#opened?.log.request((error) => error && this.#failed(error));
     for (const [number, kind, argument] of turn.upkeep) await this.#upkeep(number, kind, argument);
     if (turn.close) {
       // Not before all are answered who were promised the disk.

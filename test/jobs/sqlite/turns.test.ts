@@ -245,6 +245,19 @@ test("the log is given room while nobody waits, and stays whole", async (t) => {
   assert.deepEqual(store.tuple("SELECT count(*) FROM job"), [store.findQueue("q")?.lastId]);
 });
 
+test("the log is given room too where commits wait for no disk", async (t) => {
+  const of = options(t);
+  const store = openStore(t, of);
+  const log: LogSync = new LogSync(of.path, pageBytes(store.database), () => {
+    runAlone(store, () => log.makeRoom(false));
+  });
+  cleanUp(t, () => log.close());
+  addOne(store);
+  const before = statSync(`${of.path}-wal`).size;
+  log.written();
+  await eventually(() => statSync(`${of.path}-wal`).size > before, "room was made");
+});
+
 test("a file of an older newel keeps its events", (t) => {
   const of = options(t);
   const old = new DatabaseSync(of.path);
