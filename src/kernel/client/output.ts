@@ -68,8 +68,19 @@ function toPiece(message: Message): OutputChunk | OutputEnd | "done" {
 
 /** How much of the end is read first to find lines in, in bytes. */
 const TAIL_BYTES = 65_536;
+/** What both streams said within this is of one moment: in which order nobody knows, milliseconds. */
+const MOMENT_MS = 50;
 
-/** The last lines of both streams, in the order the kernel saw them end. */
+interface Line {
+  readonly stream: StreamName;
+  readonly timeMs: number;
+  readonly text: string;
+}
+
+/**
+ * The last lines of both streams, in the order the kernel saw them end; those of the last moment with
+ * stderr behind stdout, so that why a process ended is never pushed out by what it printed before.
+ */
 export async function tailLines(
   target: Target,
   process: ProcessInfo,
@@ -85,16 +96,30 @@ export async function tailLines(
       if (from[stream] > start) whole = false;
     }
     const lines = await readLines(target, process, from);
-    if (whole || lines.length >= count) return count === 0 ? [] : lines.slice(-count);
+    if (whole || lines.length >= count)
+      return count === 0
+        ? []
+        : lastMomentSorted(lines)
+            .slice(-count)
+            .map(({ text }) => text);
   }
+}
+
+function lastMomentSorted(lines: readonly Line[]): readonly Line[] {
+  const since = (lines.at(-1)?.timeMs ?? 0) - MOMENT_MS;
+  const first = lines.findLastIndex(({ timeMs }) => timeMs < since) + 1;
+  const last = lines.slice(first);
+  const of = (stream: StreamName): Line[] => last.filter((line) => line.stream === stream);
+  return [...lines.slice(0, first), ...of("out"), ...of("err")];
 }
 
 async function readLines(
   target: Target,
   { name, output }: ProcessInfo,
   from: OutputPosition,
-): Promise<string[]> {
-  const lines: string[] = [];
+): Promise<Line[]> {
+  const lines: Line[] = [];
+  let lastMs = 0;
   const decoders = { out: new StringDecoder("utf8"), err: new StringDecoder("utf8") };
   const pending: Record<StreamName, string> = { out: "", err: "" };
   /** Begun in the middle of a line, whose rest is not a line. */
@@ -104,16 +129,18 @@ async function readLines(
   };
   for await (const piece of watchOutput(target, name, { from, follow: false })) {
     if ("ended" in piece) continue;
-    const { stream, data } = piece;
+    const { stream, data, timeMs } = piece;
+    lastMs = timeMs;
     const parts = (pending[stream] + decoders[stream].write(data)).split("\n");
     pending[stream] = parts.pop() ?? "";
     if (torn[stream] && parts.length > 0) {
       parts.shift();
       torn[stream] = false;
     }
-    lines.push(...parts);
+    for (const text of parts) lines.push({ stream, timeMs, text });
   }
   for (const stream of ["out", "err"] as const)
-    if (pending[stream] !== "" && !torn[stream]) lines.push(pending[stream]);
+    if (pending[stream] !== "" && !torn[stream])
+      lines.push({ stream, timeMs: lastMs, text: pending[stream] });
   return lines;
 }
