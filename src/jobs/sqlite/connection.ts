@@ -9,7 +9,7 @@ export interface SqliteOptions {
   readonly path: string;
   /**
    * `full` (the default): what was answered survives a power cut, each transaction is synced to disk.
-   * `normal`: the last transactions before a power cut may be lost, never those before a killed process.
+   * `normal`: about the last second before a power cut may be lost, nothing before a killed process.
    */
   readonly synchronous?: "full" | "normal";
   /**

@@ -30,6 +30,12 @@ export function isBusy(error: unknown): boolean {
   return resultOf(error) === RESULT.busy;
 }
 
+/** The file system said itself that it, or what of it one may use, is full. */
+export function isNoSpace(error: unknown): boolean {
+  const code = systemCode(error);
+  return code === "ENOSPC" || code === "EDQUOT";
+}
+
 /** The file is no database, or a broken one. */
 export function isDamage(error: unknown): boolean {
   const result = resultOf(error);
@@ -58,7 +64,8 @@ export function needsReopening(error: NewelError): boolean {
 export function storeError(error: unknown, path: string): NewelError {
   if (isNewelError(error)) return error;
   const why = messageOf(error);
-  if (resultOf(error) === RESULT.full) return newelError("NEWEL_E_JOBS_FULL", { path }, error);
+  if (resultOf(error) === RESULT.full || isNoSpace(error))
+    return newelError("NEWEL_E_JOBS_FULL", { path }, error);
   if (isDamage(error)) return newelError("NEWEL_E_JOBS_DAMAGED", { path, why, copy: "" }, error);
   if (isOfStore(error)) return newelError("NEWEL_E_JOBS_FILE", { path, why }, error);
   return newelError("NEWEL_E_INTERNAL", { what: why }, error);

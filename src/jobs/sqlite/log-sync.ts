@@ -1,13 +1,19 @@
 import { closeSync, fdatasync, fstatSync, openSync, readSync, writeSync } from "node:fs";
 
+import { isNoSpace } from "./database-errors.ts";
+
 /** How much the log is made longer at once, by one who works or who rests; how long it may get, bytes. */
 const ROOM = Buffer.alloc(1_048_576);
 const REST_ROOM = ROOM.subarray(0, 262_144);
 const ROOM_LIMIT = 32 * ROOM.length;
 /** With less than this left the log is to be made longer, bytes. */
 const SHORT = 131_072;
-/** After a commit without a sync one rests so soon, milliseconds. */
-const REST_MS = 3;
+/** So long after the last commit there is time for what can wait, milliseconds. */
+const REST_MS = 5;
+/** What nobody waits for goes to disk within this, milliseconds. */
+const UNAWAITED_MS = 1_000;
+/** A log of more pages than this is moved into the database while there is time. */
+const LONG_PAGES = 1_000;
 /** What the log begins with, and each of its pages; and where they name their generation. */
 const LOG_HEADER = 32;
 const PAGE_HEADER = 24;
@@ -18,6 +24,16 @@ const SALT_LENGTH = 8;
 const FAST_MS = 0.5;
 
 type Done = (error: Error | null) => void;
+
+/** What is done while there is time. */
+export interface RestWork {
+  /** Called when what nobody waited for did not get to disk. */
+  failed(error: Error): void;
+  /** Calls {@link LogSync.makeRoom} with the write lock. */
+  makeRoom(): void;
+  /** Moves the log into the database. @returns whether all of it: then it begins anew */
+  checkpoint(): boolean;
+}
 
 /**
  * Takes to disk what was committed. SQLite writes a transaction to its log and lets others see it; this
@@ -34,10 +50,11 @@ export class LogSync {
   #running = false;
   #closed = false;
   #onIdle: (() => void) | undefined;
-  readonly #onShort: () => void;
+  readonly #work: RestWork;
   readonly #pageLength: number;
   #isShort = false;
   #restTimer: NodeJS.Timeout | undefined;
+  #syncTimer: NodeJS.Timeout | undefined;
   #lastTookMs = Infinity;
 
   /** Whether the last sync took little time. */
@@ -47,12 +64,11 @@ export class LogSync {
 
   /**
    * @param pageBytes - of the database
-   * @param onShort - called when nobody waits for the disk and room is to be made
    */
-  constructor(databasePath: string, pageBytes: number, onShort: () => void) {
+  constructor(databasePath: string, pageBytes: number, work: RestWork) {
     this.#fd = openSync(`${databasePath}-wal`, "r+");
     this.#pageLength = PAGE_HEADER + pageBytes;
-    this.#onShort = onShort;
+    this.#work = work;
   }
 
   /**
@@ -68,15 +84,23 @@ export class LogSync {
     this.#isShort = this.#nearlyFull();
     if (!this.#isShort) return;
     const room = hurry ? ROOM : REST_ROOM;
-    writeSync(this.#fd, room, 0, room.length, fstatSync(this.#fd).size);
     this.#isShort = false;
+    try {
+      writeSync(this.#fd, room, 0, room.length, fstatSync(this.#fd).size);
+    } catch (error) {
+      // What is to be committed now may still have its place.
+      if (!isNoSpace(error)) throw error;
+    }
   }
 
   /** Whether a page near the end is in use: it then is of the same generation as the log. */
   #nearlyFull(): boolean {
     const { size } = fstatSync(this.#fd);
     if (size < LOG_HEADER || size >= ROOM_LIMIT) return false;
-    const number = Math.max(0, Math.floor((size - SHORT - LOG_HEADER) / this.#pageLength));
+    return this.#isInUse(Math.max(0, Math.floor((size - SHORT - LOG_HEADER) / this.#pageLength)));
+  }
+
+  #isInUse(number: number): boolean {
     const page = LOG_HEADER + number * this.#pageLength;
     return this.#salt(LOG_SALT).equals(this.#salt(page + PAGE_SALT));
   }
@@ -87,8 +111,9 @@ export class LogSync {
     return salt;
   }
 
-  /** Calls back when everybody was served: at once when nobody waits. */
+  /** Calls back when all is on disk that was to go there: at once when nothing is. */
   whenIdle(then: () => void): void {
+    if (this.#syncTimer !== undefined) this.#syncUnawaited();
     if (this.#running) this.#onIdle = then;
     else then();
   }
@@ -109,28 +134,57 @@ export class LogSync {
       for (const done of served) done(error);
       this.#running = false;
       if (this.#waiting.length > 0) this.#run();
-      else this.#rest();
+      else this.#served();
     });
     this.#isShort ||= this.#nearlyFull();
   }
 
-  /** Something was committed that nobody is promised on disk: whether room is needed is found out soon. */
+  /** Something was committed. */
   written(): void {
-    this.#restTimer ??= setTimeout(() => {
-      this.#restTimer = undefined;
-      if (!this.#running) this.#rest();
-    }, REST_MS);
+    this.#restTimer ??= setTimeout(() => this.#rest(), REST_MS);
+    this.#restTimer.refresh();
   }
 
-  /** Nobody waits any more. */
-  #rest(): void {
+  /**
+   * What was committed goes to disk soon, though nobody is promised that: SQLite would sync it when it moves
+   * the log into the database, and all would wait.
+   */
+  syncSoon(): void {
+    this.#syncTimer ??= setTimeout(() => this.#syncUnawaited(), UNAWAITED_MS);
+  }
+
+  #syncUnawaited(): void {
+    clearTimeout(this.#syncTimer);
+    this.#syncTimer = undefined;
+    this.request((error) => this.#tried(error));
+  }
+
+  /** @returns whether to go on */
+  #tried(error: Error | null): boolean {
+    if (this.#closed) return false;
+    if (error !== null) this.#work.failed(error);
+    return error === null;
+  }
+
+  /** Nobody waits for the disk any more. */
+  #served(): void {
     if (this.#closed) closeSync(this.#fd);
     const idle = this.#onIdle;
     this.#onIdle = undefined;
     idle?.();
-    if (this.#closed) return;
-    this.#isShort = this.#nearlyFull();
-    if (this.#isShort) this.#onShort();
+  }
+
+  #rest(): void {
+    if (this.#running) this.written();
+    else if (this.#isInUse(LONG_PAGES))
+      // Synced by now, so that only the database is left to be waited for.
+      this.request((error) => {
+        if (this.#tried(error)) this.#isShort = !this.#work.checkpoint() && this.#nearlyFull();
+      });
+    else {
+      this.#isShort = this.#nearlyFull();
+      if (this.#isShort) this.#work.makeRoom();
+    }
   }
 
   /** Lets go of the file, when the sync that runs has ended. */
@@ -138,6 +192,7 @@ export class LogSync {
     if (this.#closed) return;
     this.#closed = true;
     clearTimeout(this.#restTimer);
+    clearTimeout(this.#syncTimer);
     if (!this.#running) closeSync(this.#fd);
   }
 }

@@ -95,7 +95,8 @@ class StoreThread {
     const isFull = this.#options.synchronous === "full";
     if (isFull && promise === "before") this.#sendOnDisk(replies, wakes);
     else if (replies.length > 0 || wakes.length > 0) this.#send({ replies, wakes });
-    if (!isFull && promise !== "never") this.#opened?.log.written();
+    if (promise !== "never") this.#opened?.log.written();
+    if (!isFull && promise !== "never") this.#opened?.log.syncSoon();
     if (isFull && promise === "soon")
       this.#opened?.log.request((error) => error && this.#failed(error));
     for (const [number, kind, argument] of turn.upkeep) await this.#upkeep(number, kind, argument);
@@ -200,7 +201,11 @@ class StoreThread {
       const file = new SameFile(path);
       const bell = new Doorbell(owners.directory, owners.file, owners.fd, () => this.#tell());
       if (recovered.size > 0) bell.ring();
-      const log = new LogSync(path, pageBytes(store.database), () => this.#makeRoom());
+      const log = new LogSync(path, pageBytes(store.database), {
+        failed: (error) => this.#failed(error),
+        makeRoom: () => this.#safely(() => runAlone(store, () => log.makeRoom(false)), undefined),
+        checkpoint: () => this.#safely(() => store.checkpoint(), false),
+      });
       const offers = new Offers(this.#places);
       this.#opened = { store, owners, waits: new Waits(store), file, bell, log, offers };
       return this.#opened;
@@ -271,11 +276,6 @@ class StoreThread {
       return wakes;
     };
     return this.#offering(opened, (offer) => runIf(store, ready, offer, check));
-  }
-
-  /** While nobody waits. */
-  #makeRoom(): void {
-    this.#safely(({ store, log }) => runAlone(store, () => log.makeRoom(false)), undefined);
   }
 
   /** Others may have the jobs that the main thread was too busy to accept. */

@@ -127,6 +127,12 @@ export class Store {
     this.#onChange();
   }
 
+  /** Moves the log into the database, as far as nobody reads it. @returns whether all of it */
+  checkpoint(): boolean {
+    const [busy, pages, moved] = this.tuple("PRAGMA wal_checkpoint(PASSIVE)") ?? [];
+    return busy === 0 && pages === moved;
+  }
+
   /** A queue by its qualified name; `undefined` when nothing was ever written to it. */
   findQueue(name: string): QueueRecord | undefined {
     const known = this.#queues.get(name);

@@ -213,25 +213,38 @@ test("an offer is accepted when it is committed, and not when it is undone", asy
   assert.equal(offered(true).offer.place, good.offer.place);
 });
 
+/** The log of a store, with what is done while there is time, and what came of it. */
+function logOf(scope: Scope, of: StoreOptions, store: Store): { log: LogSync; moved: boolean[] } {
+  const moved: boolean[] = [];
+  const log: LogSync = new LogSync(of.path, pageBytes(store.database), {
+    makeRoom: () => runAlone(store, () => log.makeRoom(false)),
+    checkpoint: () => {
+      const all = store.checkpoint();
+      moved.push(all);
+      return all;
+    },
+    failed: (error) => {
+      throw error;
+    },
+  });
+  cleanUp(scope, () => log.close());
+  return { log, moved };
+}
+
 test("the log is given room while nobody waits, and stays whole", async (t) => {
   const of = options(t);
   const store = openStore(t, of);
+  const { log, moved } = logOf(t, of, store);
   addOne(store);
-  const log: LogSync = new LogSync(of.path, pageBytes(store.database), () => {
-    runAlone(store, () => log.makeRoom(false));
-  });
-  cleanUp(t, () => log.close());
   const size = (): number => statSync(`${of.path}-wal`).size;
-  const sync = (): Promise<void> =>
-    new Promise((resolve, reject) => log.request((error) => (error ? reject(error) : resolve())));
   const before = size();
-  await sync();
+  log.written();
   await eventually(() => size() > before, "room was made");
   const withRoom = size();
   for (let round = 0; size() === withRoom && round < 200; round += 1) {
     addOne(store, JSON.stringify("x".repeat(1_000)));
-    await sync();
-    await new Promise((resolve) => setImmediate(resolve));
+    log.written();
+    await new Promise((resolve) => setTimeout(resolve, 12));
   }
   // Made anew before it was used up: SQLite itself would have added single pages.
   assert.equal(size() - withRoom, withRoom - before);
@@ -241,21 +254,39 @@ test("the log is given room while nobody waits, and stays whole", async (t) => {
       .every((byte) => byte === 0),
     true,
   );
+  assert.deepEqual(moved, []);
   assert.deepEqual(integrityProblems(store.database, "full"), []);
   assert.deepEqual(store.tuple("SELECT count(*) FROM job"), [store.findQueue("q")?.lastId]);
 });
 
-test("the log is given room too where commits wait for no disk", async (t) => {
+test("a long log is moved into the database while there is time, and begins anew", async (t) => {
   const of = options(t);
   const store = openStore(t, of);
-  const log: LogSync = new LogSync(of.path, pageBytes(store.database), () => {
-    runAlone(store, () => log.makeRoom(false));
-  });
-  cleanUp(t, () => log.close());
+  const { log, moved } = logOf(t, of, store);
+  const generation = (): string => readFileSync(`${of.path}-wal`).toString("hex", 16, 24);
   addOne(store);
-  const before = statSync(`${of.path}-wal`).size;
+  const first = generation();
+  const pages = (): number => Number(store.tuple("PRAGMA wal_checkpoint(NOOP)")?.[1]);
+  while (pages() <= 1_000) addOne(store, JSON.stringify("x".repeat(1_900)));
+  // Whoever reads what the database was like keeps it from being changed.
+  const reader = new DatabaseSync(of.path);
+  cleanUp(t, () => reader.close());
+  reader.exec("BEGIN");
+  const seen = reader.prepare("SELECT count(*) AS count FROM job").get()?.["count"];
+  addOne(store);
   log.written();
-  await eventually(() => statSync(`${of.path}-wal`).size > before, "room was made");
+  await eventually(() => moved.length > 0, "it was tried");
+  assert.deepEqual(moved, [false]);
+  assert.equal(reader.prepare("SELECT count(*) AS count FROM job").get()?.["count"], seen);
+  reader.exec("COMMIT");
+  assert.equal(generation(), first);
+  log.written();
+  await eventually(() => moved.length > 1, "it was moved");
+  assert.deepEqual(moved, [false, true]);
+  addOne(store);
+  assert.notEqual(generation(), first);
+  assert.deepEqual(integrityProblems(store.database, "full"), []);
+  assert.deepEqual(store.tuple("SELECT count(*) FROM job"), [store.findQueue("q")?.lastId]);
 });
 
 test("a file of an older newel keeps its events", (t) => {
