@@ -22,7 +22,7 @@ import type { SideTask } from "./side.ts";
 const ROUNDS = 5;
 const JOBS = 20_000;
 const ADDS = 2_000;
-const PICK_UPS = 300;
+const PICK_UPS = 500;
 const SIDE: string = fileURLToPath(new URL("side.ts", import.meta.url));
 
 /** A contender on a store, with what of it is measured. */

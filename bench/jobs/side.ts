@@ -1,6 +1,6 @@
 /**
  * One measurement in a process of its own: `side.ts JSON`. It prints its figures as a line of JSON; the task
- * `echo` prints when it began each job instead, as milliseconds since 1970.
+ * `echo` prints when it began each job instead.
  */
 import { postgres, redis, sqlite } from "./contenders/bullmq.ts";
 import type { OpenContender } from "./contenders/contender.ts";
@@ -25,8 +25,9 @@ const CONCURRENCY = 10;
 const IN_FLIGHT = 50;
 const BULK = 500;
 const PAUSE_MS = 12;
-/** Pick-ups before those that count: until then code is being compiled, whoever's it is. */
-const WARM_UP = 50;
+/** Pick-ups before those that count, and the pause between them: until then code is compiled, whoever's it is. */
+const WARM_UP = 600;
+const WARM_UP_PAUSE_MS = 2;
 
 const TASKS = { add, work, idle, echo, send };
 const task = JSON.parse(process.argv[2] ?? "{}") as SideTask;
@@ -94,7 +95,7 @@ async function idle(count: number): Promise<object> {
   const end = await contender.work(() => began(performance.now()), 1);
   const took: number[] = [];
   for (let i = -WARM_UP; i < count; i += 1) {
-    await pause(PAUSE_MS);
+    await pause(i < 0 ? WARM_UP_PAUSE_MS : PAUSE_MS);
     const { promise, resolve } = Promise.withResolvers<number>();
     began = resolve;
     const start = performance.now();
@@ -113,7 +114,7 @@ async function idle(count: number): Promise<object> {
 async function echo(): Promise<never> {
   let begun = -WARM_UP;
   const end = await contender.work(() => {
-    if (begun >= 0) process.stdout.write(`${performance.timeOrigin + performance.now()}\n`);
+    if (begun >= 0) process.stdout.write(`${sharedClock()}\n`);
     begun += 1;
   }, 1);
   process.stdout.write("ready\n");
@@ -125,12 +126,17 @@ async function echo(): Promise<never> {
 async function send(count: number): Promise<object> {
   const asked: number[] = [];
   for (let i = -WARM_UP; i < count; i += 1) {
-    await pause(PAUSE_MS);
-    if (i >= 0) asked.push(performance.timeOrigin + performance.now());
+    await pause(i < 0 ? WARM_UP_PAUSE_MS : PAUSE_MS);
+    if (i >= 0) asked.push(sharedClock());
     await contender.add(i);
   }
   await contender.close();
   return asked;
+}
+
+/** Milliseconds by the clock that all processes of a machine share: each has an idea of its own of 1970. */
+function sharedClock(): number {
+  return Number(process.hrtime.bigint()) / 1e6;
 }
 
 function pause(ms: number): Promise<void> {
