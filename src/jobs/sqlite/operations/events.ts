@@ -10,7 +10,9 @@ const READ_AT_ONCE = 500;
 export function readEvents(store: Store, queue: QueueRecord, after: string): EventEntry[] {
   const [number, index] = position(after);
   const rows = store.all<{ number: number; first: number; body: string }>(
-    `SELECT number, first, body FROM event WHERE queue = ? AND (number > ? OR (number = ? AND first + count - 1 > ?))
+    // That the number is no smaller is said first: by that the table is searched, by an OR it would be read whole.
+    `SELECT number, first, body FROM event
+     WHERE queue = ? AND number >= ? AND (number > ? OR first + count - 1 > ?)
      ORDER BY number, first LIMIT 50`,
     queue.key,
     number,

@@ -1,7 +1,7 @@
 import { CODE } from "../codes.ts";
 import { findJob, type JobHead, moveJob } from "../job-rows.ts";
 import { countOf, type QueueRecord } from "../queue-record.ts";
-import { CHILD, STATE } from "../states.ts";
+import { CHILD, STATE, type State } from "../states.ts";
 import type { Store } from "../store.ts";
 import { freeOnFinish } from "./deduplicate.ts";
 import { childCompleted, childFailed, countChildren, findParent } from "./flow.ts";
@@ -159,12 +159,13 @@ function trimFinished(
   state: typeof STATE.completed | typeof STATE.failed,
   { keep, finishedOn }: Finish,
 ): void {
-  if (keep.age !== undefined) {
+  const until = keep.age === undefined ? undefined : finishedOn - keep.age * 1_000;
+  if (until !== undefined && someUntil(store, queue, state, until)) {
     const old = store.all<JobHead>(
       "SELECT * FROM job WHERE queue = ? AND state = ? AND score <= ? ORDER BY score DESC LIMIT ?",
       queue.key,
       state,
-      finishedOn - keep.age * 1_000,
+      until,
       keep.limit ?? TRIMMED_AT_ONCE,
     );
     for (const job of old) removeJob(store, queue, job, { hard: false, freeDeduplication: false });
@@ -179,6 +180,16 @@ function trimFinished(
     excess,
   );
   for (const job of oldest) removeJob(store, queue, job, { hard: false, freeDeduplication: false });
+}
+
+/** Whether a job finished so long ago: seldom one did, and to ask for all of it costs ten times as much. */
+function someUntil(store: Store, queue: QueueRecord, state: State, until: number): boolean {
+  const oldest = store.tuple(
+    "SELECT score FROM job WHERE queue = ? AND state = ? ORDER BY score LIMIT 1",
+    queue.key,
+    state,
+  )?.[0];
+  return typeof oldest === "number" && oldest <= until;
 }
 
 function tellFinished(
