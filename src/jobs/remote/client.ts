@@ -1,5 +1,3 @@
-import { randomBytes } from "node:crypto";
-
 import { hasCode, newelError } from "../../base/errors.ts";
 import { sleep } from "../../base/timers.ts";
 import type { Connection } from "../../wire/client.ts";
@@ -21,6 +19,7 @@ import type {
   ScheduleView,
   Scope,
 } from "../api.ts";
+import { newJobId } from "../names.ts";
 import { readBy } from "../scope.ts";
 import type { RemoteAddress } from "./address.ts";
 import { JOBS_CONTRACT, type RemoteJobsApi } from "./contract.ts";
@@ -48,7 +47,7 @@ export class RemoteAccess implements JobsAccess {
   }
 
   enqueue(request: EnqueueRequest): Promise<Run> {
-    const run = { id: randomBytes(16).toString("hex"), ...request };
+    const run = { id: newJobId(), ...request };
     return this.#call((remote) => remote.enqueue(run));
   }
 

@@ -1,11 +1,9 @@
-import { randomUUID } from "node:crypto";
-
 import type { Job } from "bullmq";
 
 import { newelError } from "../../base/errors.ts";
 import { sleep } from "../../base/timers.ts";
 import type { EnqueueRequest, Run } from "../api.ts";
-import { formatRunId } from "../names.ts";
+import { formatRunId, newJobId } from "../names.ts";
 import { toJobsOptions, toStored } from "../stored.ts";
 import { lookAt } from "./look.ts";
 import type { Queues } from "./queues.ts";
@@ -44,11 +42,6 @@ export async function enqueue(queues: Queues, request: EnqueueRequest): Promise<
       await queue.removeDeduplicationKey(deduplication.id);
   }
   throw newelError("NEWEL_E_INTERNAL", { what: `the key of a run of ${request.name} stays taken` });
-}
-
-/** Unguessable: whoever has it may be shown the run. */
-export function newJobId(): string {
-  return randomUUID().replaceAll("-", "");
 }
 
 /** Two kinds of jobs, and two users, may use the same key without meeting. */

@@ -1,8 +1,8 @@
 import type { FlowJob, FlowProducer, JobNode } from "bullmq";
 
 import type { FlowRequest, RunTree } from "../api.ts";
+import { newJobId } from "../names.ts";
 import { toJobsOptions, toStored } from "../stored.ts";
-import { newJobId } from "./enqueue.ts";
 import type { Queues } from "./queues.ts";
 import { type JobFacts, toRun } from "./run.ts";
 
