@@ -2,6 +2,7 @@
  * One measurement in a process of its own: `side.ts JSON`. It prints its figures as a line of JSON; the task
  * `echo` prints when it began each job instead.
  */
+import { sharedClock } from "../../test/helpers/shared-clock.ts";
 import { postgres, redis, sqlite } from "./contenders/bullmq.ts";
 import type { OpenContender } from "./contenders/contender.ts";
 import { pgBoss } from "./contenders/pg-boss.ts";
@@ -132,11 +133,6 @@ async function send(count: number): Promise<object> {
   }
   await contender.close();
   return asked;
-}
-
-/** Milliseconds by the clock that all processes of a machine share: each has an idea of its own of 1970. */
-function sharedClock(): number {
-  return Number(process.hrtime.bigint()) / 1e6;
 }
 
 function pause(ms: number): Promise<void> {

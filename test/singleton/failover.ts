@@ -5,6 +5,7 @@ import { fileURLToPath } from "node:url";
 import { homeAt } from "../../src/base/home.ts";
 import { connectKernel } from "../../src/kernel/client/client.ts";
 import { cleanUp, eventually, temporaryDirectory, type Scope } from "../helpers/resources.ts";
+import { sharedClock } from "../helpers/shared-clock.ts";
 import { endKernelOf } from "./kernel-of.ts";
 
 /** An owner as a caller met it, and when it first answered that caller. */
@@ -81,7 +82,7 @@ export async function failOver(scope: Scope, kills: number): Promise<FailoverRes
     await add();
     // At another point of a call each time.
     await new Promise((resolve) => setTimeout(resolve, 60 + Math.random() * 20));
-    killed.push({ epoch: owner.epoch, atMs: performance.timeOrigin + performance.now() });
+    killed.push({ epoch: owner.epoch, atMs: sharedClock() });
     process.kill(owner.pid, "SIGKILL");
     candidates.delete(owner.pid);
   }

@@ -8,10 +8,11 @@ import { type Job, Queue, QueueEvents } from "bullmq";
 import type * as JobsModule from "../../../src/jobs/index.ts";
 import type { JobDefinition, Jobs } from "../../../src/jobs/index.ts";
 import { eventually, type Scope, startProcess } from "../../../test/helpers/resources.ts";
+import { sharedClock } from "../../../test/helpers/shared-clock.ts";
 import { distProgram, fromDist } from "../../prepare.ts";
 import { bullStore } from "./bull-store.ts";
 
-/** What a caller saw of one job; milliseconds since 1970. */
+/** What a caller saw of one job; milliseconds by the shared clock. */
 interface Seen {
   readonly asked: number;
   /** When the handler began, as it says itself. */
@@ -43,10 +44,6 @@ export interface Definitions {
   readonly held: JobDefinition<StandardSchemaV1<{ readonly notes: string }>, void>;
 }
 
-export function clock(): number {
-  return performance.timeOrigin + performance.now();
-}
-
 /** BullMQ's own classes; its handler in the worker's process, or sandboxed in children of it. */
 export async function bullmq(store: string, how: "bare" | "sandboxed"): Promise<Contender> {
   const { factory, connection } = await bullStore(store);
@@ -58,14 +55,14 @@ export async function bullmq(store: string, how: "bare" | "sandboxed"): Promise<
     queue: how,
     enqueue: (name) => queue.add(name, {}),
     async follow() {
-      const asked = clock();
+      const asked = sharedClock();
       const began = (await ended(await queue.add("noop", {}))) as number;
-      return { asked, began, told: clock() };
+      return { asked, began, told: sharedClock() };
     },
     async progress() {
       const came = Promise.withResolvers<number>();
       events.once("progress", ({ data }) =>
-        came.resolve(clock() - Number((data as { note: string }).note)),
+        came.resolve(sharedClock() - Number((data as { note: string }).note)),
       );
       await ended(await queue.add("progress", {}));
       return came.promise;
@@ -87,10 +84,10 @@ export async function newel(store: string): Promise<Contender> {
     queue: noop.options.queue,
     enqueue: (name) => (name === "noop" ? jobs.enqueue(noop) : jobs.enqueue(progress)),
     async follow() {
-      const asked = clock();
+      const asked = sharedClock();
       const { id } = await jobs.enqueue(noop);
       for await (const { state, result } of jobs.events(id))
-        if (state === "done") return { asked, began: result as number, told: clock() };
+        if (state === "done") return { asked, began: result as number, told: sharedClock() };
       throw new Error(`${id} was not done`);
     },
     progress: () => followProgress(jobs, progress),
@@ -103,7 +100,7 @@ async function followProgress(jobs: Jobs, definition: Definitions["progress"]): 
   const { id } = await jobs.enqueue(definition);
   let took: number | undefined;
   for await (const { progress } of jobs.events(id))
-    if (progress?.note !== undefined) took ??= clock() - Number(progress.note);
+    if (progress?.note !== undefined) took ??= sharedClock() - Number(progress.note);
   if (took === undefined) throw new Error(`${id} showed no progress`);
   return took;
 }

@@ -4,8 +4,9 @@ import { join } from "node:path";
 import type * as JobsModule from "../../../src/jobs/index.ts";
 import type { Jobs } from "../../../src/jobs/index.ts";
 import { eventually, type Scope, temporaryDirectory } from "../../../test/helpers/resources.ts";
+import { sharedClock } from "../../../test/helpers/shared-clock.ts";
 import { fromDist } from "../../prepare.ts";
-import { clock, type Definitions, end, NEWEL_MODULE, startServer } from "./contenders.ts";
+import { type Definitions, end, NEWEL_MODULE, startServer } from "./contenders.ts";
 
 /** What the job server does about a dead process and a wish to cancel, in milliseconds each. */
 export interface Reactions {
@@ -61,7 +62,7 @@ interface Held {
 }
 
 async function killed(jobs: Jobs, { id, notes, first }: Held): Promise<number> {
-  const at = clock();
+  const at = sharedClock();
   process.kill(first.pid, "SIGKILL");
   const second = await noteOf(notes, "began", 1);
   await ended(jobs, id);
@@ -69,7 +70,7 @@ async function killed(jobs: Jobs, { id, notes, first }: Held): Promise<number> {
 }
 
 async function cancelled(jobs: Jobs, { id, notes }: Held): Promise<number> {
-  const at = clock();
+  const at = sharedClock();
   await jobs.cancel(id);
   const told = await noteOf(notes, "told", 0);
   await ended(jobs, id);
