@@ -2,11 +2,12 @@
 import assert from "node:assert/strict";
 import { closeSync, openSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { DatabaseSync } from "node:sqlite";
+import { DatabaseSync, type SQLInputValue } from "node:sqlite";
 import { test } from "node:test";
 
 import { parseConnection, type StoreOptions } from "../../../src/jobs/sqlite/connection.ts";
 import { integrityProblems, openDatabase, pageBytes } from "../../../src/jobs/sqlite/database.ts";
+import { storeError } from "../../../src/jobs/sqlite/database-errors.ts";
 import { Doorbell } from "../../../src/jobs/sqlite/doorbell.ts";
 import { type Request, runAlone, runGroup, runIf } from "../../../src/jobs/sqlite/group.ts";
 import { LogSync } from "../../../src/jobs/sqlite/log-sync.ts";
@@ -287,6 +288,30 @@ test("a long log is moved into the database while there is time, and begins anew
   assert.notEqual(generation(), first);
   assert.deepEqual(integrityProblems(store.database, "full"), []);
   assert.deepEqual(store.tuple("SELECT count(*) FROM job"), [store.findQueue("q")?.lastId]);
+});
+
+test("new events are searched for, not found by reading all", (t) => {
+  const store = openStore(t, options(t));
+  for (let added = 0; added < 20; added += 1) addOne(store);
+  const queue = store.findQueue("q");
+  assert.ok(queue !== undefined);
+  const plans: string[] = [];
+  const all = store.all.bind(store);
+  t.mock.method(store, "all", (sql: string, ...values: SQLInputValue[]) => {
+    const rows = store.database.prepare(`EXPLAIN QUERY PLAN ${sql}`).all(...values);
+    plans.push(rows.map(({ detail }) => String(detail)).join("; "));
+    return all(sql, ...values);
+  });
+  const entries = readEvents(store, queue, `${queue.lastEvent - 1}`);
+  assert.equal(entries.at(-1)?.[0].split("-")[0], String(queue.lastEvent));
+  assert.deepEqual(plans, ["SEARCH event USING PRIMARY KEY (queue=? AND number>?)"]);
+});
+
+test("a file system that is full is told apart from one that fails", () => {
+  const failure = (code: string): Error => Object.assign(new Error(code), { code });
+  for (const code of ["ENOSPC", "EDQUOT"])
+    assert.equal(storeError(failure(code), "/jobs.db").code, "NEWEL_E_JOBS_FULL");
+  assert.equal(storeError(failure("EIO"), "/jobs.db").code, "NEWEL_E_JOBS_FILE");
 });
 
 test("a file of an older newel keeps its events", (t) => {
