@@ -1,6 +1,6 @@
 import { mkdirSync, statSync } from "node:fs";
 import { homedir, userInfo } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 
 import { messageOf, newelError } from "./errors.ts";
 
@@ -46,8 +46,12 @@ function homeDirectory(environment: NodeJS.ProcessEnv): string {
     : join(homedir(), ".local/state/newel");
 }
 
-/** The files of the home in `directory`; nothing is created. */
-export function homeAt(directory: string): Home {
+/**
+ * The files of the home in `directory`, which is resolved against the working directory: daemons and
+ * services have another one. Nothing is created.
+ */
+export function homeAt(path: string): Home {
+  const directory = resolve(path);
   const supervisorSocket = join(directory, "supervisor.sock");
   const length = Buffer.byteLength(supervisorSocket);
   if (length > SOCKET_PATH_BYTES)

@@ -14,17 +14,30 @@ export function canHold(spec: ResolvedService): boolean {
   return spec.command.kind === "node" && spec.listen.length > 0;
 }
 
-/** The kernel's request for one run of one copy of a service. */
+/** Settings of one start that are not part of the service's configuration. */
+export interface LaunchOptions {
+  /** Listen, but accept nothing until the supervisor asks for it. */
+  readonly hold: boolean;
+  /** Path of the control socket that the preload opens. */
+  readonly controlPath: string;
+  /** The supervisor's own home directory, absolute. */
+  readonly home: string;
+}
+
+/** The kernel's request for one generation of one replica of a service. */
 export function launchRequest(
   spec: ResolvedService,
   run: RunName,
-  options: { readonly hold: boolean; readonly controlPath: string },
+  options: LaunchOptions,
 ): ProcessRequest {
   const { command } = spec;
   return {
     name: formatRunName(run),
     ...commandOf(command),
     env: {
+      // Singletons, jobs and kernel clients in the service use this home, unless its own
+      // configuration names another one.
+      NEWEL_HOME: options.home,
       ...spec.env,
       [PRELOAD_ENV.process]: shownName(run),
       [PRELOAD_ENV.mark]: randomUUID(),
@@ -63,7 +76,7 @@ function commandOf(command: ResolvedService["command"]): Pick<ProcessRequest, "a
 
 function preloadEnvironment(
   spec: ResolvedService,
-  { hold, controlPath }: { readonly hold: boolean; readonly controlPath: string },
+  { hold, controlPath }: LaunchOptions,
 ): Record<string, string> {
   const targets = spec.listen.map(({ name, port, path }): ListenTarget => ({
     name,

@@ -91,6 +91,7 @@ export class Replica {
     const request = launchRequest(this.spec, this.run, {
       hold: hold && canHold(this.spec),
       controlPath: controlPath(this.#parts.home, this.kernelName),
+      home: this.#parts.home.directory,
     });
     try {
       this.#take(await this.#parts.kernel.processes.make(request));
