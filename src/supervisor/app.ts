@@ -78,7 +78,7 @@ export class App {
   }
 
   async removeSockets(keep: readonly ResolvedSocket[] = []): Promise<void> {
-    const kept = new Set(keep.map(({ name }) => socketName(this.name, name)));
+    const kept = new Set(keep.map((socket) => socketName(this.name, socket)));
     for (const { name } of await this.#parts.kernel.sockets.list(`${this.name}/*`)) {
       if (!kept.has(name)) await this.#parts.kernel.sockets.remove(name);
     }
@@ -166,7 +166,7 @@ export function parseStoredApp(text: string, runsSeen: number): StoredApp {
 }
 
 function socketRequest(app: string, socket: ResolvedSocket): SocketRequest {
-  const name = socketName(app, socket.name);
+  const name = socketName(app, socket);
   const common = { name, backlog: socket.backlog };
   if (socket.path !== undefined) {
     return {

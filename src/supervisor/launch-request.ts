@@ -46,7 +46,7 @@ export function launchRequest(
     workingDir: spec.cwd,
     bufsize: spec.logs.bufsizeBytes,
     stderr: spec.logs.stderr === "stdout" ? "stdout" : true,
-    sockets: spec.listen.map((socket) => socketName(run.app, socket.name)),
+    sockets: spec.listen.map((socket) => socketName(run.app, socket)),
     // Programs that are not ours may check LISTEN_PID, as systemd's protocol says.
     listenPid: command.kind !== "node" && spec.listen.length > 0,
     notify: true,

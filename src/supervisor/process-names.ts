@@ -43,7 +43,14 @@ export function appValueName(app: string): string {
   return `newel/app/${app}`;
 }
 
-/** The kernel's name of a socket of an app. */
-export function socketName(app: string, socket: string): string {
-  return `${app}/${socket}`;
+/**
+ * The kernel's name of a socket of an app: `shop/web`. The supervisor may have chosen another one
+ * (`shop/2/web`) because the former socket of that name is still in use; programs see the part after
+ * the last `/` in either case.
+ */
+export function socketName(
+  app: string,
+  socket: { readonly name: string; readonly kernelName?: string },
+): string {
+  return socket.kernelName ?? `${app}/${socket.name}`;
 }

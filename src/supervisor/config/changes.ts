@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 
-import type { ResolvedCommand, ResolvedService } from "./resolved.ts";
+import type { ResolvedCommand, ResolvedService, ResolvedSocket } from "./resolved.ts";
 
 /** A service by the words of the configuration, each with what it came to. */
 type Settings = Readonly<Record<string, unknown>>;
@@ -32,7 +32,7 @@ function processSettings(service: Omit<ResolvedService, "hash">): Settings {
     ...Object.fromEntries(variables),
     cwd,
     umask,
-    listen: listen.length === 0 ? undefined : listen,
+    listen: listen.length === 0 ? undefined : listen.map(asConfigured),
     "logs.bufsize": logs.bufsizeBytes,
     "logs.stderr": logs.stderr,
     // A process that says READY has a descriptor for it from its start.
@@ -42,6 +42,12 @@ function processSettings(service: Omit<ResolvedService, "hash">): Settings {
       ? { "stop.signal": stop.signal, "stop.grace": stop.graceMs, "stop.linger": stop.lingerMs }
       : {}),
   };
+}
+
+/** A socket without the name that the supervisor chose for it in the kernel. */
+function asConfigured(socket: ResolvedSocket): ResolvedSocket {
+  const { kernelName: _, ...configured } = socket;
+  return configured;
 }
 
 function commandSettings(command: ResolvedCommand): Settings {

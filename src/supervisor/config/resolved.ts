@@ -27,6 +27,8 @@ export interface ResolvedSocket {
   /** Absolute; makes it a Unix socket. */
   readonly path?: string;
   readonly umask?: number;
+  /** The kernel's name of the socket; filled in by the supervisor, missing before that. */
+  readonly kernelName?: string;
 }
 
 /** What is started: a Node program, words without a shell, or a line for /bin/sh -c. */
@@ -102,6 +104,7 @@ const socketSchema: v.GenericSchema<unknown, ResolvedSocket> = v.object({
   port: v.exactOptional(count),
   path: v.exactOptional(v.string()),
   umask: v.exactOptional(count),
+  kernelName: v.exactOptional(v.string()),
 });
 
 const commandSchema: v.GenericSchema<unknown, ResolvedCommand> = v.variant("kind", [
