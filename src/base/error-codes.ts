@@ -221,6 +221,10 @@ export const ERROR_CODES = {
     text: "The address {address} is in use by another program.",
     fix: "Find it with `ss -ltnp`, stop it, or choose another port.",
   },
+  NEWEL_E_PATH_IN_USE: {
+    text: "No socket was made at {path}: there is {what}.",
+    fix: "{todo} Nothing was removed.",
+  },
   NEWEL_E_DISK_FULL: {
     text: "There is no room to write {path}.",
     fix: "Free space on that file system; newel goes on and counts what it could not keep.",

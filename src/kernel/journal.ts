@@ -15,6 +15,7 @@ import {
 import { crc32 } from "../base/crc32.ts";
 import { systemCode } from "../base/errors.ts";
 import type { KernelEvent, OutputPosition, ProcessInfo, SocketInfo } from "./api.ts";
+import type { SocketFile } from "./socket-paths.ts";
 
 /** A process as the journal keeps it: what recovery needs, and no environment. */
 export interface ProcessRecord {
@@ -43,7 +44,7 @@ export type JournalRecord =
       readonly version: string;
     }
   | { readonly type: "seq"; readonly seq: number }
-  | { readonly type: "socket"; readonly info: SocketInfo }
+  | SocketRecord
   | { readonly type: "socket removed"; readonly name: string }
   | { readonly type: "value"; readonly name: string; readonly value: string }
   | { readonly type: "value removed"; readonly name: string }
@@ -68,6 +69,13 @@ export type JournalRecord =
   | ReaderRecord
   | { readonly type: "event"; readonly event: KernelEvent }
   | ClaimRecord;
+
+/** A socket that the kernel holds; `file` is the one it made for a Unix socket. */
+export interface SocketRecord {
+  readonly type: "socket";
+  readonly info: SocketInfo;
+  readonly file?: SocketFile;
+}
 
 /** How far a reader has acknowledged the output of a process. */
 export interface ReaderRecord {

@@ -1,7 +1,8 @@
-import { closeSync, rmSync } from "node:fs";
+import { closeSync } from "node:fs";
 
 import { newelError, systemCode } from "../base/errors.ts";
 import { bindSocket, boundPort, listen } from "../posix/sockets.ts";
+import { clearPath, removeSocketFile, type SocketFile, socketFileAt } from "./socket-paths.ts";
 
 /** How many clients may wait to be accepted, also while an upgrade replaces the program. */
 export const CLIENT_BACKLOG = 1_024;
@@ -10,6 +11,8 @@ export const CLIENT_BACKLOG = 1_024;
 export interface Listeners {
   /** The Unix socket's. */
   readonly local: number;
+  /** The Unix socket's file; missing when an earlier version left the descriptors. */
+  readonly file?: SocketFile;
   /** Those of the loopback addresses; empty without TCP. */
   readonly tcp: readonly number[];
   readonly port?: number;
@@ -18,38 +21,40 @@ export interface Listeners {
 /**
  * Binds them; connections queue up from now on.
  *
- * @param path - what is there already is replaced, so hold the home's lock
+ * @param path - a socket that is there already is replaced, so hold the home's lock
  * @param port - 0 lets the operating system choose
- * @throws NEWEL_E_ADDRESS_IN_USE
+ * @throws NEWEL_E_ADDRESS_IN_USE, NEWEL_E_PATH_IN_USE when another kind of file is at the path
  */
 export function openListeners(path: string, port: number | undefined): Listeners {
-  const local = listenOnPath(path);
-  if (port === undefined) return { local, tcp: [] };
+  const unix = listenOnPath(path);
+  if (port === undefined) return { ...unix, tcp: [] };
   try {
     const first = listenOnAddress("inet", "127.0.0.1", port);
     const chosen = boundPort(first);
     const second = listenOnIpv6(chosen);
-    return { local, tcp: second === undefined ? [first] : [first, second], port: chosen };
+    return { ...unix, tcp: second === undefined ? [first] : [first, second], port: chosen };
   } catch (error) {
-    closeListeners({ local, tcp: [] }, path);
+    closeListeners({ ...unix, tcp: [] }, path);
     throw error;
   }
 }
 
-/** Nobody can connect any more. */
-export function closeListeners({ local, tcp }: Listeners, path: string): void {
-  rmSync(path, { force: true });
+/** Ends listening: new connections are refused from now on. */
+export function closeListeners({ local, file, tcp }: Listeners, path: string): void {
+  removeSocketFile(path, file);
   for (const fd of [local, ...tcp]) closeSync(fd);
 }
 
 /** The socket's file is closed to others from its first moment: the bind itself makes it 0600. */
-function listenOnPath(path: string): number {
-  rmSync(path, { force: true });
+function listenOnPath(path: string): Pick<Listeners, "local" | "file"> {
+  // The lock of the home tells that no other kernel serves it: a socket here is an old one.
+  clearPath(path, socketFileAt(path));
   const before = process.umask(0o177);
   try {
     const fd = bindSocket({ family: "unix", path }, { type: "stream" });
     listen(fd, CLIENT_BACKLOG);
-    return fd;
+    const file = socketFileAt(path);
+    return { local: fd, ...(file === undefined ? {} : { file }) };
   } finally {
     process.umask(before);
   }

@@ -1,7 +1,13 @@
 import { readFileSync } from "node:fs";
 
-import type { KernelEvent, SocketInfo } from "./api.ts";
-import type { ClaimRecord, JournalRecord, ProcessRecord, ReaderRecord } from "./journal.ts";
+import type { KernelEvent } from "./api.ts";
+import type {
+  ClaimRecord,
+  JournalRecord,
+  ProcessRecord,
+  ReaderRecord,
+  SocketRecord,
+} from "./journal.ts";
 
 /** What an earlier kernel of the home held when it ended. */
 export interface PastState {
@@ -10,7 +16,7 @@ export interface PastState {
   readonly sameBoot: boolean;
   readonly lastEvent: number;
   readonly events: readonly KernelEvent[];
-  readonly sockets: ReadonlyMap<string, SocketInfo>;
+  readonly sockets: ReadonlyMap<string, SocketRecord>;
   readonly values: Map<string, string>;
   readonly claims: ReadonlyMap<string, ClaimRecord>;
   readonly processes: ReadonlyMap<string, PastProcess>;
@@ -58,7 +64,7 @@ interface Replayed {
   bootId: string | undefined;
   lastEvent: number;
   readonly events: KernelEvent[];
-  readonly sockets: Map<string, SocketInfo>;
+  readonly sockets: Map<string, SocketRecord>;
   readonly values: Map<string, string>;
   readonly claims: Map<string, ClaimRecord>;
   readonly processes: Map<string, PastProcess>;
@@ -74,7 +80,7 @@ function apply(state: Replayed, record: JournalRecord): void {
       state.lastEvent = record.seq;
       break;
     case "socket":
-      state.sockets.set(record.info.name, record.info);
+      state.sockets.set(record.info.name, record);
       break;
     case "socket removed":
       state.sockets.delete(record.name);

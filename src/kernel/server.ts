@@ -20,7 +20,7 @@ const FAREWELL_MS = 500;
 export interface ServerOptions {
   readonly kernel: Kernel;
   readonly version: string;
-  /** Where the Unix socket stands; what is there already is replaced, so hold the home's lock. */
+  /** The path of the Unix socket; a socket that is there already is replaced, so hold the home's lock. */
   readonly path: string;
   /** Also listen on this port of the loopback addresses; 0 lets the operating system choose. */
   readonly port?: number;

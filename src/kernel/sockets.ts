@@ -1,18 +1,25 @@
-import { closeSync, unlinkSync } from "node:fs";
+import { closeSync } from "node:fs";
 import { isIP, isIPv4, isIPv6 } from "node:net";
-import { isAbsolute } from "node:path";
 
-import { newelError, systemCode } from "../base/errors.ts";
+import { newelError } from "../base/errors.ts";
 import { checkName, matches } from "../base/names.ts";
 import { isErrno } from "../posix/libc.ts";
 import { type Address, bindSocket, boundPort, describe, listen } from "../posix/sockets.ts";
 import type { Kernel, SocketFamily, SocketInfo, SocketRequest } from "./api.ts";
 import type { EventLog } from "./events.ts";
-import type { Journal, JournalRecord } from "./journal.ts";
+import type { Journal, JournalRecord, SocketRecord } from "./journal.ts";
+import {
+  canonicalPath,
+  checkSocketPath,
+  clearPath,
+  pathOfOther,
+  removeSocketFile,
+  type SocketFile,
+  socketFileAt,
+} from "./socket-paths.ts";
 
 const WILDCARD = { inet: "0.0.0.0", inet6: "::" } as const;
 const LOOPBACK = { inet: "127.0.0.1", inet6: "::1" } as const;
-const SOCKET_PATH_BYTES = 107;
 
 /** A socket the kernel holds. */
 interface Held {
@@ -22,6 +29,8 @@ interface Held {
    * take it from: a second one beside theirs would get connections that nobody accepts.
    */
   readonly fd: number | undefined;
+  /** The file of a Unix socket, as the kernel made it. */
+  readonly file?: SocketFile;
 }
 
 /** A socket that is open here. */
@@ -58,9 +67,10 @@ export class SocketTable {
           existing: JSON.stringify(existing.info),
         });
       }
+      this.#checkPath(wanted);
       const held = open(wanted, true);
       this.#held.set(request.name, held);
-      this.#journal.append({ type: "socket", info: held.info });
+      this.#journal.append(toRecord(held));
       this.#events.record({ type: "made", noun: "socket", name: request.name });
       return held.info;
     },
@@ -97,8 +107,8 @@ export class SocketTable {
     const held = this.#held.get(name);
     if (held === undefined) throw newelError("NEWEL_E_SOCKET_MISSING", { name });
     const { info, fd } = held;
-    if (info.reuseport === true) return { fd: open(info, false).fd, info, fresh: true };
-    return { fd: fd ?? this.#openPostponed(info).fd, info, fresh: false };
+    if (info.reuseport === true) return { fd: openShare(info), info, fresh: true };
+    return { fd: fd ?? this.#openPostponed(held).fd, info, fresh: false };
   }
 
   /** The info of a socket a process refers to. */
@@ -113,30 +123,40 @@ export class SocketTable {
   }
 
   *snapshot(): Iterable<JournalRecord> {
-    for (const { info } of this.#held.values()) yield { type: "socket", info };
+    for (const held of this.#held.values()) yield toRecord(held);
   }
 
-  /** Binds a socket of an earlier kernel again, beside a process that may still hold the old one. */
-  restore(info: SocketInfo): void {
-    this.#held.set(info.name, open(info, false));
+  /** Binds a socket of an earlier kernel again; a process may still hold the old one. */
+  restore({ info, file }: SocketRecord): void {
+    this.#held.set(info.name, open(info, false, file));
   }
 
   /** Leaves a socket of an earlier kernel to the processes that have it, until it is needed here. */
-  postpone(past: SocketInfo): void {
+  postpone({ info: past, file }: SocketRecord): void {
     const info = Object.fromEntries(Object.entries(past).filter(([key]) => key !== "fileno"));
-    this.#held.set(past.name, { info: info as unknown as SocketInfo, fd: undefined });
+    this.#held.set(past.name, {
+      info: info as unknown as SocketInfo,
+      fd: undefined,
+      ...(file === undefined ? {} : { file }),
+    });
   }
 
   /** Opens what was postponed and has no living holder any more, so that connections wait again. */
   openAbandoned(isHeld: (name: string) => boolean): void {
-    for (const { info, fd } of this.#held.values())
-      if (fd === undefined && !isHeld(info.name)) this.#openPostponed(info);
+    for (const held of this.#held.values())
+      if (held.fd === undefined && !isHeld(held.info.name)) this.#openPostponed(held);
   }
 
   /** Takes over a descriptor that stands for a socket of an earlier kernel. */
-  adopt(info: SocketInfo, fd: number): void {
+  adopt({ info, file }: SocketRecord, fd: number): void {
     const fileno = info.reuseport === true ? {} : { fileno: fd };
-    this.#held.set(info.name, { fd, info: { ...info, ...fileno } });
+    // A journal of an earlier version does not tell the file.
+    const own = file ?? (info.path === undefined ? undefined : socketFileAt(info.path));
+    this.#held.set(info.name, {
+      fd,
+      info: { ...info, ...fileno },
+      ...(own === undefined ? {} : { file: own }),
+    });
   }
 
   /** The kernel's descriptors by name, for a successor. */
@@ -151,8 +171,17 @@ export class SocketTable {
     this.#held.clear();
   }
 
-  #openPostponed(info: SocketInfo): Open {
-    const opened = open(info, false);
+  /** One path has one socket, however it is written. */
+  #checkPath({ path }: SocketInfo): void {
+    if (path === undefined) return;
+    const wanted = canonicalPath(path);
+    for (const { info } of this.#held.values())
+      if (info.path !== undefined && canonicalPath(info.path) === wanted)
+        throw pathOfOther(path, info.name);
+  }
+
+  #openPostponed({ info, file }: Held): Open {
+    const opened = open(info, false, file);
     this.#held.set(info.name, opened);
     this.#events.record({ type: "made", noun: "socket", name: info.name });
     return opened;
@@ -162,8 +191,9 @@ export class SocketTable {
     const held = this.#held.get(info.name);
     if (held === undefined) return;
     this.#held.delete(info.name);
+    // Before it is closed: until then no other file can have the number of this one.
+    if (info.path !== undefined) removeSocketFile(info.path, held.file);
     if (held.fd !== undefined) closeSync(held.fd);
-    if (info.path !== undefined) unlinkIfThere(info.path);
     this.#journal.append({ type: "socket removed", name: info.name });
     this.#events.record({ type: "removed", noun: "socket", name: info.name });
   }
@@ -181,7 +211,7 @@ function settle(request: SocketRequest): SocketInfo {
     return {
       ...common,
       family: "unix",
-      path: checkPath(request.path),
+      path: checkSocketPath(request.path),
       ...(request.umask === undefined ? {} : { umask: request.umask }),
     };
   }
@@ -198,17 +228,6 @@ function settle(request: SocketRequest): SocketInfo {
   };
 }
 
-function checkPath(path: string | undefined): string {
-  if (path === undefined || !isAbsolute(path)) {
-    throw newelError("NEWEL_E_COMMAND", {
-      what: `Path must be absolute: ${path ?? "no path given"}`,
-    });
-  }
-  const length = Buffer.byteLength(path);
-  if (length > SOCKET_PATH_BYTES) throw newelError("NEWEL_E_HOME_PATH", { path, length });
-  return path;
-}
-
 function numericHost(host: string, family: "inet" | "inet6"): string {
   if (host === "localhost") return LOOPBACK[family];
   const right = family === "inet" ? isIPv4(host) : isIPv6(host) && !host.includes("%");
@@ -219,14 +238,20 @@ function numericHost(host: string, family: "inet" | "inet6"): string {
 
 /** Whether an existing socket is what is asked for: a port of 0 matches any, reuseport is not compared. */
 function sameSettings(wanted: SocketInfo, existing: SocketInfo): boolean {
-  const keys = ["family", "type", "backlog", "path", "umask", "host", "interface"] as const;
+  const keys = ["family", "type", "backlog", "umask", "host", "interface"] as const;
   const samePort = wanted.port === undefined || wanted.port === 0 || wanted.port === existing.port;
-  return samePort && keys.every((key) => wanted[key] === existing[key]);
+  const samePath =
+    wanted.path === existing.path ||
+    (wanted.path !== undefined &&
+      existing.path !== undefined &&
+      canonicalPath(wanted.path) === canonicalPath(existing.path));
+  return samePort && samePath && keys.every((key) => wanted[key] === existing[key]);
 }
 
-function open(wanted: SocketInfo, fresh: boolean): Open {
+/** @param own - the file that an earlier kernel made for this socket */
+function open(wanted: SocketInfo, fresh: boolean, own?: SocketFile): Open {
   const address = addressOf(wanted);
-  if (address.family === "unix") return openUnix(wanted, address);
+  if (address.family === "unix") return openUnix(wanted, address, own);
   // A socket with SO_REUSEPORT can be bound again beside a holder after a crash. It would also join
   // a stranger's, so a new one is first tried without.
   if (fresh && address.port !== 0 && wanted.type !== "raw")
@@ -234,17 +259,33 @@ function open(wanted: SocketInfo, fresh: boolean): Open {
   const fd = bind(address, wanted, true, false);
   const info = { ...wanted, port: wanted.type === "raw" ? (wanted.port ?? 0) : boundPort(fd) };
   if (wanted.reuseport === true) return { fd, info };
-  if (wanted.type === "stream" || wanted.type === "seqpacket") listen(fd, wanted.backlog);
+  if (listens(wanted)) listenOrClose(fd, wanted.backlog);
   return { fd, info: { ...info, fileno: fd } };
 }
 
-function openUnix(wanted: SocketInfo, address: Extract<Address, { family: "unix" }>): Open {
-  unlinkIfThere(address.path);
+/** A socket of its own on a reserved port, for one process: ready for accept, as the others are. */
+function openShare(info: SocketInfo): number {
+  const { fd } = open(info, false);
+  if (listens(info)) listenOrClose(fd, info.backlog);
+  return fd;
+}
+
+function listens({ type }: SocketInfo): boolean {
+  return type === "stream" || type === "seqpacket";
+}
+
+function openUnix(
+  wanted: SocketInfo,
+  address: Extract<Address, { family: "unix" }>,
+  own: SocketFile | undefined,
+): Open {
+  clearPath(address.path, own);
   const before = process.umask(wanted.umask ?? process.umask());
   try {
     const fd = bind(address, wanted, false, false);
-    if (wanted.type !== "dgram") listen(fd, wanted.backlog);
-    return { fd, info: { ...wanted, fileno: fd } };
+    if (listens(wanted)) listenOrClose(fd, wanted.backlog);
+    const file = socketFileAt(address.path);
+    return { fd, info: { ...wanted, fileno: fd }, ...(file === undefined ? {} : { file }) };
   } finally {
     process.umask(before);
   }
@@ -258,7 +299,7 @@ function bind(address: Address, wanted: SocketInfo, reuseport: boolean, trial: b
       reuseport,
       ...(wanted.interface === undefined ? {} : { interface: wanted.interface }),
     });
-    if (trial && wanted.type === "stream") listenOrClose(fd);
+    if (trial && wanted.type === "stream") listenOrClose(fd, 1);
     return fd;
   } catch (error) {
     if (!isErrno(error, "EADDRINUSE")) throw error;
@@ -266,16 +307,21 @@ function bind(address: Address, wanted: SocketInfo, reuseport: boolean, trial: b
   }
 }
 
-function listenOrClose(fd: number): void {
+function listenOrClose(fd: number, backlog: number): void {
   try {
-    listen(fd, 1);
+    listen(fd, backlog);
   } catch (error) {
     closeSync(fd);
     throw error;
   }
 }
 
-function addressOf(info: SocketInfo): Address {
+function toRecord({ info, file }: Held): SocketRecord {
+  return { type: "socket", info, ...(file === undefined ? {} : { file }) };
+}
+
+/** Where a socket is bound. */
+export function addressOf(info: SocketInfo): Address {
   const family: SocketFamily = info.family;
   if (family === "unix") return { family, path: info.path ?? "" };
   return { family, host: info.host ?? LOOPBACK[family], port: info.port ?? 0 };
@@ -285,12 +331,4 @@ function covers(pattern: string, info: SocketInfo): boolean {
   return (
     matches(pattern, info.name) || (info.fileno !== undefined && pattern === String(info.fileno))
   );
-}
-
-function unlinkIfThere(path: string): void {
-  try {
-    unlinkSync(path);
-  } catch (error) {
-    if (systemCode(error) !== "ENOENT") throw error;
-  }
 }

@@ -1,14 +1,15 @@
-import { closeSync, existsSync, fstatSync, readFileSync } from "node:fs";
+import { closeSync, existsSync, readFileSync } from "node:fs";
 
 import { messageOf } from "../base/errors.ts";
 import { openPidfd, takeDescriptor } from "../posix/process.ts";
-import { boundPath, boundPort } from "../posix/sockets.ts";
+import { isBoundTo } from "../posix/sockets.ts";
 import type { RecoveryStatus, SocketInfo, SocketReturn } from "./api.ts";
 import { look } from "./descendants.ts";
 import type { KeptReaders } from "./managed-process.ts";
+import type { SocketRecord } from "./journal.ts";
 import type { ProcessTable, SocketHolder } from "./processes.ts";
 import type { PastState } from "./recovery.ts";
-import type { SocketTable } from "./sockets.ts";
+import { addressOf, type SocketTable } from "./sockets.ts";
 
 /** The descriptors that a kernel leaves open for the one it replaces itself with. */
 export interface Handover {
@@ -35,12 +36,13 @@ export function takeBack(
   notice: (text: string) => void,
 ): Record<string, SocketReturn> {
   const returned: Record<string, SocketReturn> = {};
-  for (const info of past.sockets.values()) {
+  for (const record of past.sockets.values()) {
+    const { name } = record.info;
     try {
-      returned[info.name] = takeSocket(info, past, sockets, handover?.sockets[info.name]);
+      returned[name] = takeSocket(record, past, sockets, handover?.sockets[name]);
     } catch (error) {
-      returned[info.name] = "lost";
-      notice(`The socket ${info.name} could not be taken back: ${messageOf(error)}`);
+      returned[name] = "lost";
+      notice(`The socket ${name} could not be taken back: ${messageOf(error)}`);
     }
   }
   const waiting = Object.keys(returned).filter((name) => returned[name] === "waiting");
@@ -55,26 +57,28 @@ export function takeBack(
 }
 
 function takeSocket(
-  info: SocketInfo,
+  record: SocketRecord,
   past: PastState,
   sockets: SocketTable,
   passed: number | undefined,
 ): SocketReturn {
-  if (passed !== undefined) {
-    sockets.adopt(info, passed);
+  const { info } = record;
+  // A number that stands for something else is left alone: it is not ours.
+  if (passed !== undefined && isSameSocket(passed, info)) {
+    sockets.adopt(record, passed);
     return "passed";
   }
   const holders = info.reuseport === true ? [] : holdersOf(info.name, past);
   const taken = holders.map((holder) => takeFrom(holder, info)).find((fd) => fd !== undefined);
   if (taken !== undefined) {
-    sockets.adopt(info, taken);
+    sockets.adopt(record, taken);
     return "taken";
   }
   if (holders.length > 0) {
-    sockets.postpone(info);
+    sockets.postpone(record);
     return "waiting";
   }
-  sockets.restore(info);
+  sockets.restore(record);
   return "bound";
 }
 
@@ -100,9 +104,8 @@ function takeFrom({ pid, fd: theirs }: SocketHolder, info: SocketInfo): number |
 }
 
 /** The holder may have closed its copy, and the number stand for something else now. */
-function isSameSocket(fd: number, info: SocketInfo): boolean {
-  if (!fstatSync(fd).isSocket()) return false;
-  return info.family === "unix" ? boundPath(fd) === info.path : boundPort(fd) === info.port;
+export function isSameSocket(fd: number, info: SocketInfo): boolean {
+  return isBoundTo(fd, addressOf(info), info.type);
 }
 
 const YAMA_SCOPE = "/proc/sys/kernel/yama/ptrace_scope";

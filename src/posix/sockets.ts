@@ -1,19 +1,22 @@
 import { closeSync } from "node:fs";
 import { isIPv4, isIPv6 } from "node:net";
 
-import { checked, libc } from "./libc.ts";
+import { checked, errnoName, lastErrno, libc, syscallError } from "./libc.ts";
 
 const socket = libc("int socket(int family, int type, int protocol)");
 const bindCall = libc("int bind(int fd, void *address, uint32_t length)");
+const connectCall = libc("int connect(int fd, void *address, uint32_t length)");
 const listenCall = libc("int listen(int fd, int backlog)");
 const setOption = libc(
   "int setsockopt(int fd, int level, int option, void *value, uint32_t length)",
 );
+const getOption = libc("int getsockopt(int fd, int level, int option, void *value, void *length)");
 const getName = libc("int getsockname(int fd, void *address, void *length)");
 
 const SOCK_CLOEXEC = 0o2000000;
 const SOL_SOCKET = 1;
 const SO_REUSEADDR = 2;
+const SO_TYPE = 3;
 const SO_REUSEPORT = 15;
 const SO_BINDTODEVICE = 25;
 const IPPROTO_IPV6 = 41;
@@ -74,20 +77,56 @@ export function listen(fd: number, backlog: number): void {
 
 /** The port a bound inet or inet6 socket has. */
 export function boundPort(fd: number): number {
-  const address = Buffer.alloc(128);
-  const length = Buffer.alloc(4);
-  length.writeUInt32LE(address.length);
-  checked(getName(fd, address, length), "getsockname");
-  return address.readUInt16BE(2);
+  return boundAddress(fd).readUInt16BE(2);
 }
 
-/** The path a bound Unix socket has; empty for one without. */
-export function boundPath(fd: number): string {
+/** Whether a descriptor is a socket of this type, bound to this address. */
+export function isBoundTo(fd: number, address: Address, type: Type): boolean {
+  const value = Buffer.alloc(4);
+  const length = Buffer.from([4, 0, 0, 0]);
+  if (getOption(fd, SOL_SOCKET, SO_TYPE, value, length) < 0) return false;
+  if (value.readInt32LE() !== TYPES[type]) return false;
+  const bound = boundAddress(fd);
+  const wanted = encodeAddress(address);
+  if (!bound.subarray(0, 2).equals(wanted.subarray(0, 2))) return false;
+  if (address.family === "unix") return pathIn(bound) === address.path;
+  // A raw socket has a protocol where others have their port.
+  const [from, to] = address.family === "inet" ? [4, 8] : [8, 24];
+  const samePort = type === "raw" || bound.readUInt16BE(2) === address.port;
+  return samePort && bound.subarray(from, to).equals(wanted.subarray(from, to));
+}
+
+/**
+ * Whether a process holds the Unix socket of this file, of whatever type and listening or not. The
+ * socket itself is not disturbed: a datagram socket may not connect to a stream socket, and only a
+ * file without a living socket answers that the connection was refused.
+ */
+export function isUnixSocketHeld(path: string): boolean {
+  const fd = checked(socket(FAMILIES.unix, TYPES.dgram | SOCK_CLOEXEC, 0), "socket", path);
+  try {
+    const bytes = encodeAddress({ family: "unix", path });
+    if (connectCall(fd, bytes, bytes.length) >= 0) return true;
+    const errno = lastErrno();
+    const name = errnoName(errno);
+    if (name === "ECONNREFUSED" || name === "ENOENT") return false;
+    // Not to be asked (EACCES), or it answered in some way: it may well live.
+    if (["EPROTOTYPE", "EACCES", "EPERM", "EAGAIN"].includes(name)) return true;
+    throw syscallError("connect", errno, path);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function boundAddress(fd: number): Buffer {
   const address = Buffer.alloc(128);
   const length = Buffer.alloc(4);
   length.writeUInt32LE(address.length);
   checked(getName(fd, address, length), "getsockname");
-  const path = address.subarray(2, Math.min(length.readUInt32LE(), address.length));
+  return address.subarray(0, Math.max(4, Math.min(length.readUInt32LE(), address.length)));
+}
+
+function pathIn(address: Buffer): string {
+  const path = address.subarray(2);
   const end = path.indexOf(0);
   return path.toString("utf8", 0, end < 0 ? path.length : end);
 }

@@ -1,6 +1,6 @@
 // The protocol page, byte by byte, through a plain TCP socket: processes, watching, what we add.
 import assert from "node:assert/strict";
-import { statSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import { connect } from "node:net";
 import { after, before, describe, test } from "node:test";
 
@@ -87,6 +87,27 @@ describe("processes", () => {
     wire.send("q\n");
     await wire.until("> ");
     await wire.ask("remove sockets sub");
+  });
+});
+
+describe("sockets of processes", () => {
+  test("with reuseport each process gets a socket of its own that listens", async () => {
+    const wire = await open();
+    const line = await wire.ask("make socket rp reuseport=1 backlog=7");
+    const port = Number(/port=(\d+)/.exec(line)?.[1]);
+    await assert.rejects(Wire.connect(scope, { port, host: "127.0.0.1" }), {
+      code: "ECONNREFUSED",
+    });
+    for (const name of ["rp.1", "rp.2"])
+      await wire.ask(`make process ${name} /bin/sh -c exec\\ sleep\\ 60 $(socket.rp.fileno)`);
+    const hex = port.toString(16).toUpperCase().padStart(4, "0");
+    const listening = readFileSync("/proc/net/tcp", "utf8")
+      .split("\n")
+      .filter((row) => row.includes(`:${hex} 00000000:0000 0A`));
+    assert.equal(listening.length, 2, "both are ready for accept before the program is");
+    await wire.ask("signal rp.1 kill");
+    await wire.ask("signal rp.2 kill");
+    await wire.ask("remove sockets rp");
   });
 });
 

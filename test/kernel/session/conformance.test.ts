@@ -194,7 +194,7 @@ describe("sockets", () => {
     assert.equal(await wire.ask("remove sockets t*"), "");
   });
 
-  test("a path makes it unix: absolute, with its mask, replacing what is there, unlinked at the end", async () => {
+  test("a path makes it unix: absolute, with its mask, unlinked at the end", async () => {
     const wire = await open();
     const path = join(temporaryDirectory(scope), "s.sock");
     assert.match(
