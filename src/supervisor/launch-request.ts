@@ -4,6 +4,7 @@ import { pathToFileURL } from "node:url";
 import { programPath } from "../base/modules.ts";
 import { type ListenTarget, PRELOAD_ENV } from "../base/preload.ts";
 import type { ProcessRequest } from "../kernel/api.ts";
+import { processEnvironment } from "./config/environment.ts";
 import type { ResolvedService } from "./config/resolved.ts";
 import { formatRunName, type RunName, shownName, socketName } from "./process-names.ts";
 
@@ -38,7 +39,7 @@ export function launchRequest(
       // Singletons, jobs and kernel clients in the service use this home, unless its own
       // configuration names another one.
       NEWEL_HOME: options.home,
-      ...spec.env,
+      ...processEnvironment(spec),
       [PRELOAD_ENV.process]: shownName(run),
       [PRELOAD_ENV.mark]: randomUUID(),
       ...(command.kind === "node" ? preloadEnvironment(spec, options) : {}),
@@ -68,7 +69,7 @@ function commandOf(command: ResolvedService["command"]): Pick<ProcessRequest, "a
         ],
       };
     case "exec":
-      return { args: command.args };
+      return { args: [command.program ?? command.args[0] ?? "", ...command.args.slice(1)] };
     case "shell":
       return { args: [command.line], shell: true };
   }

@@ -1,4 +1,4 @@
-import { changedKeys } from "./config/changes.ts";
+import { describeChanges } from "./config/changes.ts";
 import type { ResolvedConfig, ResolvedService } from "./config/resolved.ts";
 import type { PlannedChange } from "./api.ts";
 
@@ -139,7 +139,7 @@ function planService(spec: ResolvedService, present: PresentService | undefined)
   }
   const outdated =
     present.spec.hash !== spec.hash || present.copies.some(({ current }) => !current);
-  const changed = changedKeys(present.spec, spec).map((key) => `${key} changed`);
+  const changed = describeChanges(present.spec, spec);
   const resized =
     present.replicas === spec.replicas ? [] : [`replicas ${present.replicas} → ${spec.replicas}`];
   if (outdated) {

@@ -16,6 +16,7 @@ import type {
 import { App, parseStoredApp } from "./app.ts";
 import { bringUp, takeDown } from "./bring-up.ts";
 import type { ResolvedConfig } from "./config/resolved.ts";
+import { keepCaller } from "./config/running.ts";
 import {
   describeStep,
   planReload,
@@ -104,15 +105,17 @@ export class Supervisor implements SupervisorApi {
     return { pid: process.pid, version, home: home.directory, apps: [...this.#apps.keys()] };
   }
 
-  async plan(config: ResolvedConfig): Promise<readonly PlannedChange[]> {
+  async plan(given: ResolvedConfig): Promise<readonly PlannedChange[]> {
+    const config = keepCaller(given, this.#apps.get(given.name)?.config);
     return planUp(config, this.#present(config.name)).map(({ steps, ...change }) => ({
       ...change,
       steps: steps.map((step) => describeStep(step, change.service)),
     }));
   }
 
-  up(config: ResolvedConfig, options: { readonly wait: boolean }): AsyncIterable<Progress> {
+  up(given: ResolvedConfig, options: { readonly wait: boolean }): AsyncIterable<Progress> {
     return progressOf(async (report) => {
+      const config = keepCaller(given, this.#apps.get(given.name)?.config);
       const changes = planUp(config, this.#present(config.name));
       const app = this.#apps.get(config.name) ?? this.#makeApp({ config, wanted: {}, nextRun: 1 });
       this.#apps.set(app.name, app);

@@ -1,5 +1,6 @@
 import type { ProcessView, ServiceDetail, ServiceView } from "./api.ts";
 import { type App, shownAddress } from "./app.ts";
+import { processEnvironment } from "./config/environment.ts";
 import type { ResolvedCommand, ResolvedService } from "./config/resolved.ts";
 import type { Service } from "./service.ts";
 import type { UsageMeter } from "./usage.ts";
@@ -34,7 +35,7 @@ export async function viewDetail(
     file: app.config.file,
     command: describeCommand(spec.command),
     cwd: spec.cwd,
-    envKeys: Object.keys(spec.env).sort(),
+    envKeys: Object.keys(processEnvironment(spec)).sort(),
     restartPolicy: `${spec.restart.policy}, at most ${spec.restart.max} times within ${spec.restart.withinMs} ms`,
     readiness: describeReadiness(spec.ready),
     stop: `${spec.stop.signal}, SIGKILL after ${spec.stop.graceMs} ms`,

@@ -16,6 +16,29 @@ export function changedKeys(a: ResolvedService, b: ResolvedService): string[] {
   return [...names].filter((name) => JSON.stringify(before[name]) !== JSON.stringify(after[name]));
 }
 
+/**
+ * The same differences as sentences for the operator: `env.PORT changed`. The programs are shown with their paths,
+ * because PATH alone may have changed them; no other value is.
+ */
+export function describeChanges(a: ResolvedService, b: ResolvedService): string[] {
+  return changedKeys(a, b).map((key) => {
+    const [before, after] = [programOf(a, key), programOf(b, key)];
+    const paths = before === undefined || after === undefined ? "" : `: ${before} → ${after}`;
+    return `${PROGRAM_NAMES[key] ?? key} changed${paths}`;
+  });
+}
+
+/** The settings that are no words of the configuration, as the operator knows them. */
+const PROGRAM_NAMES: Readonly<Record<string, string>> = {
+  nodePath: "the Node.js",
+  program: "the program of run",
+};
+
+function programOf({ command }: ResolvedService, key: string): string | undefined {
+  if (key === "nodePath" && command.kind === "node") return command.nodePath;
+  return key === "program" && command.kind === "exec" ? command.program : undefined;
+}
+
 /** sha256 of everything a process is born with: when it changes, new processes are needed. */
 export function serviceHash(service: Omit<ResolvedService, "hash">): string {
   const settings = Object.entries(processSettings(service))
@@ -52,7 +75,7 @@ function asConfigured(socket: ResolvedSocket): ResolvedSocket {
 
 function commandSettings(command: ResolvedCommand): Settings {
   if (command.kind === "shell") return { run: command.line };
-  if (command.kind === "exec") return { run: command.args };
+  if (command.kind === "exec") return { run: command.args, program: command.program };
   const { nodePath, nodeArgs, file, args } = command;
   return { node: file, args, nodeArgs, nodePath };
 }

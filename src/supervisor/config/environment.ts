@@ -6,10 +6,14 @@ import { matches } from "../../base/names.ts";
 import { parseEnvFile } from "./env-file.ts";
 import { type Finding, type Key, quoted } from "./problems.ts";
 import { environmentFindings } from "./rules.ts";
+import type { ResolvedService } from "./resolved.ts";
 import type { EnvFileConfig, EnvironmentConfig } from "./types.ts";
 
-/** What every program may expect; the rest of the caller's environment stays where it is. */
-const BASE = [
+/**
+ * The base variables: every program may expect them, and they depend on the shell that called newel, not on the
+ * app. The rest of the caller's environment stays where it is.
+ */
+const BASE: ReadonlySet<string> = new Set([
   "PATH",
   "HOME",
   "USER",
@@ -20,7 +24,16 @@ const BASE = [
   "TZ",
   "TMPDIR",
   "NODE_ENV",
-] as const;
+]);
+
+/**
+ * Variables that differ with every shell and every way to call newel (npm, a subdirectory): `passEnv: ["*"]` leaves
+ * them out, so that they are passed only where a name or a longer prefix asks for them.
+ */
+const OF_THE_CALL = /^(?:npm_.*|INIT_CWD|PWD|OLDPWD|SHLVL|_)$/;
+
+/** Where programs are for a caller without PATH, such as `env -i`. */
+const DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 type Variables = Readonly<Record<string, string>>;
 
@@ -82,20 +95,50 @@ interface EnvironmentSources {
   readonly layers: readonly (EnvironmentConfig | undefined)[];
 }
 
+/** The environment of a service in its two parts. */
+export interface Environment {
+  /** Of the caller's shell: kept from the first `up`, never compared. */
+  readonly base: Variables;
+  /** Of the configuration: `passEnv`, `envFile`, `env`. A change of them is a change of the service. */
+  readonly env: Variables;
+}
+
 /**
- * The whole environment of a service's processes: the base variables and those of `passEnv` from
- * the caller, then each layer over the one before. Nothing else leaks in, and no variable of newel's
- * own; sorted, so that the same environment is always the same text.
+ * The environment of a service's processes: the base variables of the caller; then its variables that `passEnv`
+ * names, and each layer over the one before. Nothing else leaks in, and no variable of newel's own. Both parts are
+ * sorted, so that the same environment is always the same text.
  */
-export function computeEnvironment({ caller, passEnv, layers }: EnvironmentSources): Variables {
-  const variables = new Map<string, string>();
+export function computeEnvironment({ caller, passEnv, layers }: EnvironmentSources): Environment {
+  const base = new Map<string, string>();
+  const own = new Map<string, string>();
   for (const [name, value] of Object.entries(caller)) {
-    const passes =
-      BASE.some((base) => base === name) || passEnv.some((pattern) => matches(pattern, name));
-    if (value !== undefined && passes && !name.startsWith("NEWEL_")) variables.set(name, value);
+    if (value === undefined || name.startsWith("NEWEL_")) continue;
+    if (BASE.has(name)) base.set(name, value);
+    if (passEnv.some((pattern) => passes(pattern, name))) own.set(name, value);
   }
   for (const layer of layers)
     for (const [name, value] of Object.entries(layer ?? {}))
-      if (value !== undefined) variables.set(name, String(value));
+      if (value !== undefined) own.set(name, String(value));
+  return { base: sorted(base), env: sorted(own) };
+}
+
+function passes(pattern: string, name: string): boolean {
+  if (pattern === "*") return !BASE.has(name) && !OF_THE_CALL.test(name);
+  return matches(pattern, name);
+}
+
+function sorted(variables: ReadonlyMap<string, string>): Variables {
   return Object.fromEntries([...variables].sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+/**
+ * The whole environment of a service's processes, without the variables that newel itself sets. Programs of
+ * `node_modules/.bin` come first in PATH, as under `npm run`, unless the configuration sets PATH.
+ */
+export function processEnvironment(
+  service: Pick<ResolvedService, "base" | "env" | "binDirectories">,
+): Variables {
+  const { base, env, binDirectories } = service;
+  const path = base["PATH"] === undefined || base["PATH"] === "" ? DEFAULT_PATH : base["PATH"];
+  return { ...base, PATH: [...binDirectories, path].join(":"), ...env };
 }

@@ -1,4 +1,4 @@
-import { resolve } from "node:path";
+import { dirname, resolve } from "node:path";
 
 import { evaluate } from "./evaluate.ts";
 import { findConfig } from "./find.ts";
@@ -11,7 +11,7 @@ import { validate } from "./validate.ts";
 export interface LoadOptions {
   /** The configuration file. Default: the nearest `newel.config.*`, from `cwd` upwards. */
   readonly file?: string;
-  /** Where the caller stands: also the directory the configuration is evaluated in. */
+  /** Where the caller stands: the search for the file begins here, and messages name files relative to it. */
   readonly cwd: string;
   /** The caller's environment. */
   readonly environment: NodeJS.ProcessEnv;
@@ -29,7 +29,10 @@ export async function loadConfig(options: LoadOptions): Promise<ResolvedConfig> 
   const { cwd, environment } = options;
   const file = findConfig(resolve(cwd), options.file);
   const limit = options.limitMs === undefined ? {} : { limitMs: options.limitMs };
-  const report = await evaluate({ file, cwd, environment, ...limit });
+  // From wherever the caller stands, the file means the same.
+  const directory = dirname(file);
+  const caller = { ...environment, PWD: directory };
+  const report = await evaluate({ file, cwd: directory, environment: caller, ...limit });
   if (report.type === "failure") {
     const { file: at = file, line } = report;
     const message = shortened(hideValues(report.message, environment));

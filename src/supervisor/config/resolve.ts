@@ -3,7 +3,8 @@ import { resolve } from "node:path";
 
 import { durationMs, sizeBytes } from "../../base/units.ts";
 import { serviceHash } from "./changes.ts";
-import { computeEnvironment } from "./environment.ts";
+import { computeEnvironment, processEnvironment } from "./environment.ts";
+import { binDirectories, findProgram, withoutRunners } from "./programs.ts";
 import type {
   ResolvedCommand,
   ResolvedProbe,
@@ -36,13 +37,21 @@ export function resolveService(
   const { caller, layers, disabled, sockets } = context;
   const cwd = resolve(context.directory, service.cwd ?? ".");
   const listen = listenSockets(service, sockets);
+  const environment = {
+    ...computeEnvironment({
+      caller: withoutRunners(caller, context.directory),
+      passEnv: service.passEnv ?? [],
+      layers,
+    }),
+    binDirectories: binDirectories(cwd),
+  };
   const wanted = Object.entries(dependencies(service)).filter(([other]) => !disabled.has(other));
   const resolved = {
     name,
     enabled: service.enabled ?? true,
-    command: resolveCommand(service, cwd),
+    command: resolveCommand(service, cwd, processEnvironment(environment)["PATH"]),
     cwd,
-    env: computeEnvironment({ caller, passEnv: service.passEnv ?? [], layers }),
+    ...environment,
     ...(service.umask === undefined ? {} : { umask: Number.parseInt(service.umask, 8) }),
     listen,
     replicas: service.replicas === "cpus" ? availableParallelism() : (service.replicas ?? 1),
@@ -58,11 +67,17 @@ export function resolveService(
   return { ...resolved, hash: serviceHash(resolved) };
 }
 
-function resolveCommand(service: CheckedService, cwd: string): ResolvedCommand {
+function resolveCommand(
+  service: CheckedService,
+  cwd: string,
+  path: string | undefined,
+): ResolvedCommand {
   const { node, run = [], args = [], nodeArgs = [] } = service;
   if (node !== undefined)
     return { kind: "node", nodePath: process.execPath, nodeArgs, file: resolve(cwd, node), args };
-  return typeof run === "string" ? { kind: "shell", line: run } : { kind: "exec", args: run };
+  if (typeof run === "string") return { kind: "shell", line: run };
+  const program = findProgram(run[0] ?? "", path, cwd);
+  return { kind: "exec", args: run, ...(program === undefined ? {} : { program }) };
 }
 
 function resolveReady(

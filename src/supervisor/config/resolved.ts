@@ -42,7 +42,12 @@ export type ResolvedCommand =
       readonly file: string;
       readonly args: readonly string[];
     }
-  | { readonly kind: "exec"; readonly args: readonly string[] }
+  | {
+      readonly kind: "exec";
+      readonly args: readonly string[];
+      /** The file of `args[0]`, absolute, where PATH was searched for it and had it. */
+      readonly program?: string;
+    }
   | { readonly kind: "shell"; readonly line: string };
 
 /** Where a probe connects. */
@@ -69,8 +74,12 @@ export interface ResolvedService {
   readonly enabled: boolean;
   readonly command: ResolvedCommand;
   readonly cwd: string;
-  /** All of it: nothing else reaches the process but what newel itself adds. */
+  /** Variables of the shell that called `newel up` first: PATH, HOME, LANG and the like; not compared. */
+  readonly base: Readonly<Record<string, string>>;
+  /** Variables of the configuration: `passEnv`, `envFile`, `env`. They win over `base`. */
   readonly env: Readonly<Record<string, string>>;
+  /** The `node_modules/.bin` of `cwd` and of the directories above it, nearest first; not compared. */
+  readonly binDirectories: readonly string[];
   readonly umask?: number;
   readonly listen: readonly ResolvedSocket[];
   readonly replicas: number;
@@ -115,7 +124,7 @@ const commandSchema: v.GenericSchema<unknown, ResolvedCommand> = v.variant("kind
     file: v.string(),
     args: texts,
   }),
-  v.object({ kind: v.literal("exec"), args: texts }),
+  v.object({ kind: v.literal("exec"), args: texts, program: v.exactOptional(v.string()) }),
   v.object({ kind: v.literal("shell"), line: v.string() }),
 ]);
 
@@ -142,7 +151,10 @@ const serviceSchema: v.GenericSchema<unknown, ResolvedService> = v.object({
   enabled: v.boolean(),
   command: commandSchema,
   cwd: v.string(),
+  // A configuration that an earlier version stored has the base variables among the others.
+  base: v.optional(v.record(v.string(), v.string()), {}),
   env: v.record(v.string(), v.string()),
+  binDirectories: v.optional(texts, []),
   umask: v.exactOptional(count),
   listen: v.array(socketSchema),
   replicas: count,

@@ -9,7 +9,7 @@ import { type Scope, temporaryDirectory } from "../../helpers/resources.ts";
 
 /** The environment of a caller of whom nothing is known but the way to programs. */
 export const bareEnvironment: NodeJS.ProcessEnv = {
-  PATH: process.env["PATH"],
+  PATH: "/usr/bin:/bin",
   ...(process.env["NODE_V8_COVERAGE"] === undefined
     ? {}
     : { NODE_V8_COVERAGE: process.env["NODE_V8_COVERAGE"] }),

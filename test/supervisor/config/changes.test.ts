@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { hasCode } from "../../../src/base/errors.ts";
-import { changedKeys } from "../../../src/supervisor/config/changes.ts";
+import { changedKeys, describeChanges } from "../../../src/supervisor/config/changes.ts";
 import {
   parseResolvedConfig,
   type ResolvedService,
@@ -78,6 +78,19 @@ for (const [change, keys, needsNew] of CHANGES) {
     assert.equal(before.hash !== after.hash, needsNew);
   });
 }
+
+test("a change is described by its name, a program by its paths", async (t) => {
+  const directory = directoryOf(t);
+  const before = await resolveWeb(directory, { env: { A: "1" } });
+  const after = await resolveWeb(directory, { env: { A: "secret-value" } });
+  assert.deepEqual(describeChanges(before, after), ["env.A changed"]);
+  const { command } = before;
+  assert.ok(command.kind === "node");
+  const other = { ...before, command: { ...command, nodePath: "/opt/node" } };
+  assert.deepEqual(describeChanges(before, other), [
+    `the Node.js changed: ${process.execPath} → /opt/node`,
+  ]);
+});
 
 test("another address of a socket is a change of those who listen on it", async (t) => {
   const directory = directoryOf(t);

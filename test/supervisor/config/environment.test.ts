@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { parseEnv } from "node:util";
 
 import { parseEnvFile } from "../../../src/supervisor/config/env-file.ts";
+import { processEnvironment } from "../../../src/supervisor/config/environment.ts";
 import { bareEnvironment, load, loadError, makeApp, serviceOf } from "./app.ts";
 
 test("an environment is made of the base, passEnv and the files; nothing else leaks in", async (t) => {
@@ -37,8 +38,8 @@ test("an environment is made of the base, passEnv and the files; nothing else le
   };
   const config = await load(directory, { environment });
   const base = { HOME: "/home/me", NODE_ENV: "production", PATH: bareEnvironment["PATH"] };
+  assert.deepEqual(serviceOf(config, "web").base, { ...base, SHELL: "/bin/sh" });
   assert.deepEqual(serviceOf(config, "web").env, {
-    ...base,
     A: "app file",
     AWS_REGION: "eu",
     B: "second app file",
@@ -49,7 +50,7 @@ test("an environment is made of the base, passEnv and the files; nothing else le
     F: "1.5",
     SHELL: "app file",
   });
-  assert.deepEqual(serviceOf(config, "plain").env, {
+  assert.deepEqual(processEnvironment(serviceOf(config, "plain")), {
     ...base,
     A: "app file",
     B: "second app file",
@@ -61,13 +62,22 @@ test("an environment is made of the base, passEnv and the files; nothing else le
   });
 });
 
-test("passEnv of everything still hands on nothing of newel's own", async (t) => {
+test("passEnv of everything hands on nothing of newel, of npm and of the shell itself", async (t) => {
   const directory = makeApp(t, {
     "newel.config.json": '{ "services": { "a": { "run": "x", "passEnv": ["*"] } } }',
   });
-  const environment = { ...bareEnvironment, X: "1", NEWEL_HOME: "/x", NEWEL_MARK: "y" };
+  const environment = {
+    ...bareEnvironment,
+    X: "1",
+    NEWEL_HOME: "/x",
+    NEWEL_MARK: "y",
+    npm_command: "exec",
+    PWD: "/here",
+    SHLVL: "2",
+  };
   const { env } = serviceOf(await load(directory, { environment }), "a");
-  assert.deepEqual(env, { ...bareEnvironment, X: "1" });
+  const { PATH: _, ...others } = bareEnvironment;
+  assert.deepEqual(env, { ...others, X: "1" });
 });
 
 const SECRET = "correct horse battery staple";

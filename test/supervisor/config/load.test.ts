@@ -22,7 +22,9 @@ test("every default is filled in", async (t) => {
         enabled: true,
         command: { kind: "shell", line: "date" },
         cwd: join(directory, "my shop"),
-        env: { PATH: process.env["PATH"] },
+        base: { PATH: bareEnvironment["PATH"] },
+        env: {},
+        binDirectories: [],
         listen: [],
         replicas: 1,
         ready: { probe: { kind: "alive" }, afterMs: 1000, timeoutMs: 30_000, stableMs: 3000 },
@@ -119,7 +121,7 @@ test("everything that can be written comes out as plain data", async (t) => {
   assert.equal(web.umask, 0o027);
 
   const clock = serviceOf(config, "clock");
-  assert.deepEqual(clock.command, { kind: "exec", args: ["date"] });
+  assert.deepEqual(clock.command, { kind: "exec", args: ["date"], program: "/usr/bin/date" });
   // A port finds the declared socket that has it.
   assert.deepEqual(clock.listen, [tcp]);
   assert.equal(clock.replicas, 0);
@@ -180,48 +182,6 @@ test("readiness defaults by what a service is", async (t) => {
   ]);
 });
 
-test("the file is searched upwards, TypeScript first, or named", async (t) => {
-  const one = (name: string): string => `export default { name: "${name}", services: {} };`;
-  const directory = makeApp(t, {
-    "newel.config.ts": one("ts"),
-    "newel.config.js": one("js"),
-    "newel.config.json": '\uFEFF{ "name": "json", "services": {} }',
-    "mts/newel.config.mts": one("mts"),
-    "mjs/newel.config.mjs": one("mjs"),
-    "cjs/newel.config.js": 'module.exports = { name: "cjs", services: {} };',
-    "cjs/package.json": '{ "type": "commonjs" }',
-    "a/b/c/x": "",
-  });
-  const name = async (from: string, file?: string): Promise<string> => {
-    const options = file === undefined ? {} : { file };
-    return (await load(join(directory, from), options)).name;
-  };
-  assert.equal(await name("."), "ts");
-  assert.equal(await name("a/b/c"), "ts");
-  assert.equal(await name("mts"), "mts");
-  assert.equal(await name("mjs"), "mjs");
-  assert.equal(await name("cjs"), "cjs");
-  assert.equal(await name("a/b", "../../newel.config.json"), "json");
-  assert.equal(await name("mts", join(directory, "newel.config.js")), "js");
-});
-
-test("no file, or one of another kind", async (t) => {
-  const directory = makeApp(t, { "compose.yaml": "", "a/x": "" });
-  const none = await loadError(directory);
-  assert.equal(none.code, "NEWEL_E_CONFIG_MISSING");
-  assert.equal(
-    none.message,
-    `No configuration found: no newel.config.{ts,mts,js,mjs,json} in ${directory} or above.`,
-  );
-  const named = await loadError(directory, { file: "nope.ts" });
-  assert.equal(named.message, "No configuration found: nope.ts does not exist.");
-  const folder = await loadError(directory, { file: "a" });
-  assert.equal(folder.message, "No configuration found: a is a directory.");
-  const yaml = await loadError(directory, { file: "compose.yaml" });
-  assert.equal(yaml.code, "NEWEL_E_CONFIG");
-  assert.match(yaml.message, /^compose\.yaml {2}newel reads \.ts, \.mts, \.js, \.mjs, \.json: /);
-});
-
 test("a problem names its file from where the caller stands", async (t) => {
   const directory = makeApp(t, {
     "newel.config.ts": "\nexport default { services: { a: {} } };",
@@ -233,11 +193,11 @@ test("a problem names its file from where the caller stands", async (t) => {
   assert.ok(far.message.startsWith(resolve(directory, "newel.config.ts:2  ")), far.message);
 });
 
-test("the configuration is evaluated in the caller's directory and environment", async (t) => {
+test("the configuration is evaluated in its own directory and in the caller's environment", async (t) => {
   const directory = makeApp(t, {
     "newel.config.ts": `export default {
       name: process.env.APP,
-      services: { a: { run: process.cwd() + (process.env.NEWEL_TEST_PARENT ?? "") } },
+      services: { a: { run: process.cwd() + process.env.PWD + (process.env.NEWEL_TEST_PARENT ?? "") } },
     };`,
     "sub/x": "",
   });
@@ -246,7 +206,7 @@ test("the configuration is evaluated in the caller's directory and environment",
   const cwd = join(directory, "sub");
   const config = await load(cwd, { environment: { ...bareEnvironment, APP: "from-caller" } });
   assert.equal(config.name, "from-caller");
-  assert.deepEqual(serviceOf(config, "a").command, { kind: "shell", line: cwd });
+  assert.deepEqual(serviceOf(config, "a").command, { kind: "shell", line: directory + directory });
 });
 
 test("a configuration that leaves things running is read at once and ends", async (t) => {
