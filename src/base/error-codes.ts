@@ -225,6 +225,10 @@ export const ERROR_CODES = {
     text: "No socket was made at {path}: there is {what}.",
     fix: "{todo} Nothing was removed.",
   },
+  NEWEL_E_PORT_RIGHTS: {
+    text: "Port {port} needs rights that newel does not have: this machine keeps ports below {first} for privileged programs.",
+    fix: "Use a port from {first} on behind a proxy, or allow it: `sudo sysctl net.ipv4.ip_unprivileged_port_start={port}`, AmbientCapabilities=CAP_NET_BIND_SERVICE in the systemd unit, or newel run as root.",
+  },
   NEWEL_E_DISK_FULL: {
     text: "There is no room to write {path}.",
     fix: "Free space on that file system; newel goes on and counts what it could not keep.",

@@ -21,6 +21,17 @@ export interface SocketRequest {
   readonly path?: string;
   /** For the file of a Unix socket. */
   readonly umask?: number;
+  /** Check that the port is free, and leave the address to {@link Kernel.sockets.bind}: a TCP socket with a port and no host. */
+  readonly later?: boolean;
+}
+
+/** The address that {@link Kernel.sockets.bind} gives a socket. */
+export interface BindRequest {
+  readonly name: string;
+  /** An IP address of the socket's family. */
+  readonly host: string;
+  /** With the host `::`: take no IPv4 connections. Default false. */
+  readonly ipv6Only?: boolean;
 }
 
 /** A socket as `list sockets` shows it. `fileno` is missing for a `reuseport` reservation. */
@@ -35,6 +46,10 @@ export interface SocketInfo {
   readonly port?: number;
   readonly interface?: string;
   readonly reuseport?: boolean;
+  /** Made without an address: as long as `host` is missing, the socket is not bound. */
+  readonly later?: true;
+  /** Bound to `::`, without IPv4. */
+  readonly ipv6Only?: true;
   readonly fileno?: number;
 }
 
@@ -158,6 +173,8 @@ export interface ClaimInfo {
 
 export type KernelEventType =
   | "made"
+  | "bound"
+  | "listen"
   | "ended"
   | "closed"
   | "ready"
@@ -177,6 +194,8 @@ export interface KernelEvent {
   readonly pid?: number;
   readonly exitCode?: number | null;
   readonly status?: string;
+  /** Of a `listen` event: the text after `LISTEN=` that the process wrote. */
+  readonly listen?: string;
 }
 
 /**
@@ -221,6 +240,15 @@ export interface KernelStatus {
 export interface Kernel {
   readonly sockets: {
     make(request: SocketRequest): SocketInfo;
+    /**
+     * Binds a socket that was made with `later`. Every process that has it has the bound one then; it
+     * listens from the listen(2) of a process on. Repeated with the same address, nothing happens.
+     *
+     * @throws NEWEL_E_ADDRESS_IN_USE, NEWEL_E_PORT_RIGHTS, NEWEL_E_SYSCALL (EADDRNOTAVAIL: this machine
+     * does not have the address); the socket stays unbound
+     * @throws NEWEL_E_EXISTS when it is bound to another address; NEWEL_E_NOT_FOUND
+     */
+    bind(request: BindRequest): SocketInfo;
     list(patterns?: readonly string[]): readonly SocketInfo[];
     /** Names, patterns or file numbers. */
     remove(patterns: readonly string[]): void;

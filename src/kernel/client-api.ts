@@ -1,5 +1,6 @@
 import type { Home } from "../base/home.ts";
 import type {
+  BindRequest,
   ClaimInfo,
   KernelEvent,
   KernelStatus,
@@ -70,6 +71,8 @@ export interface WatchOptions {
 export interface KernelClient extends AsyncDisposable {
   readonly sockets: {
     make(request: SocketRequest): Promise<SocketInfo>;
+    /** Binds a socket that was made with `later`; see the kernel's verb of that name. */
+    bind(request: BindRequest): Promise<SocketInfo>;
     list(...patterns: string[]): Promise<readonly SocketInfo[]>;
     remove(...patterns: string[]): Promise<void>;
     /**

@@ -19,6 +19,8 @@ const NOTIFY_LINE_BYTES = 4_096;
 /** What happens to a managed process, told to the table. */
 export interface ProcessObserver {
   said(process: ManagedProcess): void;
+  /** It wrote a `LISTEN=` line: it asks its supervisor for an address, or reports one. */
+  listens(process: ManagedProcess, text: string): void;
   closed(process: ManagedProcess): void;
   notice(text: string): void;
 }
@@ -220,7 +222,10 @@ export class ManagedProcess {
   #said(line: string): void {
     if (line === "READY=1") this.ready = true;
     else if (line.startsWith("STATUS=")) this.status = line.slice("STATUS=".length, 256);
-    else return;
+    else if (line.startsWith("LISTEN=")) {
+      this.#observer.listens(this, line.slice("LISTEN=".length));
+      return;
+    } else return;
     this.#observer.said(this);
   }
 

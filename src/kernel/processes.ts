@@ -241,6 +241,10 @@ export class ProcessTable {
         ...(status === undefined ? {} : { status }),
       });
     },
+    listens: ({ name, record }, listen) => {
+      const { pid } = record.info;
+      this.#parts.events.record({ type: "listen", noun: "process", name, pid, listen });
+    },
     closed: (managed) => {
       const { name, record, exitCode } = managed;
       this.#parts.events.record({

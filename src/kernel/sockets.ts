@@ -3,9 +3,9 @@ import { isIP, isIPv4, isIPv6 } from "node:net";
 
 import { newelError } from "../base/errors.ts";
 import { checkName, matches } from "../base/names.ts";
-import { isErrno } from "../posix/libc.ts";
-import { type Address, bindSocket, boundPort, describe, listen } from "../posix/sockets.ts";
-import type { Kernel, SocketFamily, SocketInfo, SocketRequest } from "./api.ts";
+import { endListening } from "../posix/late-bind.ts";
+import { type Address, bindSocket, boundPort, listen } from "../posix/sockets.ts";
+import type { BindRequest, Kernel, SocketFamily, SocketInfo, SocketRequest } from "./api.ts";
 import type { EventLog } from "./events.ts";
 import type { Journal, JournalRecord, SocketRecord } from "./journal.ts";
 import {
@@ -17,6 +17,15 @@ import {
   type SocketFile,
   socketFileAt,
 } from "./socket-paths.ts";
+import {
+  asFound,
+  bindLater,
+  canonicalHost,
+  isUnbound,
+  openLater,
+  orInUse,
+  settleLater,
+} from "./late-sockets.ts";
 
 const WILDCARD = { inet: "0.0.0.0", inet6: "::" } as const;
 const LOOPBACK = { inet: "127.0.0.1", inet6: "::1" } as const;
@@ -68,12 +77,15 @@ export class SocketTable {
         });
       }
       this.#checkPath(wanted);
-      const held = open(wanted, true);
+      const held = isUnbound(wanted)
+        ? openLater(wanted, !this.#hasPort(wanted.port))
+        : open(wanted, true);
       this.#held.set(request.name, held);
       this.#journal.append(toRecord(held));
       this.#events.record({ type: "made", noun: "socket", name: request.name });
       return held.info;
     },
+    bind: (request) => this.#bind(request),
     list: (patterns = []) =>
       [...this.#held.values()]
         .map(({ info }) => info)
@@ -154,7 +166,7 @@ export class SocketTable {
     const own = file ?? (info.path === undefined ? undefined : socketFileAt(info.path));
     this.#held.set(info.name, {
       fd,
-      info: { ...info, ...fileno },
+      info: { ...asFound(info, fd), ...fileno },
       ...(own === undefined ? {} : { file: own }),
     });
   }
@@ -180,6 +192,38 @@ export class SocketTable {
         throw pathOfOther(path, info.name);
   }
 
+  #bind({ name, host, ipv6Only }: BindRequest): SocketInfo {
+    const held = this.#held.get(name);
+    if (held === undefined) throw newelError("NEWEL_E_NOT_FOUND", { name, noun: "sockets" });
+    const { family } = held.info;
+    if (held.info.later !== true || family === "unix")
+      throw newelError("NEWEL_E_COMMAND", { what: `Socket ${name} has its address already` });
+    const info: SocketInfo = {
+      ...held.info,
+      host: canonicalHost(numericHost(host, family)),
+      ...(ipv6Only === true && host === "::" && { ipv6Only: true as const }),
+    };
+    if (!isUnbound(held.info)) {
+      if (held.info.host === info.host && held.info.ipv6Only === info.ipv6Only) return held.info;
+      const existing = JSON.stringify(held.info);
+      throw newelError("NEWEL_E_EXISTS", { noun: "Socket", name, existing });
+    }
+    const fd = held.fd ?? this.#openPostponed(held).fd;
+    bindLater(fd, info, !this.#hasPort(info.port, true));
+    const bound = { fd, info: { ...info, fileno: fd } };
+    this.#held.set(name, bound);
+    this.#journal.append(toRecord(bound));
+    this.#events.record({ type: "bound", noun: "socket", name });
+    return bound.info;
+  }
+
+  /** Whether a socket of the kernel has a TCP port, or has it bound. */
+  #hasPort(port: number | undefined, bound = false): boolean {
+    return [...this.#held.values()].some(
+      ({ info }) => info.port === port && !(bound && isUnbound(info)),
+    );
+  }
+
   #openPostponed({ info, file }: Held): Open {
     const opened = open(info, false, file);
     this.#held.set(info.name, opened);
@@ -193,6 +237,8 @@ export class SocketTable {
     this.#held.delete(info.name);
     // Before it is closed: until then no other file can have the number of this one.
     if (info.path !== undefined) removeSocketFile(info.path, held.file);
+    // Processes have copies of it that none of them reads: they must not keep the address open.
+    if (held.fd !== undefined && held.info.later === true) endListening(held.fd);
     if (held.fd !== undefined) closeSync(held.fd);
     this.#journal.append({ type: "socket removed", name: info.name });
     this.#events.record({ type: "removed", noun: "socket", name: info.name });
@@ -202,6 +248,7 @@ export class SocketTable {
 /** What a request asks for, with every default filled in. */
 function settle(request: SocketRequest): SocketInfo {
   checkName(request.name, "The socket name");
+  if (request.later === true) return settleLater(request);
   const common = {
     name: request.name,
     type: request.type ?? "stream",
@@ -238,18 +285,21 @@ function numericHost(host: string, family: "inet" | "inet6"): string {
 
 /** Whether an existing socket is what is asked for: a port of 0 matches any, reuseport is not compared. */
 function sameSettings(wanted: SocketInfo, existing: SocketInfo): boolean {
-  const keys = ["family", "type", "backlog", "umask", "host", "interface"] as const;
+  const keys = ["family", "type", "backlog", "umask", "interface", "later"] as const;
   const samePort = wanted.port === undefined || wanted.port === 0 || wanted.port === existing.port;
   const samePath =
     wanted.path === existing.path ||
     (wanted.path !== undefined &&
       existing.path !== undefined &&
       canonicalPath(wanted.path) === canonicalPath(existing.path));
-  return samePort && samePath && keys.every((key) => wanted[key] === existing[key]);
+  // The host of a socket made for later is decided by bind.
+  const sameHost = wanted.later === true || wanted.host === existing.host;
+  return samePort && samePath && sameHost && keys.every((key) => wanted[key] === existing[key]);
 }
 
 /** @param own - the file that an earlier kernel made for this socket */
 function open(wanted: SocketInfo, fresh: boolean, own?: SocketFile): Open {
+  if (wanted.later === true) return reopenLater(wanted);
   const address = addressOf(wanted);
   if (address.family === "unix") return openUnix(wanted, address, own);
   // A socket with SO_REUSEPORT can be bound again beside a holder after a crash. It would also join
@@ -261,6 +311,20 @@ function open(wanted: SocketInfo, fresh: boolean, own?: SocketFile): Open {
   if (wanted.reuseport === true) return { fd, info };
   if (listens(wanted)) listenOrClose(fd, wanted.backlog);
   return { fd, info: { ...info, fileno: fd } };
+}
+
+/** A socket made for later, after no holder of it was left. */
+function reopenLater(wanted: SocketInfo): Open {
+  const { fd, info } = openLater(wanted, false);
+  if (isUnbound(wanted)) return { fd, info };
+  try {
+    bindLater(fd, wanted, false);
+    listen(fd, wanted.backlog);
+    return { fd, info };
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
 }
 
 /** A socket of its own on a reserved port, for one process: ready for accept, as the others are. */
@@ -293,7 +357,7 @@ function openUnix(
 
 /** A trial listens too: with SO_REUSEADDR alone the bind succeeds beside a socket that only is bound. */
 function bind(address: Address, wanted: SocketInfo, reuseport: boolean, trial: boolean): number {
-  try {
+  return orInUse(address, () => {
     const fd = bindSocket(address, {
       type: wanted.type,
       reuseport,
@@ -301,10 +365,7 @@ function bind(address: Address, wanted: SocketInfo, reuseport: boolean, trial: b
     });
     if (trial && wanted.type === "stream") listenOrClose(fd, 1);
     return fd;
-  } catch (error) {
-    if (!isErrno(error, "EADDRINUSE")) throw error;
-    throw newelError("NEWEL_E_ADDRESS_IN_USE", { address: describe(address) }, error);
-  }
+  });
 }
 
 function listenOrClose(fd: number, backlog: number): void {

@@ -5,6 +5,7 @@ import { openPidfd, takeDescriptor } from "../posix/process.ts";
 import { isBoundTo } from "../posix/sockets.ts";
 import type { RecoveryStatus, SocketInfo, SocketReturn } from "./api.ts";
 import { look } from "./descendants.ts";
+import { isLateSocket } from "./late-sockets.ts";
 import type { KeptReaders } from "./managed-process.ts";
 import type { SocketRecord } from "./journal.ts";
 import type { ProcessTable, SocketHolder } from "./processes.ts";
@@ -105,6 +106,7 @@ function takeFrom({ pid, fd: theirs }: SocketHolder, info: SocketInfo): number |
 
 /** The holder may have closed its copy, and the number stand for something else now. */
 export function isSameSocket(fd: number, info: SocketInfo): boolean {
+  if (info.later === true) return isLateSocket(fd, info);
   return isBoundTo(fd, addressOf(info), info.type);
 }
 

@@ -145,7 +145,8 @@ function setFlag(fd: number, level: number, option: number, value: number): void
   checked(setOption(fd, level, option, bytes, 4), "setsockopt");
 }
 
-function encodeAddress(address: Address): Buffer {
+/** An address as bind(2) takes it. */
+export function encodeAddress(address: Address): Buffer {
   if (address.family === "unix") {
     const path = Buffer.from(`${address.path}\0`);
     const bytes = Buffer.alloc(2 + path.length);

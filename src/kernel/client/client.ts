@@ -78,6 +78,7 @@ function createClient(target: Target, link: Link, claims: Claims): KernelClient 
     sockets: {
       // Made again with the same settings, the existing one is the answer: safe to repeat.
       make: (request) => ask<SocketInfo>({ do: "make socket", ...toWire(request) }),
+      bind: (request) => ask<SocketInfo>({ do: "bind socket", ...toWire(request) }),
       list: (...names) => ask<SocketInfo[]>({ do: "list sockets", names }),
       remove: (...names) => remove(link, "remove sockets", names),
       hold: (path, { signal, sent }) =>

@@ -15,6 +15,8 @@ export function socketLine(socket: SocketInfo): string {
       port,
       interface: socket.interface,
       reuseport: reuseport === true ? "True" : undefined,
+      later: socket.later === true ? "True" : undefined,
+      ipv6_only: socket.ipv6Only === true ? "True" : undefined,
       fileno,
     })}`,
   );
@@ -41,10 +43,10 @@ export function claimLine(claim: ClaimInfo): string {
 }
 
 export function eventLine(event: KernelEvent): string {
-  const { seq, timeMs, type, noun, name, pid, exitCode, status } = event;
+  const { seq, timeMs, type, noun, name, pid, exitCode, status, listen } = event;
   const ended = exitCode === undefined ? undefined : (exitCode ?? "unknown");
   return oneLine(
-    `${seq} ${seconds(timeMs)} ${type} ${noun} ${name} ${pairs({ pid, exit: ended, status })}`,
+    `${seq} ${seconds(timeMs)} ${type} ${noun} ${name} ${pairs({ pid, exit: ended, status, listen })}`,
   ).trimEnd();
 }
 

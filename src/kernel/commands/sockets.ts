@@ -52,9 +52,27 @@ export const SOCKET_COMMANDS: readonly Command[] = [
       reuseport: option(FLAG, "reserve the port; each process gets a socket of its own on it"),
       path: option(TEXT, "absolute: makes it a Unix socket"),
       umask: option(MASK, "for the file of a Unix socket"),
+      later: option(FLAG, "check that the port is free; `bind socket` decides the address"),
     },
     run: (request, { kernel }) => {
       const socket = kernel.sockets.make(request);
+      return reply(socket, () => [socketLine(socket)]);
+    },
+  }),
+  command({
+    words: ["bind", "socket"],
+    summary: "Give a socket that was made with later=1 its address.",
+    detail:
+      "Processes that have the socket have the bound one then. It listens as soon as one of them does.",
+    examples: ["bind socket web 127.0.0.1", "bind socket web ipv6_only=1 ::"],
+    addition: true,
+    fields: {
+      name: word(TEXT, "what it is called"),
+      host: word(TEXT, "the IP address"),
+      ipv6Only: option(FLAG, "with the host `::`: no IPv4"),
+    },
+    run: (request, { kernel }) => {
+      const socket = kernel.sockets.bind(request);
       return reply(socket, () => [socketLine(socket)]);
     },
   }),
