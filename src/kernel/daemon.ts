@@ -14,7 +14,8 @@ import { becomeFrugal } from "./frugal.ts";
 import { openKernel, type OpenKernel } from "./kernel.ts";
 import { type KernelServer, serveKernel } from "./server.ts";
 import { packageVersion } from "../base/version.ts";
-import type { ReceivedHandover } from "./upgrade.ts";
+import { forgetHandover, type ReceivedHandover } from "./handover.ts";
+import { removeTrials } from "./trial.ts";
 import { Upgrades } from "./upgrades.ts";
 
 export interface DaemonOptions {
@@ -51,8 +52,11 @@ export async function runKernel(options: DaemonOptions): Promise<number> {
   const upgrades = new Upgrades(options, log);
 
   bus.subscribe("start", async () => {
+    removeTrials(home);
+    forgetHandover(home);
     const stored = openStored(options, version, log);
     const { kernel } = stored;
+    bus.subscribe("stop", () => upgrades.abandon(), { priority: 10, name: "upgrades" });
     bus.subscribe("stop", () => stored.stopStoring(), { priority: 50, name: "store" });
     bus.subscribe("stop", () => kernel.keepClaims(), { priority: 30, name: "claims" });
     bus.subscribe("stop", () => kernel.close(), { priority: 60, name: "kernel" });

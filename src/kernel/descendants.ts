@@ -65,6 +65,19 @@ export function findDescendants(ancestry: Ancestry): Seen[] {
   return all.filter(({ pid }) => found.has(pid));
 }
 
+/** The living processes that have this variable with this value in their environment. */
+export function findMarked(variable: string, value: string): Seen[] {
+  return readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name) && hasVariable(Number(name), variable, value))
+    .flatMap((name) => look(Number(name)) ?? [])
+    .filter(({ state, pid }) => state !== "Z" && pid !== process.pid);
+}
+
+function hasVariable(pid: number, variable: string, value: string): boolean {
+  const environment = readProc(pid, "environ");
+  return `\0${environment?.toString("latin1") ?? ""}\0`.includes(`\0${variable}=${value}\0`);
+}
+
 function isBound(seen: Seen, { pid, mark, known }: Ancestry): boolean {
   if (seen.pid === pid || seen.group === pid || seen.session === pid) return true;
   if (known.get(seen.pid) === seen.startTicks) return true;

@@ -63,6 +63,8 @@ export type JournalRecord =
       /** What it said last may be lost. */
       readonly incomplete?: boolean;
     }
+  /** It was removed while it ran, and leaves the list when it ends. */
+  | { readonly type: "process leaving"; readonly id: string }
   /** It left the list, and is kept until its readers have read it. */
   | { readonly type: "process left"; readonly id: string }
   | { readonly type: "process removed"; readonly id: string }

@@ -7,6 +7,7 @@ import type { Kernel, KernelStatus, RecoveryStatus, SocketReturn } from "./api.t
 import { ClaimTable, type WatchProcess } from "./claims.ts";
 import { look } from "./descendants.ts";
 import { EventLog } from "./events.ts";
+import { type Handover, isSocket, soundReaders } from "./handover.ts";
 import { type ClaimRecord, Journal, type JournalContent, type JournalRecord } from "./journal.ts";
 import { sweepLeftovers } from "./leftovers.ts";
 import { ProcessTable } from "./processes.ts";
@@ -14,7 +15,7 @@ import { Pump } from "./pump.ts";
 import { ReaderTable } from "./readers.ts";
 import { bootId, type PastState, replay } from "./recovery.ts";
 import { SocketTable } from "./sockets.ts";
-import { type Handover, recoveryLevel, takeBack } from "./take-back.ts";
+import { recoveryLevel, takeBack } from "./take-back.ts";
 import { ValueTable } from "./values.ts";
 
 export interface OpenOptions {
@@ -93,7 +94,7 @@ export function openKernel(home: Home, options: OpenOptions): OpenKernel {
       claims.freeze();
       await processes.rest();
       await pump.stop();
-      return { sockets: sockets.descriptors, readers: processes.readers };
+      return soundHandover(home, tables, notice);
     },
     async close() {
       clearInterval(compacting);
@@ -121,6 +122,33 @@ function makeTables(
   );
   const processes = new ProcessTable({ home, journal, events, sockets, readers, pump, notice });
   return { pump, events, sockets, values, claims, processes, readers };
+}
+
+/**
+ * The descriptors for a successor, each checked to be what it is taken for: a number that stands for
+ * something else is left out, and the successor opens that socket or FIFO as after a crash.
+ */
+function soundHandover(
+  home: Home,
+  { sockets, processes }: Tables,
+  notice: (text: string) => void,
+): Handover {
+  const infos = new Map(sockets.verbs.list().map((info) => [info.name, info]));
+  const left: string[] = [];
+  const passed = Object.entries(sockets.descriptors).filter(([name, fd]) => {
+    const info = infos.get(name);
+    const isSound = info !== undefined && isSocket(fd, info);
+    if (!isSound) left.push(name);
+    return isSound;
+  });
+  if (left.length > 0)
+    notice(
+      `These sockets were not open any more when the kernel was replaced: ${left.join(", ")}.`,
+    );
+  const readers = Object.entries(processes.readers).map(
+    ([id, each]) => [id, soundReaders(home, id, each)] as const,
+  );
+  return { sockets: Object.fromEntries(passed), readers: Object.fromEntries(readers) };
 }
 
 /** The newest notices, each told once. */

@@ -13,8 +13,8 @@ interface Arguments {
   readonly port: number | undefined;
   /** Started by a client that needs some kernel: one that is there already is as good. */
   readonly autostart: boolean;
-  /** This process was a kernel a moment ago, and left its descriptors open. */
-  readonly handover: boolean;
+  /** This process was a kernel a moment ago: where it wrote which descriptors it left open. */
+  readonly handoverFd: number | undefined;
   /** The home's lock, taken by the image of this process before this one. */
   readonly lockFd: number | undefined;
   /** Only say whether this build could take over from the journal in this directory. */
@@ -27,7 +27,7 @@ function readArguments(): Arguments {
       home: { type: "string" },
       port: { type: "string" },
       autostart: { type: "boolean", default: false },
-      handover: { type: "boolean", default: false },
+      "handover-fd": { type: "string" },
       "lock-fd": { type: "string" },
       rehearse: { type: "string" },
     },
@@ -35,9 +35,13 @@ function readArguments(): Arguments {
   const port = values.port === undefined ? undefined : Number(values.port);
   if (port !== undefined && !(Number.isInteger(port) && port >= 0 && port <= 65_535))
     throw new TypeError(`--port must be a number from 0 to 65535, not ${values.port}`);
-  const { home, autostart, handover, rehearse } = values;
-  const lockFd = values["lock-fd"] === undefined ? undefined : Number(values["lock-fd"]);
-  return { home, port, autostart, handover, lockFd, rehearse };
+  const { home, autostart, rehearse } = values;
+  const handoverFd = numberOf(values["handover-fd"]);
+  return { home, port, autostart, handoverFd, lockFd: numberOf(values["lock-fd"]), rehearse };
+}
+
+function numberOf(word: string | undefined): number | undefined {
+  return word === undefined ? undefined : Number(word);
 }
 
 function complain(error: unknown): void {
@@ -57,10 +61,10 @@ async function main(): Promise<number> {
     if (args.rehearse !== undefined) return await rehearseHere(args.rehearse);
     const home = args.home === undefined ? findHome() : homeAt(args.home);
     const listen = port === undefined ? {} : { port };
-    if (args.handover) {
-      const { takeHandover } = await import("./upgrade.ts");
+    if (args.handoverFd !== undefined) {
+      const { takeHandover } = await import("./handover.ts");
       const { runKernel } = await import("./daemon.ts");
-      const handover = takeHandover(home);
+      const handover = takeHandover(home, args.handoverFd);
       return await runKernel({ home, handover, lockFd: handover.lockFd, ...listen });
     }
     const lockFd = args.lockFd ?? lockHome(home).fd;
@@ -77,7 +81,8 @@ async function main(): Promise<number> {
 }
 
 async function rehearseHere(directory: string): Promise<number> {
-  const { rehearse } = await import("./upgrade.ts");
+  const { endWithKernel, rehearse } = await import("./trial.ts");
+  endWithKernel();
   // What the daemon needs has to load too.
   await import("./daemon.ts");
   process.stdout.write(`${JSON.stringify(rehearse(directory))}\n`);

@@ -85,14 +85,29 @@ export class ManagedProcess {
     );
   }
 
-  /** Opens a stream's FIFO again, after a kernel died with the process alive. */
-  recapture(kept: KeptReaders = {}): void {
+  /**
+   * Goes on reading after the kernel was replaced or died.
+   *
+   * @param kept - the descriptors that the kernel before left open; the others are opened by path
+   * @param hasEnded - the process is known to have ended: it has nothing more to say of itself
+   */
+  recapture(kept: KeptReaders, hasEnded: boolean): void {
     for (const stream of this.record.streams) {
-      const path = fifoPath(this.#home, this.record.id, stream);
-      this.capture(stream, kept[stream] ?? openFifoReader(path));
+      const reader = kept[stream] ?? this.#reopen(stream);
+      if (reader !== undefined) this.capture(stream, reader);
     }
-    const notify = kept.notify ?? openFifoReader(fifoPath(this.#home, this.record.id, "notify"));
-    this.listenToNotify(notify);
+    const notify = kept.notify ?? (hasEnded ? undefined : this.#reopen("notify"));
+    if (notify !== undefined) this.listenToNotify(notify);
+  }
+
+  /** `undefined` when the FIFO is not there: never made, or removed. */
+  #reopen(stream: StreamName | "notify"): number | undefined {
+    try {
+      return openFifoReader(fifoPath(this.#home, this.record.id, stream));
+    } catch (error) {
+      if (systemCode(error) === "ENOENT") return undefined;
+      throw error;
+    }
   }
 
   /** Whether somebody else has its FIFOs open, so that no unread byte went with the kernel. */
@@ -104,8 +119,13 @@ export class ManagedProcess {
 
   /** The descriptors its FIFOs are read by, for a successor of this kernel. */
   get readers(): KeptReaders {
-    const notify = this.#notifyFd === undefined ? {} : { notify: this.#notifyFd };
-    return { ...Object.fromEntries(this.#readers), ...notify };
+    return { ...Object.fromEntries(this.#readers), ...this.#notifyReader };
+  }
+
+  /** The socket closes its descriptor at the end of the FIFO; the number is another file's then. */
+  get #notifyReader(): KeptReaders {
+    const fd = this.#notify?.destroyed === false ? this.#notifyFd : undefined;
+    return fd === undefined ? {} : { notify: fd };
   }
 
   /** Listens to what the process says of itself: `READY=1`, `STATUS=…`, one a line. */

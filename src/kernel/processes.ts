@@ -1,4 +1,4 @@
-import { messageOf, newelError, systemCode } from "../base/errors.ts";
+import { messageOf, newelError } from "../base/errors.ts";
 import type { Home } from "../base/home.ts";
 import { checkName, matches, toFileName } from "../base/names.ts";
 import { reapOne } from "../posix/process.ts";
@@ -6,6 +6,7 @@ import { spawnProcess } from "../posix/spawn.ts";
 import type { Kernel, ProcessRequest } from "./api.ts";
 import { look, signalNumber } from "./descendants.ts";
 import type { EventLog } from "./events.ts";
+import { soundReaders } from "./handover.ts";
 import type { Journal, JournalRecord } from "./journal.ts";
 import { prepareLaunch } from "./launch.ts";
 import { type KeptReaders, ManagedProcess, type ProcessObserver } from "./managed-process.ts";
@@ -77,7 +78,7 @@ export class ProcessTable {
         if (found.length === 0 && !pattern.endsWith("*")) throw notFound(pattern);
         for (const process of found) {
           if (process.closed) this.#leave(process);
-          else process.leaving = true;
+          else this.#leaveLater(process);
         }
       }
     },
@@ -126,6 +127,7 @@ export class ProcessTable {
       yield record;
       if (this.#departed.get(managed.name) === managed)
         yield { type: "process left", id: record.id };
+      if (managed.leaving) yield { type: "process leaving", id: record.id };
       if (ready || status !== undefined) yield readyRecord(managed);
       if (endedMs !== undefined)
         yield {
@@ -143,6 +145,7 @@ export class ProcessTable {
     const managed = new ManagedProcess(record, this.#parts.home, this.#parts.pump, this.#observer);
     managed.ready = past.ready;
     managed.status = past.status;
+    managed.leaving = past.leaving === true;
     (past.left === true ? this.#departed : this.#processes).set(managed.name, managed);
     const seen = look(record.info.pid);
     const alive = seen?.startTicks === record.startTicks;
@@ -150,11 +153,8 @@ export class ProcessTable {
     const unseen = past.endedMs === undefined && (!alive || seen.state === "Z");
     const lost = unseen && kept === undefined && !managed.isHeldElsewhere();
     managed.incomplete = past.incomplete ?? lost;
-    try {
-      managed.recapture(kept);
-    } catch (error) {
-      if (systemCode(error) !== "ENOENT") throw error;
-    }
+    const sound = kept === undefined ? {} : soundReaders(this.#parts.home, record.id, kept);
+    managed.recapture(sound, past.endedMs !== undefined);
     if (past.incomplete === undefined && managed.incomplete)
       this.#parts.notice(
         `${managed.name} ended while no kernel ran, and nobody else held its pipes: what it said last may have been lost.`,
@@ -176,7 +176,7 @@ export class ProcessTable {
 
   /** The descriptors of every process, by id, for a successor of this kernel. */
   get readers(): Record<string, KeptReaders> {
-    const all = [...this.#processes.values()];
+    const all = [...this.#processes.values(), ...this.#departed.values()];
     return Object.fromEntries(all.map((managed) => [managed.record.id, managed.readers]));
   }
 
@@ -309,6 +309,13 @@ export class ProcessTable {
       )
       .finally(() => this.#ending.delete(ending));
     this.#ending.add(ending);
+  }
+
+  /** It leaves the list once it has ended; the next kernel knows that too. */
+  #leaveLater(managed: ManagedProcess): void {
+    if (managed.leaving) return;
+    this.#parts.journal.append({ type: "process leaving", id: managed.record.id });
+    managed.leaving = true;
   }
 
   /** It leaves the list; its output goes too, or once its named readers have read it. */

@@ -26,6 +26,8 @@ export interface PastState {
 
 export interface PastProcess {
   readonly record: ProcessRecord;
+  /** It was removed while it ran. */
+  leaving?: boolean;
   /** It is out of the list already. */
   left?: boolean;
   ready: boolean;
@@ -107,6 +109,7 @@ function apply(state: Replayed, record: JournalRecord): void {
     case "process removed":
       state.processes.delete(record.id);
       break;
+    case "process leaving":
     case "process left":
     case "process ready":
     case "process ended":
@@ -126,12 +129,17 @@ function livingReaders(
 
 function applyToProcess(
   past: PastProcess | undefined,
-  record: Extract<JournalRecord, { type: "process ready" | "process ended" | "process left" }>,
+  record: Extract<
+    JournalRecord,
+    { type: "process ready" | "process ended" | "process leaving" | "process left" }
+  >,
 ): void {
   if (past === undefined) return;
   if (record.type === "process ready") {
     past.ready = record.ready;
     if (record.status !== undefined) past.status = record.status;
+  } else if (record.type === "process leaving") {
+    past.leaving = true;
   } else if (record.type === "process left") {
     past.left = true;
   } else {

@@ -2,22 +2,13 @@ import { closeSync, existsSync, readFileSync } from "node:fs";
 
 import { messageOf } from "../base/errors.ts";
 import { openPidfd, takeDescriptor } from "../posix/process.ts";
-import { isBoundTo } from "../posix/sockets.ts";
 import type { RecoveryStatus, SocketInfo, SocketReturn } from "./api.ts";
 import { look } from "./descendants.ts";
-import { isLateSocket } from "./late-sockets.ts";
-import type { KeptReaders } from "./managed-process.ts";
+import { type Handover, isSocket } from "./handover.ts";
 import type { SocketRecord } from "./journal.ts";
 import type { ProcessTable, SocketHolder } from "./processes.ts";
 import type { PastState } from "./recovery.ts";
-import { addressOf, type SocketTable } from "./sockets.ts";
-
-/** The descriptors that a kernel leaves open for the one it replaces itself with. */
-export interface Handover {
-  readonly sockets: Readonly<Record<string, number>>;
-  /** By the id of the process. */
-  readonly readers: Readonly<Record<string, KeptReaders>>;
-}
+import type { SocketTable } from "./sockets.ts";
 
 interface Tables {
   readonly sockets: SocketTable;
@@ -65,7 +56,7 @@ function takeSocket(
 ): SocketReturn {
   const { info } = record;
   // A number that stands for something else is left alone: it is not ours.
-  if (passed !== undefined && isSameSocket(passed, info)) {
+  if (passed !== undefined && isSocket(passed, info)) {
     sockets.adopt(record, passed);
     return "passed";
   }
@@ -99,15 +90,10 @@ function takeFrom({ pid, fd: theirs }: SocketHolder, info: SocketInfo): number |
   if (pidfd === undefined) return undefined;
   const fd = takeDescriptor(pidfd, theirs);
   closeSync(pidfd);
-  if (fd === undefined || isSameSocket(fd, info)) return fd;
+  // The holder may have closed its copy, and the number stand for something else now.
+  if (fd === undefined || isSocket(fd, info)) return fd;
   closeSync(fd);
   return undefined;
-}
-
-/** The holder may have closed its copy, and the number stand for something else now. */
-export function isSameSocket(fd: number, info: SocketInfo): boolean {
-  if (info.later === true) return isLateSocket(fd, info);
-  return isBoundTo(fd, addressOf(info), info.type);
 }
 
 const YAMA_SCOPE = "/proc/sys/kernel/yama/ptrace_scope";

@@ -1,3 +1,5 @@
+import { closeSync, writeSync } from "node:fs";
+
 import { checked, libc } from "./libc.ts";
 
 const fcntl = libc("int fcntl(int fd, int command, long argument)");
@@ -5,6 +7,9 @@ const fcntl = libc("int fcntl(int fd, int command, long argument)");
 const syscall3 = libc(
   "long syscall(long number, unsigned int first, unsigned int last, unsigned int flags)",
 );
+
+const memfdCreate = libc("int memfd_create(const char *name, unsigned int flags)");
+const MFD_CLOEXEC = 1;
 
 /** The same number on every architecture (Linux 5.11). */
 const SYS_CLOSE_RANGE = 436;
@@ -31,4 +36,17 @@ export function setCloseOnExec(fd: number, close: boolean): void {
  */
 export function closeAllOnExec(): void {
   checked(syscall3(SYS_CLOSE_RANGE, 3, 0xffff_ffff, CLOSE_RANGE_CLOEXEC), "close_range");
+}
+
+/** A file in memory with this content, which no full disk can refuse; it is gone with its last descriptor. */
+export function memoryFile(name: string, content: string): number {
+  const fd = checked(memfdCreate(name, MFD_CLOEXEC), "memfd_create", name);
+  try {
+    const bytes = Buffer.from(content);
+    for (let at = 0; at < bytes.length;) at += writeSync(fd, bytes, at, bytes.length - at, at);
+    return fd;
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
 }

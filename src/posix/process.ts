@@ -4,6 +4,7 @@ import { checked, errnoName, lastErrno, libc, syscallError } from "./libc.ts";
 
 const syscall4 = libc("long syscall(long number, long a, long b, long c, long d)");
 const waitpid = libc("int waitpid(int pid, void *status, int options)");
+const execve = libc("int execve(const char *path, const char **argv, const char **envp)");
 const prctl = libc(
   "int prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)",
 );
@@ -79,4 +80,20 @@ const SYS_PIDFD_GETFD = 438;
 export function takeDescriptor(pidfd: number, theirFd: number): number | undefined {
   const fd = syscall4(SYS_PIDFD_GETFD, pidfd, theirFd, 0, 0);
   return fd >= 0 ? fd : undefined;
+}
+
+/**
+ * Replaces this process by a program: same pid, its children still its children. Unlike
+ * process.execve it returns when that is not possible, and the process goes on.
+ *
+ * @throws NEWEL_E_SYSCALL
+ */
+export function executeProgram(
+  file: string,
+  argv: readonly string[],
+  env: Readonly<NodeJS.ProcessEnv>,
+): never {
+  const envp = Object.entries(env).map(([key, value]) => `${key}=${value ?? ""}`);
+  checked(execve(file, [...argv, null], [...envp, null]), "execve", file);
+  throw syscallError("execve", 0, file);
 }
