@@ -1,7 +1,16 @@
-// Builds dist/ from src/ with the TypeScript compiler, beside the old one, then puts it in its place:
+// Builds dist/ from src/ with the TypeScript compiler, under another name, then puts it in its place:
 // a newel that runs from dist/ never finds half of it. Runs on any Node.js that can run the compiler.
+// The preload is built by esbuild, for dist/ and for programs that run from the sources.
 import { spawnSync } from "node:child_process";
-import { chmodSync, existsSync, mkdirSync, renameSync, rmSync, symlinkSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -12,12 +21,13 @@ const dist = join(root, "dist");
 // What runs in Node.js, and what runs in browsers.
 const PROJECTS = ["tsconfig.build.json", "src/jobs/web/browser/tsconfig.json"];
 
-if (existsSync(join(modules, "typescript"))) {
-  build();
+if (existsSync(join(modules, "typescript")) && existsSync(join(modules, "esbuild"))) {
+  const { buildPreload } = await import("./preload.mjs");
+  build(buildPreload);
   if (process.platform !== "win32") linkCommand();
-} else console.error("newel: TypeScript is not installed, so dist/ is left as it is.");
+} else console.error("newel: TypeScript or esbuild is not installed, so dist/ is left as it is.");
 
-function build() {
+function build(buildPreload) {
   const fresh = join(modules, `.newel-build-${process.pid}`);
   const old = join(modules, `.newel-old-${process.pid}`);
   const compiler = join(modules, "typescript", "bin", "tsc");
@@ -29,6 +39,9 @@ function build() {
       process.exit(status === null ? 1 : status);
     }
   }
+  buildPreload();
+  buildPreload(join(fresh, "register", "newel-preload.cjs"));
+  writeFileSync(join(fresh, "register", "newel-preload.d.cts"), "export {};\n");
   chmodSync(join(fresh, "cli", "main.js"), 0o755);
   if (existsSync(dist)) renameSync(dist, old);
   renameSync(fresh, dist);

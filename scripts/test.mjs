@@ -4,6 +4,8 @@ import { spawn } from "node:child_process";
 import { existsSync, globSync, statSync } from "node:fs";
 import process from "node:process";
 
+import { buildPreload } from "./preload.mjs";
+
 // They keep both cores busy and hold a time limit of seconds: nothing runs beside them.
 const ALONE = new Set(["test/register/roll.test.ts", "test/supervisor/zero-downtime.test.ts"]);
 
@@ -29,6 +31,8 @@ if (files.length === 0) {
   console.error(`No tests for: ${asked.join(" ")}`);
   process.exit(2);
 }
+// Services of the tests run from the sources, and have the preload that is built from them now.
+buildPreload();
 const together = files.filter((file) => !ALONE.has(file));
 const alone = files.filter((file) => ALONE.has(file));
 const codes = [await run(together, 2), await run(alone, 1)];

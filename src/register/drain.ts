@@ -56,11 +56,12 @@ export async function drain(traffic: Traffic, plan: DrainPlan): Promise<void> {
   // For good: after a drain the process ends.
   announceDrain();
   const marginMs = Math.min(2_000, plan.graceMs / 4);
-  const settled = Promise.withResolvers<void>();
+  let settle = (): void => undefined;
+  const settled = new Promise<void>((resolve) => (settle = resolve));
   const timers: NodeJS.Timeout[] = [];
   let isAlone = false;
   const check = (): void => {
-    if (isAlone && !waits(traffic, plan)) settled.resolve();
+    if (isAlone && !waits(traffic, plan)) settle();
   };
   const later = (delayMs: number, action: () => void): void => {
     timers.push(setTimeout(action, delayMs));
@@ -99,13 +100,13 @@ export async function drain(traffic: Traffic, plan: DrainPlan): Promise<void> {
   later(leftMs - marginMs / 2, () => {
     for (const connection of traffic.connections.values())
       if (isAwaited(connection, plan)) connection.socket.destroy();
-    settled.resolve();
+    settle();
   });
   void plan.others().then(() => {
     isAlone = true;
     check();
   });
-  await settled.promise;
+  await settled;
   for (const timer of timers) clearTimeout(timer);
 }
 

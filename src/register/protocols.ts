@@ -1,5 +1,7 @@
 import type { Server, Socket } from "node:net";
 
+import { loadHttp, loadHttps } from "./builtins.ts";
+
 /** Whether a server is one of node:http2; its classes are not published, this method is theirs. */
 export function speaksHttp2(server: Server): boolean {
   return "updateSettings" in server && typeof server.updateSettings === "function";
@@ -8,9 +10,7 @@ export function speaksHttp2(server: Server): boolean {
 /** Whether a server is one of node:http or node:https. */
 export function speaksHttp1(server: Server): boolean {
   // Asked late and rarely, when an app that has HTTP has loaded both already.
-  const { Server: Http } = process.getBuiltinModule("node:http");
-  const { Server: Https } = process.getBuiltinModule("node:https");
-  return server instanceof Http || server instanceof Https;
+  return server instanceof loadHttp().Server || server instanceof loadHttps().Server;
 }
 
 /**
@@ -27,15 +27,14 @@ export function giveConnection(
 ): string | undefined {
   if (speaksHttp1(server)) {
     ready();
-    const { Server: Https } = process.getBuiltinModule("node:https");
-    server.emit(server instanceof Https ? "secureConnection" : "connection", socket);
+    server.emit(server instanceof loadHttps().Server ? "secureConnection" : "connection", socket);
     return undefined;
   }
   if (!speaksHttp2(server)) return "the server does not speak HTTP";
   if (server.listenerCount("request") === 0)
     return "the HTTP/2 server answers streams only, which a probe by HTTP/1.1 cannot make";
   // Node's HTTP/2 request listeners take HTTP/1 requests too: that is how its allowHTTP1 works.
-  const { createServer } = process.getBuiltinModule("node:http");
+  const { createServer } = loadHttp();
   ready();
   const translator = createServer((request, response) => {
     server.emit("request", request, response);

@@ -2,6 +2,7 @@ import { constants } from "node:os";
 
 import { PRELOAD_ENV, type ListenTarget } from "../base/preload.ts";
 
+import { loadCluster } from "./builtins.ts";
 import { report } from "./report.ts";
 
 const DEFAULT_GRACE_MS = 10_000;
@@ -64,7 +65,7 @@ export function takeSettings(environment: NodeJS.ProcessEnv): Settings | undefin
 // Its primary runs under the supervisor, and its share of that is the drain.
 function isClusterWorker(environment: NodeJS.ProcessEnv): boolean {
   if (environment[PRELOAD_ENV.process] === undefined) return false;
-  return process.getBuiltinModule("node:cluster").isWorker;
+  return process.send !== undefined && loadCluster().isWorker;
 }
 
 function readTargets(text: string | undefined, names: string | undefined): Target[] {

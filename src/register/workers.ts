@@ -1,6 +1,7 @@
-import cluster from "node:cluster";
 import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
+
+import { loadCluster } from "./builtins.ts";
 
 /** How long connections that the primary has accepted may take to reach a worker. */
 const HAND_OVER_MS = 100;
@@ -12,7 +13,9 @@ const HAND_OVER_MS = 100;
  * @returns resolves when all have ended, at once where there are none
  */
 export async function drainWorkers(signal: NodeJS.Signals): Promise<void> {
-  const workers = Object.values(cluster.workers ?? {}).filter((worker) => worker !== undefined);
+  const workers = Object.values(loadCluster().workers ?? {}).filter(
+    (worker) => worker !== undefined,
+  );
   if (workers.length === 0) return;
   await sleep(HAND_OVER_MS);
   await Promise.all(

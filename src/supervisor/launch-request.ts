@@ -1,14 +1,12 @@
 import { randomUUID } from "node:crypto";
-import { pathToFileURL } from "node:url";
 
-import { programPath } from "../base/modules.ts";
+import { preloadPath } from "../base/modules.ts";
+import { withPreload } from "../base/node-options.ts";
 import { type ListenTarget, PRELOAD_ENV } from "../base/preload.ts";
 import type { ProcessRequest } from "../kernel/api.ts";
 import { processEnvironment } from "./config/environment.ts";
 import type { ResolvedService } from "./config/resolved.ts";
 import { formatRunName, type RunName, shownName, socketName } from "./process-names.ts";
-
-const REGISTER = pathToFileURL(programPath("register/register")).href;
 
 /** Whether a service's processes can be held back from accepting: only the preload can do that. */
 export function canHold(spec: ResolvedService): boolean {
@@ -59,14 +57,7 @@ function commandOf(command: ResolvedService["command"]): Pick<ProcessRequest, "a
   switch (command.kind) {
     case "node":
       return {
-        args: [
-          command.nodePath,
-          ...command.nodeArgs,
-          "--import",
-          REGISTER,
-          command.file,
-          ...command.args,
-        ],
+        args: [command.nodePath, ...command.nodeArgs, command.file, ...command.args],
       };
     case "exec":
       return { args: [command.program ?? command.args[0] ?? "", ...command.args.slice(1)] };
@@ -85,6 +76,7 @@ function preloadEnvironment(
     ...(path === undefined ? {} : { path }),
   }));
   return {
+    NODE_OPTIONS: withPreload(spec.env["NODE_OPTIONS"], preloadPath()),
     [PRELOAD_ENV.listen]: JSON.stringify(targets),
     [PRELOAD_ENV.control]: controlPath,
     [PRELOAD_ENV.stopSignal]: spec.stop.signal,

@@ -8,6 +8,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 
 import { type Home, homeAt } from "../../src/base/home.ts";
+import { preloadPath } from "../../src/base/modules.ts";
 import type { KernelEvent } from "../../src/kernel/api.ts";
 import { connectKernel } from "../../src/kernel/client/client.ts";
 import type { KernelClient } from "../../src/kernel/client-api.ts";
@@ -130,11 +131,10 @@ async function startChildren(kernel: KernelClient, speed: string[]): Promise<num
   const env = { PATH: process.env["PATH"] ?? "" };
   const { port = 0 } = await kernel.sockets.make({ name: "web", backlog: 4_096 });
   const listen = JSON.stringify([{ name: "web", port }]);
-  const preload = path("src/register/register.ts");
   for (const name of WEBS)
     await kernel.processes.make({
       name,
-      args: [process.execPath, "--import", preload, path("test/fixtures/apps/http.ts")],
+      args: [process.execPath, "--require", preloadPath(), path("test/fixtures/apps/http.ts")],
       sockets: ["web"],
       notify: true,
       env: { ...env, PORT: String(port), NEWEL_LISTEN: listen },

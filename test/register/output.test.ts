@@ -8,7 +8,7 @@ import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 
 import { startProcess, temporaryDirectory } from "../helpers/resources.ts";
-import { REGISTER } from "./replica.ts";
+import { preloadPath } from "../../src/base/modules.ts";
 
 const LINES = 20_000;
 const LAST_WORDS = {
@@ -22,7 +22,7 @@ for (const [name, ending] of Object.entries(LAST_WORDS)) {
   for (const kind of ["a pipe", "a FIFO"] as const) {
     test(`20,000 lines before ${name} arrive whole through ${kind}`, async (t) => {
       const code = `for (let i = 0; i < ${LINES}; i += 1) console.log('line ' + i); ${ending};`;
-      const args = ["--import", REGISTER, "-e", code];
+      const args = ["--require", preloadPath(), "-e", code];
       const env = { ...process.env, NEWEL_GRACE_MS: "1000" };
       let output: Readable;
       if (kind === "a FIFO") {
@@ -56,7 +56,7 @@ for (const [name, ending] of Object.entries(LAST_WORDS)) {
 
 test("stderr is whole too, and the exit code stays", async (t) => {
   const code = `for (let i = 0; i < ${LINES}; i += 1) console.error('line ' + i); process.exit(9);`;
-  const child = startProcess(t, process.execPath, ["--import", REGISTER, "-e", code], {
+  const child = startProcess(t, process.execPath, ["--require", preloadPath(), "-e", code], {
     env: { ...process.env, NEWEL_GRACE_MS: "1000" },
   });
   const exited = new Promise((resolve) => child.once("exit", resolve));

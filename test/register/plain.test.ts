@@ -4,8 +4,9 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 
+import { preloadPath } from "../../src/base/modules.ts";
 import { temporaryDirectory } from "../helpers/resources.ts";
-import { holdSocket, REGISTER, startReplica } from "./replica.ts";
+import { holdSocket, startReplica } from "./replica.ts";
 
 test("without the supervisor's variables the preload does nothing", () => {
   const script = `
@@ -17,7 +18,7 @@ test("without the supervisor's variables the preload does nothing", () => {
       encoding: "utf8",
       env: { ...process.env, LISTEN_FDS: "1", NEWEL_NOTIFY_FD: "9", NEWEL_MARK: "m" },
     });
-  assert.equal(run(["--import", REGISTER]), run([]));
+  assert.equal(run(["--require", preloadPath()]), run([]));
 });
 
 const ENDINGS: Record<string, { code: string; ends: number | string; prints: string }> = {
@@ -60,8 +61,7 @@ test("the app and its children see no variable, descriptor or preload of ours", 
     const server = http.createServer().listen(Number(process.env.PORT), () => {
       const held = execFileSync('sh', ['-c', 'ls /proc/$$/fd'], { encoding: 'utf8' });
       console.log('held', held.trim().split(/\\s+/).join());
-      const execArgv = ['--import', ${JSON.stringify(REGISTER)}];
-      fork(${JSON.stringify(file)}, { execArgv }).on('exit', () => server.close());
+      fork(${JSON.stringify(file)}, { execArgv: [] }).on('exit', () => server.close());
     });`;
   const env = { NEWEL_MARK: "m", LISTEN_PID: "1" };
   const replica = startReplica(t, app, [await holdSocket(t)], { env });

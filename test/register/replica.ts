@@ -4,13 +4,10 @@ import net, { type Socket } from "node:net";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
+import { preloadPath } from "../../src/base/modules.ts";
+import { withPreload } from "../../src/base/node-options.ts";
 import { PRELOAD_ENV, type ListenTarget } from "../../src/base/preload.ts";
 import { startProcess, temporaryDirectory, type Scope } from "../helpers/resources.ts";
-
-/** The preload as the supervisor names it. */
-export const REGISTER: string = fileURLToPath(
-  new URL("../../src/register/register.ts", import.meta.url),
-);
 
 /** An unmodified app of test/fixtures/apps. */
 export function appPath(name: string): string {
@@ -89,28 +86,24 @@ export function startReplica(
   const controlPath = join(temporaryDirectory(scope), "c");
   const notifyFd = 3 + sockets.length;
   const args = app.endsWith(".ts") ? [app] : ["--input-type=module", "-e", app];
-  const child = startProcess(
-    scope,
-    process.execPath,
-    ["--import", REGISTER, ...(options.nodeArgs ?? []), ...args],
-    {
-      stdio: ["ignore", "pipe", "pipe", ...sockets.map(({ fd }) => fd), "pipe"],
-      env: {
-        ...process.env,
-        PORT: String(sockets[0]?.port ?? 0),
-        LISTEN_FDS: String(sockets.length),
-        LISTEN_FDNAMES: sockets.map(({ target }) => target.name).join(":"),
-        [PRELOAD_ENV.listen]: JSON.stringify(sockets.map(({ target }) => target)),
-        [PRELOAD_ENV.notifyFd]: String(notifyFd),
-        [PRELOAD_ENV.control]: controlPath,
-        [PRELOAD_ENV.process]: "web.1",
-        ...(options.hold === true && { [PRELOAD_ENV.hold]: "1" }),
-        ...(options.graceMs !== undefined && { [PRELOAD_ENV.graceMs]: String(options.graceMs) }),
-        ...(options.lingerMs !== undefined && { [PRELOAD_ENV.lingerMs]: String(options.lingerMs) }),
-        ...options.env,
-      },
+  const child = startProcess(scope, process.execPath, [...(options.nodeArgs ?? []), ...args], {
+    stdio: ["ignore", "pipe", "pipe", ...sockets.map(({ fd }) => fd), "pipe"],
+    env: {
+      ...process.env,
+      NODE_OPTIONS: withPreload(process.env["NODE_OPTIONS"], preloadPath()),
+      PORT: String(sockets[0]?.port ?? 0),
+      LISTEN_FDS: String(sockets.length),
+      LISTEN_FDNAMES: sockets.map(({ target }) => target.name).join(":"),
+      [PRELOAD_ENV.listen]: JSON.stringify(sockets.map(({ target }) => target)),
+      [PRELOAD_ENV.notifyFd]: String(notifyFd),
+      [PRELOAD_ENV.control]: controlPath,
+      [PRELOAD_ENV.process]: "web.1",
+      ...(options.hold === true && { [PRELOAD_ENV.hold]: "1" }),
+      ...(options.graceMs !== undefined && { [PRELOAD_ENV.graceMs]: String(options.graceMs) }),
+      ...(options.lingerMs !== undefined && { [PRELOAD_ENV.lingerMs]: String(options.lingerMs) }),
+      ...options.env,
     },
-  );
+  });
   return describe(child, notifyFd, controlPath);
 }
 

@@ -1,0 +1,22 @@
+import type clusterModule from "node:cluster";
+import type * as httpModule from "node:http";
+import type * as httpsModule from "node:https";
+import { createRequire } from "node:module";
+
+/**
+ * Built-in modules that only some processes need, loaded at their first use: the preload is part of
+ * every Node.js process of a service. `process.getBuiltinModule` is missing in the first versions 20.
+ */
+const load = createRequire("/");
+
+export function loadCluster(): typeof clusterModule {
+  return load("node:cluster") as typeof clusterModule;
+}
+
+export function loadHttp(): typeof httpModule {
+  return load("node:http") as typeof httpModule;
+}
+
+export function loadHttps(): typeof httpsModule {
+  return load("node:https") as typeof httpsModule;
+}
