@@ -1,95 +1,12 @@
 import { describeChanges } from "./config/changes.ts";
 import type { ResolvedConfig, ResolvedService } from "./config/resolved.ts";
 import type { PlannedChange } from "./api.ts";
+import { planReload, planScale, planStart, planStop, type Step } from "./machine/steps.ts";
 
 /**
  * The pure half of the supervisor: from what is wanted and what is there to the steps that lead from
- * the one to the other. `rollout.ts` performs them and decides nothing.
+ * the one to the other. The steps of one service are in `machine/steps.ts`.
  */
-
-/** One thing to do, for one or more copies at once. */
-export type Step =
-  | { readonly do: "start"; readonly slots: readonly number[]; readonly hold: boolean }
-  | { readonly do: "wait ready"; readonly slots: readonly number[] }
-  /** The first new process of a reload has to live for a while before an old one goes. */
-  | { readonly do: "wait stable"; readonly slots: readonly number[] }
-  | { readonly do: "accept"; readonly slots: readonly number[] }
-  | { readonly do: "stop"; readonly slots: readonly number[] };
-
-/** Starts what is missing, all at once. */
-export function planStart(present: readonly number[], replicas: number): Step[] {
-  const slots = freeSlots(present, replicas - present.length);
-  if (slots.length === 0) return [];
-  return [
-    { do: "start", slots, hold: false },
-    { do: "wait ready", slots },
-  ];
-}
-
-/** Stops all, then starts all: the sockets stay, so that requests wait. */
-export function planRestart(present: readonly number[], replicas: number): Step[] {
-  const stop: Step[] = present.length === 0 ? [] : [{ do: "stop", slots: present }];
-  return [...stop, ...planStart([], replicas)];
-}
-
-/**
- * One at a time: start a new one, wait until it is ready, drain an old one. New ones accept nothing
- * until they are ready, the first of them until it has proved stable; whatever fails before that has
- * served nobody.
- */
-export function planReload(present: readonly number[], replicas: number): Step[] {
-  if (present.length === 0) return planStart(present, replicas);
-  const steps: Step[] = [];
-  const old = [...present];
-  const taken = [...present];
-  for (let index = 0; index < replicas; index += 1) {
-    const slots = freeSlots(taken, 1);
-    steps.push({ do: "start", slots, hold: true }, { do: "wait ready", slots });
-    if (index === 0) steps.push({ do: "wait stable", slots });
-    steps.push({ do: "accept", slots });
-    taken.push(...slots);
-    const gone = old.shift();
-    if (gone === undefined) continue;
-    steps.push({ do: "stop", slots: [gone] });
-    taken.splice(taken.indexOf(gone), 1);
-  }
-  if (old.length > 0) steps.push({ do: "stop", slots: old });
-  return steps;
-}
-
-/** Adds what is missing or drains the newest that are too many. */
-export function planScale(present: readonly number[], replicas: number): Step[] {
-  if (present.length <= replicas) return planStart(present, replicas);
-  return [{ do: "stop", slots: present.slice(replicas) }];
-}
-
-export function planStop(present: readonly number[]): Step[] {
-  return present.length === 0 ? [] : [{ do: "stop", slots: present }];
-}
-
-/** The lowest numbers nobody has. */
-export function freeSlots(taken: readonly number[], count: number): number[] {
-  const slots: number[] = [];
-  for (let slot = 1; slots.length < count; slot += 1) if (!taken.includes(slot)) slots.push(slot);
-  return slots;
-}
-
-/** A step in words: `start web.3`. */
-export function describeStep(step: Step, service: string): string {
-  const names = step.slots.map((slot) => `${service}.${slot}`).join(", ");
-  switch (step.do) {
-    case "start":
-      return `start ${names}`;
-    case "wait ready":
-      return `wait until ${names} ${step.slots.length === 1 ? "is" : "are"} ready`;
-    case "wait stable":
-      return `wait until ${names} has proved stable`;
-    case "accept":
-      return `let ${names} accept connections`;
-    case "stop":
-      return `drain and stop ${names}`;
-  }
-}
 
 /** What there is of a service when `up` begins. */
 export interface PresentService {

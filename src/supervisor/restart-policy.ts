@@ -1,26 +1,27 @@
 import { backoffMs } from "../base/backoff.ts";
 import type { ResolvedService } from "./config/resolved.ts";
 
-/** What came of a process that nobody asked to end. */
+/** What follows when a process ended without having been asked to. */
 export type RestartDecision =
   | { readonly verdict: "restart"; readonly afterMs: number }
   /** It has done its work. */
   | { readonly verdict: "rest" }
   | { readonly verdict: "give up"; readonly why: string };
 
-/** The ends of a service's processes that nobody asked for, newest last. */
+/** The earlier ends of a service's processes that newel did not ask for. */
 export interface FailureHistory {
-  /** Times of the restarts so far, in milliseconds. */
+  /** Times of the restarts so far, in milliseconds of a monotonic clock, newest last. */
   readonly restarts: readonly number[];
-  /** Failures in a row: a process that lived for the whole window begins anew. */
+  /** Failures in a row: a process that lived for the whole window starts the count again. */
   readonly inARow: number;
 }
 
 /**
- * Decides what to do about a process that ended by itself (the words are OTP's: intensity within a
- * window, then no more).
+ * Decides whether a process that ended by itself is started again. The terms are OTP's: an intensity
+ * of restarts within a window, then no more.
  *
- * @param exitCode - `null` (unknown) counts as a failure
+ * @param exitCode - `null` (unknown, or it could not be started) counts as a failure
+ * @param ending - how it ended, as the rest of a sentence; default: its exit code
  * @param random - 0 to 1; given in tests
  */
 export function decideRestart(
@@ -29,19 +30,18 @@ export function decideRestart(
   history: FailureHistory,
   nowMs: number,
   random: () => number = Math.random,
+  ending = `it ended with ${describeExit(exitCode)}`,
 ): RestartDecision {
   const failed = exitCode !== 0;
   if (restart.policy === "never" || (restart.policy === "on-failure" && !failed)) {
-    return failed
-      ? { verdict: "give up", why: `it ended with ${describeExit(exitCode)}` }
-      : { verdict: "rest" };
+    return failed ? { verdict: "give up", why: ending } : { verdict: "rest" };
   }
   const recent = history.restarts.filter((at) => nowMs - at < restart.withinMs);
   if (recent.length >= restart.max) {
     const seconds = Math.round(restart.withinMs / 1_000);
     return {
       verdict: "give up",
-      why: `it ended ${recent.length + 1} times within ${seconds} s, the last time with ${describeExit(exitCode)}`,
+      why: `it failed ${recent.length + 1} times within ${seconds} s; the last time ${ending}`,
     };
   }
   return { verdict: "restart", afterMs: backoffMs(restart.backoff, history.inARow + 1, random) };

@@ -1,0 +1,250 @@
+import type { ResolvedService } from "../config/resolved.ts";
+import { planReload, planStart, type Step } from "./steps.ts";
+import type { Command, CommandFailure, ReplicaState, StopReason } from "./types.ts";
+
+/** Whether a service is to run, and how many replicas. */
+export interface Wanted {
+  readonly up: boolean;
+  readonly replicas: number;
+}
+
+/** What an operation may do to its service. */
+export interface Controls {
+  readonly spec: ResolvedService;
+  readonly wanted: Wanted;
+  /** Replicas whose process tree is there, oldest first. */
+  readonly replicas: readonly ReplicaState[];
+  want(spec: ResolvedService, wanted: Wanted): void;
+  launch(number: number, hold: boolean): ReplicaState;
+  stop(replica: ReplicaState, reason: StopReason, now?: boolean): void;
+  accept(replica: ReplicaState): void;
+  report(step: Step): void;
+}
+
+/** Commands that leave the service as it was when they fail. */
+const TRANSACTIONAL: ReadonlySet<Command["kind"]> = new Set(["reload", "scale", "apply"]);
+
+/**
+ * One command under way: the steps of its plan, one after the other, and the way back when one fails.
+ *
+ * | phase | what is awaited | leads to |
+ * |---|---|---|
+ * | `steps` | each step of the plan | `done`, or `undo` on a failure |
+ * | `undo` | the end of the replicas that the plan started and that serve no client | `restore` |
+ * | `restore` | each step back to the former settings and number | `done` |
+ *
+ * A failure within `restore` ends it: the restart policy goes on from there.
+ */
+export class Operation {
+  readonly id: number;
+  readonly command: Command;
+  #phase: "steps" | "undo" | "restore" | "done" = "steps";
+  #steps: readonly Step[];
+  #index = 0;
+  #isBegun = false;
+  #failure: CommandFailure | undefined;
+  readonly #planned: number;
+  readonly #former: { readonly spec: ResolvedService; readonly wanted: Wanted };
+  /** The generations that this operation launched, by replica number: the newest of each. */
+  readonly #launched = new Map<number, number>();
+  readonly #controls: Controls;
+
+  /** @param former - what the service was before the command; restored when the command fails */
+  constructor(
+    id: number,
+    command: Command,
+    steps: readonly Step[],
+    former: { readonly spec: ResolvedService; readonly wanted: Wanted },
+    controls: Controls,
+  ) {
+    this.id = id;
+    this.command = command;
+    this.#steps = steps;
+    this.#planned = steps.length;
+    this.#former = former;
+    this.#controls = controls;
+  }
+
+  get changed(): boolean {
+    return this.#planned > 0;
+  }
+
+  get failure(): CommandFailure | undefined {
+    return this.#failure;
+  }
+
+  /** Does what can be done now; `true` once the operation is over. */
+  advance(nowMs: number): boolean {
+    for (;;) {
+      if (this.#phase === "done") return true;
+      if (this.#phase === "undo") {
+        if (this.#launchedStopping()) return false;
+        this.#beginRestore();
+        continue;
+      }
+      const step = this.#steps[this.#index];
+      if (step === undefined) {
+        this.#phase = "done";
+        continue;
+      }
+      if (!this.#isBegun) {
+        this.#isBegun = true;
+        if (this.#phase === "steps") this.#controls.report(step);
+        this.#begin(step);
+        continue;
+      }
+      if (!this.#isComplete(step, nowMs)) return false;
+      this.#index += 1;
+      this.#isBegun = false;
+    }
+  }
+
+  /** When time alone may complete the present step. */
+  nextWakeMs(): number | undefined {
+    const step = this.#steps[this.#index];
+    if (this.#phase === "done" || this.#phase === "undo" || step?.do !== "wait stable")
+      return undefined;
+    const ends = this.#concerned(step).map(stableMs);
+    return ends.length === 0 ? undefined : Math.max(...ends);
+  }
+
+  /** A replica ended by itself, was late, could not be launched, or does not end. */
+  failed(replica: ReplicaState, reason: CommandFailure["reason"], why: string): void {
+    const { generation, number } = replica;
+    const concerns =
+      reason === "not stopped"
+        ? this.#steps[this.#index]?.do === "stop"
+        : this.#launched.get(number) === generation;
+    if (!concerns || this.#phase === "undo" || this.#phase === "done") return;
+    if (this.#phase === "restore") {
+      this.#phase = "done";
+      return;
+    }
+    const reloading = this.#steps.some((step) => step.do === "start" && step.hold);
+    this.#fail({ reason, number, generation, why, reloading });
+  }
+
+  /** Another command takes its place: settings are restored, the replicas are left to that command. */
+  cancel(): void {
+    if (this.#phase === "done") return;
+    const reloading = false;
+    this.#failure ??= { reason: "cancelled", why: "another command stopped it", reloading };
+    this.#restoreSettings();
+    this.#stopUnproved();
+    this.#phase = "done";
+  }
+
+  #fail(failure: CommandFailure): void {
+    this.#failure = failure;
+    this.#restoreSettings();
+    this.#stopUnproved();
+    this.#phase = "undo";
+  }
+
+  get #isTransaction(): boolean {
+    return TRANSACTIONAL.has(this.command.kind);
+  }
+
+  #restoreSettings(): void {
+    if (this.#isTransaction) this.#controls.want(this.#former.spec, this.#former.wanted);
+  }
+
+  /** Stops what the operation launched and no client depends on. */
+  #stopUnproved(): void {
+    if (!this.#isTransaction) return;
+    const isScale = this.command.kind === "scale" || !this.#former.wanted.up;
+    for (const replica of this.#mine()) {
+      if (replica.phase === "stopping") continue;
+      if (replica.held || !replica.ready || isScale) this.#controls.stop(replica, "command");
+    }
+  }
+
+  #mine(): ReplicaState[] {
+    return this.#controls.replicas.filter(
+      ({ number, generation }) => this.#launched.get(number) === generation,
+    );
+  }
+
+  #launchedStopping(): boolean {
+    return this.#isTransaction && this.#mine().some(({ phase }) => phase === "stopping");
+  }
+
+  /** Plans the way back: replicas with the new settings are replaced, missing ones are started. */
+  #beginRestore(): void {
+    this.#phase = "done";
+    const { spec, wanted } = this.#former;
+    if (!this.#isTransaction || !wanted.up) return;
+    const living = this.#controls.replicas;
+    const taken = living.map(({ number }) => number);
+    const present = living.filter(({ phase }) => phase !== "stopping");
+    const foreign = present.filter((replica) => replica.spec.hash !== spec.hash);
+    const kept = present.length - foreign.length;
+    const numbers = foreign.map(({ number }) => number);
+    const need = Math.max(0, wanted.replicas - kept);
+    const steps =
+      foreign.length > 0
+        ? planReload(numbers, need, spec.reload.order, taken)
+        : planStart(
+            present.map(({ number }) => number),
+            wanted.replicas,
+            taken,
+          );
+    if (steps.length === 0) return;
+    this.#launched.clear();
+    this.#steps = steps;
+    this.#index = 0;
+    this.#isBegun = false;
+    this.#phase = "restore";
+  }
+
+  #begin(step: Step): void {
+    switch (step.do) {
+      case "start":
+        for (const number of step.slots) {
+          const { generation } = this.#controls.launch(number, step.hold);
+          this.#launched.set(number, generation);
+        }
+        break;
+      case "accept":
+        for (const replica of this.#concerned(step)) this.#controls.accept(replica);
+        break;
+      case "stop":
+        for (const replica of this.#concerned(step))
+          this.#controls.stop(replica, "command", this.#killsNow());
+        break;
+      case "wait ready":
+      case "wait stable":
+        break;
+    }
+  }
+
+  #killsNow(): boolean {
+    return this.command.kind === "stop" && this.command.now;
+  }
+
+  /** A replica that completed its work is gone, and needs no further step. */
+  #isComplete(step: Step, nowMs: number): boolean {
+    const replicas = this.#concerned(step);
+    switch (step.do) {
+      case "start":
+        return true;
+      case "wait ready":
+        return replicas.every(({ ready }) => ready);
+      case "wait stable":
+        return replicas.every((replica) => nowMs >= stableMs(replica));
+      case "accept":
+        return replicas.every(({ held }) => !held);
+      case "stop":
+        return replicas.length === 0;
+    }
+  }
+
+  #concerned({ slots }: Step): ReplicaState[] {
+    return this.#controls.replicas.filter(({ number }) => slots.includes(number));
+  }
+}
+
+/** When a replica counts as stable; a replica that is not ready has not begun to. */
+function stableMs({ readyMs, spec }: ReplicaState): number {
+  return (readyMs ?? Infinity) + spec.ready.stableMs;
+}

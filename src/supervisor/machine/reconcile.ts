@@ -1,0 +1,82 @@
+import { newReplica, type ServiceMachine } from "./service-machine.ts";
+import type { FoundReplica, MachineEvent, ReplicaState } from "./types.ts";
+
+/** What an adopted replica that is not ready yet has at least, in milliseconds. */
+const ADOPTED_MS = 5_000;
+
+/** What the reconciliation may do to the machine. */
+interface Reconciler {
+  readonly machine: ServiceMachine;
+  readonly nowMs: number;
+  readonly adopt: (replica: ReplicaState) => void;
+  readonly ended: (replica: ReplicaState, exitCode: number | null) => void;
+  readonly stop: (replica: ReplicaState) => void;
+  readonly repair: () => void;
+}
+
+/**
+ * Compares what the machine believes with what the kernel holds. A replica that the kernel does not
+ * have has ended; a process that the machine does not know is adopted, and stopped again when there
+ * is another with its number. Which of too many stay is decided when the machine converges.
+ */
+export function reconcile(
+  { replicas: found, rebooted }: Extract<MachineEvent, { type: "found" }>,
+  reconciler: Reconciler,
+): void {
+  const { machine, ended } = reconciler;
+  const byGeneration = new Map(found.map((each) => [each.generation, each]));
+  for (const replica of machine.replicas) {
+    // A launch whose answer is still to come is not in the list yet.
+    if (!replica.launched) continue;
+    const seen = byGeneration.get(replica.generation);
+    if (seen?.running !== true) ended(replica, seen?.exitCode ?? null);
+  }
+  const known = new Set(machine.replicas.map(({ generation }) => generation));
+  const running = found.filter((each) => each.running && !known.has(each.generation));
+  for (const each of running.sort((a, b) => a.generation - b.generation)) adopt(each, reconciler);
+  noteEnded(found, rebooted, reconciler);
+  const living = machine.replicas.filter(({ phase }) => phase !== "stopping");
+  const outdated = living.filter(({ spec }) => spec.hash !== machine.spec.hash).length;
+  const isMixed = outdated > 0 && outdated < living.length && living.length <= machine.wanted.replicas;
+  if (isMixed && machine.wanted.up && !machine.isBusy) reconciler.repair();
+}
+
+function adopt(found: FoundReplica, { machine, nowMs, ...act }: Reconciler): void {
+  const { generation, number, spec, ageMs } = found;
+  const { timeoutMs } = spec.ready;
+  const replica: ReplicaState = {
+    ...newReplica(generation, number, spec, nowMs - ageMs),
+    launched: true,
+    // It may have been held when its supervisor died; a process that accepts is not changed by it.
+    held: spec.listen.length > 0,
+    // It was ready once if it is older than its time limit: then no limit is set again.
+    readyByMs: ageMs >= timeoutMs ? undefined : nowMs + Math.max(ADOPTED_MS, timeoutMs - ageMs),
+  };
+  const twin = machine.replicas.find((other) => other.number === number);
+  act.adopt(replica);
+  if (twin === undefined) return;
+  const isBetter = found.current && twin.spec.hash !== machine.spec.hash;
+  act.stop(isBetter ? twin : replica);
+}
+
+/**
+ * Lets the restart policy decide about replicas that ended while no supervisor ran: the newest ended
+ * generations, as many as replicas are missing. After a reboot each that was wanted runs again,
+ * unless it had completed.
+ */
+function noteEnded(found: readonly FoundReplica[], rebooted: boolean, reconciler: Reconciler): void {
+  const { machine, nowMs } = reconciler;
+  const { tracker, wanted, spec } = machine;
+  if (!wanted.up) return;
+  const taken = new Set(machine.replicas.map(({ number }) => number));
+  const ended = found
+    .filter(({ running, number }) => !running && !taken.has(number))
+    .sort((a, b) => b.generation - a.generation);
+  for (const { number, exitCode = null, ageMs, current } of ended) {
+    if (taken.size + tracker.size >= wanted.replicas) return;
+    if (tracker.has(number)) continue;
+    const isDone = exitCode === 0 && spec.restart.policy !== "always" && current;
+    if (isDone) tracker.set(number, { kind: "completed" });
+    else if (!rebooted) tracker.ended(number, { exitCode, livedMs: ageMs }, spec.restart, nowMs);
+  }
+}

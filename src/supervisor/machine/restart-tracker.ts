@@ -1,0 +1,114 @@
+import type { ResolvedService } from "../config/resolved.ts";
+import { decideRestart } from "../restart-policy.ts";
+
+/** A replica that is wanted and not there, and what becomes of it. */
+export type Missing =
+  | { readonly kind: "backoff"; readonly atMs: number }
+  /** It ended with exit code 0, and its restart policy wants no more. */
+  | { readonly kind: "completed" }
+  /** Its restart policy gave up; an operator has to act. */
+  | { readonly kind: "failed"; readonly why: string };
+
+/**
+ * The missing replicas of a service: what the restart policy decided about each number, when it is
+ * tried again, and the history those decisions rest on.
+ */
+export class RestartTracker {
+  restarts = 0;
+  lastRestartMs: number | undefined;
+  readonly #byNumber = new Map<number, Missing>();
+  readonly #random: () => number;
+  #restartTimes: number[] = [];
+  #inARow = 0;
+
+  /** @param random - 0 to 1, for the jitter of the backoff */
+  constructor(random: () => number) {
+    this.#random = random;
+  }
+
+  get size(): number {
+    return this.#byNumber.size;
+  }
+
+  /** The missing numbers and what becomes of each. */
+  entries(): readonly (readonly [number, Missing])[] {
+    return [...this.#byNumber];
+  }
+
+  has(number: number): boolean {
+    return this.#byNumber.has(number);
+  }
+
+  get(number: number): Missing | undefined {
+    return this.#byNumber.get(number);
+  }
+
+  /** Decides about a replica that ended by itself, or could not be started, after `livedMs`. */
+  ended(
+    number: number,
+    end: { readonly exitCode: number | null; readonly livedMs: number; readonly ending?: string },
+    policy: ResolvedService["restart"],
+    nowMs: number,
+  ): Missing {
+    this.#inARow = end.livedMs >= policy.withinMs ? 0 : this.#inARow + 1;
+    const history = { restarts: this.#restartTimes, inARow: Math.max(0, this.#inARow - 1) };
+    const decision = decideRestart(
+      policy,
+      end.exitCode,
+      history,
+      nowMs,
+      this.#random,
+      ...(end.ending === undefined ? [] : [end.ending]),
+    );
+    const missing: Missing =
+      decision.verdict === "restart"
+        ? { kind: "backoff", atMs: nowMs + decision.afterMs }
+        : decision.verdict === "rest"
+          ? { kind: "completed" }
+          : { kind: "failed", why: decision.why };
+    this.#byNumber.set(number, missing);
+    return missing;
+  }
+
+  /** Sets what becomes of a number without a decision: found so, or to be started at once. */
+  set(number: number, missing: Missing): void {
+    this.#byNumber.set(number, missing);
+  }
+
+  /**
+   * The numbers whose wait is over; each is counted as a restart and not missing any more.
+   *
+   * @param taken - numbers whose process tree is still there: they wait on
+   */
+  takeDue(
+    nowMs: number,
+    policy: ResolvedService["restart"],
+    taken: ReadonlySet<number>,
+  ): number[] {
+    const due: number[] = [];
+    for (const [number, missing] of this.#byNumber) {
+      if (missing.kind !== "backoff" || missing.atMs > nowMs || taken.has(number)) continue;
+      this.#byNumber.delete(number);
+      this.restarts += 1;
+      this.lastRestartMs = nowMs;
+      this.#restartTimes = [...this.#restartTimes, nowMs].slice(-policy.max - 1);
+      due.push(number);
+    }
+    return due;
+  }
+
+  /** When the next wait ends; `undefined` when there is none. */
+  nextDueMs(): number | undefined {
+    let next: number | undefined;
+    for (const missing of this.#byNumber.values())
+      if (missing.kind === "backoff" && (next === undefined || missing.atMs < next))
+        next = missing.atMs;
+    return next;
+  }
+
+  /** Forgets one number, or all; the history of restarts stays. */
+  clear(number?: number): void {
+    if (number === undefined) this.#byNumber.clear();
+    else this.#byNumber.delete(number);
+  }
+}

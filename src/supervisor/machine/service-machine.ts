@@ -1,0 +1,471 @@
+import type { ResolvedService } from "../config/resolved.ts";
+import { describeExit } from "../restart-policy.ts";
+import { type Controls, Operation, type Wanted } from "./operation.ts";
+import { planCommand } from "./plan-command.ts";
+import { reconcile } from "./reconcile.ts";
+import { type Missing, RestartTracker } from "./restart-tracker.ts";
+import type { Command, Effect, MachineEvent, ReplicaState, StopReason } from "./types.ts";
+
+/** How long a held replica may take to begin to accept, in milliseconds. */
+const ACCEPT_MS = 30_000;
+/** The wait before a stop ladder that could not be carried out is tried again, in milliseconds. */
+const STOP_AGAIN_MS = 500;
+
+/** What the machine is given. */
+export interface MachineParts {
+  /** The number of the app's next start of a process. */
+  readonly nextGeneration: () => number;
+  /** 0 to 1, for the jitter of the backoff. */
+  readonly random: () => number;
+}
+
+/**
+ * Every decision about one service: its replicas, its missing replicas and the command under way.
+ * It is driven by {@link MachineEvent}s with the time, and returns what has to be done. It performs
+ * nothing, reads no clock and has no timer: the caller sends a `tick` at {@link nextWakeMs}.
+ *
+ * States of a replica and the events that are legal in each:
+ *
+ * | state | `launched` | `ready` | `ended` | late | command | `stopped` |
+ * |---|---|---|---|---|---|---|
+ * | starting | confirmed | running | stopping (cleanup) or gone | stopping (late) | stopping | – |
+ * | running | – | – | stopping (cleanup) or gone | – | stopping | – |
+ * | stopping | confirmed | – | noted | – | escalates with `now` | gone |
+ *
+ * Invariants, held by test/simulation: a number has at most one replica until its process tree is
+ * gone; a reload never has fewer ready replicas than before minus one; every command ends; without
+ * further events, what runs becomes what is wanted.
+ */
+export class ServiceMachine {
+  readonly tracker: RestartTracker;
+  /** Why the service is not as wanted, or what the last failed command said. */
+  why: string | undefined;
+  #spec: ResolvedService;
+  #wanted: Wanted;
+  readonly #parts: MachineParts;
+  readonly #replicas = new Map<number, ReplicaState>();
+  readonly #queue: { readonly id: number; readonly command: Command }[] = [];
+  #operation: Operation | undefined;
+  #effects: Effect[] = [];
+  #nowMs = 0;
+  /** Nothing is decided before it is known what there is. */
+  #isOpen = false;
+
+  constructor(spec: ResolvedService, wanted: Wanted, parts: MachineParts) {
+    this.#spec = spec;
+    this.#wanted = wanted;
+    this.#parts = parts;
+    this.tracker = new RestartTracker(parts.random);
+  }
+
+  get spec(): ResolvedService {
+    return this.#spec;
+  }
+
+  get wanted(): Wanted {
+    return this.#wanted;
+  }
+
+  /** Replicas whose process tree is there, oldest first. */
+  get replicas(): readonly ReplicaState[] {
+    return [...this.#replicas.values()];
+  }
+
+  /** Whether a command is under way or waits. */
+  get isBusy(): boolean {
+    return this.#operation !== undefined || this.#queue.length > 0;
+  }
+
+  /** Takes an event and gives what has to be done, in this order. */
+  handle(event: MachineEvent, nowMs: number): readonly Effect[] {
+    this.#nowMs = nowMs;
+    this.#take(event);
+    this.#expire();
+    this.#advance();
+    const effects = this.#effects;
+    this.#effects = [];
+    return effects;
+  }
+
+  /** When the next `tick` is due; `undefined`: time alone changes nothing. */
+  nextWakeMs(): number | undefined {
+    const times = [this.#operation?.nextWakeMs()];
+    if (this.#operation === undefined) times.push(this.tracker.nextDueMs());
+    for (const { readyByMs, acceptByMs, stopAgainMs, phase } of this.#replicas.values())
+      times.push(phase === "starting" ? readyByMs : undefined, acceptByMs, stopAgainMs);
+    const known = times.filter((time) => time !== undefined);
+    return known.length === 0 ? undefined : Math.min(...known);
+  }
+
+  #take(event: MachineEvent): void {
+    switch (event.type) {
+      case "command":
+        return this.#enqueue(event.id, event.command);
+      case "found":
+        this.#isOpen = true;
+        return reconcile(event, {
+          machine: this,
+          nowMs: this.#nowMs,
+          adopt: (replica) => this.#adopt(replica),
+          ended: (replica, exitCode) => this.#ended(replica, exitCode),
+          stop: (replica) => this.#stop(replica, "excess"),
+          repair: () => this.#repair(),
+        });
+      case "tick":
+        return;
+      case "launched":
+      case "launch failed":
+      case "ready":
+      case "accepted":
+      case "ended":
+      case "stopped":
+      case "stop failed":
+        return this.#takeOf(this.#replicas.get(event.generation), event);
+    }
+  }
+
+  /** An event of a replica that is gone is late, and means nothing. */
+  #takeOf(
+    replica: ReplicaState | undefined,
+    event: Extract<MachineEvent, { readonly generation: number }>,
+  ): void {
+    if (replica === undefined) return;
+    switch (event.type) {
+      case "launched":
+        return this.#launched(replica);
+      case "launch failed":
+        return this.#launchFailed(replica, event.why);
+      case "ready":
+        return this.#ready(replica);
+      case "accepted":
+        replica.held = false;
+        replica.acceptByMs = undefined;
+        return;
+      case "ended":
+        return this.#ended(replica, event.exitCode);
+      case "stopped":
+        return this.#gone(replica);
+      case "stop failed":
+        if (replica.phase === "stopping") replica.stopAgainMs = this.#nowMs + STOP_AGAIN_MS;
+        this.#operation?.failed(replica, "not stopped", event.why);
+        return;
+    }
+  }
+
+  #launched(replica: ReplicaState): void {
+    if (replica.launched) return;
+    replica.launched = true;
+    if (replica.phase === "starting") this.#do({ do: "probe", generation: replica.generation });
+  }
+
+  /** The kernel may have made it all the same, when only the answer was lost: the ladder is for that. */
+  #launchFailed(replica: ReplicaState, why: string): void {
+    if (replica.phase === "stopping") return;
+    const ending = `it could not be started: ${why}`;
+    replica.failure = ending;
+    replica.exited = true;
+    this.#noteEnd(replica, null, ending);
+    this.#stop(replica, "cleanup");
+    this.#operation?.failed(replica, "launch", ending);
+  }
+
+  #ready(replica: ReplicaState): void {
+    if (replica.phase !== "starting") return;
+    replica.phase = "running";
+    replica.ready = true;
+    replica.readyMs = this.#nowMs;
+    replica.readyByMs = undefined;
+    if (this.#operation === undefined) this.why = undefined;
+  }
+
+  #ended(replica: ReplicaState, exitCode: number | null): void {
+    if (replica.exited) return;
+    replica.exited = true;
+    replica.exitCode = exitCode;
+    if (replica.phase === "stopping") return;
+    const how = `ended with ${describeExit(exitCode)}`;
+    const missing = this.#noteEnd(replica, exitCode, `it ${how}`);
+    replica.ready = false;
+    if (missing.kind !== "completed") {
+      replica.failure = replica.readyMs === undefined ? `it ${how}` : `it got ready, then ${how}`;
+      this.#operation?.failed(replica, "not ready", withinStable(replica, this.#nowMs));
+    }
+    // Its descendants may hold what its successor needs.
+    if (missing.kind === "backoff") this.#stop(replica, "cleanup");
+    else this.#forget(replica);
+  }
+
+  #noteEnd(replica: ReplicaState, exitCode: number | null, ending: string): Missing {
+    const { number, startedMs, spec } = replica;
+    const livedMs = this.#nowMs - startedMs;
+    const end = { exitCode, livedMs, ending };
+    const missing = this.tracker.ended(number, end, spec.restart, this.#nowMs);
+    if (missing.kind === "failed") this.why = `${this.#nameOf(number)}: ${missing.why}`;
+    else if (missing.kind === "backoff") this.why = `${this.#nameOf(number)}: ${ending}`;
+    return missing;
+  }
+
+  #gone(replica: ReplicaState): void {
+    if (replica.phase !== "stopping") return;
+    const { stopReason, failure = "it was not ready in time" } = replica;
+    if (stopReason === "late") this.#noteEnd(replica, null, failure);
+    this.#forget(replica);
+  }
+
+  #forget(replica: ReplicaState): void {
+    const { generation, number, exitCode, asked, failure } = replica;
+    this.#replicas.delete(generation);
+    this.#do({ do: "forget", generation, number, exitCode, asked, failure });
+  }
+
+  #enqueue(id: number, command: Command): void {
+    if (command.kind === "stop") {
+      // What waits and what runs gives way; nothing is started that would be stopped at once.
+      for (const { id: other } of this.#queue.splice(0)) this.#finish(other, false, CANCELLED);
+      if (this.#operation !== undefined) {
+        this.#operation.cancel();
+        this.#complete(this.#operation);
+      }
+    }
+    this.#queue.push({ id, command });
+  }
+
+  #advance(): void {
+    for (;;) {
+      if (this.#operation === undefined) {
+        const next = this.#isOpen ? this.#queue.shift() : undefined;
+        if (next === undefined) break;
+        this.#operation = this.#beginOperation(next.id, next.command);
+      }
+      if (!this.#operation.advance(this.#nowMs)) return;
+      this.#complete(this.#operation);
+    }
+    if (this.#isOpen) this.#converge();
+  }
+
+  #beginOperation(id: number, command: Command): Operation {
+    const former = { spec: this.#spec, wanted: this.#wanted };
+    const { spec, wanted, steps } = planCommand(command, this);
+    this.#spec = spec;
+    this.#wanted = wanted;
+    // What is missing is started by the plan, or not wanted.
+    if (steps.length > 0) this.tracker.clear();
+    return new Operation(id, command, steps, former, this.#controls);
+  }
+
+  #complete(operation: Operation): void {
+    this.#operation = undefined;
+    const { id, changed, failure } = operation;
+    if (failure === undefined) {
+      if (changed) this.why = undefined;
+    } else if (failure.number === undefined) this.why = failure.why;
+    else this.why = `${this.#nameOf(failure.number)}: ${failure.why}`;
+    this.#finish(id, changed, failure);
+  }
+
+  #finish(id: number, changed: boolean, failure: Operation["failure"]): void {
+    // Negative: the machine's own.
+    if (id >= 0) this.#do({ do: "finish", id, changed, failure });
+  }
+
+  /** Between commands: what is missing is started when its time has come, what is too much is stopped. */
+  #converge(): void {
+    if (!this.#wanted.up) {
+      this.tracker.clear();
+      for (const replica of this.#replicas.values())
+        if (replica.phase !== "stopping") this.#stop(replica, "excess");
+      return;
+    }
+    const { replicas } = this.#wanted;
+    const present = this.replicas.filter(({ phase }) => phase !== "stopping");
+    for (const replica of excess(present, replicas, this.#spec.hash)) this.#stop(replica, "excess");
+    this.#dropMissing();
+    for (const number of this.tracker.takeDue(this.#nowMs, this.#spec.restart, this.#numbers()))
+      this.#launch(number, false);
+    for (let number = 1; this.#count() < replicas; number += 1)
+      if (!this.#isTaken(number)) this.#launch(number, false);
+    for (const replica of this.#replicas.values())
+      if (replica.held && replica.ready && replica.acceptByMs === undefined) this.#accept(replica);
+  }
+
+  /** Missing numbers for which there is no room any more, the highest first. */
+  #dropMissing(): void {
+    const numbers = this.tracker.entries().map(([number]) => number);
+    for (const number of numbers.sort((a, b) => b - a)) {
+      if (this.#count() <= this.#wanted.replicas) return;
+      this.tracker.clear(number);
+    }
+  }
+
+  /** Numbers with a process tree that is not meant to go, or that are waited for. */
+  #count(): number {
+    const numbers = new Set(this.tracker.entries().map(([number]) => number));
+    for (const { number, stopReason } of this.#replicas.values())
+      if (stopReason !== "excess") numbers.add(number);
+    return numbers.size;
+  }
+
+  #numbers(): ReadonlySet<number> {
+    return new Set([...this.#replicas.values()].map(({ number }) => number));
+  }
+
+  #isTaken(number: number): boolean {
+    return this.tracker.has(number) || this.#numbers().has(number);
+  }
+
+  /** Replicas with other settings than the rest are what a command under way left at a supervisor's death. */
+  #repair(): void {
+    const { spec, wanted } = this;
+    this.#queue.push({ id: -1, command: { kind: "apply", spec, ...wanted } });
+  }
+
+  #expire(): void {
+    for (const replica of this.#replicas.values()) {
+      const { phase, readyByMs, acceptByMs, stopAgainMs, spec } = replica;
+      if (phase === "starting" && readyByMs !== undefined && readyByMs <= this.#nowMs)
+        this.#late(replica, `it was not ready within ${spec.ready.timeoutMs} ms`);
+      else if (phase !== "stopping" && acceptByMs !== undefined && acceptByMs <= this.#nowMs)
+        this.#late(replica, `it did not begin to accept connections within ${ACCEPT_MS} ms`);
+      if (phase === "stopping" && stopAgainMs !== undefined && stopAgainMs <= this.#nowMs) {
+        replica.stopAgainMs = undefined;
+        this.#do({ do: "stop", generation: replica.generation, now: false });
+      }
+    }
+  }
+
+  #late(replica: ReplicaState, failure: string): void {
+    replica.failure = failure;
+    this.#stop(replica, "late");
+    this.#operation?.failed(replica, "not ready", failure);
+  }
+
+  #launch(number: number, hold: boolean): ReplicaState {
+    const spec = this.#spec;
+    const generation = this.#parts.nextGeneration();
+    this.tracker.clear(number);
+    const replica: ReplicaState = {
+      ...newReplica(generation, number, spec, this.#nowMs),
+      held: hold,
+      readyByMs: this.#nowMs + spec.ready.timeoutMs,
+    };
+    this.#replicas.set(generation, replica);
+    this.#do({ do: "launch", generation, number, spec, hold });
+    return replica;
+  }
+
+  #adopt(replica: ReplicaState): void {
+    this.#replicas.set(replica.generation, replica);
+    this.#do({ do: "probe", generation: replica.generation });
+  }
+
+  #stop(replica: ReplicaState, reason: StopReason, now = false): void {
+    const { generation } = replica;
+    if (replica.phase === "stopping") {
+      // A command decides what becomes of it from now on.
+      if (reason === "command") replica.stopReason = reason;
+      if (now) this.#do({ do: "stop", generation, now });
+      return;
+    }
+    replica.phase = "stopping";
+    replica.stopReason = reason;
+    replica.asked ||= !replica.exited;
+    replica.ready = false;
+    replica.acceptByMs = undefined;
+    this.#do({ do: "stop", generation, now });
+  }
+
+  #accept(replica: ReplicaState): void {
+    if (!replica.held || replica.phase === "stopping") return;
+    replica.acceptByMs = this.#nowMs + ACCEPT_MS;
+    this.#do({ do: "accept", generation: replica.generation });
+  }
+
+  #nameOf(number: number): string {
+    return `${this.#spec.name}.${number}`;
+  }
+
+  #do(effect: Effect): void {
+    this.#effects.push(effect);
+  }
+
+  get #controls(): Controls {
+    // eslint-disable-next-line no-this-alias -- the getters below read the machine at their time
+    const machine = this;
+    return {
+      get spec() {
+        return machine.spec;
+      },
+      get wanted() {
+        return machine.wanted;
+      },
+      get replicas() {
+        return machine.replicas;
+      },
+      want: (spec, wanted) => {
+        this.#spec = spec;
+        this.#wanted = wanted;
+      },
+      launch: (number, hold) => this.#launch(number, hold),
+      stop: (replica, reason, now) => this.#stop(replica, reason, now),
+      accept: (replica) => this.#accept(replica),
+      report: (step) => {
+        const id = this.#operation?.id ?? -1;
+        if (id >= 0) this.#do({ do: "report", id, step });
+      },
+    };
+  }
+}
+
+const CANCELLED = {
+  reason: "cancelled",
+  why: "another command stopped it",
+  reloading: false,
+} as const;
+
+/** A replica at the moment of its launch. */
+export function newReplica(
+  generation: number,
+  number: number,
+  spec: ResolvedService,
+  startedMs: number,
+): ReplicaState {
+  return {
+    generation,
+    number,
+    spec,
+    startedMs,
+    phase: "starting",
+    ready: false,
+    held: false,
+    launched: false,
+    exited: false,
+    exitCode: null,
+    asked: false,
+    readyByMs: undefined,
+    readyMs: undefined,
+    acceptByMs: undefined,
+    stopAgainMs: undefined,
+    stopReason: undefined,
+    failure: undefined,
+  };
+}
+
+/** The replicas that are too many: those with other settings first, then the newest. */
+function excess(
+  present: readonly ReplicaState[],
+  replicas: number,
+  hash: string,
+): readonly ReplicaState[] {
+  const isOther = ({ spec }: ReplicaState): number => (spec.hash === hash ? 0 : 1);
+  const byWorth = [...present].sort(
+    (a, b) => isOther(a) - isOther(b) || a.generation - b.generation,
+  );
+  return byWorth.slice(replicas);
+}
+
+function withinStable({ failure = "", readyMs, spec }: ReplicaState, nowMs: number): string {
+  const { stableMs } = spec.ready;
+  return readyMs !== undefined && nowMs - readyMs < stableMs
+    ? `${failure} within ${stableMs} ms`
+    : failure;
+}
