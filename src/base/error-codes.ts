@@ -305,15 +305,19 @@ export const ERROR_CODES = {
   },
   NEWEL_E_NOT_READY: {
     text: "{name} did not get ready: {why}.",
-    fix: "Its last lines stand above; `newel logs {service}` shows more.",
+    fix: "Read its last lines, printed above; `newel logs {service}` shows more.",
+  },
+  NEWEL_E_NOT_STOPPED: {
+    text: "{name} could not be stopped: {why}. newel tries again.",
+    fix: "See `newel ps` for its pid; a process that waits for a disk in state D ends when the disk answers.",
   },
   NEWEL_E_RELOAD_FAILED: {
-    text: "The reload of {service} was stopped: {why}. The old processes go on serving.",
-    fix: "Mend the code and reload again; the last lines of the new process stand beside this.",
+    text: "The reload of {service} failed: {why}. The old replicas continue to serve.",
+    fix: "Fix the code and reload again; the last lines of the new replica are printed above.",
   },
   NEWEL_E_DEPENDENCY: {
     text: "{service} was not started: it depends on {dependency}, which failed.",
-    fix: "Mend {dependency} first; its error stands above.",
+    fix: "Fix {dependency} first; its error is printed above.",
   },
   NEWEL_E_OPERATION_FAILED: { text: "{what}", fix: "See `newel ps` and `newel logs`." },
 

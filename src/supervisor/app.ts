@@ -52,9 +52,8 @@ export class App {
   configure(config: ResolvedConfig): void {
     this.config = config;
     for (const spec of config.services) {
-      const service = this.services.get(spec.name);
-      if (service !== undefined) service.spec = spec;
-      else if (spec.enabled) this.#add(spec, { up: false, replicas: spec.replicas });
+      if (this.services.has(spec.name) || !spec.enabled) continue;
+      this.#add(spec, { up: false, replicas: spec.replicas }).reconcile([], false);
     }
   }
 
@@ -123,14 +122,16 @@ export class App {
     await this.#parts.kernel.sockets.make(request);
   }
 
-  #add(spec: ResolvedService, wanted: { up: boolean; replicas: number }): void {
+  #add(spec: ResolvedService, wanted: { up: boolean; replicas: number }): Service {
     const parts: ServiceParts = {
       ...this.#parts,
       app: this.name,
       nextRun: () => this.#takeRun(),
       changed: (service) => this.#parts.changed(this, service),
     };
-    this.services.set(spec.name, new Service(spec, { ...wanted }, parts));
+    const service = new Service(spec, { ...wanted }, parts);
+    this.services.set(spec.name, service);
+    return service;
   }
 
   #takeRun(): number {

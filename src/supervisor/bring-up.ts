@@ -1,15 +1,7 @@
 import { newelError } from "../base/errors.ts";
 import type { App } from "./app.ts";
 import type { DependencyCondition } from "./config/types.ts";
-import {
-  dependencyOrder,
-  planReload,
-  planScale,
-  planStart,
-  planStop,
-  type ServiceChange,
-  type Step,
-} from "./plan.ts";
+import { dependencyOrder, type ServiceChange } from "./plan.ts";
 import type { Report } from "./progress.ts";
 import type { Service } from "./service.ts";
 
@@ -52,7 +44,6 @@ export async function takeDown(app: App, report: Report): Promise<void> {
   ).reverse()) {
     const service = app.services.get(spec.name);
     if (service === undefined) continue;
-    service.wanted.up = false;
     const dependents = [...app.services.values()].filter(
       (other) => spec.name in other.spec.dependsOn,
     );
@@ -60,7 +51,7 @@ export async function takeDown(app: App, report: Report): Promise<void> {
     stopped.set(
       spec.name,
       Promise.all(before).then(async () => {
-        await service.operate(() => planStop(service.slots()), report, true);
+        await service.command({ kind: "stop", now: false }, report);
       }),
     );
   }
@@ -75,10 +66,11 @@ async function bringUpOne(
   report: Report,
 ): Promise<Outcome> {
   try {
-    service.wanted = { up: true, replicas: service.spec.replicas };
+    const spec = app.config.services.find(({ name }) => name === service.name) ?? service.spec;
     if (change.change !== "none" && change.change !== "update")
       await dependenciesMet(app, service, outcomes);
-    const changed = await service.operate(() => stepsOf(service, change.change), report);
+    const { replicas } = spec;
+    const changed = await service.command({ kind: "apply", spec, up: true, replicas }, report);
     return changed || change.change === "update" ? "changed" : "unchanged";
   } catch (error) {
     await service.reportFailure(error, report);
@@ -86,27 +78,9 @@ async function bringUpOne(
   }
 }
 
-/** Planned again when its turn comes: what is there may have changed since. */
-function stepsOf(service: Service, change: ServiceChange["change"]): readonly Step[] {
-  const { replicas } = service.wanted;
-  switch (change) {
-    case "start":
-      return planStart(service.slots(), replicas);
-    case "reload":
-      return planReload(service.slots(), replicas);
-    case "scale":
-      return planScale(service.slots(), replicas);
-    case "stop":
-    case "update":
-    case "none":
-      return [];
-  }
-}
-
 async function retire(app: App, service: Service, report: Report): Promise<Outcome> {
   try {
-    service.wanted.up = false;
-    await service.operate(() => planStop(service.slots()), report, true);
+    await service.command({ kind: "stop", now: false }, report);
     app.forget(service);
     return "changed";
   } catch (error) {

@@ -15,6 +15,8 @@ export interface PresentService {
   readonly replicas: number;
   /** Living copies, oldest run first, and whether each runs with the present settings. */
   readonly copies: readonly { readonly slot: number; readonly current: boolean }[];
+  /** Every replica ended with exit code 0, and the restart policy wants no more. */
+  readonly completed: boolean;
 }
 
 /** What `up` does to one service. */
@@ -49,6 +51,8 @@ function planService(spec: ResolvedService, present: PresentService | undefined)
     const reasons = ["enabled is false"];
     return { service, change: slots.length > 0 ? "stop" : "none", reasons, steps: planStop(slots) };
   }
+  if (present?.completed === true && present.spec.hash === spec.hash)
+    return { service, change: "none", reasons: ["completed"], steps: [] };
   if (present === undefined || slots.length === 0) {
     const reason = present === undefined ? "new" : "not running";
     const steps = planStart([], spec.replicas);
@@ -64,7 +68,12 @@ function planService(spec: ResolvedService, present: PresentService | undefined)
       ...(changed.length > 0 ? changed : ["runs with earlier settings"]),
       ...resized,
     ];
-    return { service, change: "reload", reasons, steps: planReload(slots, spec.replicas) };
+    return {
+      service,
+      change: "reload",
+      reasons,
+      steps: planReload(slots, spec.replicas, spec.reload.order),
+    };
   }
   const steps = planScale(slots, spec.replicas);
   if (steps.length > 0) {

@@ -9,11 +9,12 @@ const FIRST_TRY_MS = 25;
 const LAST_TRY_MS = 500;
 const LOG_TAIL_CHARACTERS = 64 << 10;
 
-/** What a probe needs to know of the process it asks. */
+/** The process that a probe asks. */
 export interface ProbedProcess {
   readonly kernelName: string;
   readonly controlPath: string;
-  readonly startedMs: number;
+  /** How long it has been running, in milliseconds. */
+  readonly ageMs: number;
   /** Resolves when the process says READY=1. */
   readonly saidReady: Promise<void>;
 }
@@ -28,7 +29,7 @@ export async function probeReady(
   kernel: KernelClient,
   signal: AbortSignal,
 ): Promise<void> {
-  const alive = sleep(Math.max(0, process.startedMs + ready.afterMs - Date.now()), signal);
+  const alive = sleep(Math.max(0, ready.afterMs - process.ageMs), signal);
   await probeKind(process, ready.probe, kernel, signal);
   await alive;
 }

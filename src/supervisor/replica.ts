@@ -1,27 +1,16 @@
 import { closeSync, constants, openSync } from "node:fs";
 
-import { hasCode, newelError, systemCode } from "../base/errors.ts";
+import { hasCode, systemCode } from "../base/errors.ts";
 import type { Home } from "../base/home.ts";
-import { nextState, type Transitions } from "../base/machine.ts";
 import { sleep } from "../base/timers.ts";
 import type { KernelEvent, ProcessInfo } from "../kernel/api.ts";
 import type { KernelClient } from "../kernel/client-api.ts";
 import type { ResolvedService } from "./config/resolved.ts";
 import { controlPath, letAccept } from "./control.ts";
 import { canHold, launchRequest } from "./launch-request.ts";
+import type { ReplicaState } from "./machine/types.ts";
 import { formatRunName, type RunName, shownName } from "./process-names.ts";
 import { probeReady } from "./readiness.ts";
-import { describeExit } from "./restart-policy.ts";
-
-export type ReplicaState = "starting" | "running" | "stopping" | "stopped";
-type ReplicaEvent = "ready" | "stop" | "ended";
-
-const TRANSITIONS: Transitions<ReplicaState, ReplicaEvent> = {
-  starting: { ready: "running", stop: "stopping", ended: "stopped" },
-  running: { ready: "running", stop: "stopping", ended: "stopped" },
-  stopping: { stop: "stopping", ready: "stopping", ended: "stopped" },
-  stopped: {},
-};
 
 /** How long descendants that outlive their process have between SIGTERM and SIGKILL. */
 const LEFTOVER_GRACE_MS = 1_000;
@@ -33,8 +22,6 @@ const KILL_WAIT_MS = 10_000;
 export interface ReplicaParts {
   readonly kernel: KernelClient;
   readonly home: Home;
-  /** Something shown has changed. */
-  readonly changed: () => void;
 }
 
 /** A process that had to be killed. */
@@ -43,31 +30,41 @@ export interface Killed {
   readonly command: string;
 }
 
-/** One run of one copy of a service: started, watched until ready, drained, gone. It never starts again. */
+/**
+ * One generation of one replica: everything that is done to it. It decides nothing: its state is
+ * the service machine's, which is asked through `look`.
+ */
 export class Replica {
   readonly run: RunName;
   readonly spec: ResolvedService;
-  state: ReplicaState = "starting";
-  ready = false;
   pid: number | undefined;
+  /** By the wall clock, for showing it. */
   startedMs: number = Date.now();
-  exitCode: number | null | undefined;
-  /** Whether newel asked it to stop. */
-  asked = false;
-  /** Resolves when the process is gone and its output is read. */
-  readonly ended: Promise<void>;
   readonly #parts: ReplicaParts;
-  readonly #saidReady: Promise<void>;
+  readonly #look: () => ReplicaState | undefined;
+  readonly #onEnded: (exitCode: number | null) => void;
+  readonly #saidReady = Promise.withResolvers<void>();
+  readonly #ended = Promise.withResolvers<void>();
+  readonly #probing = new AbortController();
   readonly #fifoHolders: number[] = [];
-  #resolveEnded: () => void = () => {};
-  #resolveSaidReady: () => void = () => {};
+  #isOver = false;
 
-  constructor(run: RunName, spec: ResolvedService, parts: ReplicaParts) {
+  /**
+   * @param look - the machine's state of this generation, while it has one
+   * @param onEnded - called once, when its process has ended and its output is complete
+   */
+  constructor(
+    run: RunName,
+    spec: ResolvedService,
+    parts: ReplicaParts,
+    look: () => ReplicaState | undefined,
+    onEnded: (exitCode: number | null) => void,
+  ) {
     this.run = run;
     this.spec = spec;
     this.#parts = parts;
-    this.ended = new Promise((resolve) => (this.#resolveEnded = resolve));
-    this.#saidReady = new Promise((resolve) => (this.#resolveSaidReady = resolve));
+    this.#look = look;
+    this.#onEnded = onEnded;
   }
 
   get slot(): number {
@@ -82,125 +79,75 @@ export class Replica {
     return formatRunName(this.run);
   }
 
-  get alive(): boolean {
-    return this.state !== "stopped";
+  get state(): ReplicaState["phase"] {
+    return this.#look()?.phase ?? "stopping";
   }
 
-  /** Starts the process. With `hold` it listens but accepts nothing until {@link accept}. */
-  async start(hold: boolean): Promise<void> {
+  get ready(): boolean {
+    return this.#look()?.ready ?? false;
+  }
+
+  /** Has the kernel make the process. With `hold` it listens but accepts nothing until {@link accept}. */
+  async launch(hold: boolean): Promise<void> {
     const request = launchRequest(this.spec, this.run, {
       hold: hold && canHold(this.spec),
       controlPath: controlPath(this.#parts.home, this.kernelName),
       home: this.#parts.home.directory,
     });
-    try {
-      this.#take(await this.#parts.kernel.processes.make(request));
-    } catch (error) {
-      this.#finish(null);
-      throw error;
-    }
+    this.take(await this.#parts.kernel.processes.make(request));
   }
 
-  /** Takes over a process that was started before this supervisor. */
-  adopt(info: ProcessInfo): void {
-    this.#take(info);
-    if (info.ready) this.#resolveSaidReady();
-    if (!info.running) {
-      this.exitCode = info.exitCode ?? null;
-      this.#finish(this.exitCode);
-    }
+  /** Takes over what the kernel says of the process. */
+  take(info: ProcessInfo): void {
+    this.pid = info.pid;
+    this.startedMs = info.startedMs;
+    if (info.ready) this.#saidReady.resolve();
+    if (info.running) for (const path of info.fifos) this.#holdFifo(path);
   }
 
   /**
-   * Resolves once the process is ready as its service defines it.
+   * Resolves once the process is ready as its service defines it, or when {@link endProbe} was called.
    *
-   * @throws NEWEL_E_NOT_READY when it ended, or took too long; NEWEL_E_CANCELLED by `signal`
+   * @param ageMs - how long the process has been running
    */
-  async waitReady(signal: AbortSignal): Promise<void> {
-    const { ready } = this.spec;
-    const abort = new AbortController();
-    const fail = (why: string): never => {
-      throw newelError("NEWEL_E_NOT_READY", { name: this.name, service: this.spec.name, why });
-    };
+  probe(ageMs: number): Promise<void> {
     const probed = {
       kernelName: this.kernelName,
       controlPath: controlPath(this.#parts.home, this.kernelName),
-      startedMs: this.startedMs,
-      saidReady: this.#saidReady,
+      ageMs,
+      saidReady: this.#saidReady.promise,
     };
-    try {
-      await Promise.race([
-        probeReady(probed, ready, this.#parts.kernel, abort.signal),
-        this.ended.then(() => {
-          // A task that is done needs no further readiness.
-          if (this.exitCode === 0 && this.spec.restart.policy !== "always") return;
-          fail(`it ended with ${describeExit(this.exitCode ?? null)}`);
-        }),
-        sleep(ready.timeoutMs, abort.signal).then(() => {
-          if (!abort.signal.aborted) fail(`it was not within ${ready.timeoutMs} ms`);
-          return new Promise<void>(() => {});
-        }),
-        cancelled(signal, abort.signal),
-      ]);
-    } finally {
-      abort.abort();
-    }
-    this.#step("ready");
-    this.ready = this.state === "running";
-    this.#parts.changed();
+    return probeReady(probed, this.spec.ready, this.#parts.kernel, this.#probing.signal);
   }
 
-  /**
-   * Resolves once the process has lived for its service's `ready.stable`.
-   *
-   * @throws NEWEL_E_NOT_READY when it ended meanwhile; NEWEL_E_CANCELLED by `signal`
-   */
-  async waitStable(signal: AbortSignal): Promise<void> {
-    const abort = new AbortController();
-    const { stableMs } = this.spec.ready;
-    try {
-      await Promise.race([
-        sleep(stableMs, abort.signal),
-        this.ended.then(() => {
-          const why = `it got ready, then ended with ${describeExit(this.exitCode ?? null)} within ${stableMs} ms`;
-          throw newelError("NEWEL_E_NOT_READY", { name: this.name, service: this.spec.name, why });
-        }),
-        cancelled(signal, abort.signal),
-      ]);
-    } finally {
-      abort.abort();
-    }
+  get isProbed(): boolean {
+    return !this.#probing.signal.aborted;
+  }
+
+  endProbe(): void {
+    this.#probing.abort();
   }
 
   /** Lets a held process accept connections. */
   async accept(): Promise<void> {
-    if (!canHold(this.spec) || !this.alive) return;
-    await letAccept(controlPath(this.#parts.home, this.kernelName));
+    if (canHold(this.spec)) await letAccept(controlPath(this.#parts.home, this.kernelName));
   }
 
   /**
-   * The stop ladder: the stop signal, the grace, SIGKILL to the group; then whatever it left behind.
+   * The stop ladder: the stop signal, the grace, SIGKILL to the group; then the descendants.
    *
-   * @returns who had to be killed
+   * @param now - SIGKILL without the grace
+   * @returns the processes that had to be killed
    */
-  async stop(): Promise<readonly Killed[]> {
-    this.asked = true;
-    if (this.alive) {
-      this.#step("stop");
-      this.ready = false;
-      this.#parts.changed();
-    }
+  async stop(now: boolean): Promise<readonly Killed[]> {
     const killed: Killed[] = [];
-    if (this.alive) {
-      // A shell passes no signal on to what it runs; a program of its own looks after its children.
-      await this.#signal(
-        this.spec.stop.signal,
-        this.spec.command.kind === "shell" ? "group" : "process",
-      );
+    if (!this.#isOver && !now) {
+      // A shell passes no signal on to what it runs; other programs end their children themselves.
+      await this.signal(this.spec.stop.signal, this.spec.command.kind === "shell");
       await this.#endedWithin(this.spec.stop.graceMs);
     }
-    if (this.alive) {
-      killed.push(...(await this.#signal("SIGKILL", "group")));
+    if (!this.#isOver) {
+      killed.push(...(await this.signal("SIGKILL", true)));
       await this.#endedWithin(KILL_WAIT_MS);
     }
     killed.push(...(await this.#clearLeftovers()));
@@ -212,12 +159,25 @@ export class Replica {
     return this.#signal(signal, group ? "group" : "process");
   }
 
-  /** What the kernel says of this process. */
+  /** Takes an event of the kernel about this process. */
   hear(event: KernelEvent): void {
-    if (event.type === "ready") this.#resolveSaidReady();
-    if (event.type === "ended") this.exitCode = event.exitCode ?? null;
+    if (event.type === "ready") this.#saidReady.resolve();
     // Only when its output is complete too, so that its last lines can be shown.
-    if (event.type === "closed") this.#finish(event.exitCode ?? null);
+    if (event.type === "closed") this.end(event.exitCode ?? null);
+  }
+
+  /** Its process has ended. */
+  end(exitCode: number | null): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#ended.resolve();
+    this.#onEnded(exitCode);
+  }
+
+  /** Releases what this program holds of it. */
+  close(): void {
+    this.endProbe();
+    for (const fd of this.#fifoHolders.splice(0)) closeSync(fd);
   }
 
   /** Descendants that outlive the process itself: asked once, then killed. */
@@ -228,9 +188,9 @@ export class Replica {
       await sleep(LEFTOVER_POLL_MS);
       if ((await this.#signal("0", "tree")).length === 0) return left;
     }
-    // Again until none is found: one may have forked meanwhile.
-    const deadline = Date.now() + KILL_WAIT_MS;
-    while ((await this.#signal("SIGKILL", "tree")).length > 0 && Date.now() < deadline)
+    // Again until none is found: one may have forked in the meantime.
+    const deadline = performance.now() + KILL_WAIT_MS;
+    while ((await this.#signal("SIGKILL", "tree")).length > 0 && performance.now() < deadline)
       await sleep(LEFTOVER_POLL_MS);
     return left;
   }
@@ -246,47 +206,17 @@ export class Replica {
 
   async #endedWithin(limitMs: number): Promise<void> {
     const abort = new AbortController();
-    await Promise.race([this.ended, sleep(limitMs, abort.signal)]);
+    await Promise.race([this.#ended.promise, sleep(limitMs, abort.signal)]);
     abort.abort();
   }
 
-  #take(info: ProcessInfo): void {
-    this.pid = info.pid;
-    this.startedMs = info.startedMs;
-    if (!info.running) return;
-    for (const path of info.fifos) this.#holdFifo(path);
-    this.#parts.changed();
-  }
-
-  /** A second holder beside the kernel: unread output outlives the kernel's death with it. */
+  /** A second holder in addition to the kernel: unread output outlives the kernel's death with it. */
   #holdFifo(path: string): void {
     try {
       this.#fifoHolders.push(openSync(path, constants.O_RDONLY | constants.O_NONBLOCK));
     } catch (error) {
-      // The process may have ended meanwhile, its output been read and the FIFO removed.
+      // The process may have ended, its output been read and the FIFO removed.
       if (systemCode(error) !== "ENOENT") throw error;
     }
   }
-
-  #finish(exitCode: number | null): void {
-    if (this.state === "stopped") return;
-    this.exitCode = exitCode;
-    this.ready = false;
-    this.#step("ended");
-    for (const fd of this.#fifoHolders.splice(0)) closeSync(fd);
-    this.#resolveEnded();
-    this.#parts.changed();
-  }
-
-  #step(event: ReplicaEvent): void {
-    this.state = nextState(TRANSITIONS, this.state, event) ?? this.state;
-  }
-}
-
-function cancelled(signal: AbortSignal, over: AbortSignal): Promise<never> {
-  return new Promise((_, reject) => {
-    const cancel = (): void => reject(newelError("NEWEL_E_CANCELLED", { what: "The wait" }));
-    if (signal.aborted) cancel();
-    signal.addEventListener("abort", cancel, { once: true, signal: over });
-  });
 }

@@ -1,22 +1,29 @@
 import { hasCode, messageOf, newelError } from "../base/errors.ts";
+import { sleep } from "../base/timers.ts";
 import type { KernelEvent, ProcessInfo } from "../kernel/api.ts";
-import { type Absence, Absences } from "./absences.ts";
 import type { LastExit, ServiceState } from "./api.ts";
 import type { ResolvedService } from "./config/resolved.ts";
-import type { PresentService, Step } from "./plan.ts";
+import type { Missing } from "./machine/restart-tracker.ts";
+import { ServiceMachine } from "./machine/service-machine.ts";
+import { describeStep } from "./machine/steps.ts";
+import type { Command, CommandFailure, Effect, MachineEvent } from "./machine/types.ts";
+import type { PresentService } from "./plan.ts";
+import { processAgeMs } from "./process-age.ts";
 import { isOfHash, type RunName } from "./process-names.ts";
 import { failure, type Report } from "./progress.ts";
 import { Replica, type ReplicaParts } from "./replica.ts";
-import { describeExit } from "./restart-policy.ts";
-import { performSteps, type RolloutTarget } from "./rollout.ts";
 
 const EXITS_KEPT = 10;
 /** Ended runs whose output stays readable. */
 const RUNS_KEPT = 5;
 const LAST_LINES = 20;
+/** The pause before an effect that the kernel did not answer is tried again, in milliseconds. */
+const EFFECT_AGAIN_MS = 200;
+/** The longest time that a timer of Node.js can wait, in milliseconds. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 /** What a service works with. */
-export interface ServiceParts extends Omit<ReplicaParts, "changed"> {
+export interface ServiceParts extends ReplicaParts {
   readonly app: string;
   /** The number of the app's next run. */
   readonly nextRun: () => number;
@@ -24,40 +31,67 @@ export interface ServiceParts extends Omit<ReplicaParts, "changed"> {
   readonly log: (text: string) => void;
 }
 
+/** A process of the kernel that belongs to a service. */
+export interface FoundProcess {
+  readonly run: RunName;
+  readonly info: ProcessInfo;
+}
+
+/** A command whose end its caller waits for. */
+interface Pending {
+  readonly report: Report;
+  readonly settle: PromiseWithResolvers<boolean>;
+}
+
 /**
- * One service: what is wanted of it and what there is. Verbs run one after the other; `stop` breaks
- * off what runs. Between verbs the restart policy brings back what ended by itself.
+ * One service: performs what its {@link ServiceMachine} decides, and reports to the machine what came
+ * of it. Every decision is the machine's.
  */
 export class Service {
-  spec: ResolvedService;
-  /** Whether it is to run, and how many copies. */
-  wanted: { up: boolean; replicas: number };
-  why: string | undefined;
+  /** Since when the service has been in its state, by the wall clock. */
   sinceMs: number = Date.now();
   readonly lastExits: LastExit[] = [];
   readonly #parts: ServiceParts;
-  /** Living copies, oldest run first. */
-  readonly #replicas: Replica[] = [];
-  readonly #absent = new Absences({
-    again: (slot) => this.#again(slot),
-    givenUp: (slot, why) => {
-      this.why = why;
-      this.#parts.log(`${this.name}.${slot} is given up: ${why}`);
-    },
-  });
+  readonly #machine: ServiceMachine;
+  /** Living replicas by generation, oldest first. */
+  readonly #replicas = new Map<number, Replica>();
   readonly #endedRuns: string[] = [];
-  readonly #pending = new Set<AbortController>();
-  #queue: Promise<unknown> = Promise.resolve();
+  readonly #commands = new Map<number, Pending>();
+  readonly #waiters = new Set<() => void>();
+  /** Why the kernel did not make a generation: the caller gets this very error. */
+  readonly #launchErrors = new Map<number, unknown>();
+  /** The replica that a failed command failed on. */
+  readonly #failedOn = new WeakMap<Error, { readonly name: string; readonly run: string }>();
+  #nextCommand = 0;
+  #timer: NodeJS.Timeout | undefined;
+  #isClosed = false;
   #shownState: ServiceState = "stopped";
 
   constructor(
     spec: ResolvedService,
-    wanted: { up: boolean; replicas: number },
+    wanted: { readonly up: boolean; readonly replicas: number },
     parts: ServiceParts,
   ) {
-    this.spec = spec;
-    this.wanted = wanted;
     this.#parts = parts;
+    this.#machine = new ServiceMachine(spec, wanted, {
+      nextGeneration: parts.nextRun,
+      random: Math.random,
+    });
+  }
+
+  /** The settings that are in force: those of the last command that succeeded. */
+  get spec(): ResolvedService {
+    return this.#machine.spec;
+  }
+
+  /** Whether it is to run, and how many replicas. */
+  get wanted(): { readonly up: boolean; readonly replicas: number } {
+    return this.#machine.wanted;
+  }
+
+  /** Why it is not as wanted, or what the last failed command said. */
+  get why(): string | undefined {
+    return this.#machine.why;
   }
 
   get name(): string {
@@ -65,253 +99,343 @@ export class Service {
   }
 
   get replicas(): readonly Replica[] {
-    return this.#replicas;
+    return [...this.#replicas.values()];
   }
 
-  get absences(): Iterable<[number, Absence]> {
-    return this.#absent;
+  /** Wanted replicas that are not there; times are by the clock of `performance.now()`. */
+  get missing(): readonly (readonly [number, Missing])[] {
+    return this.#machine.tracker.entries();
   }
 
   get restarts(): number {
-    return this.#absent.restarts;
+    return this.#machine.tracker.restarts;
   }
 
+  /** When it was last restarted, by the wall clock. */
   get lastRestartMs(): number | undefined {
-    return this.#absent.lastRestartMs;
+    const { lastRestartMs } = this.#machine.tracker;
+    return lastRestartMs === undefined ? undefined : toWallMs(lastRestartMs);
   }
 
   /** Kernel names of all runs whose output is kept, oldest first. */
   get runs(): readonly string[] {
-    return [...this.#endedRuns, ...this.#replicas.map(({ kernelName }) => kernelName)];
+    return [...this.#endedRuns, ...this.replicas.map(({ kernelName }) => kernelName)];
   }
 
   get readyCount(): number {
-    return this.#replicas.filter(({ ready }) => ready).length;
+    return this.#machine.replicas.filter(({ ready }) => ready).length;
   }
 
-  /** Every copy ended by itself as it should. */
+  /** Every replica ended by itself as it should. */
   get completed(): boolean {
-    const { kinds } = this.#absent;
+    const { missing } = this;
     return (
-      this.#replicas.length === 0 && kinds.length > 0 && kinds.every((kind) => kind === "done")
+      this.#replicas.size === 0 &&
+      missing.length > 0 &&
+      missing.every(([, { kind }]) => kind === "completed")
     );
   }
 
   get state(): ServiceState {
-    const states = this.#replicas.map(({ state }) => state);
-    if (states.length > 0) {
-      if (states.includes("running")) return "running";
-      return states.includes("starting") ? "starting" : "stopping";
-    }
-    const { kinds } = this.#absent;
+    const phases = this.#machine.replicas.map(({ phase }) => phase);
+    if (phases.includes("running")) return "running";
+    if (phases.includes("starting")) return "starting";
+    const kinds = this.missing.map(([, { kind }]) => kind);
     if (kinds.includes("backoff")) return "backoff";
+    if (phases.length > 0) return "stopping";
     return kinds.includes("failed") ? "failed" : "stopped";
   }
 
   /** For the plan of `up`. */
   present(): PresentService {
-    const copies = this.#replicas
-      .filter(({ state }) => state !== "stopping")
-      .map(({ slot, run }) => ({ slot, current: isOfHash(run, this.spec.hash) }));
-    return { spec: this.spec, up: this.wanted.up, replicas: this.wanted.replicas, copies };
-  }
-
-  /** Living copies by number, oldest run first. */
-  slots(): number[] {
-    return this.#replicas.filter(({ state }) => state !== "stopping").map(({ slot }) => slot);
+    const { spec, wanted } = this;
+    const copies = this.#machine.replicas
+      .filter(({ phase }) => phase !== "stopping")
+      .map((replica) => ({ slot: replica.number, current: replica.spec.hash === spec.hash }));
+    return { spec, ...wanted, copies, completed: this.completed };
   }
 
   /**
-   * Carries out a plan made when its turn comes.
+   * Carries out a command after those before it; a `stop` takes their place.
    *
-   * @param plan - reads the present state; may change what is wanted
-   * @param interrupt - break off the verbs before it instead of waiting for them
    * @returns whether anything was done
+   * @throws NEWEL_E_NOT_READY, NEWEL_E_RELOAD_FAILED, NEWEL_E_CANCELLED, NEWEL_E_NOT_STOPPED, or the
+   * kernel's error when a process could not be made
    */
-  operate(plan: () => readonly Step[], report: Report, interrupt = false): Promise<boolean> {
-    if (interrupt) for (const controller of this.#pending) controller.abort();
-    const controller = new AbortController();
-    this.#pending.add(controller);
-    const run = this.#queue.then(() => this.#perform(plan, report, controller));
-    this.#queue = run.catch(() => {});
-    return run;
+  command(command: Command, report: Report): Promise<boolean> {
+    const id = this.#nextCommand;
+    this.#nextCommand += 1;
+    const settle = Promise.withResolvers<boolean>();
+    this.#commands.set(id, { report, settle });
+    this.#dispatch({ type: "command", id, command });
+    return settle.promise;
   }
 
-  /** Takes over a process of an earlier supervisor. */
-  adopt(run: RunName, info: ProcessInfo): void {
-    if (!info.running) {
-      this.#endedRuns.push(info.name);
-      return;
+  /**
+   * Compares itself with what the kernel holds of it: adopts processes that it does not know, and
+   * takes those that are missing for ended. Nothing is decided before the first call.
+   *
+   * @param rebooted - the processes that ended did so with the machine
+   */
+  reconcile(found: readonly FoundProcess[], rebooted: boolean): void {
+    for (const { run, info } of found) {
+      const known = this.#replicas.get(run.run);
+      if (known !== undefined) {
+        if (info.running) known.take(info);
+        else known.end(info.exitCode ?? null);
+      } else if (info.running) this.#makeReplica(run, this.#specOf(run)).take(info);
+      else if (!this.#endedRuns.includes(info.name)) this.#endedRuns.push(info.name);
     }
-    const replica = this.#add(
-      new Replica(run, this.spec, { ...this.#parts, changed: this.#changed }),
-    );
-    replica.adopt(info);
-    this.#bringUp(replica, async () => replica.accept());
-  }
-
-  /** After every process was adopted: brings back what ended meanwhile. */
-  settle(): void {
-    const excess = this.#replicas.length - this.wanted.replicas;
-    if (this.wanted.up && excess > 0) {
-      // A reload was under way when the last supervisor died: the proved ones stay.
-      this.#parts.log(`${this.name}: ${excess} processes too many, the newest are stopped`);
-      for (const replica of this.#replicas.slice(-excess)) this.#stopQuietly(replica);
-    }
-    this.#converge();
-    this.#changed();
+    const replicas = found.map(({ run, info }) => ({
+      generation: run.run,
+      number: run.slot,
+      spec: this.#specOf(run),
+      current: isOfHash(run, this.spec.hash),
+      running: info.running,
+      ...(info.exitCode === undefined ? {} : { exitCode: info.exitCode }),
+      ageMs: info.running
+        ? processAgeMs(info.pid)
+        : Math.max(0, (info.endedMs ?? info.startedMs) - info.startedMs),
+    }));
+    this.#dispatch({ type: "found", replicas, rebooted });
     // It has been in this state for as long as its oldest process.
-    this.sinceMs = Math.min(this.sinceMs, ...this.#replicas.map(({ startedMs }) => startedMs));
+    this.sinceMs = Math.min(this.sinceMs, ...this.replicas.map(({ startedMs }) => startedMs));
   }
 
-  hear(event: KernelEvent): void {
-    this.#replicas.find(({ kernelName }) => kernelName === event.name)?.hear(event);
+  hear(event: KernelEvent, run: RunName): void {
+    this.#replicas.get(run.run)?.hear(event);
   }
 
   /** Resolves once `test` holds; checked whenever something changes. */
   async until(test: () => boolean, signal: AbortSignal): Promise<void> {
-    while (!test() && !signal.aborted) {
-      await new Promise<void>((resolve) => {
-        this.#waiters.add(resolve);
-        signal.addEventListener("abort", () => resolve(), { once: true });
-      });
-    }
-  }
-
-  readonly #waiters = new Set<() => void>();
-
-  async #perform(
-    plan: () => readonly Step[],
-    report: Report,
-    controller: AbortController,
-  ): Promise<boolean> {
-    this.#absent.clear();
+    const end = Promise.withResolvers<void>();
+    const stop = (): void => end.resolve();
+    signal.addEventListener("abort", stop, { once: true });
     try {
-      if (controller.signal.aborted)
-        throw newelError("NEWEL_E_CANCELLED", { what: `The work on ${this.name}` });
-      const target = {
-        service: this.name,
-        begin: (slot: number) => this.#begin(slot),
-        find: (slot: number) => this.#replicas.find((replica) => replica.slot === slot),
-        report,
-      };
-      const done = await this.#performPlan(plan(), target, controller.signal);
-      this.why = undefined;
-      return done;
-    } catch (error) {
-      this.why = messageOf(error);
-      // Too late is the same as ended: the restart policy goes on from there.
-      const late = this.#replicas.filter(({ state }) => state === "starting");
-      if (!controller.signal.aborted) for (const replica of late) this.#stopQuietly(replica, true);
-      throw error;
+      while (!test() && !signal.aborted)
+        await Promise.race([new Promise<void>((wake) => this.#waiters.add(wake)), end.promise]);
     } finally {
-      this.#pending.delete(controller);
-      if (this.#pending.size === 0) this.#converge();
-      this.#changed();
+      signal.removeEventListener("abort", stop);
     }
   }
 
-  async #performPlan(
-    steps: readonly Step[],
-    target: RolloutTarget,
-    signal: AbortSignal,
-  ): Promise<boolean> {
+  /** Reports a failed command with the last lines of the replica that failed. */
+  async reportFailure(error: unknown, report: Report): Promise<void> {
+    const on = error instanceof Error ? this.#failedOn.get(error) : undefined;
+    const lines = on === undefined ? [] : await this.lastLines(on.run);
+    report(failure(this.name, error, on?.name, lines));
+  }
+
+  /** The last lines of a run, both streams together. */
+  async lastLines(run: string | undefined = this.runs.at(-1)): Promise<readonly string[]> {
+    if (run === undefined) return [];
     try {
-      return await performSteps(steps, target, signal);
+      return await this.#parts.kernel.processes.tail(run, LAST_LINES);
     } catch (error) {
-      // Whatever is started with a hold has old processes beside it that go on.
-      const reloading = steps.some((step) => step.do === "start" && step.hold);
-      if (!reloading || hasCode(error, "NEWEL_E_CANCELLED")) throw error;
-      throw newelError(
-        "NEWEL_E_RELOAD_FAILED",
-        { service: this.name, why: messageOf(error).replace(/\.$/, "") },
-        error,
-      );
+      return [`(its output cannot be read: ${messageOf(error)})`];
     }
   }
 
-  #begin(slot: number): Replica {
-    const run: RunName = {
-      app: this.#parts.app,
-      service: this.name,
-      slot,
-      run: this.#parts.nextRun(),
-      hash: this.spec.hash,
-    };
-    return this.#add(new Replica(run, this.spec, { ...this.#parts, changed: this.#changed }));
+  /** Lets go: timers end, processes run on. */
+  close(): void {
+    this.#isClosed = true;
+    clearTimeout(this.#timer);
+    for (const replica of this.#replicas.values()) replica.close();
   }
 
-  #add(replica: Replica): Replica {
-    this.#replicas.push(replica);
-    void replica.ended.then(() => this.#gone(replica));
-    return replica;
+  /** Forgets every kept run; for a service that is gone. */
+  forgetRuns(): void {
+    for (const name of this.#endedRuns.splice(0)) this.#removeRun(name);
   }
 
-  #gone(replica: Replica): void {
-    this.#replicas.splice(this.#replicas.indexOf(replica), 1);
-    const exitCode = replica.exitCode ?? null;
-    const { name, pid, asked, slot } = replica;
-    if (pid !== undefined)
-      this.lastExits.push({ process: name, pid, atMs: Date.now(), exitCode, asked });
-    this.lastExits.splice(0, this.lastExits.length - EXITS_KEPT);
-    this.#endedRuns.push(replica.kernelName);
-    this.#dropOldRuns();
-    if (!asked) {
-      this.#absent.add(slot, exitCode, this.spec.restart, Date.now() - replica.startedMs);
-      this.why = `${name} ended with ${describeExit(exitCode)}`;
-      this.#parts.log(`${this.why} (pid ${pid ?? "none"})`);
-    }
-    if (this.#pending.size === 0) this.#converge();
+  /** The settings of a process that this supervisor did not start: only their hash is known. */
+  #specOf({ hash }: RunName): ResolvedService {
+    return this.spec.hash.startsWith(hash) ? this.spec : { ...this.spec, hash };
+  }
+
+  #dispatch(event: MachineEvent): void {
+    if (this.#isClosed) return;
+    for (const effect of this.#machine.handle(event, performance.now())) this.#perform(effect);
+    this.#setTimer();
     this.#changed();
   }
 
-  /** Lets the restart policy decide about every copy that ended, and about those that are missing. */
-  #converge(): void {
-    if (!this.wanted.up) {
-      this.#absent.clear();
-      return;
+  #setTimer(): void {
+    clearTimeout(this.#timer);
+    const wakeMs = this.#machine.nextWakeMs();
+    if (wakeMs === undefined) return;
+    const waitMs = Math.min(LONGEST_TIMER_MS, Math.max(0, Math.ceil(wakeMs - performance.now())));
+    this.#timer = setTimeout(() => this.#dispatch({ type: "tick" }), waitMs);
+  }
+
+  #perform(effect: Effect): void {
+    switch (effect.do) {
+      case "launch":
+        return this.#launch(effect);
+      case "probe":
+        return this.#probe(effect.generation);
+      case "accept":
+        return this.#accept(effect.generation);
+      case "stop":
+        return this.#stop(effect.generation, effect.now);
+      case "forget":
+        return this.#forget(effect);
+      case "report":
+        return this.#commands.get(effect.id)?.report({
+          type: "step",
+          service: this.name,
+          text: describeStep(effect.step, this.name),
+        });
+      case "finish":
+        return this.#finish(effect);
     }
-    const policy = this.spec.restart;
-    this.#absent.decideAll(policy, () => this.#count() < this.wanted.replicas);
-    for (let slot = 1; this.#count() < this.wanted.replicas; slot += 1) {
-      const taken =
-        this.#absent.has(slot) || this.#replicas.some((replica) => replica.slot === slot);
-      if (!taken) this.#absent.decide(slot, null, policy);
+  }
+
+  #launch({ generation, number, spec, hold }: Extract<Effect, { do: "launch" }>): void {
+    const run: RunName = {
+      app: this.#parts.app,
+      service: this.name,
+      slot: number,
+      run: generation,
+      hash: spec.hash,
+    };
+    const replica = this.#makeReplica(run, spec);
+    replica.launch(hold).then(
+      () => this.#dispatch({ type: "launched", generation }),
+      (error: unknown) => {
+        this.#launchErrors.set(generation, error);
+        const why = messageOf(error).replace(/\.$/, "");
+        this.#parts.log(`${replica.name}: ${why}`);
+        this.#dispatch({ type: "launch failed", generation, why });
+      },
+    );
+  }
+
+  #makeReplica(run: RunName, spec: ResolvedService): Replica {
+    const generation = run.run;
+    const replica = new Replica(
+      run,
+      spec,
+      this.#parts,
+      () => this.#machine.replicas.find((state) => state.generation === generation),
+      (exitCode) => this.#dispatch({ type: "ended", generation, exitCode }),
+    );
+    this.#replicas.set(generation, replica);
+    return replica;
+  }
+
+  #probe(generation: number): void {
+    this.#repeat(
+      generation,
+      (replica, startedMs) => replica.probe(performance.now() - startedMs),
+      (replica) => {
+        if (replica.isProbed) this.#dispatch({ type: "ready", generation });
+      },
+    );
+  }
+
+  #accept(generation: number): void {
+    this.#repeat(
+      generation,
+      (replica) => replica.accept(),
+      () => this.#dispatch({ type: "accepted", generation }),
+    );
+  }
+
+  /** Tries until it succeeds or the replica is being stopped; the machine sets the time limit. */
+  #repeat(
+    generation: number,
+    act: (replica: Replica, startedMs: number) => Promise<void>,
+    done: (replica: Replica) => void,
+  ): void {
+    const tryOnce = async (): Promise<void> => {
+      for (;;) {
+        const replica = this.#replicas.get(generation);
+        const state = this.#machine.replicas.find((each) => each.generation === generation);
+        if (replica === undefined || state === undefined || state.phase === "stopping") return;
+        try {
+          await act(replica, state.startedMs);
+          return done(replica);
+        } catch (error) {
+          this.#parts.log(`${replica.name}: ${messageOf(error)}`);
+          await sleep(EFFECT_AGAIN_MS);
+        }
+      }
+    };
+    void tryOnce();
+  }
+
+  #stop(generation: number, now: boolean): void {
+    const replica = this.#replicas.get(generation);
+    if (replica === undefined) return;
+    replica.endProbe();
+    replica.stop(now).then(
+      (killed) => {
+        if (killed.length > 0) this.#reportKilled(replica, killed);
+        this.#dispatch({ type: "stopped", generation });
+      },
+      (error: unknown) => {
+        const why = messageOf(error).replace(/\.$/, "");
+        this.#parts.log(`${replica.name} is not stopped yet: ${why}`);
+        this.#dispatch({ type: "stop failed", generation, why });
+      },
+    );
+  }
+
+  #reportKilled(replica: Replica, killed: Awaited<ReturnType<Replica["stop"]>>): void {
+    const { name: service } = this;
+    const { name } = replica;
+    for (const { report } of this.#commands.values())
+      report({ type: "killed", service, process: name, killed });
+  }
+
+  #forget({ generation, exitCode, asked, failure: why }: Extract<Effect, { do: "forget" }>): void {
+    const replica = this.#replicas.get(generation);
+    if (replica === undefined) return;
+    this.#replicas.delete(generation);
+    replica.close();
+    const { name, pid, kernelName } = replica;
+    if (pid !== undefined) {
+      this.lastExits.push({ process: name, pid, atMs: Date.now(), exitCode, asked });
+      this.lastExits.splice(0, this.lastExits.length - EXITS_KEPT);
+      this.#endedRuns.push(kernelName);
+      this.#dropOldRuns();
     }
+    if (!asked) this.#parts.log(`${name} (pid ${pid ?? "none"}): ${why ?? "it has completed"}`);
   }
 
-  #count(): number {
-    return this.#replicas.filter(({ state }) => state !== "stopping").length + this.#absent.size;
+  #finish({ id, changed, failure: failed }: Extract<Effect, { do: "finish" }>): void {
+    const pending = this.#commands.get(id);
+    this.#commands.delete(id);
+    if (failed === undefined) pending?.settle.resolve(changed);
+    else pending?.settle.reject(this.#errorOf(failed));
   }
 
-  #again(slot: number): void {
-    const replica = this.#begin(slot);
-    this.#bringUp(replica, async () => replica.start(false));
-  }
-
-  /** Starts or takes over outside a verb: one that does not get ready counts as ended. */
-  #bringUp(replica: Replica, begin: () => Promise<void>): void {
-    begin()
-      .then(() => replica.waitReady(new AbortController().signal))
-      .then(() => replica.accept())
-      .then(() => (this.why = undefined))
-      .catch((error: unknown) => {
-        this.#parts.log(`${replica.name}: ${messageOf(error)}`);
-        if (!replica.alive || replica.asked) return;
-        this.why = messageOf(error);
-        this.#stopQuietly(replica, true);
-      });
-  }
-
-  #stopQuietly(replica: Replica, countsAsEnd = false): void {
-    replica
-      .stop()
-      .then(() => {
-        if (!countsAsEnd) return;
-        this.#absent.add(replica.slot, null, this.spec.restart);
-        if (this.#pending.size === 0) this.#converge();
-      })
-      .catch((error: unknown) => this.#parts.log(`${replica.name}: ${messageOf(error)}`));
+  #errorOf(failed: CommandFailure): Error {
+    const { reason, number, generation, why } = failed;
+    if (reason === "cancelled")
+      return newelError("NEWEL_E_CANCELLED", { what: `The work on ${this.name}` });
+    const name = `${this.name}.${number ?? ""}`;
+    const launchError = this.#launchErrors.get(generation ?? -1);
+    this.#launchErrors.clear();
+    const error =
+      reason === "not stopped"
+        ? newelError("NEWEL_E_NOT_STOPPED", { name, why })
+        : launchError instanceof Error
+          ? launchError
+          : newelError("NEWEL_E_NOT_READY", { name, service: this.name, why });
+    const told = failed.reloading
+      ? newelError(
+          "NEWEL_E_RELOAD_FAILED",
+          { service: this.name, why: messageOf(error).replace(/\.$/, "") },
+          error,
+        )
+      : error;
+    const replica = this.#replicas.get(generation ?? -1);
+    const run =
+      replica?.kernelName ?? this.#endedRuns.findLast((each) => each.includes(`#${generation}-`));
+    if (run !== undefined) this.#failedOn.set(told, { name, run });
+    return told;
   }
 
   #dropOldRuns(): void {
@@ -329,7 +453,7 @@ export class Service {
     });
   }
 
-  readonly #changed = (): void => {
+  #changed(): void {
     if (this.state !== this.#shownState) {
       this.#shownState = this.state;
       this.sinceMs = Date.now();
@@ -337,34 +461,10 @@ export class Service {
     for (const wake of this.#waiters) wake();
     this.#waiters.clear();
     this.#parts.changed(this);
-  };
-
-  /** Reports a failed verb with the last lines of the process it failed on. */
-  async reportFailure(error: unknown, report: Report): Promise<void> {
-    const newest = this.lastExits.findLast(({ asked }) => !asked) ?? this.lastExits.at(-1);
-    const run = this.#endedRuns.at(-1);
-    const lines =
-      run === undefined || hasCode(error, "NEWEL_E_CANCELLED") ? [] : await this.lastLines(run);
-    report(failure(this.name, error, newest?.process, lines));
   }
+}
 
-  /** The last lines of a run, both streams together. */
-  async lastLines(run: string | undefined = this.runs.at(-1)): Promise<readonly string[]> {
-    if (run === undefined) return [];
-    try {
-      return await this.#parts.kernel.processes.tail(run, LAST_LINES);
-    } catch (error) {
-      return [`(its output cannot be read: ${messageOf(error)})`];
-    }
-  }
-
-  /** Lets go: timers end, processes run on. */
-  close(): void {
-    this.#absent.clear();
-  }
-
-  /** Forgets every kept run; for a service that is gone. */
-  forgetRuns(): void {
-    for (const name of this.#endedRuns.splice(0)) this.#removeRun(name);
-  }
+/** A time of the monotonic clock as the wall clock shows it now. */
+export function toWallMs(monotonicMs: number): number {
+  return Math.round(Date.now() + monotonicMs - performance.now());
 }

@@ -17,16 +17,9 @@ import { App, parseStoredApp } from "./app.ts";
 import { bringUp, takeDown } from "./bring-up.ts";
 import type { ResolvedConfig } from "./config/resolved.ts";
 import { keepCaller } from "./config/running.ts";
-import {
-  describeStep,
-  planReload,
-  planRestart,
-  planScale,
-  planStart,
-  planStop,
-  planUp,
-  type Step,
-} from "./plan.ts";
+import { describeStep } from "./machine/steps.ts";
+import type { Command } from "./machine/types.ts";
+import { planUp } from "./plan.ts";
 import { appValueName, parseRunName, type RunName } from "./process-names.ts";
 import { progressOf, type Report } from "./progress.ts";
 import type { Service } from "./service.ts";
@@ -68,7 +61,7 @@ export class Supervisor implements SupervisorApi {
   /** Finds what an earlier supervisor left, through the kernel, and goes on from there. */
   async open(): Promise<void> {
     const { kernel } = this.#parts;
-    const { lastEvent } = await kernel.status();
+    const { lastEvent, recovery } = await kernel.status();
     const processes = await kernel.processes.list();
     const runs = processes.flatMap((info) => {
       const run = parseRunName(info.name);
@@ -79,9 +72,13 @@ export class Supervisor implements SupervisorApi {
       const stored = parseStoredApp(value, Math.max(0, ...runs.map(({ run }) => run.run)));
       this.#apps.set(stored.config.name, this.#makeApp(stored));
     }
-    for (const { run, info } of runs) this.#serviceOf(run)?.adopt(run, info);
+    const rebooted = recovery.after === "reboot";
     for (const app of this.#apps.values())
-      for (const service of app.services.values()) service.settle();
+      for (const service of app.services.values())
+        service.reconcile(
+          runs.filter(({ run }) => this.#serviceOf(run) === service),
+          rebooted,
+        );
     void this.#follow(lastEvent);
     this.#holdSockets();
   }
@@ -117,8 +114,7 @@ export class Supervisor implements SupervisorApi {
     return progressOf(async (report) => {
       const config = keepCaller(given, this.#apps.get(given.name)?.config);
       const changes = planUp(config, this.#present(config.name));
-      const app = this.#apps.get(config.name) ?? this.#makeApp({ config, wanted: {}, nextRun: 1 });
-      this.#apps.set(app.name, app);
+      const app = this.#apps.get(config.name) ?? this.#makeNewApp(config);
       app.configure(config);
       await app.makeSockets();
       const done = bringUp(app, changes, report).then(async (changed) => {
@@ -148,35 +144,19 @@ export class Supervisor implements SupervisorApi {
   }
 
   start(target: Target): AsyncIterable<Progress> {
-    return this.#each(target, (service) => () => {
-      service.wanted.up = true;
-      return planStart(service.slots(), service.wanted.replicas);
-    });
+    return this.#each(target, { kind: "start" });
   }
 
   stop(target: Target): AsyncIterable<Progress> {
-    return this.#each(
-      target,
-      (service) => {
-        service.wanted.up = false;
-        return () => planStop(service.slots());
-      },
-      true,
-    );
+    return this.#each(target, { kind: "stop", now: false });
   }
 
   restart(target: Target): AsyncIterable<Progress> {
-    return this.#each(target, (service) => () => {
-      service.wanted.up = true;
-      return planRestart(service.slots(), service.wanted.replicas);
-    });
+    return this.#each(target, { kind: "restart" });
   }
 
   reload(target: Target): AsyncIterable<Progress> {
-    return this.#each(target, (service) => () => {
-      service.wanted.up = true;
-      return planReload(service.slots(), service.wanted.replicas);
-    });
+    return this.#each(target, { kind: "reload" });
   }
 
   scale(requests: readonly ScaleRequest[], app: string | undefined): AsyncIterable<Progress> {
@@ -191,20 +171,8 @@ export class Supervisor implements SupervisorApi {
         return { found, request };
       });
       const results = await Promise.all(
-        targets.map(({ found: { service }, request }) =>
-          this.#operate(
-            service,
-            () => {
-              const now = service.wanted.replicas;
-              const replicas = Math.max(
-                0,
-                request.relative ? now + request.replicas : request.replicas,
-              );
-              service.wanted = { up: true, replicas };
-              return planScale(service.slots(), replicas);
-            },
-            report,
-          ),
+        targets.map(({ found: { service }, request: { replicas, relative } }) =>
+          this.#operate(service, { kind: "scale", replicas, relative }, report),
         ),
       );
       return results.includes(true);
@@ -252,29 +220,20 @@ export class Supervisor implements SupervisorApi {
     setTimeout(this.#parts.quit, 50);
   }
 
-  /** One verb over all services of a target, side by side. */
-  #each(
-    target: Target,
-    plan: (service: Service) => () => readonly Step[],
-    interrupt = false,
-  ): AsyncIterable<Progress> {
+  /** One command for all services of a target, at the same time. */
+  #each(target: Target, command: Command): AsyncIterable<Progress> {
     return progressOf(async (report) => {
       const found = this.#find(target);
       const results = await Promise.all(
-        found.map(({ service }) => this.#operate(service, plan(service), report, interrupt)),
+        found.map(({ service }) => this.#operate(service, command, report)),
       );
       return results.includes(true);
     });
   }
 
-  async #operate(
-    service: Service,
-    plan: () => readonly Step[],
-    report: Report,
-    interrupt = false,
-  ): Promise<boolean> {
+  async #operate(service: Service, command: Command, report: Report): Promise<boolean> {
     try {
-      return await service.operate(plan, report, interrupt);
+      return await service.command(command, report);
     } catch (error) {
       await service.reportFailure(error, report);
       return true;
@@ -300,6 +259,13 @@ export class Supervisor implements SupervisorApi {
       log,
       changed: (app, service) => this.#changed(app, service),
     });
+  }
+
+  #makeNewApp(config: ResolvedConfig): App {
+    const app = this.#makeApp({ config, wanted: {}, nextRun: 1 });
+    for (const service of app.services.values()) service.reconcile([], false);
+    this.#apps.set(app.name, app);
+    return app;
   }
 
   #serviceOf(run: RunName): Service | undefined {
@@ -337,7 +303,7 @@ export class Supervisor implements SupervisorApi {
     if (event.noun === "socket") this.#parts.holder.receiveSoon();
     if (event.noun !== "process") return;
     const run = parseRunName(event.name);
-    if (run !== undefined) this.#serviceOf(run)?.hear(event);
+    if (run !== undefined) this.#serviceOf(run)?.hear(event, run);
   }
 
   #changed(app: App, service: Service): void {

@@ -2,7 +2,7 @@ import type { ProcessView, ServiceDetail, ServiceView } from "./api.ts";
 import { type App, shownAddress } from "./app.ts";
 import { processEnvironment } from "./config/environment.ts";
 import type { ResolvedCommand, ResolvedService } from "./config/resolved.ts";
-import type { Service } from "./service.ts";
+import { type Service, toWallMs } from "./service.ts";
 import type { UsageMeter } from "./usage.ts";
 
 /** A service as it is listed. */
@@ -58,13 +58,14 @@ function viewProcesses(service: Service, meter: UsageMeter): ProcessView[] {
       ...usage,
     };
   });
-  const absent = [...service.absences].map(([slot, absence]): ProcessView => {
-    const name = `${service.name}.${slot}`;
+  const missing = service.missing.map(([number, absence]): ProcessView => {
+    const name = `${service.name}.${number}`;
     const common = { name, kernelName: "", ready: false };
-    if (absence.kind === "backoff") return { ...common, state: "backoff", nextTryMs: absence.atMs };
+    if (absence.kind === "backoff")
+      return { ...common, state: "backoff", nextTryMs: toWallMs(absence.atMs) };
     return { ...common, state: absence.kind === "failed" ? "failed" : "stopped" };
   });
-  return [...living, ...absent].sort((a, b) =>
+  return [...living, ...missing].sort((a, b) =>
     a.name.localeCompare(b.name, "en", { numeric: true }),
   );
 }

@@ -9,7 +9,7 @@ import {
   planScale,
   planStart,
   planStop,
-} from "../../src/supervisor/plan.ts";
+} from "../../src/supervisor/machine/steps.ts";
 import { formatRunName, isOfHash, parseRunName } from "../../src/supervisor/process-names.ts";
 import { decideRestart } from "../../src/supervisor/restart-policy.ts";
 
@@ -114,7 +114,7 @@ test("too many restarts within the window: given up; old ones do not count", () 
   assert.equal(decision.verdict, "give up");
   assert.match(
     decision.verdict === "give up" ? decision.why : "",
-    /4 times within 60 s.*exit code 1/,
+    /failed 4 times within 60 s.*exit code 1/,
   );
   assert.equal(
     decideRestart(POLICY, 1, { restarts: [10_000, 20_000, 70_000], inARow: 1 }, now).verdict,

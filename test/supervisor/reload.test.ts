@@ -28,7 +28,7 @@ const BROKEN = [
   {
     title: "never gets ready",
     code: webApp("", false),
-    why: /was not within 2000 ms/,
+    why: /was not ready within 2000 ms/,
     line: /boot line 30/,
   },
   {

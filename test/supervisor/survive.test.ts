@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 
@@ -65,31 +65,42 @@ test("what died while nobody supervised is brought back as its restart policy sa
   assert.notEqual((await app.service("once")).state, "running");
 });
 
-test("a process that dies is started again with backoff, and given up when it goes on dying", async (t) => {
+test("a process that keeps dying is restarted with backoff, then given up until it is started again", async (t) => {
   const app = new SupervisedApp(t);
   const restart = { policy: "always", max: 3, within: "1m", backoff: { min: "20ms", max: "50ms" } };
+  const works = app.write("works", "");
   const services = {
     flaky: {
-      run: `test -e ${join(app.directory, "mended")} && exec sleep 1000; exit 4`,
+      run: `test -e ${works} && exec sleep 1000; exit 4`,
       restart,
       ready: { after: "50ms" },
     },
   };
-  const up = await app.up({ services });
-  assert.equal(up.ok, false);
-  assert.match(
-    up.failed[0]?.message ?? "",
-    /flaky\.1 did not get ready: it ended with exit code 4/,
-  );
+  assert.ok((await app.up({ services })).ok);
+  const [pid = 0] = Object.values(await app.pids("flaky"));
+  rmSync(works);
+  process.kill(pid, "SIGKILL");
   const view = await eventually(async () => {
     const now = await app.service("flaky");
     return now.state === "failed" && now;
   }, "it is given up");
   assert.match(view.why ?? "", /4 times within 60 s.*exit code 4/);
   assert.equal(view.restarts, 3);
-  writeFileSync(join(app.directory, "mended"), "");
+  app.write("works", "");
   assert.ok((await app.verb("start", "flaky")).ok);
   assert.equal((await app.service("flaky")).state, "running");
+});
+
+test("a first up whose service does not get ready fails with its reason and leaves it stopped", async (t) => {
+  const app = new SupervisedApp(t);
+  const up = await app.up({ services: { broken: { run: "echo no database; exit 4" } } });
+  assert.equal(up.ok, false);
+  assert.match(
+    up.failed[0]?.message ?? "",
+    /broken\.1 did not get ready: it ended with exit code 4/,
+  );
+  assert.deepEqual(up.failed[0]?.lines, ["no database"]);
+  assert.equal((await app.service("broken")).state, "stopped");
 });
 
 test("services start after those they depend on; a failed dependency is named", async (t) => {

@@ -82,7 +82,7 @@ function commandSettings(command: ResolvedCommand): Settings {
 
 /** What the supervisor takes over without a new process. */
 function policySettings(service: ResolvedService): Settings {
-  const { enabled, replicas, ready, stop, restart, dependsOn, command } = service;
+  const { enabled, replicas, ready, stop, reload, restart, dependsOn, command } = service;
   const { kind, ...probe } = ready.probe;
   return {
     enabled,
@@ -94,6 +94,7 @@ function policySettings(service: ResolvedService): Settings {
     ...(command.kind === "node"
       ? {}
       : { "stop.signal": stop.signal, "stop.grace": stop.graceMs, "stop.linger": stop.lingerMs }),
+    "reload.order": reload.order,
     "restart.policy": restart.policy,
     "restart.max": restart.max,
     "restart.within": restart.withinMs,

@@ -57,6 +57,7 @@ export function resolveService(
     replicas: service.replicas === "cpus" ? availableParallelism() : (service.replicas ?? 1),
     ready: resolveReady(service, listen),
     stop: resolveStop(service),
+    reload: { order: service.reload?.order ?? (listen.length > 0 ? "start-first" : "stop-first") },
     restart: resolveRestart(service),
     dependsOn: Object.fromEntries(wanted),
     logs: {

@@ -90,6 +90,7 @@ export interface ResolvedService {
     readonly stableMs: number;
   };
   readonly stop: { readonly signal: string; readonly graceMs: number; readonly lingerMs: number };
+  readonly reload: { readonly order: "start-first" | "stop-first" };
   readonly restart: {
     readonly policy: RestartPolicy;
     readonly max: number;
@@ -160,6 +161,7 @@ const serviceSchema: v.GenericSchema<unknown, ResolvedService> = v.object({
   replicas: count,
   ready: v.object({ probe: probeSchema, afterMs: count, timeoutMs: count, stableMs: count }),
   stop: v.object({ signal: v.string(), graceMs: count, lingerMs: count }),
+  reload: v.object({ order: v.picklist(["start-first", "stop-first"]) }),
   restart: v.object({
     policy: v.picklist(["always", "on-failure", "never"]),
     max: count,

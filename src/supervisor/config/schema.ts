@@ -192,6 +192,7 @@ const serviceSchema: v.GenericSchema<unknown, CheckedService> = settings("servic
       linger: may(duration(0)),
     }),
   ),
+  reload: may(settings("reload", { order: may(oneOf(["start-first", "stop-first"])) })),
   restart: may(restartSetting),
   dependsOn: may(dependsOnSetting),
   logs: may(logs),

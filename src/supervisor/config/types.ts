@@ -125,6 +125,16 @@ export interface RestartConfig {
   readonly backoff?: { readonly min?: Duration; readonly max?: Duration };
 }
 
+export interface ReloadConfig {
+  /**
+   * `'start-first'`: the new replica is ready before the old one is drained. `'stop-first'`: the old
+   * one is stopped before the new one starts, for programs of which two cannot run at once because
+   * they bind a port or must not work twice. Default: `'start-first'` with `listen`, else
+   * `'stop-first'`.
+   */
+  readonly order?: "start-first" | "stop-first";
+}
+
 export interface LogsConfig {
   /** How much output of each stream is kept. Default `'64MB'`. */
   readonly bufsize?: Size;
@@ -150,6 +160,7 @@ export interface ServiceSettings<
   /** Default: by `notify` for a Node service with `listen`, else one second after the start. */
   readonly ready?: ReadyConfig;
   readonly stop?: StopConfig;
+  readonly reload?: ReloadConfig;
   /** Default `'always'`. */
   readonly restart?: RestartPolicy | RestartConfig;
   /** Services that must be there first; in a list each must be `ready`. */

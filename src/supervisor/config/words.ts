@@ -8,6 +8,7 @@ export type Level =
   | "service"
   | "ready"
   | "stop"
+  | "reload"
   | "restart"
   | "backoff"
   | "jobs"
@@ -178,6 +179,7 @@ const INSIDE: Words = {
   signal: "stop",
   grace: "stop",
   linger: "stop",
+  order: "reload",
   policy: "restart",
   max: "restart",
   within: "restart",

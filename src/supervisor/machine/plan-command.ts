@@ -60,10 +60,7 @@ export function planCommand(command: Command, present: Present): CommandPlan {
   }
 }
 
-function planApply(
-  command: Extract<Command, { kind: "apply" }>,
-  present: Present,
-): CommandPlan {
+function planApply(command: Extract<Command, { kind: "apply" }>, present: Present): CommandPlan {
   const { spec, up, replicas } = command;
   const wanted = { up, replicas };
   const all = present.replicas.map(({ number }) => number);

@@ -1,4 +1,7 @@
-import { newReplica, type ServiceMachine } from "./service-machine.ts";
+import type { ResolvedService } from "../config/resolved.ts";
+import type { Wanted } from "./operation.ts";
+import { newReplica } from "./replica-state.ts";
+import type { RestartTracker } from "./restart-tracker.ts";
 import type { FoundReplica, MachineEvent, ReplicaState } from "./types.ts";
 
 /** What an adopted replica that is not ready yet has at least, in milliseconds. */
@@ -6,7 +9,14 @@ const ADOPTED_MS = 5_000;
 
 /** What the reconciliation may do to the machine. */
 interface Reconciler {
-  readonly machine: ServiceMachine;
+  /** The machine, to be read. */
+  readonly machine: {
+    readonly spec: ResolvedService;
+    readonly wanted: Wanted;
+    readonly replicas: readonly ReplicaState[];
+    readonly tracker: RestartTracker;
+    readonly isBusy: boolean;
+  };
   readonly nowMs: number;
   readonly adopt: (replica: ReplicaState) => void;
   readonly ended: (replica: ReplicaState, exitCode: number | null) => void;
@@ -37,7 +47,8 @@ export function reconcile(
   noteEnded(found, rebooted, reconciler);
   const living = machine.replicas.filter(({ phase }) => phase !== "stopping");
   const outdated = living.filter(({ spec }) => spec.hash !== machine.spec.hash).length;
-  const isMixed = outdated > 0 && outdated < living.length && living.length <= machine.wanted.replicas;
+  const isMixed =
+    outdated > 0 && outdated < living.length && living.length <= machine.wanted.replicas;
   if (isMixed && machine.wanted.up && !machine.isBusy) reconciler.repair();
 }
 
@@ -64,7 +75,11 @@ function adopt(found: FoundReplica, { machine, nowMs, ...act }: Reconciler): voi
  * generations, as many as replicas are missing. After a reboot each that was wanted runs again,
  * unless it had completed.
  */
-function noteEnded(found: readonly FoundReplica[], rebooted: boolean, reconciler: Reconciler): void {
+function noteEnded(
+  found: readonly FoundReplica[],
+  rebooted: boolean,
+  reconciler: Reconciler,
+): void {
   const { machine, nowMs } = reconciler;
   const { tracker, wanted, spec } = machine;
   if (!wanted.up) return;

@@ -80,11 +80,7 @@ export class RestartTracker {
    *
    * @param taken - numbers whose process tree is still there: they wait on
    */
-  takeDue(
-    nowMs: number,
-    policy: ResolvedService["restart"],
-    taken: ReadonlySet<number>,
-  ): number[] {
+  takeDue(nowMs: number, policy: ResolvedService["restart"], taken: ReadonlySet<number>): number[] {
     const due: number[] = [];
     for (const [number, missing] of this.#byNumber) {
       if (missing.kind !== "backoff" || missing.atMs > nowMs || taken.has(number)) continue;

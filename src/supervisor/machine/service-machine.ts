@@ -3,6 +3,7 @@ import { describeExit } from "../restart-policy.ts";
 import { type Controls, Operation, type Wanted } from "./operation.ts";
 import { planCommand } from "./plan-command.ts";
 import { reconcile } from "./reconcile.ts";
+import { excess, failureWithinStable, newReplica } from "./replica-state.ts";
 import { type Missing, RestartTracker } from "./restart-tracker.ts";
 import type { Command, Effect, MachineEvent, ReplicaState, StopReason } from "./types.ts";
 
@@ -188,7 +189,7 @@ export class ServiceMachine {
     replica.ready = false;
     if (missing.kind !== "completed") {
       replica.failure = replica.readyMs === undefined ? `it ${how}` : `it got ready, then ${how}`;
-      this.#operation?.failed(replica, "not ready", withinStable(replica, this.#nowMs));
+      this.#operation?.failed(replica, "not ready", failureWithinStable(replica, this.#nowMs));
     }
     // Its descendants may hold what its successor needs.
     if (missing.kind === "backoff") this.#stop(replica, "cleanup");
@@ -421,51 +422,3 @@ const CANCELLED = {
   why: "another command stopped it",
   reloading: false,
 } as const;
-
-/** A replica at the moment of its launch. */
-export function newReplica(
-  generation: number,
-  number: number,
-  spec: ResolvedService,
-  startedMs: number,
-): ReplicaState {
-  return {
-    generation,
-    number,
-    spec,
-    startedMs,
-    phase: "starting",
-    ready: false,
-    held: false,
-    launched: false,
-    exited: false,
-    exitCode: null,
-    asked: false,
-    readyByMs: undefined,
-    readyMs: undefined,
-    acceptByMs: undefined,
-    stopAgainMs: undefined,
-    stopReason: undefined,
-    failure: undefined,
-  };
-}
-
-/** The replicas that are too many: those with other settings first, then the newest. */
-function excess(
-  present: readonly ReplicaState[],
-  replicas: number,
-  hash: string,
-): readonly ReplicaState[] {
-  const isOther = ({ spec }: ReplicaState): number => (spec.hash === hash ? 0 : 1);
-  const byWorth = [...present].sort(
-    (a, b) => isOther(a) - isOther(b) || a.generation - b.generation,
-  );
-  return byWorth.slice(replicas);
-}
-
-function withinStable({ failure = "", readyMs, spec }: ReplicaState, nowMs: number): string {
-  const { stableMs } = spec.ready;
-  return readyMs !== undefined && nowMs - readyMs < stableMs
-    ? `${failure} within ${stableMs} ms`
-    : failure;
-}
