@@ -123,6 +123,51 @@ export interface ProcessInfo {
   readonly fifos: readonly string[];
 }
 
+/** One living process of a tree. */
+export interface TreeProcess {
+  readonly pid: number;
+  /** When it started, in clock ticks since the boot: tells it from a later process with the same pid. */
+  readonly startTicks: number;
+  readonly parent: number;
+  readonly command: string;
+  readonly group: number;
+  /** CPU time of all its threads, in clock ticks. */
+  readonly cpuTicks: number;
+  readonly memoryBytes: number;
+  /** On request, see {@link ProcessDetail}. */
+  readonly detail?: ProcessDetail;
+}
+
+/** How a process treats signals and what it is: the facts for the decision how it is stopped. */
+export interface ProcessDetail {
+  /** The name of the executable file; empty where it may not be read. */
+  readonly program: string;
+  readonly args: readonly string[];
+  /** Sets of signals as /proc/PID/status prints them: hexadecimal, the lowest bit is signal 1. */
+  readonly caught: string;
+  readonly ignored: string;
+  readonly blocked: string;
+  /** What the descriptors 0 to 2 are: `pipe:[123]`, `/dev/null`; empty where it may not be read. */
+  readonly stdin: string;
+  readonly stdout: string;
+  readonly stderr: string;
+  /** The newest signal that was sent to exactly this process with `only`, and how long ago. */
+  readonly asked?: { readonly signal: number; readonly agoMs: number };
+}
+
+/** The living processes of a made process: itself and every descendant that can be found. */
+export interface ProcessTree {
+  readonly name: string;
+  /** Of the made process, which may have ended. */
+  readonly pid: number;
+  readonly running: boolean;
+  /** Ancestors before descendants. */
+  readonly processes: readonly TreeProcess[];
+}
+
+/** One process of a {@link ProcessTree}. */
+export type ProcessId = Pick<TreeProcess, "pid" | "startTicks">;
+
 /** Whom a signal reaches: the process, its process group, or every descendant that can be found. */
 export type SignalScope = "process" | "group" | "tree";
 
@@ -266,7 +311,17 @@ export interface Kernel {
     list(patterns?: readonly string[]): readonly ProcessInfo[];
     /** Forgets ended ones at once; running ones keep no output from now on and leave when they end. */
     remove(patterns: readonly string[]): void;
-    signal(name: string, signal: string | number, scope: SignalScope): SignalReport;
+    /**
+     * @param only - exactly these processes of the tree; others of the scope get nothing
+     */
+    signal(
+      name: string,
+      signal: string | number,
+      scope: SignalScope,
+      only?: readonly ProcessId[],
+    ): SignalReport;
+    /** The trees that have a living process, from one pass over /proc. */
+    trees(patterns: readonly string[], detail: boolean): readonly ProcessTree[];
     /** @throws NEWEL_E_NOT_FOUND */
     output(name: string): ProcessOutput;
     /** The end of an ended and closed process was read: it leaves the list. */

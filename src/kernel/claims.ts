@@ -1,7 +1,7 @@
 import { newelError } from "../base/errors.ts";
 import { checkName, matches } from "../base/names.ts";
 import type { ClaimInfo, Kernel } from "./api.ts";
-import { look } from "./descendants.ts";
+import { look } from "./proc.ts";
 import type { EventLog } from "./events.ts";
 import type { ClaimRecord, Journal, JournalRecord } from "./journal.ts";
 

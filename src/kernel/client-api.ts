@@ -6,8 +6,10 @@ import type {
   KernelStatus,
   OutputChunk,
   OutputPosition,
+  ProcessId,
   ProcessInfo,
   ProcessRequest,
+  ProcessTree,
   SignalReport,
   SignalScope,
   SocketInfo,
@@ -112,6 +114,23 @@ export interface KernelClient extends AsyncDisposable {
     remove(...patterns: string[]): Promise<void>;
     /** `signal` is a name (`'SIGTERM'`, `'TERM'`) or number. Default scope: the process alone. */
     signal(name: string, signal: string | number, scope?: SignalScope): Promise<SignalReport>;
+    /**
+     * Sends a signal to exactly these processes of a tree that {@link trees} listed, in this order. One
+     * that has ended, or whose pid another process has now, gets none.
+     */
+    signalExactly(
+      name: string,
+      signal: string | number,
+      only: readonly ProcessId[],
+    ): Promise<SignalReport>;
+    /**
+     * The processes by name or `prefix*` that live or have living descendants, with these. With
+     * `detail`, also how each treats signals.
+     */
+    trees(
+      patterns: readonly string[],
+      options?: { readonly detail?: boolean },
+    ): Promise<readonly ProcessTree[]>;
     /** The output in the order the kernel saw it, then, when following, the end. */
     watch(name: string, options?: WatchOptions): AsyncIterable<OutputChunk | OutputEnd>;
     /** The last `count` lines of stdout and stderr together. */

@@ -1,100 +1,186 @@
-import { closeSync, readdirSync, readFileSync } from "node:fs";
+import { closeSync } from "node:fs";
 import { constants } from "node:os";
 
-import { newelError, systemCode } from "../base/errors.ts";
+import { newelError } from "../base/errors.ts";
+import { isErrno } from "../posix/libc.ts";
 import { openPidfd, signalPidfd } from "../posix/process.ts";
+import type { ProcessRecord } from "./journal.ts";
+import { isLiving, look, readArguments, readVariable, scanProcesses, type Seen } from "./proc.ts";
 
-/** One process as /proc shows it. `startTicks` tells it from a later one with the same pid. */
-export interface Seen {
-  readonly pid: number;
-  readonly command: string;
-  readonly state: string;
-  readonly parent: number;
-  readonly group: number;
-  readonly session: number;
-  readonly startTicks: number;
-}
+const MARK = "NEWEL_MARK";
 
-/** What binds a descendant to a process the kernel made. */
-export interface Ancestry {
-  readonly pid: number;
-  /** `NEWEL_MARK` of its environment, which every descendant inherits unless it clears its own. */
-  readonly mark?: string;
-  /** Descendants seen before: they stay ours when their parents are gone. */
-  readonly known: ReadonlyMap<number, number>;
-}
-
-/** One process, or `undefined` when it is gone. */
-export function look(pid: number): Seen | undefined {
-  const stat = readProc(pid, "stat")?.toString("latin1");
-  if (stat === undefined) return undefined;
-  // The command stands in parentheses and may itself have some.
-  const open = stat.indexOf("(");
-  const close = stat.lastIndexOf(")");
-  const fields = stat.slice(close + 2).split(" ");
-  return {
-    pid,
-    command: stat.slice(open + 1, close),
-    state: fields[0] ?? "",
-    parent: Number(fields[1]),
-    group: Number(fields[2]),
-    session: Number(fields[3]),
-    startTicks: Number(fields[19]),
+/** A process the kernel made, alive or ended, with the facts that bind its descendants to it. */
+export interface Root {
+  readonly running: boolean;
+  /** When this kernel saw it end, in clock ticks since the boot. */
+  readonly endedTicks?: number | undefined;
+  readonly record: Pick<ProcessRecord, "id" | "startTicks" | "mark"> & {
+    readonly info: { readonly pid: number };
   };
 }
 
+/** The newest signal that was sent to exactly one process, and when, by performance.now(). */
+export interface Asked {
+  readonly signal: number;
+  readonly atMs: number;
+}
+
+/** One process, told from a later one with the same pid by its start. */
+interface Known {
+  readonly startTicks: number;
+  /** The id of the record it belongs to. */
+  readonly id: string;
+  asked?: Asked;
+}
+
 /**
- * The process and every living descendant that can be found: by session, process group, parentage,
- * the mark in the environment, or because it was one before.
+ * Finds the living descendants of every process the kernel made, in one pass over /proc. A process
+ * belongs to the nearest of: a made process that it is; one it was found to belong to before; the
+ * mark of its environment; the session or group of a made process; its parent.
  */
-export function findDescendants(ancestry: Ancestry): Seen[] {
-  const all = readdirSync("/proc")
-    .filter((name) => /^\d+$/.test(name))
-    .map((name) => look(Number(name)))
-    .filter(
-      (seen) => seen !== undefined && seen.state !== "Z" && seen.pid !== process.pid,
-    ) as Seen[];
-  const found = new Set<number>();
-  for (const seen of all) if (isBound(seen, ancestry)) found.add(seen.pid);
-  // Parentage: again until no child of a found one is left out.
-  for (let grew = true; grew;) {
-    const children = all.filter(({ pid, parent }) => !found.has(pid) && found.has(parent));
-    for (const { pid } of children) found.add(pid);
-    grew = children.length > 0;
+export class Descendants {
+  readonly #roots: () => Iterable<Root>;
+  /** Processes that were found before: they stay descendants when their parents are gone. */
+  readonly #known = new Map<number, Known>();
+  /** The mark of an environment, which rarely changes in the life of a process. */
+  readonly #marks = new Map<number, { startTicks: number; mark: string | undefined }>();
+
+  constructor(roots: () => Iterable<Root>) {
+    this.#roots = roots;
   }
-  return all.filter(({ pid }) => found.has(pid));
+
+  /** The living processes of each tree, by record id; ancestors come before descendants. */
+  find(): ReadonlyMap<string, readonly Seen[]> {
+    const all = scanProcesses();
+    const byPid = new Map(all.map((seen) => [seen.pid, seen]));
+    this.#prune(byPid);
+    const owners = new Map<number, string | undefined>();
+    const index = this.#index(byPid);
+    const trees = new Map<string, Seen[]>();
+    const visit = (seen: Seen): string | undefined => {
+      if (owners.has(seen.pid)) return owners.get(seen.pid);
+      // Against a circle, which a pid used again during the pass could make.
+      owners.set(seen.pid, undefined);
+      const parent = byPid.get(seen.parent);
+      const inherited = parent === undefined ? undefined : visit(parent);
+      const id = this.#bound(seen, index) ?? this.#inherit(seen, inherited);
+      owners.set(seen.pid, id);
+      if (id === undefined) return undefined;
+      const known = this.#known.get(seen.pid);
+      if (known === undefined) this.#known.set(seen.pid, { startTicks: seen.startTicks, id });
+      const tree = trees.get(id);
+      if (tree === undefined) trees.set(id, [seen]);
+      else tree.push(seen);
+      return id;
+    };
+    for (const seen of all) visit(seen);
+    return trees;
+  }
+
+  /** The newest signal sent to exactly this process through {@link signal}. */
+  asked({ pid, startTicks }: Pick<Seen, "pid" | "startTicks">): Asked | undefined {
+    const known = this.#known.get(pid);
+    return known?.startTicks === startTicks ? known.asked : undefined;
+  }
+
+  /** Sends a signal to exactly this process; `false` when it is gone or may not be signalled. */
+  signal(seen: Seen, signal: number): boolean {
+    const known = this.#known.get(seen.pid);
+    const sent = signalSeen(seen, signal);
+    if (sent && signal !== 0 && known?.startTicks === seen.startTicks)
+      known.asked = { signal, atMs: performance.now() };
+    return sent;
+  }
+
+  #index(byPid: ReadonlyMap<number, Seen>): RootIndex {
+    const [living, marks] = [new Map<number, Root>(), new Map<string, string>()];
+    const leaders = new Map<number, Root[]>();
+    for (const root of this.#roots()) {
+      const { pid } = root.record.info;
+      if (root.record.mark !== undefined) marks.set(root.record.mark, root.record.id);
+      const alive = root.running && byPid.get(pid)?.startTicks === root.record.startTicks;
+      if (alive) living.set(pid, root);
+      if (alive || root.endedTicks !== undefined)
+        leaders.set(pid, [...(leaders.get(pid) ?? []), root]);
+    }
+    return { living, leaders, marks };
+  }
+
+  #bound(seen: Seen, { living, leaders, marks }: RootIndex): string | undefined {
+    const own = living.get(seen.pid);
+    if (own !== undefined) return own.record.id;
+    const known = this.#known.get(seen.pid);
+    if (known !== undefined) return known.id;
+    const mark = marks.size === 0 ? undefined : this.#mark(seen);
+    const marked = mark === undefined ? undefined : marks.get(mark);
+    if (marked !== undefined) return marked;
+    const leading = [...(leaders.get(seen.session) ?? []), ...(leaders.get(seen.group) ?? [])];
+    return leading.find((root) => wasWithin(seen, root))?.record.id;
+  }
+
+  /** A daemon of newel's own that a service had started serves the whole home, not that service. */
+  #inherit(seen: Seen, inherited: string | undefined): string | undefined {
+    if (inherited === undefined || seen.session !== seen.pid || this.#mark(seen) !== undefined)
+      return inherited;
+    const args = readArguments(seen.pid);
+    return args.includes("--autostart") && args.includes("--home") ? undefined : inherited;
+  }
+
+  #mark(seen: Seen): string | undefined {
+    const cached = this.#marks.get(seen.pid);
+    if (cached?.startTicks === seen.startTicks) return cached.mark;
+    const mark = readVariable(seen.pid, MARK);
+    // A child of this process gets its environment a moment after its pid.
+    if (mark === undefined || (mark === null && seen.parent === process.pid)) return undefined;
+    this.#marks.set(seen.pid, { startTicks: seen.startTicks, mark: mark ?? undefined });
+    return mark ?? undefined;
+  }
+
+  #prune(byPid: ReadonlyMap<number, Seen>): void {
+    for (const map of [this.#known, this.#marks]) {
+      for (const [pid, { startTicks }] of map)
+        if (byPid.get(pid)?.startTicks !== startTicks) map.delete(pid);
+    }
+  }
 }
 
-/** The living processes that have this variable with this value in their environment. */
-export function findMarked(variable: string, value: string): Seen[] {
-  return readdirSync("/proc")
-    .filter((name) => /^\d+$/.test(name) && hasVariable(Number(name), variable, value))
-    .flatMap((name) => look(Number(name)) ?? [])
-    .filter(({ state, pid }) => state !== "Z" && pid !== process.pid);
+interface RootIndex {
+  /** Made processes that live, by pid. */
+  readonly living: ReadonlyMap<number, Root>;
+  /** Made processes by the number that their session and group have, ended ones too. */
+  readonly leaders: ReadonlyMap<number, readonly Root[]>;
+  /** Record ids by mark, of ended processes too. */
+  readonly marks: ReadonlyMap<string, string>;
 }
 
-function hasVariable(pid: number, variable: string, value: string): boolean {
-  const environment = readProc(pid, "environ");
-  return `\0${environment?.toString("latin1") ?? ""}\0`.includes(`\0${variable}=${value}\0`);
+/**
+ * Whether a member of a session or group can be that of this leader: after the leader's end and that
+ * of all members, the number may be used again.
+ */
+function wasWithin({ startTicks }: Seen, { record, endedTicks = Infinity }: Root): boolean {
+  return startTicks >= record.startTicks && startTicks <= endedTicks;
 }
 
-function isBound(seen: Seen, { pid, mark, known }: Ancestry): boolean {
-  if (seen.pid === pid || seen.group === pid || seen.session === pid) return true;
-  if (known.get(seen.pid) === seen.startTicks) return true;
-  return (
-    mark !== undefined && (readProc(seen.pid, "environ")?.includes(`NEWEL_MARK=${mark}\0`) ?? false)
-  );
-}
-
-/** Sends a signal to exactly this process; `false` when it is gone. */
+/** Sends a signal to exactly this process; `false` when it is gone or another user's. */
 export function signalSeen(seen: Seen, signal: number): boolean {
   const pidfd = openPidfd(seen.pid);
   if (pidfd === undefined) return false;
   try {
-    return look(seen.pid)?.startTicks === seen.startTicks && signalPidfd(pidfd, signal);
+    const now = look(seen.pid);
+    const same = now?.startTicks === seen.startTicks && isLiving(now);
+    return same && signalPidfd(pidfd, signal);
+  } catch (error) {
+    // A program with the rights of another user, such as sudo, below a kernel without them.
+    if (isErrno(error, "EPERM")) return false;
+    throw error;
   } finally {
     closeSync(pidfd);
   }
+}
+
+/** The living processes that have this variable with this value in their environment. */
+export function findMarked(variable: string, value: string): Seen[] {
+  return scanProcesses().filter(({ pid }) => readVariable(pid, variable) === value);
 }
 
 /**
@@ -115,14 +201,4 @@ export function signalNumber(signal: string | number): number {
     if (found !== undefined) return found[1];
   }
   throw newelError("NEWEL_E_COMMAND", { what: `Unknown signal ${signal}` });
-}
-
-function readProc(pid: number, file: string): Buffer | undefined {
-  try {
-    return readFileSync(`/proc/${pid}/${file}`);
-  } catch (error) {
-    // Gone meanwhile, or another user's.
-    if (["ENOENT", "ESRCH", "EACCES", "EPERM"].includes(systemCode(error) ?? "")) return undefined;
-    throw error;
-  }
 }

@@ -5,7 +5,7 @@ import { type Home, makeHome } from "../base/home.ts";
 import { becomeSubreaper, openPidfd } from "../posix/process.ts";
 import type { Kernel, KernelStatus, RecoveryStatus, SocketReturn } from "./api.ts";
 import { ClaimTable, type WatchProcess } from "./claims.ts";
-import { look } from "./descendants.ts";
+import { look } from "./proc.ts";
 import { EventLog } from "./events.ts";
 import { type Handover, isSocket, soundReaders } from "./handover.ts";
 import { type ClaimRecord, Journal, type JournalContent, type JournalRecord } from "./journal.ts";

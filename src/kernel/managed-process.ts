@@ -6,9 +6,8 @@ import { join } from "node:path";
 import { systemCode } from "../base/errors.ts";
 import type { Home } from "../base/home.ts";
 import { hasReader, openFifoReader } from "../posix/fifo.ts";
-import { openPidfd, signalPidfd } from "../posix/process.ts";
-import type { ProcessInfo, SignalReport, SignalScope, StreamName } from "./api.ts";
-import { findDescendants, look, type Seen, signalSeen } from "./descendants.ts";
+import { openPidfd } from "../posix/process.ts";
+import type { ProcessInfo, StreamName } from "./api.ts";
 import type { ProcessRecord } from "./journal.ts";
 import { KeptOutput } from "./output.ts";
 import type { Pump } from "./pump.ts";
@@ -39,6 +38,8 @@ export class ManagedProcess {
   /** Set when it was asked to be forgotten while it still ran. */
   leaving = false;
   endedMs: number | undefined;
+  /** When this kernel saw it end, in clock ticks since the boot. */
+  endedTicks: number | undefined;
   exitCode: number | null | undefined;
   /** It ended unseen, and what it said last may be lost. */
   incomplete = false;
@@ -46,7 +47,6 @@ export class ManagedProcess {
   readonly #pump: Pump;
   readonly #observer: ProcessObserver;
   readonly #readers = new Map<StreamName, number>();
-  readonly #known = new Map<number, number>();
   #notify: Socket | undefined;
   #notifyFd: number | undefined;
   #pidfd: number | undefined;
@@ -157,15 +157,6 @@ export class ManagedProcess {
     this.output.changed();
   }
 
-  signal(signal: number, scope: SignalScope): SignalReport {
-    const targets = this.#targets(scope);
-    const reached =
-      scope === "group"
-        ? this.#signalGroup(targets, signal)
-        : targets.filter((seen) => this.#signalOne(seen, signal));
-    return { signalled: reached.map(({ pid, command }) => ({ pid, command })) };
-  }
-
   info(): ProcessInfo {
     const output = Object.fromEntries(
       this.record.streams.map((stream) => [stream, this.output.range(stream)]),
@@ -200,43 +191,6 @@ export class ManagedProcess {
     for (const stream of [...this.record.streams, "notify"] as const) {
       await rm(fifoPath(this.#home, this.record.id, stream), { force: true });
     }
-  }
-
-  /** Who a signal is for. Found ones are remembered: they stay ours when their parents are gone. */
-  #targets(scope: SignalScope): Seen[] {
-    const { pid } = this.record.info;
-    if (scope === "process") {
-      const self = look(pid);
-      const alive =
-        self !== undefined && this.running && self.startTicks === this.record.startTicks;
-      return alive && self.state !== "Z" ? [self] : [];
-    }
-    const { mark } = this.record;
-    const found = findDescendants({
-      pid,
-      known: this.#known,
-      ...(mark === undefined ? {} : { mark }),
-    });
-    for (const seen of found) this.#known.set(seen.pid, seen.startTicks);
-    return scope === "tree" ? found : found.filter(({ group }) => group === pid);
-  }
-
-  /** All at one instant: a shell that outlives what it waits for would go on to its next command. */
-  #signalGroup(members: readonly Seen[], signal: number): readonly Seen[] {
-    if (members.length === 0) return [];
-    try {
-      // While it has a member the number of the group is no other process's.
-      process.kill(-this.record.info.pid, signal);
-      return members;
-    } catch (error) {
-      if (systemCode(error) === "ESRCH") return [];
-      throw error;
-    }
-  }
-
-  #signalOne(seen: Seen, signal: number): boolean {
-    const own = seen.pid === this.record.info.pid ? this.#pidfd : undefined;
-    return own === undefined ? signalSeen(seen, signal) : signalPidfd(own, signal);
   }
 
   #said(line: string): void {

@@ -3,18 +3,20 @@ import type { Home } from "../base/home.ts";
 import { checkName, matches, toFileName } from "../base/names.ts";
 import { reapOne } from "../posix/process.ts";
 import { spawnProcess } from "../posix/spawn.ts";
-import type { Kernel, ProcessRequest } from "./api.ts";
-import { look, signalNumber } from "./descendants.ts";
+import type { Kernel, ProcessRequest, ProcessTree, TreeProcess } from "./api.ts";
+import { Descendants, signalNumber } from "./descendants.ts";
 import type { EventLog } from "./events.ts";
 import { soundReaders } from "./handover.ts";
 import type { Journal, JournalRecord } from "./journal.ts";
 import { prepareLaunch } from "./launch.ts";
 import { type KeptReaders, ManagedProcess, type ProcessObserver } from "./managed-process.ts";
 import { Pipes } from "./pipes.ts";
+import { look, lookClosely, type Seen, ticksSinceBoot } from "./proc.ts";
 import { capturedStreams, describeProcess, hashSettings, readyRecord } from "./process-record.ts";
 import type { Pump } from "./pump.ts";
 import type { ReaderTable } from "./readers.ts";
 import type { PastProcess } from "./recovery.ts";
+import { signalTree } from "./signal-tree.ts";
 import type { SocketTable } from "./sockets.ts";
 
 /** How many processes that left the list are kept for readers that are behind. */
@@ -45,6 +47,7 @@ export class ProcessTable {
   readonly #others = new Map<number, (exitCode: number) => void>();
   readonly #ending = new Set<Promise<void>>();
   readonly #erasing = new Set<Promise<void>>();
+  readonly #descendants = new Descendants(() => this.#processes.values());
   readonly #parts: ProcessTableParts;
 
   constructor(parts: ProcessTableParts) {
@@ -82,7 +85,18 @@ export class ProcessTable {
         }
       }
     },
-    signal: (name, signal, scope) => this.#find(name).signal(signalNumber(signal), scope),
+    signal: (name, signal, scope, only) => {
+      const process = this.#find(name);
+      return signalTree(process, this.#descendants, { signal: signalNumber(signal), scope, only });
+    },
+    trees: (patterns, detail) => {
+      const found = this.#descendants.find();
+      return this.#matching(patterns).flatMap(({ name, running, record }): ProcessTree[] => {
+        const processes = found.get(record.id)?.map((seen) => this.#view(seen, detail)) ?? [];
+        const { pid } = record.info;
+        return processes.length === 0 ? [] : [{ name, pid, running, processes }];
+      });
+    },
     output: (name) =>
       (this.#processes.get(name) ?? this.#departed.get(name) ?? this.#find(name)).output,
     acknowledgeEnd: (name) => {
@@ -229,6 +243,18 @@ export class ProcessTable {
     }
   }
 
+  #view(seen: Seen, detailed: boolean): TreeProcess {
+    const { pid, startTicks, parent, command, group, cpuTicks, memoryBytes } = seen;
+    const view = { pid, startTicks, parent, command, group, cpuTicks, memoryBytes };
+    if (!detailed) return view;
+    const asked = this.#descendants.asked(seen);
+    const askedAgo =
+      asked === undefined
+        ? {}
+        : { asked: { signal: asked.signal, agoMs: Math.round(performance.now() - asked.atMs) } };
+    return { ...view, detail: { ...lookClosely(pid), ...askedAgo } };
+  }
+
   readonly #observer: ProcessObserver = {
     said: (managed) => {
       this.#parts.journal.append(readyRecord(managed));
@@ -281,6 +307,7 @@ export class ProcessTable {
   #ended(managed: ManagedProcess, exitCode: number | null): void {
     const endedMs = Date.now();
     const { record, name } = managed;
+    managed.endedTicks = ticksSinceBoot();
     if (managed.pidfd !== undefined) this.#parts.pump.unwatch(managed.pidfd);
     const lossy = managed.incomplete ? { incomplete: true } : {};
     this.#parts.journal.append({

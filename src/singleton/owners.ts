@@ -4,7 +4,7 @@ import { constants } from "node:os";
 import { hasCode, newelError } from "../base/errors.ts";
 import type { Home } from "../base/home.ts";
 import { sleep } from "../base/timers.ts";
-import { look } from "../kernel/descendants.ts";
+import { look } from "../kernel/proc.ts";
 import { connectKernel } from "../kernel/client/client.ts";
 import { openPidfd, signalPidfd } from "../posix/process.ts";
 import type { Connection } from "../wire/client.ts";

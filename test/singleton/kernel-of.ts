@@ -1,6 +1,6 @@
 import { homeAt } from "../../src/base/home.ts";
 import { connectKernel } from "../../src/kernel/client/client.ts";
-import { look } from "../../src/kernel/descendants.ts";
+import { look } from "../../src/kernel/proc.ts";
 import { eventually } from "../helpers/resources.ts";
 
 /** Ends the kernel of a home, if one runs, and every process it made. */

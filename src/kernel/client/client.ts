@@ -3,7 +3,9 @@ import { sleep } from "../../base/timers.ts";
 import type {
   ClaimInfo,
   KernelStatus,
+  ProcessId,
   ProcessInfo,
+  ProcessTree,
   SignalReport,
   SocketInfo,
   ValueInfo,
@@ -100,6 +102,10 @@ function createClient(target: Target, link: Link, claims: Claims): KernelClient 
       remove: (...names) => remove(link, "remove processes", names),
       signal: (name, signal, scope = "process") =>
         once<SignalReport>({ do: "signal", name, signal, scope }),
+      signalExactly: (name, signal, only) =>
+        once<SignalReport>({ do: "signal", name, signal, scope: "tree", only: only.map(formatId) }),
+      trees: (names, { detail = false } = {}) =>
+        ask<ProcessTree[]>({ do: "list trees", names, detail }),
       watch: (name, options = {}) =>
         watchOutput(target, name, { ...options, signal: eitherOf(closing.signal, options.signal) }),
       tail: async (name, count) => tailLines(target, await findProcess(link, name), count),
@@ -117,6 +123,10 @@ function createClient(target: Target, link: Link, claims: Claims): KernelClient 
     close,
     [Symbol.asyncDispose]: close,
   };
+}
+
+function formatId({ pid, startTicks }: ProcessId): string {
+  return `${pid}:${startTicks}`;
 }
 
 async function findProcess(link: Link, name: string): Promise<ProcessInfo> {

@@ -1,5 +1,6 @@
 import { newelError, type NewelError } from "../../base/errors.ts";
 import { matches } from "../../base/names.ts";
+import type { ProcessId } from "../api.ts";
 import {
   command,
   jsonOnly,
@@ -146,6 +147,18 @@ export const PROCESS_COMMANDS: readonly Command[] = [
     },
   }),
   command({
+    words: ["list", "trees"],
+    summary: "Show living processes with all their descendants that can be found.",
+    addition: true,
+    jsonOnly: true,
+    fields: {
+      names: optionalRest(WORDS, "names, or prefixes ending in *"),
+      detail: jsonOnly(FLAG, "also how each treats signals; default false"),
+    },
+    run: ({ names = [], detail = false }, { kernel }) =>
+      reply(kernel.processes.trees(names, detail)),
+  }),
+  command({
     words: ["signal"],
     summary: "Send a signal to a process, to its group, or to all its descendants.",
     addition: true,
@@ -154,15 +167,22 @@ export const PROCESS_COMMANDS: readonly Command[] = [
       name: word(TEXT, "the process"),
       signal: word(SIGNAL, "by name or number"),
       scope: optionalWord(choice(["process", "group", "tree"]), "default process"),
+      only: jsonOnly(WORDS, "exactly these of its tree, as PID:STARTTICKS"),
     },
-    run: ({ name, signal, scope = "process" }, { kernel }) => {
-      const report = kernel.processes.signal(name, signal, scope);
+    run: ({ name, signal, scope = "process", only }, { kernel }) => {
+      const report = kernel.processes.signal(name, signal, scope, only?.map(parseId));
       return reply(report, () =>
         report.signalled.map(({ pid, command }) => oneLine(`${pid} ${command}`)),
       );
     },
   }),
 ];
+
+function parseId(text: string): ProcessId {
+  const [, pid, startTicks] = /^(\d{1,10}):(\d{1,16})$/.exec(text) ?? [];
+  if (pid === undefined) throw refuse(`only must have PID:STARTTICKS, not ${text.slice(0, 60)}`);
+  return { pid: Number(pid), startTicks: Number(startTicks) };
+}
 
 function isIn(processes: readonly { readonly name: string }[], name: string): boolean {
   return processes.some((one) => one.name === name);

@@ -13,7 +13,7 @@ import { threadId } from "node:worker_threads";
 
 import { newelError, systemCode } from "../../base/errors.ts";
 import { makeHome, type Home } from "../../base/home.ts";
-import { look } from "../../kernel/descendants.ts";
+import { look } from "../../kernel/proc.ts";
 import type { Identity } from "../identity.ts";
 
 /** Who owns a singleton, or was the last to: one file each, in the home. */
