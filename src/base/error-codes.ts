@@ -233,6 +233,10 @@ export const ERROR_CODES = {
     text: "There is no room to write {path}.",
     fix: "Free space on that file system; newel goes on and counts what it could not keep.",
   },
+  NEWEL_E_OUTPUT_WRITE: {
+    text: "Output of processes cannot be kept: {errno} ({why}).",
+    fix: "Repair the file system of the home or raise the limit; newel counts what it drops and tries again.",
+  },
   NEWEL_E_UPGRADE_REFUSED: {
     text: "The build {program} cannot take over: {why}.",
     fix: "The running kernel goes on. Mend the installation and upgrade again.",

@@ -1,16 +1,16 @@
 import { closeSync, openSync } from "node:fs";
 
-import { newelError } from "../base/errors.ts";
+import { messageOf, newelError, systemCode } from "../base/errors.ts";
 import { Epoll } from "../posix/epoll.ts";
 import { pipeFill, resizePipe, spliceToFile } from "../posix/fifo.ts";
-import { errnoName } from "../posix/libc.ts";
+import { errnoName, explainErrno } from "../posix/libc.ts";
 
 /** Where the pump puts what comes out of one FIFO. */
 export interface PumpTarget {
   target(): { readonly fd: number; readonly offset: number; readonly roomBytes: number };
   /** That many bytes arrived at the target. */
   grew(bytes: number): void;
-  /** That many bytes could not be stored, the disk being full. */
+  /** That many bytes could not be stored: the disk is full, read-only or broken. Never throws. */
   skipped(bytes: number): void;
   /** Nobody holds the FIFO for writing any more. */
   ended(): void;
@@ -26,6 +26,18 @@ interface Source {
   rate: number;
   windowStartMs: number;
   windowBytes: number;
+  /** Writes that failed since the last that did not. */
+  failures: number;
+  /** Until then nothing is written for this source: what comes is dropped and counted. */
+  pausedUntilMs: number;
+}
+
+/** One attempt to move a piece: bytes moved, or the reason for none. */
+interface Moved {
+  readonly moved: number;
+  /** Whether that was most of what was there, so that asking again at once would fetch a few bytes. */
+  readonly isMost: boolean;
+  readonly outcome: "moved" | "empty" | "ended" | "interrupted" | "refused" | "broken";
 }
 
 const SPLICE_BYTES = 1 << 20;
@@ -40,6 +52,9 @@ const BUSY_PIPE_BYTES = 1 << 20;
 const BUSY_PIPES = 32;
 /** Bytes one source may move before the next is served. */
 const TURN_BYTES = 8 << 20;
+/** From the second write in a row that fails on, the pause before the next attempt doubles. */
+const PAUSE_MS_MIN = 50;
+const PAUSE_MS_MAX = 1_000;
 /** Splices under way at once; the thread pool has four threads and one of them waits in epoll. */
 const PARALLEL = 2;
 
@@ -76,6 +91,8 @@ export class Pump {
       rate: 0,
       windowStartMs: performance.now(),
       windowBytes: 0,
+      failures: 0,
+      pausedUntilMs: 0,
     });
     this.#epoll.add(fd);
   }
@@ -157,6 +174,8 @@ export class Pump {
       if (!this.#sources.has(source.fd)) return;
       if (state === "ended") this.#end(source);
       else this.#goOn(source, state);
+    } catch (error) {
+      this.#giveUp(source, messageOf(error));
     } finally {
       this.#running -= 1;
       this.#waiting.shift()?.();
@@ -185,25 +204,82 @@ export class Pump {
   async #move(source: Source): Promise<"empty" | "more" | "ended"> {
     let total = 0;
     while (total < TURN_BYTES && this.#sources.has(source.fd)) {
-      const { fd, offset, roomBytes } = source.target.target();
-      const length = Math.min(SPLICE_BYTES, roomBytes);
-      const { moved, errno } = await spliceToFile(source.fd, fd, offset, length);
-      if (moved > 0) {
-        total += moved;
-        source.movedBytes += moved;
-        source.target.grew(moved);
-        // Most of what was there: asking again at once would fetch a few bytes.
-        if (moved < length && moved < source.pipeBytes / 2) break;
-      } else if (errno === 0) {
+      const isPaused = performance.now() < source.pausedUntilMs;
+      let step = isPaused ? await this.#drop(source) : await this.#store(source);
+      if (step.outcome === "refused") step = await this.#drop(source);
+      if (step.outcome === "ended") return "ended";
+      if (step.outcome === "broken") {
+        this.#giveUp(source, "it cannot be read");
         return "ended";
-      } else if (errnoName(errno) === "ENOSPC" || errnoName(errno) === "EDQUOT") {
-        total += await this.#drop(source);
-      } else if (errnoName(errno) !== "EINTR") {
-        break;
       }
+      total += step.moved;
+      source.movedBytes += step.moved;
+      if (step.outcome === "empty" || step.isMost) break;
     }
     this.#measure(source, total);
     return total < TURN_BYTES ? "empty" : "more";
+  }
+
+  /** Moves a piece to the file that keeps it. */
+  async #store(source: Source): Promise<Moved> {
+    try {
+      const { fd, offset, roomBytes } = source.target.target();
+      const length = Math.min(SPLICE_BYTES, roomBytes);
+      const { moved, errno } = await spliceToFile(source.fd, fd, offset, length);
+      const outcome = outcomeOf(moved, errno);
+      if (outcome === "refused") this.#writeFailed(source, errnoName(errno));
+      if (moved > 0) this.#stored(source, moved);
+      const isMost = moved > 0 && moved < length && moved < source.pipeBytes / 2;
+      return { moved, isMost, outcome };
+    } catch (error) {
+      this.#writeFailed(source, systemCode(error) ?? messageOf(error));
+      return { moved: 0, isMost: false, outcome: "refused" };
+    }
+  }
+
+  #stored(source: Source, bytes: number): void {
+    source.failures = 0;
+    try {
+      source.target.grew(bytes);
+    } catch (error) {
+      // The bytes are kept; a file that is too old could not be removed.
+      this.#notice(`Output that is too old could not be removed: ${messageOf(error)}`);
+    }
+  }
+
+  /**
+   * Takes a piece out of the FIFO and drops it, counted, because it cannot be written: a child that
+   * waits for ever would be worse than a gap that says its size.
+   */
+  async #drop(source: Source): Promise<Moved> {
+    this.#discard ??= openSync("/dev/null", "w");
+    const length = Math.max(1, pipeFill(source.fd));
+    const { moved, errno } = await spliceToFile(source.fd, this.#discard, 0, length);
+    if (moved > 0) source.target.skipped(moved);
+    const outcome = outcomeOf(moved, errno);
+    return { moved, isMost: false, outcome: outcome === "refused" ? "broken" : outcome };
+  }
+
+  /** Every error of a write is met in the same way: reported once, then tried again after a pause. */
+  #writeFailed(source: Source, errno: string): void {
+    source.failures += 1;
+    const pauseMs =
+      source.failures < 2 ? 0 : Math.min(PAUSE_MS_MAX, PAUSE_MS_MIN * 2 ** (source.failures - 2));
+    source.pausedUntilMs = performance.now() + pauseMs;
+    const isFull = errno === "ENOSPC" || errno === "EDQUOT";
+    this.#notice(
+      (isFull
+        ? newelError("NEWEL_E_DISK_FULL", { path: "output" })
+        : newelError("NEWEL_E_OUTPUT_WRITE", { errno, why: explainErrno(errno) })
+      ).message,
+    );
+  }
+
+  /** A FIFO that cannot even be read: nothing more can be done for it. */
+  #giveUp(source: Source, why: string): void {
+    if (this.#sources.get(source.fd) !== source) return;
+    this.#notice(`The output of a process is not read any more: ${why}.`);
+    this.#end(source);
   }
 
   #measure(source: Source, bytes: number): void {
@@ -214,21 +290,6 @@ export class Pump {
     source.windowStartMs += elapsedMs;
     source.windowBytes = 0;
     if (source.rate >= BUSY_BYTES_PER_MS) this.#enlarge(source);
-  }
-
-  /** The disk is full: a child that waits for ever would be worse than a gap that says its size. */
-  async #drop(source: Source): Promise<number> {
-    this.#discard ??= openSync("/dev/null", "w");
-    const { moved } = await spliceToFile(
-      source.fd,
-      this.#discard,
-      0,
-      Math.max(1, pipeFill(source.fd)),
-    );
-    source.movedBytes += moved;
-    source.target.skipped(moved);
-    this.#notice(newelError("NEWEL_E_DISK_FULL", { path: "output" }).message);
-    return moved;
   }
 
   #end(source: Source): void {
@@ -248,4 +309,12 @@ export class Pump {
     source.pipeBytes = sizeBytes;
     this.#enlarged += 1;
   }
+}
+
+function outcomeOf(moved: number, errno: number): Moved["outcome"] {
+  if (moved > 0) return "moved";
+  if (errno === 0) return "ended";
+  const name = errnoName(errno);
+  if (name === "EAGAIN") return "empty";
+  return name === "EINTR" ? "interrupted" : "refused";
 }

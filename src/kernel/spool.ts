@@ -29,6 +29,8 @@ export class Spool {
   readonly #segmentBytes: number;
   readonly #segments: Segment[];
   #fd: number;
+  /** Bytes lost after the newest segment, whose successor could not be made yet. */
+  #gapBytes = 0;
 
   /**
    * @param directory - exists; may hold segments of an earlier kernel
@@ -49,13 +51,14 @@ export class Spool {
   }
 
   get range(): StreamRange {
-    const end = this.#newest.base + this.#newest.sizeBytes;
+    const end = this.#newest.base + this.#newest.sizeBytes + this.#gapBytes;
     return { start: Math.max(this.#segments[0]?.base ?? end, end - this.#bufsize), end };
   }
 
   /** Where the next bytes go: a descriptor, the place in it, and how many fit there. */
   target(): { readonly fd: number; readonly offset: number; readonly roomBytes: number } {
-    if (this.#newest.sizeBytes >= this.#segmentBytes) this.#begin(this.range.end);
+    if (this.#gapBytes > 0 || this.#newest.sizeBytes >= this.#segmentBytes)
+      this.#begin(this.range.end);
     const { sizeBytes } = this.#newest;
     return { fd: this.#fd, offset: sizeBytes, roomBytes: this.#segmentBytes - sizeBytes };
   }
@@ -72,9 +75,17 @@ export class Spool {
     }
   }
 
-  /** That many bytes of the stream could not be stored: readers will see a gap. */
+  /**
+   * That many bytes of the stream could not be stored: readers will see a gap. The next segment's name
+   * tells it to a next kernel; where not even that can be made, it is made with the next bytes.
+   */
   skipped(bytes: number): void {
-    this.#begin(this.range.end + bytes);
+    this.#gapBytes += bytes;
+    try {
+      this.#begin(this.range.end);
+    } catch (error) {
+      if (systemCode(error) === undefined) throw error;
+    }
   }
 
   /**
@@ -116,6 +127,7 @@ export class Spool {
     const fd = openSync(this.#path(base), "wx+", 0o600);
     closeSync(this.#fd);
     this.#fd = fd;
+    this.#gapBytes = 0;
     if (this.#newest.sizeBytes === 0 && this.#segments.length > 1) {
       const empty = this.#segments.pop();
       if (empty !== undefined) unlinkSync(this.#path(empty.base));

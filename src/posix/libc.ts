@@ -78,13 +78,18 @@ export function errnoName(errno: number): string {
   return NAMES.get(errno) ?? `errno ${errno}`;
 }
 
+/** An errno name in words: `ENOSPC` is "no space left on the device". */
+export function explainErrno(name: string): string {
+  return EXPLAINED[name] ?? "see errno(3)";
+}
+
 /** The coded error of a system call; its `data.errno` has the name. */
 export function syscallError(call: string, errno: number, about = ""): NewelError {
   const name = errnoName(errno);
   return newelError("NEWEL_E_SYSCALL", {
     call,
     errno: name,
-    why: EXPLAINED[name] ?? "see errno(3)",
+    why: explainErrno(name),
     about: about === "" ? "" : ` for ${about}`,
   });
 }
@@ -108,8 +113,11 @@ const EXPLAINED: Readonly<Record<string, string>> = {
   EADDRNOTAVAIL: "this machine does not have the address",
   EAGAIN: "nothing there now",
   EBUSY: "in use",
+  EDQUOT: "the disk quota of this user is used up",
   EEXIST: "it exists already",
+  EFBIG: "the file would become larger than the limit of this process",
   EINVAL: "an argument is not valid",
+  EIO: "the disk reports an error",
   EMFILE: "too many open files",
   ENODEV: "no such device",
   ENOENT: "no such file or directory",
@@ -118,5 +126,6 @@ const EXPLAINED: Readonly<Record<string, string>> = {
   ENOTDIR: "not a directory",
   EPERM: "not permitted",
   EPROTONOSUPPORT: "the protocol is not supported",
+  EROFS: "the file system is read-only",
   ESRCH: "no such process",
 };
