@@ -213,6 +213,10 @@ export const ERROR_CODES = {
     text: "A process cannot be started as {who}: the kernel runs as uid {own}.",
     fix: "Leave uid and gid out, or run the kernel as root.",
   },
+  NEWEL_E_SOCKET_SERVED: {
+    text: "The socket {name} cannot refuse its clients: {processes} running processes were given it.",
+    fix: "Stop those processes first; `newel ps` and `list processes` show them.",
+  },
   NEWEL_E_SOCKET_MISSING: {
     text: "Socket {name} not found",
     fix: "Make the socket before the process that uses it.",

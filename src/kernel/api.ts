@@ -34,7 +34,7 @@ export interface BindRequest {
   readonly ipv6Only?: boolean;
 }
 
-/** A socket as `list sockets` shows it. `fileno` is missing for a `reuseport` reservation. */
+/** A socket as `list sockets` shows it. `fileno` is missing for a `reuseport` reservation, `refusing` where it serves. */
 export interface SocketInfo {
   readonly name: string;
   readonly family: SocketFamily;
@@ -51,6 +51,8 @@ export interface SocketInfo {
   /** Bound to `::`, without IPv4. */
   readonly ipv6Only?: true;
   readonly fileno?: number;
+  /** Its clients are refused at once, and no other program can take its address; see `refuse sockets`. */
+  readonly refusing?: true;
 }
 
 export interface ValueInfo {
@@ -226,7 +228,9 @@ export type KernelEventType =
   | "status"
   | "removed"
   | "claimed"
-  | "released";
+  | "released"
+  | "refusing"
+  | "serving";
 
 export interface KernelEvent {
   /** Grows by one with each event of a home, also across kernels. */
@@ -297,6 +301,21 @@ export interface Kernel {
     list(patterns?: readonly string[]): readonly SocketInfo[];
     /** Names, patterns or file numbers. */
     remove(patterns: readonly string[]): void;
+    /**
+     * From now on clients are refused at once, those that wait included, and the address stays taken;
+     * until {@link Kernel.sockets.serve}, or until a process is given the socket. Kept over a kill of the
+     * kernel, an upgrade and a reboot (then for the socket that is made again with this name).
+     *
+     * @throws NEWEL_E_SOCKET_SERVED while a running process was given the socket: nothing is changed
+     * @throws NEWEL_E_NOT_FOUND
+     */
+    refuse(patterns: readonly string[]): readonly SocketInfo[];
+    /**
+     * From now on clients wait for a process again. A socket that serves stays as it is.
+     *
+     * @throws NEWEL_E_NOT_FOUND
+     */
+    serve(patterns: readonly string[]): readonly SocketInfo[];
     /** Somebody else keeps copies of all of them from now on, until the answer is called. */
     addHolder(): () => void;
   };

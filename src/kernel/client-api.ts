@@ -78,6 +78,20 @@ export interface KernelClient extends AsyncDisposable {
     list(...patterns: string[]): Promise<readonly SocketInfo[]>;
     remove(...patterns: string[]): Promise<void>;
     /**
+     * Clients of these sockets are refused at once from now on, and no other program can take the address;
+     * until {@link KernelClient.sockets.serve} or until a process is made with the socket. Safe to repeat.
+     *
+     * @throws NEWEL_E_SOCKET_SERVED while a running process was given one of them: nothing is changed then
+     * @throws NEWEL_E_NOT_FOUND
+     */
+    refuse(...patterns: string[]): Promise<readonly SocketInfo[]>;
+    /**
+     * Clients of these sockets wait for a process again, as they do of a new socket. Safe to repeat.
+     *
+     * @throws NEWEL_E_NOT_FOUND
+     */
+    serve(...patterns: string[]): Promise<readonly SocketInfo[]>;
+    /**
      * Has copies of all sockets sent to a datagram socket of this process, until the signal: messages as
      * for systemd's fd store, again from each kernel that follows.
      *

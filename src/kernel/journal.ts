@@ -46,6 +46,7 @@ export type JournalRecord =
   | { readonly type: "seq"; readonly seq: number }
   | SocketRecord
   | { readonly type: "socket removed"; readonly name: string }
+  | { readonly type: "socket refusing"; readonly name: string; readonly refusing: boolean }
   | { readonly type: "value"; readonly name: string; readonly value: string }
   | { readonly type: "value removed"; readonly name: string }
   | ProcessRecord

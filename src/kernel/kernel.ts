@@ -14,6 +14,7 @@ import { ProcessTable } from "./processes.ts";
 import { Pump } from "./pump.ts";
 import { ReaderTable } from "./readers.ts";
 import { bootId, type PastState, replay } from "./recovery.ts";
+import { Refusals } from "./refusals.ts";
 import { SocketTable } from "./sockets.ts";
 import { recoveryLevel, takeBack } from "./take-back.ts";
 import { ValueTable } from "./values.ts";
@@ -92,12 +93,14 @@ export function openKernel(home: Home, options: OpenOptions): OpenKernel {
     async handOver() {
       clearInterval(compacting);
       claims.freeze();
+      sockets.rest();
       await processes.rest();
       await pump.stop();
       return soundHandover(home, tables, notice);
     },
     async close() {
       clearInterval(compacting);
+      sockets.rest();
       await processes.close();
       await pump.close();
       sockets.close();
@@ -114,7 +117,13 @@ function makeTables(
 ): Tables & { readonly pump: Pump; readonly events: EventLog } {
   const events = new EventLog(past.lastEvent, past.events, journal);
   const pump = new Pump(notice);
-  const sockets = new SocketTable(journal, events);
+  const refusals = new Refusals(past.refusing, { journal, pump, notice });
+  const sockets = new SocketTable(
+    journal,
+    events,
+    refusals,
+    (name) => processes.socketHolders(name).length,
+  );
   const values = new ValueTable(past.values, journal, events);
   const claims = new ClaimTable(journal, events);
   const readers = new ReaderTable(past.sameBoot ? past.readers : [], journal, () =>

@@ -17,6 +17,8 @@ export interface PastState {
   readonly lastEvent: number;
   readonly events: readonly KernelEvent[];
   readonly sockets: ReadonlyMap<string, SocketRecord>;
+  /** Names of sockets that refuse their clients, of another boot too. */
+  readonly refusing: ReadonlySet<string>;
   readonly values: Map<string, string>;
   readonly claims: ReadonlyMap<string, ClaimRecord>;
   readonly processes: ReadonlyMap<string, PastProcess>;
@@ -49,6 +51,7 @@ export function replay(records: readonly JournalRecord[]): PastState {
     lastEvent: 0,
     events: [],
     sockets: new Map(),
+    refusing: new Set(),
     values: new Map(),
     claims: new Map(),
     processes: new Map(),
@@ -67,6 +70,7 @@ interface Replayed {
   lastEvent: number;
   readonly events: KernelEvent[];
   readonly sockets: Map<string, SocketRecord>;
+  readonly refusing: Set<string>;
   readonly values: Map<string, string>;
   readonly claims: Map<string, ClaimRecord>;
   readonly processes: Map<string, PastProcess>;
@@ -86,6 +90,11 @@ function apply(state: Replayed, record: JournalRecord): void {
       break;
     case "socket removed":
       state.sockets.delete(record.name);
+      state.refusing.delete(record.name);
+      break;
+    case "socket refusing":
+      if (record.refusing) state.refusing.add(record.name);
+      else state.refusing.delete(record.name);
       break;
     case "value":
       state.values.set(record.name, record.value);

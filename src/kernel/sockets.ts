@@ -26,6 +26,7 @@ import {
   orInUse,
   settleLater,
 } from "./late-sockets.ts";
+import type { Refusable, Refusals } from "./refusals.ts";
 
 const WILDCARD = { inet: "0.0.0.0", inet6: "::" } as const;
 const LOOPBACK = { inet: "127.0.0.1", inet6: "::1" } as const;
@@ -52,11 +53,21 @@ export class SocketTable {
   readonly #held = new Map<string, Held>();
   readonly #journal: Journal;
   readonly #events: EventLog;
+  readonly #refusals: Refusals;
+  readonly #servers: (name: string) => number;
   #holders = 0;
 
-  constructor(journal: Journal, events: EventLog) {
+  /** @param servers - how many running processes were given a socket */
+  constructor(
+    journal: Journal,
+    events: EventLog,
+    refusals: Refusals,
+    servers: (name: string) => number,
+  ) {
     this.#journal = journal;
     this.#events = events;
+    this.#refusals = refusals;
+    this.#servers = servers;
   }
 
   /** Whether somebody beside the kernel keeps copies of all of them. */
@@ -69,7 +80,7 @@ export class SocketTable {
       const wanted = settle(request);
       const existing = this.#held.get(request.name);
       if (existing !== undefined) {
-        if (sameSettings(wanted, existing.info)) return existing.info;
+        if (sameSettings(wanted, existing.info)) return this.#shown(existing);
         throw newelError("NEWEL_E_EXISTS", {
           noun: "Socket",
           name: request.name,
@@ -82,25 +93,31 @@ export class SocketTable {
         : open(wanted, true);
       this.#held.set(request.name, held);
       this.#journal.append(toRecord(held));
+      this.#refusals.apply(refusable(held));
       this.#events.record({ type: "made", noun: "socket", name: request.name });
-      return held.info;
+      return this.#shown(held);
     },
     bind: (request) => this.#bind(request),
     list: (patterns = []) =>
       [...this.#held.values()]
-        .map(({ info }) => info)
+        .map((held) => this.#shown(held))
         .filter(
           (info) => patterns.length === 0 || patterns.some((pattern) => covers(pattern, info)),
         )
         .sort((a, b) => (a.name < b.name ? -1 : 1)),
     remove: (patterns) => {
-      for (const pattern of patterns) {
-        const found = this.verbs.list([pattern]);
-        if (found.length === 0 && !pattern.endsWith("*")) {
-          throw newelError("NEWEL_E_NOT_FOUND", { name: pattern, noun: "sockets" });
-        }
-        for (const info of found) this.#remove(info);
-      }
+      for (const pattern of patterns) for (const info of this.#found(pattern)) this.#remove(info);
+    },
+    refuse: (patterns) => {
+      const found = patterns.flatMap((pattern) => this.#found(pattern));
+      for (const info of found) this.#checkRefusable(info);
+      for (const { name } of found) this.#setRefusing(name, true);
+      return found.flatMap(({ name }) => this.verbs.list([name]));
+    },
+    serve: (patterns) => {
+      const found = patterns.flatMap((pattern) => this.#found(pattern));
+      for (const { name } of found) this.#setRefusing(name, false);
+      return found.flatMap(({ name }) => this.verbs.list([name]));
     },
     addHolder: () => {
       this.#holders += 1;
@@ -118,6 +135,7 @@ export class SocketTable {
   } {
     const held = this.#held.get(name);
     if (held === undefined) throw newelError("NEWEL_E_SOCKET_MISSING", { name });
+    this.#setRefusing(name, false);
     const { info, fd } = held;
     if (info.reuseport === true) return { fd: openShare(info), info, fresh: true };
     return { fd: fd ?? this.#openPostponed(held).fd, info, fresh: false };
@@ -136,11 +154,14 @@ export class SocketTable {
 
   *snapshot(): Iterable<JournalRecord> {
     for (const held of this.#held.values()) yield toRecord(held);
+    yield* this.#refusals.snapshot();
   }
 
   /** Binds a socket of an earlier kernel again; a process may still hold the old one. */
   restore({ info, file }: SocketRecord): void {
-    this.#held.set(info.name, open(info, false, file));
+    const opened = open(info, false, file);
+    this.#held.set(info.name, opened);
+    this.#refusals.apply(refusable(opened));
   }
 
   /** Leaves a socket of an earlier kernel to the processes that have it, until it is needed here. */
@@ -164,11 +185,13 @@ export class SocketTable {
     const fileno = info.reuseport === true ? {} : { fileno: fd };
     // A journal of an earlier version does not tell the file.
     const own = file ?? (info.path === undefined ? undefined : socketFileAt(info.path));
-    this.#held.set(info.name, {
+    const adopted = {
       fd,
       info: { ...asFound(info, fd), ...fileno },
       ...(own === undefined ? {} : { file: own }),
-    });
+    };
+    this.#held.set(info.name, adopted);
+    this.#refusals.apply(refusable(adopted));
   }
 
   /** The kernel's descriptors by name, for a successor. */
@@ -176,6 +199,11 @@ export class SocketTable {
     return Object.fromEntries(
       [...this.#held].flatMap(([name, { fd }]) => (fd === undefined ? [] : [[name, fd]])),
     );
+  }
+
+  /** Leaves waiting clients to a successor of this kernel. */
+  rest(): void {
+    for (const name of this.#held.keys()) this.#refusals.release(name);
   }
 
   close(): void {
@@ -227,14 +255,46 @@ export class SocketTable {
   #openPostponed({ info, file }: Held): Open {
     const opened = open(info, false, file);
     this.#held.set(info.name, opened);
+    this.#refusals.apply(refusable(opened));
     this.#events.record({ type: "made", noun: "socket", name: info.name });
     return opened;
+  }
+
+  #shown({ info }: Held): SocketInfo {
+    return this.#refusals.has(info.name) ? { ...info, refusing: true } : info;
+  }
+
+  #found(pattern: string): readonly SocketInfo[] {
+    const found = this.verbs.list([pattern]);
+    if (found.length > 0 || pattern.endsWith("*")) return found;
+    throw newelError("NEWEL_E_NOT_FOUND", { name: pattern, noun: "sockets" });
+  }
+
+  /** A running process would be cut off from its clients. */
+  #checkRefusable({ name, type }: SocketInfo): void {
+    if (type === "raw" || type === "rdm") {
+      throw newelError("NEWEL_E_COMMAND", {
+        what: `The socket ${name} cannot refuse clients: it is of type ${type}`,
+      });
+    }
+    const processes = this.#servers(name);
+    if (processes > 0) throw newelError("NEWEL_E_SOCKET_SERVED", { name, processes });
+  }
+
+  #setRefusing(name: string, refusing: boolean): void {
+    const held = this.#held.get(name);
+    if (held === undefined || this.#refusals.has(name) === refusing) return;
+    const socket = isOpen(held) ? refusable(held) : undefined;
+    if (refusing) this.#refusals.begin(name, socket);
+    else this.#refusals.end(name, socket);
+    this.#events.record({ type: refusing ? "refusing" : "serving", noun: "socket", name });
   }
 
   #remove(info: SocketInfo): void {
     const held = this.#held.get(info.name);
     if (held === undefined) return;
     this.#held.delete(info.name);
+    this.#refusals.forget(info.name);
     // Before it is closed: until then no other file can have the number of this one.
     if (info.path !== undefined) removeSocketFile(info.path, held.file);
     // Processes have copies of it that none of them reads: they must not keep the address open.
@@ -243,6 +303,14 @@ export class SocketTable {
     this.#journal.append({ type: "socket removed", name: info.name });
     this.#events.record({ type: "removed", noun: "socket", name: info.name });
   }
+}
+
+function isOpen(held: Held): held is Open {
+  return held.fd !== undefined;
+}
+
+function refusable({ fd, info }: Open): Refusable {
+  return { fd, info, address: addressOf(info) };
 }
 
 /** What a request asks for, with every default filled in. */

@@ -1,5 +1,6 @@
 import { closeSync } from "node:fs";
 import { isIPv4, isIPv6 } from "node:net";
+import { constants } from "node:os";
 
 import { checked, errnoName, lastErrno, libc, syscallError } from "./libc.ts";
 
@@ -47,12 +48,12 @@ export function bindSocket(address: Address, options: SocketOptions): number {
   );
   try {
     if (address.family !== "unix") {
-      setFlag(fd, SOL_SOCKET, SO_REUSEADDR, 1);
-      if (options.reuseport === true) setFlag(fd, SOL_SOCKET, SO_REUSEPORT, 1);
+      setSocketFlag(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+      if (options.reuseport === true) setSocketFlag(fd, SOL_SOCKET, SO_REUSEPORT, 1);
     }
     // `::` also takes IPv4, as Node's own listen(port) does.
     if (address.family === "inet6")
-      setFlag(fd, IPPROTO_IPV6, IPV6_V6ONLY, address.host === "::" ? 0 : 1);
+      setSocketFlag(fd, IPPROTO_IPV6, IPV6_V6ONLY, address.host === "::" ? 0 : 1);
     if (options.interface !== undefined) {
       const device = Buffer.from(`${options.interface}\0`);
       checked(
@@ -68,6 +69,14 @@ export function bindSocket(address: Address, options: SocketOptions): number {
     closeSync(fd);
     throw error;
   }
+}
+
+/** Binds a socket again if it has lost its port; one that is bound stays as it is. */
+export function bindAgain(fd: number, address: Address): void {
+  const bytes = encodeAddress(address);
+  const result = bindCall(fd, bytes, bytes.length);
+  if (result < 0 && lastErrno() !== constants.errno.EINVAL)
+    throw syscallError("bind", lastErrno(), describe(address));
 }
 
 /** From now on connections queue at the socket, whether or not anybody accepts them. */
@@ -139,7 +148,8 @@ export function describe(address: Address): string {
     : `${address.host}:${address.port}`;
 }
 
-function setFlag(fd: number, level: number, option: number, value: number): void {
+/** Sets an option of a socket that is a number or a switch (1, 0). */
+export function setSocketFlag(fd: number, level: number, option: number, value: number): void {
   const bytes = Buffer.alloc(4);
   bytes.writeInt32LE(value);
   checked(setOption(fd, level, option, bytes, 4), "setsockopt");

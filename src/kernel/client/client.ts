@@ -83,6 +83,8 @@ function createClient(target: Target, link: Link, claims: Claims): KernelClient 
       bind: (request) => ask<SocketInfo>({ do: "bind socket", ...toWire(request) }),
       list: (...names) => ask<SocketInfo[]>({ do: "list sockets", names }),
       remove: (...names) => remove(link, "remove sockets", names),
+      refuse: (...names) => ask<SocketInfo[]>({ do: "refuse sockets", names }),
+      serve: (...names) => ask<SocketInfo[]>({ do: "serve sockets", names }),
       hold: (path, { signal, sent }) =>
         holdSockets(target, path, AbortSignal.any([closing.signal, signal]), sent),
     },

@@ -3,7 +3,8 @@ import type { ClaimInfo, KernelEvent, KernelStatus, ProcessInfo, SocketInfo } fr
 /** One line of text about each thing the kernel holds, as papa writes it. */
 
 export function socketLine(socket: SocketInfo): string {
-  const { name, family, type, backlog, path, umask, host, port, reuseport, fileno } = socket;
+  const { name, family, type, backlog, path, umask, host, port, reuseport, fileno, refusing } =
+    socket;
   return oneLine(
     `${name} ${pairs({
       family,
@@ -18,6 +19,7 @@ export function socketLine(socket: SocketInfo): string {
       later: socket.later === true ? "True" : undefined,
       ipv6_only: socket.ipv6Only === true ? "True" : undefined,
       fileno,
+      refusing: refusing === true ? "True" : undefined,
     })}`,
   );
 }

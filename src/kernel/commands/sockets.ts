@@ -96,4 +96,28 @@ export const SOCKET_COMMANDS: readonly Command[] = [
       return reply();
     },
   }),
+  command({
+    words: ["refuse", "sockets"],
+    addition: true,
+    summary: "Refuse the clients of sockets at once; their addresses stay taken.",
+    detail:
+      "Only while no process that runs was given the socket. It lasts, also over a reboot, until `serve sockets` or until a process is made with the socket.",
+    examples: ["refuse sockets web", "refuse sockets shop/*"],
+    fields: { names: rest(WORDS, "names, prefixes ending in *, or file numbers") },
+    run: ({ names }, { kernel }) => {
+      const sockets = kernel.sockets.refuse(names);
+      return reply(sockets, () => sockets.map(socketLine).sort());
+    },
+  }),
+  command({
+    words: ["serve", "sockets"],
+    addition: true,
+    summary: "Let clients of sockets that refused wait for a process again.",
+    examples: ["serve sockets web"],
+    fields: { names: rest(WORDS, "names, prefixes ending in *, or file numbers") },
+    run: ({ names }, { kernel }) => {
+      const sockets = kernel.sockets.serve(names);
+      return reply(sockets, () => sockets.map(socketLine).sort());
+    },
+  }),
 ];

@@ -1,0 +1,140 @@
+import { messageOf } from "../base/errors.ts";
+import {
+  allowTcp,
+  dismissClients,
+  dropDatagrams,
+  limitAccept,
+  refuseTcp,
+} from "../posix/refuse.ts";
+import { type Address, listen } from "../posix/sockets.ts";
+import type { SocketInfo } from "./api.ts";
+import type { Journal, JournalRecord } from "./journal.ts";
+import { isUnbound } from "./late-sockets.ts";
+import type { Pump } from "./pump.ts";
+
+/** How long accept(2) may wait for a client that is gone, in milliseconds. */
+const ACCEPT_MS = 1;
+/** After clients could not be dismissed, such as out of descriptors, they are tried again, in milliseconds. */
+const RETRY_MS = 200;
+
+/** What refusing needs to know of an open socket. */
+export interface Refusable {
+  readonly fd: number;
+  readonly info: SocketInfo;
+  readonly address: Address;
+}
+
+/**
+ * The sockets that refuse their clients, and how each kind does it.
+ *
+ * | kind | a client gets | how |
+ * |---|---|---|
+ * | TCP | ECONNREFUSED | shutdown(2): the socket is bound and does not listen |
+ * | Unix stream, seqpacket | an end at once | the kernel accepts and closes; see below |
+ * | datagrams | nothing, and never waits | the kernel drops them |
+ *
+ * shutdown(2) of a listening Unix socket cannot be undone, and a path that refuses connections looks
+ * abandoned to other programs, which then replace the file. So the kernel answers there itself.
+ *
+ * The names are this class's alone: journalled, and kept over a reboot for the socket that is made again.
+ */
+export class Refusals {
+  readonly #names: Set<string>;
+  /** Descriptors of sockets whose clients the kernel dismisses. */
+  readonly #watched = new Map<string, number>();
+  readonly #retries = new Map<string, NodeJS.Timeout>();
+  readonly #journal: Journal;
+  readonly #pump: Pump;
+  readonly #notice: (text: string) => void;
+
+  /** @param past - the names of an earlier kernel */
+  constructor(
+    past: Iterable<string>,
+    parts: { journal: Journal; pump: Pump; notice: (text: string) => void },
+  ) {
+    this.#names = new Set(past);
+    this.#journal = parts.journal;
+    this.#pump = parts.pump;
+    this.#notice = parts.notice;
+  }
+
+  has(name: string): boolean {
+    return this.#names.has(name);
+  }
+
+  /** From now on the socket refuses; without a descriptor as soon as {@link apply} is called with one. */
+  begin(name: string, socket: Refusable | undefined): void {
+    this.#journal.append({ type: "socket refusing", name, refusing: true });
+    this.#names.add(name);
+    try {
+      if (socket !== undefined) this.apply(socket);
+    } catch (error) {
+      this.end(name, socket);
+      throw error;
+    }
+  }
+
+  /** From now on its clients wait for a process again. */
+  end(name: string, socket: Refusable | undefined): void {
+    this.#journal.append({ type: "socket refusing", name, refusing: false });
+    this.#names.delete(name);
+    this.release(name);
+    if (socket === undefined) return;
+    if (isUnbound(socket.info)) return;
+    if (isTcp(socket.info)) {
+      allowTcp(socket.fd);
+      if (socket.info.reuseport !== true) listen(socket.fd, socket.info.backlog);
+    } else limitAccept(socket.fd, 0);
+  }
+
+  /** Makes a descriptor refuse if its socket is to: after it was opened, taken back or passed on. */
+  apply({ fd, info, address }: Refusable): void {
+    if (!this.#names.has(info.name) || isUnbound(info)) return;
+    if (isTcp(info)) {
+      const device = info.interface === undefined ? {} : { interface: info.interface };
+      refuseTcp(fd, address, { type: info.type, ...device, chosen: info.later !== true });
+      return;
+    }
+    limitAccept(fd, ACCEPT_MS);
+    this.#watched.set(info.name, fd);
+    this.#dismiss(fd, info);
+  }
+
+  /** The descriptor is about to be closed. */
+  release(name: string): void {
+    clearTimeout(this.#retries.get(name));
+    this.#retries.delete(name);
+    const fd = this.#watched.get(name);
+    if (fd === undefined) return;
+    this.#watched.delete(name);
+    this.#pump.unwatch(fd);
+  }
+
+  /** The socket is removed: one that gets its name later serves. */
+  forget(name: string): void {
+    this.release(name);
+    this.#names.delete(name);
+  }
+
+  *snapshot(): Iterable<JournalRecord> {
+    for (const name of this.#names) yield { type: "socket refusing", name, refusing: true };
+  }
+
+  #dismiss(fd: number, info: SocketInfo): void {
+    if (this.#watched.get(info.name) !== fd) return;
+    this.#pump.unwatch(fd);
+    try {
+      if (info.type === "dgram") dropDatagrams(fd);
+      else dismissClients(fd);
+      this.#pump.watch(fd, () => this.#dismiss(fd, info));
+    } catch (error) {
+      this.#notice(`The clients of ${info.name} could not be refused: ${messageOf(error)}`);
+      const retry = setTimeout(() => this.#dismiss(fd, info), RETRY_MS).unref();
+      this.#retries.set(info.name, retry);
+    }
+  }
+}
+
+function isTcp({ family, type }: SocketInfo): boolean {
+  return family !== "unix" && type === "stream";
+}
