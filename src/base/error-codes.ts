@@ -294,6 +294,28 @@ export const ERROR_CODES = {
     fix: "Run `newel up` again, with the same newel version as the supervisor.",
   },
 
+  // Apps
+  NEWEL_E_APP_NAME_TAKEN: {
+    text: "The app name {name} is in use by {file}. The configuration here, {here}, has no name of its own: it would get the name of its directory, {word}.",
+    fix: 'Nothing was touched. Write another name into this configuration (name: "shop"), or stop the other app with `newel down --app {name}`.',
+  },
+  NEWEL_E_APP_UNRELATED: {
+    text: "The app {name} runs from {file} and has no service in common with the configuration here, {here}.",
+    fix: "Nothing was touched. Give this configuration another name, or replace every service of the app with `newel up --move`.",
+  },
+  NEWEL_E_APP_ELSEWHERE: {
+    text: "The app {name} runs from {file}, not from the configuration here, {here}.",
+    fix: "Nothing was touched. `newel up` applies the configuration here (`newel up --plan` shows the changes); with --app {name} the command acts on the app as it runs.",
+  },
+  NEWEL_E_NOT_UP: {
+    text: "{what}.",
+    fix: "Nothing was touched. `newel up` starts the app of a configuration; `newel ps` shows what is up.",
+  },
+  NEWEL_E_NO_REPLICAS: {
+    text: "{service} has 0 replicas, so there is none to start.",
+    fix: "Nothing was touched. `newel scale {service}=1` starts one.",
+  },
+
   // Supervisor
   NEWEL_E_SUPERVISOR_UNREACHABLE: {
     text: "No supervisor answers at {path}: {why}.",

@@ -1,3 +1,6 @@
+import { isAbsolute } from "node:path";
+
+import { systemCode } from "../base/errors.ts";
 import { leave } from "../bus/output.ts";
 import { parseArguments } from "./arguments.ts";
 import type { Context } from "./command.ts";
@@ -15,8 +18,23 @@ export interface Surroundings extends Omit<Context, "output"> {
 /** Runs the command line of this process and ends it with the exit code. */
 export async function runCli(argv: readonly string[]): Promise<void> {
   const { stdout, stderr, env: environment } = process;
-  const exitCode = await execute(argv, { stdout, stderr, cwd: process.cwd(), environment });
+  const cwd = workingDirectory(environment);
+  const exitCode = await execute(argv, { stdout, stderr, cwd, environment });
   await leave(exitCode);
+}
+
+/**
+ * The working directory. After it was removed (a deploy did, under an open shell), the path that the shell still
+ * shows stands for it: most commands need no directory, and the others find nothing there and say so.
+ */
+function workingDirectory(environment: NodeJS.ProcessEnv): string {
+  try {
+    return process.cwd();
+  } catch (error) {
+    if (systemCode(error) !== "ENOENT") throw error;
+    const shown = environment["PWD"];
+    return shown !== undefined && isAbsolute(shown) ? shown : "/removed";
+  }
 }
 
 /** Runs a command line and prints what comes of it. */

@@ -73,8 +73,10 @@ export const CONFIG_OPTION: Options = {
 };
 
 export const APP_OPTION: Options = {
-  app: { value: "NAME", summary: "the app, when several run (default: the one configured here)" },
+  app: { value: "NAME", summary: "the app (default: the one configured here or above)" },
 };
+
+export const ALL_OPTION: Options = { all: { summary: "every service of every app" } };
 
 export const TIMEOUT_OPTION: Options = {
   timeout: { value: "TIME", summary: "stop waiting after this long (30s, 2m); exit code 124" },

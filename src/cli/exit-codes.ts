@@ -33,6 +33,8 @@ const OF_ERROR: Partial<Record<ErrorCode, ExitCode>> = {
   NEWEL_E_DURATION: EXIT.usage,
   NEWEL_E_AMBIGUOUS: EXIT.usage,
   NEWEL_E_BUS_SIGNAL: EXIT.usage,
+  NEWEL_E_NOT_UP: EXIT.notRunning,
+  NEWEL_E_NO_REPLICAS: EXIT.notRunning,
   NEWEL_E_NO_SERVICE: EXIT.noSuchName,
   NEWEL_E_NO_SINGLETON: EXIT.noSuchName,
   NEWEL_E_JOB_NO_RUN: EXIT.noSuchName,

@@ -57,7 +57,7 @@ export class Foreground {
     });
     signals(bus, { deadlineMs: NO_DEADLINE_MS });
     // `newel run | tee log`: Ctrl-C ends tee too, and the app has to be taken down all the same.
-    this.#context.output.onBroken = () => void bus.exit();
+    this.#context.output.onBroken = (failed) => void bus.exit(failed ? EXIT.failed : EXIT.done);
     bus.subscribe("stop", () => this.#end(), { name: `newel down ${this.#config.name}` });
     await bus.start();
     this.#work().catch((error: unknown) => {

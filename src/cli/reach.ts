@@ -6,6 +6,8 @@ import { sleep } from "../base/timers.ts";
 import type { KernelClient } from "../kernel/client-api.ts";
 import type { SupervisorApi } from "../supervisor/api.ts";
 import { connectSupervisor } from "../supervisor/client.ts";
+import { appValueName } from "../supervisor/process-names.ts";
+import { storedApps } from "../supervisor/stored-apps.ts";
 import type { Remote } from "../wire/contract.ts";
 import type { Context } from "./command.ts";
 
@@ -63,12 +65,41 @@ function isAbsent(error: unknown): boolean {
   return isUnreachable && isNewelError(error) && ABSENT.test(String(error.data["why"]));
 }
 
-/** Runs `use` with the supervisor; see {@link reachSupervisor}. */
+/**
+ * The supervisor, for a command that is about apps which are up: one is started only if there is an app that it
+ * would supervise.
+ */
+export async function findApps(context: Context): Promise<SupervisorConnection | undefined> {
+  const running = await findSupervisor(context);
+  if (running !== undefined) return running;
+  return (await hasApps(context)) ? reachSupervisor(context) : undefined;
+}
+
+/** Whether the kernel, or the journal of the last one, has an app. */
+async function hasApps(context: Context): Promise<boolean> {
+  const kernel = await findKernel(context);
+  if (kernel === undefined) return storedApps(findHome(context.environment)).size > 0;
+  try {
+    return (await kernel.values.list(appValueName("*"))).length > 0;
+  } finally {
+    await kernel.close();
+  }
+}
+
+/**
+ * Runs `use` with the supervisor; see {@link findApps}.
+ *
+ * @throws NEWEL_E_NOT_UP when no app is up
+ */
 export async function withSupervisor<T>(
   context: Context,
   use: (supervisor: Supervisor, connection: SupervisorConnection) => Promise<T>,
 ): Promise<T> {
-  const connection = await reachSupervisor(context);
+  const connection = await findApps(context);
+  if (connection === undefined)
+    throw newelError("NEWEL_E_NOT_UP", {
+      what: `No app is up in ${findHome(context.environment).directory}`,
+    });
   try {
     return await use(connection.remote, connection);
   } finally {
@@ -116,37 +147,4 @@ export async function endIdleDaemons(
   const kernel = await findKernel(context);
   await kernel?.exitIfIdle();
   await kernel?.close();
-}
-
-/**
- * The app a verb is for: the one named with --app; else, where several run, the one whose
- * configuration is here or above; `undefined` where there is no choice to make.
- *
- * @throws NEWEL_E_NO_SERVICE for a name that is no app
- */
-export async function chooseApp(
-  context: Context,
-  supervisor: Supervisor,
-  named: string | undefined,
-): Promise<string | undefined> {
-  const { apps } = await supervisor.hello();
-  if (named !== undefined) {
-    if (apps.includes(named)) return named;
-    const hint = apps.length === 0 ? "; none is up" : `; there is ${apps.join(", ")}`;
-    throw newelError("NEWEL_E_NO_SERVICE", { name: `of an app ${named}`, hint });
-  }
-  if (apps.length < 2) return undefined;
-  const file = await nearestConfig(context);
-  const services = file === undefined ? [] : await supervisor.show({ names: [] });
-  return services.find((service) => service.file === file)?.app;
-}
-
-async function nearestConfig({ cwd }: Context): Promise<string | undefined> {
-  const { findConfig } = await import("../supervisor/config/find.ts");
-  try {
-    return findConfig(cwd, undefined);
-  } catch (error) {
-    if (hasCode(error, "NEWEL_E_CONFIG_MISSING")) return undefined;
-    throw error;
-  }
 }

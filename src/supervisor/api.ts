@@ -1,4 +1,5 @@
 import type { ResolvedConfig } from "./config/resolved.ts";
+import type { Move } from "./config/running.ts";
 
 /**
  * What the supervisor answers, as types: the server implements it, the wire carries it, the command
@@ -81,8 +82,35 @@ export interface PlannedChange {
   readonly steps: readonly string[];
 }
 
+/** What `up` would do to an app. */
+export interface UpPlan {
+  /** The app runs from another file now. */
+  readonly move?: Move;
+  readonly changes: readonly PlannedChange[];
+}
+
+/** How `up` is meant. */
+export interface UpOptions {
+  /** Return when everything is ready; otherwise at once. */
+  readonly wait: boolean;
+  /** Replace the app of the same name even if it has no service in common. Default false. */
+  readonly move?: boolean;
+}
+
+/** An app that is up. */
+export interface AppView {
+  readonly name: string;
+  /** Its configuration file, absolute. */
+  readonly file: string;
+}
+
 /** What happens while a verb is carried out, in the order it happens. */
 export type Progress =
+  | {
+      /** Something about the app as a whole. */
+      readonly type: "note";
+      readonly text: string;
+    }
   | {
       readonly type: "step";
       readonly service: string;
@@ -145,9 +173,13 @@ export interface SupervisorEvent {
 /** The supervisor's verbs. Each stream of progress ends with one `end`. */
 export interface SupervisorApi {
   hello(): Promise<Hello>;
+  /** The apps that are up. */
+  apps(): Promise<readonly AppView[]>;
+  /** What a configuration says that its app does not have yet: `web: env.PORT changed`; none if it is not up. */
+  pending(config: ResolvedConfig): Promise<readonly string[]>;
   /** What `up` would do; nothing is touched. */
-  plan(config: ResolvedConfig): Promise<readonly PlannedChange[]>;
-  up(config: ResolvedConfig, options: { readonly wait: boolean }): AsyncIterable<Progress>;
+  plan(config: ResolvedConfig, options?: { readonly move?: boolean }): Promise<UpPlan>;
+  up(config: ResolvedConfig, options: UpOptions): AsyncIterable<Progress>;
   /** Stops an app's services and forgets it, its sockets too; without an app, all of them. */
   down(app: string | undefined): AsyncIterable<Progress>;
   start(target: Target): AsyncIterable<Progress>;

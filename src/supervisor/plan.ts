@@ -1,12 +1,29 @@
 import { describeChanges } from "./config/changes.ts";
 import type { ResolvedConfig, ResolvedService } from "./config/resolved.ts";
-import type { PlannedChange } from "./api.ts";
-import { planReload, planScale, planStart, planStop, type Step } from "./machine/steps.ts";
+import type { Move } from "./config/running.ts";
+import type { PlannedChange, UpPlan } from "./api.ts";
+import {
+  describeStep,
+  planReload,
+  planScale,
+  planStart,
+  planStop,
+  type Step,
+} from "./machine/steps.ts";
 
 /**
  * The pure half of the supervisor: from what is wanted and what is there to the steps that lead from
  * the one to the other. The steps of one service are in `machine/steps.ts`.
  */
+
+/** A plan in words, as the command line prints it. */
+export function describePlan(changes: readonly ServiceChange[], move: Move | undefined): UpPlan {
+  const described = changes.map(({ steps, ...change }) => ({
+    ...change,
+    steps: steps.map((step) => describeStep(step, change.service)),
+  }));
+  return { ...(move === undefined ? {} : { move }), changes: described };
+}
 
 /** What there is of a service when `up` begins. */
 export interface PresentService {

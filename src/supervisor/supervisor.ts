@@ -1,10 +1,12 @@
+import { existsSync } from "node:fs";
+
 import { messageOf, newelError } from "../base/errors.ts";
 import type { Home } from "../base/home.ts";
 import type { KernelEvent } from "../kernel/api.ts";
 import type { KernelClient } from "../kernel/client-api.ts";
 import type {
+  AppView,
   Hello,
-  PlannedChange,
   Progress,
   ScaleRequest,
   ServiceDetail,
@@ -12,14 +14,15 @@ import type {
   SupervisorApi,
   SupervisorEvent,
   Target,
+  UpOptions,
+  UpPlan,
 } from "./api.ts";
 import { App, parseStoredApp } from "./app.ts";
 import { bringUp, takeDown } from "./bring-up.ts";
 import type { ResolvedConfig } from "./config/resolved.ts";
-import { keepCaller } from "./config/running.ts";
-import { describeStep } from "./machine/steps.ts";
+import { type Admitted, admit, describeMove, pendingChanges } from "./config/running.ts";
 import type { Command } from "./machine/types.ts";
-import { planUp } from "./plan.ts";
+import { describePlan, planUp } from "./plan.ts";
 import { appValueName, parseRunName, type RunName } from "./process-names.ts";
 import { progressOf, type Report } from "./progress.ts";
 import type { Service } from "./service.ts";
@@ -102,17 +105,25 @@ export class Supervisor implements SupervisorApi {
     return { pid: process.pid, version, home: home.directory, apps: [...this.#apps.keys()] };
   }
 
-  async plan(given: ResolvedConfig): Promise<readonly PlannedChange[]> {
-    const config = keepCaller(given, this.#apps.get(given.name)?.config);
-    return planUp(config, this.#present(config.name)).map(({ steps, ...change }) => ({
-      ...change,
-      steps: steps.map((step) => describeStep(step, change.service)),
-    }));
+  async apps(): Promise<readonly AppView[]> {
+    return [...this.#apps.values()].map(({ name, config: { file } }) => ({ name, file }));
   }
 
-  up(given: ResolvedConfig, options: { readonly wait: boolean }): AsyncIterable<Progress> {
+  async pending(config: ResolvedConfig): Promise<readonly string[]> {
+    const running = this.#apps.get(config.name)?.config;
+    return running === undefined ? [] : pendingChanges(config, running);
+  }
+
+  async plan(given: ResolvedConfig, options: { readonly move?: boolean } = {}): Promise<UpPlan> {
+    const { config, move } = this.#admit(given, options);
+    return describePlan(planUp(config, this.#present(config.name)), move);
+  }
+
+  up(given: ResolvedConfig, options: UpOptions): AsyncIterable<Progress> {
     return progressOf(async (report) => {
-      const config = keepCaller(given, this.#apps.get(given.name)?.config);
+      const { config, move } = this.#admit(given, options);
+      if (move !== undefined)
+        report({ type: "note", text: `${config.name} ${describeMove(move)}` });
       const changes = planUp(config, this.#present(config.name));
       const app = this.#apps.get(config.name) ?? this.#makeNewApp(config);
       app.configure(config);
@@ -240,6 +251,10 @@ export class Supervisor implements SupervisorApi {
     } finally {
       await this.#save();
     }
+  }
+
+  #admit(given: ResolvedConfig, { move = false }: { readonly move?: boolean }): Admitted {
+    return admit(given, this.#apps.get(given.name)?.config, { move, isThere: existsSync });
   }
 
   #find(target: Target): Found[] {

@@ -156,14 +156,20 @@ test("show names the keys of the environment, never their values", () => {
 
 test("a plan tells change, reasons and steps", () => {
   const { output } = captured();
-  const lines = formatPlan(
-    [
-      { service: "web", change: "reload", reasons: ["env.PORT changed"], steps: ["start web.3"] },
-      { service: "worker", change: "none", reasons: [], steps: [] },
-    ],
-    output,
-  );
-  assert.deepEqual(lines, [
+  const changes = [
+    {
+      service: "web",
+      change: "reload" as const,
+      reasons: ["env.PORT changed"],
+      steps: ["start web.3"],
+    },
+    { service: "worker", change: "none" as const, reasons: [], steps: [] },
+  ];
+  const move = { from: "/1/newel.config.json", to: "/2/newel.config.json" };
+  assert.deepEqual(formatPlan("shop", { changes: [], move }, output), [
+    "shop moves from /1/newel.config.json to /2/newel.config.json",
+  ]);
+  assert.deepEqual(formatPlan("shop", { changes }, output), [
     "web     reload  (env.PORT changed)",
     "  - start web.3",
     "worker  unchanged",

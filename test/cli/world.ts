@@ -60,11 +60,31 @@ export class World {
 
   /** The same in another home. */
   async newelAt(home: string, ...args: string[]): Promise<Ran> {
-    const child = this.#spawn(home, args);
+    return this.#ended(this.#spawn(home, args), args);
+  }
+
+  async #ended(child: ChildProcess, args: readonly string[]): Promise<Ran> {
     const [stdout, stderr] = [collect(child.stdout), collect(child.stderr)];
     const [code, signal] = (await once(child, "close")) as [number | null, string | null];
     if (code === null) throw new Error(`newel ${args.join(" ")} ended by ${signal}`);
     return { code, stdout: stdout(), stderr: stderr() };
+  }
+
+  /** The same in a directory below that is removed before newel begins. */
+  newelInRemoved(name: string, ...args: string[]): Promise<Ran> {
+    const script = 'cd "$0" && rmdir "$0" && exec "$@"';
+    return this.#shell(script, join(this.directory, name), args);
+  }
+
+  /** The same with stdout into a file. */
+  newelInto(file: string, ...args: string[]): Promise<Ran> {
+    return this.#shell('exec "$@" > "$0"', file, args);
+  }
+
+  async #shell(script: string, word: string, args: readonly string[]): Promise<Ran> {
+    const command = ["-c", script, word, process.execPath, MAIN, ...args];
+    const options = { cwd: this.#cwd, env: this.environment };
+    return this.#ended(startProcess(this.#scope, "/bin/sh", command, options), args);
   }
 
   /** As {@link newel}, and throws unless it ends with 0. */

@@ -34,7 +34,7 @@ test("a supervisor that was killed finds its services again and restarts nothing
   await eventually(async () => (await app.service("web")).ready === 3, "web is ready");
   assert.deepEqual({ ...(await app.pids("web")), ...(await app.pids("clock")) }, before);
   assert.equal((await app.service("off")).state, "stopped");
-  const again = await (await app.supervisor()).plan(await app.configure({ services }));
+  const { changes: again } = await (await app.supervisor()).plan(await app.configure({ services }));
   assert.deepEqual(
     again.map(({ service, change, reasons }) => [service, change, ...reasons]),
     [
@@ -151,7 +151,7 @@ test("up does nothing the second time, and exactly what the plan says after a ch
       d: service({}),
     },
   };
-  const plan = await (await app.supervisor()).plan(await app.configure(changed));
+  const { changes: plan } = await (await app.supervisor()).plan(await app.configure(changed));
   assert.deepEqual(
     plan.map((entry) => [entry.service, entry.change]),
     [

@@ -1,17 +1,9 @@
-import { newelError } from "../../base/errors.ts";
 import { timeoutOf } from "../arguments.ts";
-import { APP_OPTION, type Command, type Context, TIMEOUT_OPTION } from "../command.ts";
+import { APP_OPTION, type Command, TIMEOUT_OPTION } from "../command.ts";
 import { EXIT } from "../exit-codes.ts";
 import { followProgress } from "../output/progress.ts";
-import {
-  chooseApp,
-  endIdleDaemons,
-  findKernel,
-  findSupervisor,
-  reachSupervisor,
-  type Supervisor,
-  type SupervisorConnection,
-} from "../reach.ts";
+import { chooseApp } from "../here.ts";
+import { endIdleDaemons, findApps } from "../reach.ts";
 import { done } from "./service-verb.ts";
 
 export const down: Command = {
@@ -32,7 +24,7 @@ export const down: Command = {
     const timeoutMs = timeoutOf(args);
     const startedMs = performance.now();
     const { output } = context;
-    const connection = await reachIfNeeded(context);
+    const connection = await findApps(context);
     if (connection === undefined) {
       output.say("Nothing to do: nothing runs.");
       return EXIT.done;
@@ -41,7 +33,7 @@ export const down: Command = {
     try {
       const app = args.has("all")
         ? undefined
-        : await chooseOne(context, supervisor, args.text("app"));
+        : await chooseApp(context, supervisor, args.text("app"));
       const { exitCode, changed } = await followProgress(supervisor.down(app), output, {
         timeoutMs,
       });
@@ -55,27 +47,3 @@ export const down: Command = {
     }
   },
 };
-
-/** Nothing is started just to hear that there is nothing. */
-async function reachIfNeeded(context: Context): Promise<SupervisorConnection | undefined> {
-  const running = await findSupervisor(context);
-  if (running !== undefined) return running;
-  const kernel = await findKernel(context);
-  if (kernel === undefined) return undefined;
-  await kernel.close();
-  return reachSupervisor(context);
-}
-
-/** With several apps it must be clear which one goes down. */
-async function chooseOne(
-  context: Context,
-  supervisor: Supervisor,
-  named: string | undefined,
-): Promise<string | undefined> {
-  const chosen = await chooseApp(context, supervisor, named);
-  const { apps } = await supervisor.hello();
-  if (chosen !== undefined || apps.length < 2) return chosen;
-  throw newelError("NEWEL_E_USAGE", {
-    what: `Several apps are up (${apps.join(", ")}), and none of them is configured here: name one with --app NAME, or take --all.`,
-  });
-}

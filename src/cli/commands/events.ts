@@ -2,7 +2,7 @@ import type { SupervisorEvent } from "../../supervisor/api.ts";
 import type { Command } from "../command.ts";
 import { EXIT } from "../exit-codes.ts";
 import { plain } from "../output/output.ts";
-import { withSupervisor } from "../reach.ts";
+import { reachSupervisor } from "../reach.ts";
 
 export const events: Command = {
   name: "events",
@@ -12,14 +12,17 @@ export const events: Command = {
   examples: [{ line: "newel events --json", does: "one JSON object a line" }],
   async run(_args, context) {
     const { output } = context;
-    return withSupervisor(context, async (supervisor) => {
-      for await (const event of supervisor.events()) {
+    const connection = await reachSupervisor(context);
+    try {
+      for await (const event of connection.remote.events()) {
         if (output.json) output.printObject(event);
         else output.print(formatEvent(event));
         await output.drained();
       }
       return EXIT.done;
-    });
+    } finally {
+      await connection.close();
+    }
   },
 };
 

@@ -6,6 +6,7 @@ import { EXIT, type ExitCode } from "../exit-codes.ts";
 import { plain } from "../output/output.ts";
 import { formatProcesses, formatServices } from "../output/services.ts";
 import { formatSources, unsupervisedServices } from "../output/unsupervised.ts";
+import { noteOtherConfig } from "../here.ts";
 import { findKernel, findSupervisor, type Supervisor } from "../reach.ts";
 import { covers, noSuchName, toSource, unknownWords } from "../select.ts";
 
@@ -62,9 +63,10 @@ async function look(args: Arguments, context: Context): Promise<Look> {
 
 async function lookSupervised(
   args: Arguments,
-  { output }: Context,
+  context: Context,
   supervisor: Supervisor,
 ): Promise<Look> {
+  const { output } = context;
   const { words } = args;
   const limited = supervisor.with({ timeoutMs: ANSWER_MS });
   const services = narrow(await limited.list({ names: words }), words);
@@ -72,11 +74,14 @@ async function lookSupervised(
   const whys = services.flatMap(({ name, why }) =>
     why === undefined ? [] : `${name}: ${plain(why)}`,
   );
+  const files = (await limited.apps()).map(({ file }) => file);
+  const other = noteOtherConfig(context, files);
   const nothing = "Nothing is up. `newel up` starts what newel.config.ts says.";
   return {
     lines: services.length === 0 ? [] : format(services, output, Date.now()),
     objects: services.map((service) => ({ supervised: true, ...service })),
-    messages: services.length === 0 ? [nothing] : whys,
+    messages:
+      services.length === 0 ? [nothing] : [...whys, ...(other === undefined ? [] : [other])],
     exitCode: words.length > 0 && !services.every(isWell) ? EXIT.notRunning : EXIT.done,
   };
 }

@@ -11,5 +11,6 @@ export const reload: Command = serviceVerb({
   notes: [
     "When a new process fails or does not get ready, the old ones go on serving: the last 20 lines of the new one are printed, and the exit code is 1. Changed settings are applied by `newel up`.",
   ],
+  concern: "code",
   does: (supervisor, target) => supervisor.reload(target),
 });

@@ -1,4 +1,5 @@
 import type { Command } from "../command.ts";
+import { checkReplicas } from "../startable.ts";
 import { serviceVerb } from "./service-verb.ts";
 
 export const restart: Command = serviceVerb({
@@ -6,5 +7,7 @@ export const restart: Command = serviceVerb({
   summary: "Stop services, then start them; requests wait meanwhile",
   examples: [{ line: "newel restart worker", does: "stop and start one service" }],
   notes: ["`newel reload` does it without a moment in which nobody serves."],
+  concern: "code",
+  check: checkReplicas,
   does: (supervisor, target) => supervisor.restart(target),
 });

@@ -1,7 +1,7 @@
 import type { ScaleRequest } from "../../supervisor/api.ts";
 import { usageError } from "../arguments.ts";
 import { APP_OPTION, type Command, TIMEOUT_OPTION } from "../command.ts";
-import { chooseApp } from "../reach.ts";
+import { chooseTarget } from "../here.ts";
 import { perform } from "./service-verb.ts";
 
 /** More is a slip of the finger. */
@@ -21,7 +21,7 @@ export const scale: Command = {
   async run(args, context) {
     const requests = readRequests(args.words);
     return perform(args, context, async (supervisor) => {
-      const app = await chooseApp(context, supervisor, args.text("app"));
+      const { app } = await chooseTarget(args, context, supervisor, "count");
       return supervisor.scale(requests, app);
     });
   },

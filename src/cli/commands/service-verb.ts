@@ -1,6 +1,7 @@
 import type { Progress, Target } from "../../supervisor/api.ts";
 import { timeoutOf } from "../arguments.ts";
 import {
+  ALL_OPTION,
   APP_OPTION,
   type Arguments,
   type Command,
@@ -9,7 +10,8 @@ import {
 } from "../command.ts";
 import { EXIT, type ExitCode } from "../exit-codes.ts";
 import { followProgress } from "../output/progress.ts";
-import { chooseApp, type Supervisor, withSupervisor } from "../reach.ts";
+import { chooseTarget, type Concern } from "../here.ts";
+import { type Supervisor, withSupervisor } from "../reach.ts";
 
 /** What the verbs over services differ in. */
 export interface ServiceVerb {
@@ -17,20 +19,26 @@ export interface ServiceVerb {
   readonly summary: string;
   readonly examples: Command["examples"];
   readonly notes?: readonly string[];
+  /** See {@link Concern}. */
+  readonly concern: Concern;
+  /** Throws when the verb cannot do to the target what it is meant to do. */
+  readonly check?: (supervisor: Supervisor, target: Target, context: Context) => Promise<void>;
   readonly does: (supervisor: Supervisor, target: Target) => AsyncIterable<Progress>;
 }
 
 /** A command that does one thing to the services named, or to all of the app. */
-export function serviceVerb({ does, ...verb }: ServiceVerb): Command {
+export function serviceVerb({ does, concern, check, ...verb }: ServiceVerb): Command {
   return {
     ...verb,
-    usage: "[SERVICE…] [--app NAME] [--timeout TIME]",
+    usage: "[SERVICE…] [--app NAME | --all] [--timeout TIME]",
     words: { max: Infinity },
-    options: { ...APP_OPTION, ...TIMEOUT_OPTION },
+    options: { ...APP_OPTION, ...ALL_OPTION, ...TIMEOUT_OPTION },
     run: (args, context) =>
-      perform(args, context, async (supervisor) =>
-        does(supervisor, await targetOf(args, context, supervisor)),
-      ),
+      perform(args, context, async (supervisor) => {
+        const target = await chooseTarget(args, context, supervisor, concern);
+        await check?.(supervisor, target, context);
+        return does(supervisor, target);
+      }),
   };
 }
 
@@ -50,16 +58,6 @@ export async function perform(
     if (exitCode === EXIT.done) output.say(changed ? done(startedMs) : "Nothing to do.");
     return exitCode;
   });
-}
-
-/** The services the words stand for, in the app that is meant. */
-export async function targetOf(
-  args: Arguments,
-  context: Context,
-  supervisor: Supervisor,
-): Promise<Target> {
-  const app = await chooseApp(context, supervisor, args.text("app"));
-  return { names: args.words, ...(app === undefined ? {} : { app }) };
 }
 
 export function done(startedMs: number): string {

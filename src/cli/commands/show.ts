@@ -1,8 +1,8 @@
 import { APP_OPTION, type Command } from "../command.ts";
 import { EXIT } from "../exit-codes.ts";
 import { formatDetail } from "../output/detail.ts";
+import { chooseTarget } from "../here.ts";
 import { withSupervisor } from "../reach.ts";
-import { targetOf } from "./service-verb.ts";
 
 export const show: Command = {
   name: "show",
@@ -14,7 +14,7 @@ export const show: Command = {
   notes: ["Of the environment only the names are shown: values may be secret."],
   async run(args, context) {
     return withSupervisor(context, async (supervisor) => {
-      const details = await supervisor.show(await targetOf(args, context, supervisor));
+      const details = await supervisor.show(await chooseTarget(args, context, supervisor, "none"));
       const { output } = context;
       if (output.json) output.printDocument(details);
       else

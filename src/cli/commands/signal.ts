@@ -4,8 +4,8 @@ import { newelError } from "../../base/errors.ts";
 import { APP_OPTION, type Command } from "../command.ts";
 import { EXIT } from "../exit-codes.ts";
 import { plain } from "../output/output.ts";
+import { chooseTarget } from "../here.ts";
 import { withSupervisor } from "../reach.ts";
-import { targetOf } from "./service-verb.ts";
 
 export const signal: Command = {
   name: "signal",
@@ -24,7 +24,7 @@ export const signal: Command = {
     const [word = "", ...names] = args.words;
     const name = signalName(word);
     return withSupervisor(context, async (supervisor) => {
-      const target = await targetOf({ ...args, words: names }, context, supervisor);
+      const target = await chooseTarget({ ...args, words: names }, context, supervisor, "none");
       const reached = await supervisor.signal(target, name, args.has("group"));
       const { output } = context;
       if (output.json) output.printDocument({ signal: name, signalled: reached });

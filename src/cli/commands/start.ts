@@ -1,4 +1,5 @@
 import type { Command } from "../command.ts";
+import { checkReplicas } from "../startable.ts";
 import { serviceVerb } from "./service-verb.ts";
 
 export const start: Command = serviceVerb({
@@ -11,5 +12,7 @@ export const start: Command = serviceVerb({
   notes: [
     "A service that does not get ready: its last 20 lines are printed, and the exit code is 1. `newel up` starts services that are new in the configuration.",
   ],
+  concern: "code",
+  check: checkReplicas,
   does: (supervisor, target) => supervisor.start(target),
 });

@@ -8,5 +8,6 @@ export const stop: Command = serviceVerb({
   notes: [
     "Each process gets its stop signal and its time to drain; what outlives that, descendants too, is killed and listed.",
   ],
+  concern: "none",
   does: (supervisor, target) => supervisor.stop(target),
 });

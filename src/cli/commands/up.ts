@@ -1,26 +1,28 @@
+import { existsSync } from "node:fs";
+
+import { findHome } from "../../base/home.ts";
+import type { UpPlan } from "../../supervisor/api.ts";
 import type { ResolvedConfig } from "../../supervisor/config/resolved.ts";
+import { appValueName } from "../../supervisor/process-names.ts";
+import { storedApps } from "../../supervisor/stored-apps.ts";
 import { timeoutOf } from "../arguments.ts";
 import { type Command, CONFIG_OPTION, type Context, TIMEOUT_OPTION } from "../command.ts";
 import { readConfig } from "../config.ts";
 import { EXIT, type ExitCode } from "../exit-codes.ts";
 import { formatPlan } from "../output/plan.ts";
 import { followProgress } from "../output/progress.ts";
-import {
-  endIdleDaemons,
-  type Supervisor,
-  type SupervisorConnection,
-  withSupervisor,
-} from "../reach.ts";
+import { findKernel, findSupervisor, reachSupervisor, type Supervisor } from "../reach.ts";
 import { done } from "./service-verb.ts";
 
 export const up: Command = {
   name: "up",
   summary: "Apply the configuration: start new, reload changed, stop gone",
-  usage: "[-c FILE] [--plan] [--no-wait] [--timeout TIME]",
+  usage: "[-c FILE] [--plan] [--no-wait] [--move] [--timeout TIME]",
   options: {
     ...CONFIG_OPTION,
     plan: { summary: "print what would be done, and why; touch nothing" },
     "no-wait": { summary: "return at once, not when everything is ready" },
+    move: { summary: "replace an app of the same name that has no service in common" },
     ...TIMEOUT_OPTION,
     detach: { short: "d", summary: "understood, without effect: it always returns", hidden: true },
   },
@@ -34,34 +36,64 @@ export const up: Command = {
   async run(args, context) {
     const timeoutMs = timeoutOf(args);
     const config = await readConfig(args, context);
-    return withSupervisor(context, async (supervisor, connection) => {
-      if (args.has("plan")) return printPlan(config, context, connection);
+    const move = args.has("move");
+    if (args.has("plan")) return printPlan(config, move, context);
+    const connection = await reachSupervisor(context);
+    try {
+      const { remote } = connection;
       const startedMs = performance.now();
-      const wait = !args.has("no-wait");
-      const { exitCode, changed } = await followProgress(
-        supervisor.up(config, { wait }),
-        context.output,
-        { timeoutMs },
-      );
+      const progress = remote.up(config, { wait: !args.has("no-wait"), move });
+      const { exitCode, changed } = await followProgress(progress, context.output, { timeoutMs });
       if (exitCode !== EXIT.done) return exitCode;
       context.output.say(changed ? done(startedMs) : "Nothing to do: all is as configured.");
-      await printSummary(config.name, context, supervisor);
+      await printSummary(config.name, context, remote);
       return exitCode;
-    });
+    } finally {
+      await connection.close();
+    }
   },
 };
 
 async function printPlan(
   config: ResolvedConfig,
+  move: boolean,
   context: Context,
-  connection: SupervisorConnection,
 ): Promise<ExitCode> {
   const { output } = context;
-  const changes = await connection.remote.plan(config);
-  if (output.json) output.printDocument(changes);
-  else for (const line of formatPlan(changes, output)) output.print(line);
-  await endIdleDaemons(context, connection);
+  const plan = await planOf(config, move, context);
+  if (output.json) {
+    const { move: moved } = plan;
+    const more = moved === undefined ? {} : { move: moved };
+    output.printDocument(plan.changes.map((change) => ({ ...change, ...more })));
+  } else for (const line of formatPlan(config.name, plan, output)) output.print(line);
   return EXIT.done;
+}
+
+/** The supervisor's plan, or the same from what is left while none runs: a plan starts nothing. */
+async function planOf(config: ResolvedConfig, move: boolean, context: Context): Promise<UpPlan> {
+  const connection = await findSupervisor(context);
+  if (connection === undefined) return planAlone(config, move, context);
+  try {
+    return await connection.remote.plan(config, { move });
+  } finally {
+    await connection.close();
+  }
+}
+
+async function planAlone(config: ResolvedConfig, move: boolean, context: Context): Promise<UpPlan> {
+  const { planOffline } = await import("../../supervisor/offline-plan.ts");
+  const options = { move, isThere: existsSync };
+  const kernel = await findKernel(context);
+  if (kernel === undefined) {
+    const stored = storedApps(findHome(context.environment)).get(config.name);
+    return planOffline(config, { stored, processes: [], ...options });
+  }
+  try {
+    const stored = await kernel.values.get(appValueName(config.name));
+    return planOffline(config, { stored, processes: await kernel.processes.list(), ...options });
+  } finally {
+    await kernel.close();
+  }
 }
 
 /** One line that says what is up, and where. */

@@ -20,8 +20,11 @@ export class Output {
   readonly stderr: Screen;
   /** Whether data is printed as JSON. */
   readonly json: boolean;
-  /** Called when the reader of stdout went away: it has what it wanted, as `head` does. */
-  onBroken: () => void = () => process.exit(0);
+  /**
+   * Called when stdout takes no more: its reader went away and has what it wanted, as `head` does, or (`failed`) it
+   * cannot be written, for example because the disk is full.
+   */
+  onBroken: (failed: boolean) => void = (failed) => process.exit(failed ? 1 : 0);
   readonly #environment: NodeJS.ProcessEnv;
   readonly #broken = Promise.withResolvers<void>();
 
@@ -86,9 +89,10 @@ export class Output {
   }
 
   #failed(error: Error): void {
-    if (systemCode(error) !== "EPIPE") throw error;
+    const failed = systemCode(error) !== "EPIPE";
+    if (failed) this.say(`error: the output cannot be written: ${error.message}`);
     this.#broken.resolve();
-    this.onBroken();
+    this.onBroken(failed);
   }
 }
 

@@ -49,6 +49,9 @@ function printProgress(output: Output, event: Exclude<Progress, { type: "end" }>
     case "step":
       output.say(output.styleMessage("dim", `  ${plain(event.text)}`));
       break;
+    case "note":
+      output.say(`  ${plain(event.text)}`);
+      break;
     case "killed":
       output.say(`  ${event.process}: killed what outlived the stop:`);
       for (const { pid, command } of event.killed) output.say(`    ${pid} ${plain(command)}`);

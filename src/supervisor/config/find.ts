@@ -1,4 +1,4 @@
-import { lstatSync, readdirSync, realpathSync, statSync } from "node:fs";
+import { existsSync, lstatSync, readdirSync, realpathSync, statSync } from "node:fs";
 import { basename, dirname, extname, join, resolve } from "node:path";
 
 import { newelError, systemCode } from "../../base/errors.ts";
@@ -50,6 +50,10 @@ function problemOf(file: string): string | undefined {
 }
 
 function search(cwd: string): string {
+  if (!existsSync(cwd))
+    throw newelError("NEWEL_E_CONFIG_MISSING", {
+      looked: `the working directory ${resolve(cwd)} was removed`,
+    });
   for (let directory = resolve(cwd); ; directory = dirname(directory)) {
     const names = namesIn(directory);
     const own = EXTENSIONS.map((extension) => `newel.config${extension}`);

@@ -10,6 +10,8 @@ import type { DependencyCondition, RestartPolicy } from "./types.ts";
 export interface ResolvedConfig {
   /** The app's name. */
   readonly name: string;
+  /** Whether the name is written in the configuration or is that of its directory. */
+  readonly nameFrom: "configuration" | "directory";
   /** The configuration file, absolute. */
   readonly file: string;
   /** In the order of the file; those that a `listen` implies come last. */
@@ -175,6 +177,7 @@ const serviceSchema: v.GenericSchema<unknown, ResolvedService> = v.object({
 
 const configSchema: v.GenericSchema<unknown, ResolvedConfig> = v.object({
   name: v.string(),
+  nameFrom: v.optional(v.picklist(["configuration", "directory"]), "configuration"),
   file: v.string(),
   sockets: v.array(socketSchema),
   services: v.array(serviceSchema),

@@ -1,7 +1,76 @@
-import { dirname } from "node:path";
+import { basename, dirname } from "node:path";
 
-import { serviceHash } from "./changes.ts";
+import { newelError } from "../../base/errors.ts";
+import { describeChanges, serviceHash } from "./changes.ts";
 import type { ResolvedCommand, ResolvedConfig, ResolvedService } from "./resolved.ts";
+
+/** An app whose configuration is another file than before: absolute paths. */
+export interface Move {
+  readonly from: string;
+  readonly to: string;
+}
+
+/** A configuration as it may be applied to the app that runs under its name. */
+export interface Admitted {
+  readonly config: ResolvedConfig;
+  /** The app runs from another file now. */
+  readonly move?: Move;
+}
+
+/**
+ * Decides whether a configuration may be applied to the app that runs under its name, and completes it with what
+ * that app keeps ({@link keepCaller}). A name that was derived from the directory is never taken over from another
+ * file; a name that is written may move to another file, if both have a service in common or `move` is given.
+ *
+ * @param options.move - whether the operator gave `--move`
+ * @param options.isThere - whether the file of the running app still exists
+ * @throws NEWEL_E_APP_NAME_TAKEN, NEWEL_E_APP_UNRELATED
+ */
+export function admit(
+  given: ResolvedConfig,
+  running: ResolvedConfig | undefined,
+  options: { readonly move: boolean; readonly isThere: (file: string) => boolean },
+): Admitted {
+  const config = keepCaller(given, running);
+  if (running === undefined || running.file === given.file) return { config };
+  const { name, file: here } = given;
+  const { file } = running;
+  const isRenamed = dirname(file) === dirname(here) && !options.isThere(file);
+  if (given.nameFrom === "directory" && !isRenamed)
+    throw newelError("NEWEL_E_APP_NAME_TAKEN", { name, file, here, word: basename(dirname(here)) });
+  if (!options.move && !isRelated(given, running))
+    throw newelError("NEWEL_E_APP_UNRELATED", { name, file, here });
+  return { config, move: { from: file, to: here } };
+}
+
+function isRelated(a: ResolvedConfig, b: ResolvedConfig): boolean {
+  if (a.services.length === 0 || b.services.length === 0) return true;
+  return a.services.some(({ name }) => b.services.some((other) => other.name === name));
+}
+
+/** `moves from /srv/releases/1/newel.config.ts to /srv/releases/2/newel.config.ts` */
+export function describeMove({ from, to }: Move): string {
+  return `moves from ${from} to ${to}`;
+}
+
+/**
+ * What a configuration says that the running app does not have yet, for commands that do not apply it:
+ * `web: env.PORT changed`. Without the number of replicas, which `newel scale` sets too.
+ */
+export function pendingChanges(given: ResolvedConfig, running: ResolvedConfig): string[] {
+  const config = keepCaller(given, running);
+  const changes = config.services.flatMap((service) => {
+    const former = running.services.find(({ name }) => name === service.name);
+    if (former === undefined) return [`${service.name}: new`];
+    return describeChanges({ ...former, replicas: service.replicas }, service).map(
+      (change) => `${service.name}: ${change}`,
+    );
+  });
+  const gone = running.services.filter(
+    (former) => !config.services.some(({ name }) => name === former.name),
+  );
+  return [...changes, ...gone.map(({ name }) => `${name}: not in the configuration any more`)];
+}
 
 /**
  * A configuration with what the running app keeps from its first `up`: the base variables of the shell of that

@@ -254,6 +254,7 @@ function assemble({ file, caller, top, appFiles, sockets, services, jobs }: Part
   const bySocketName = new Map([...sockets.declared, ...listened].map((each) => [each.name, each]));
   return {
     name: top.name ?? appName(directory),
+    nameFrom: top.name === undefined ? "directory" : "configuration",
     file,
     sockets: [...bySocketName.values()],
     services: resolved,

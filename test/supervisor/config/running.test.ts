@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 
@@ -7,7 +7,8 @@ import { changedKeys, describeChanges } from "../../../src/supervisor/config/cha
 import { processEnvironment } from "../../../src/supervisor/config/environment.ts";
 import { findProgram } from "../../../src/supervisor/config/programs.ts";
 import type { ResolvedConfig, ResolvedService } from "../../../src/supervisor/config/resolved.ts";
-import { keepCaller } from "../../../src/supervisor/config/running.ts";
+import { admit, keepCaller, pendingChanges } from "../../../src/supervisor/config/running.ts";
+import { hasCode } from "../../../src/base/errors.ts";
 import { load, makeApp, serviceOf } from "./app.ts";
 
 /** Puts an empty program into a directory. */
@@ -176,4 +177,87 @@ test("a program is searched as execvp(3) does", (t) => {
   assert.equal(findProgram("tool", "none:bin", directory), tool);
   for (const name of ["", "./tool", "/bin/sh", "nothing"])
     assert.equal(findProgram(name, path.join(":"), directory), undefined);
+});
+
+/** A configuration in a directory of the test's own: its services by name, and the app's name, if it is written. */
+async function configure(
+  root: string,
+  directory: string,
+  services: readonly string[],
+  name?: string,
+): Promise<ResolvedConfig> {
+  const cwd = join(root, directory);
+  mkdirSync(cwd, { recursive: true });
+  const config = {
+    ...(name === undefined ? {} : { name }),
+    services: Object.fromEntries(services.map((each) => [each, { run: "x" }])),
+  };
+  writeFileSync(join(cwd, "newel.config.json"), JSON.stringify(config));
+  return load(cwd);
+}
+
+const KEEP = { move: false, isThere: () => true };
+
+test("a name that comes from the directory is not taken over from another file", async (t) => {
+  const root = makeApp(t, {});
+  for (const running of [
+    await configure(root, "x/api", ["web"]),
+    await configure(root, "z", ["web"], "api"),
+  ]) {
+    const given = await configure(root, "y/api", ["web"]);
+    for (const move of [false, true])
+      assert.throws(
+        () => admit(given, running, { ...KEEP, move }),
+        (error) => hasCode(error, "NEWEL_E_APP_NAME_TAKEN"),
+      );
+    assert.equal(admit(given, given, KEEP).move, undefined);
+    assert.equal(admit(given, undefined, KEEP).move, undefined);
+  }
+});
+
+test("a file that was renamed in its directory keeps the app", async (t) => {
+  const root = makeApp(t, {});
+  const running = await configure(root, "api", ["web"]);
+  renameSync(running.file, join(root, "api/newel.config.js"));
+  writeFileSync(
+    join(root, "api/newel.config.js"),
+    "export default { services: { web: { run: 'x' } } };",
+  );
+  const given = await load(join(root, "api"));
+  assert.deepEqual(admit(given, running, { move: false, isThere: () => false }).move, {
+    from: running.file,
+    to: given.file,
+  });
+  assert.throws(
+    () => admit(given, running, KEEP),
+    (error) => hasCode(error, "NEWEL_E_APP_NAME_TAKEN"),
+  );
+});
+
+test("a name that is written moves to another file that has a service in common, or with --move", async (t) => {
+  const root = makeApp(t, {});
+  const running = await configure(root, "releases/1", ["web", "old"], "site");
+  const next = await configure(root, "releases/2", ["web", "new"], "site");
+  assert.deepEqual(admit(next, running, KEEP).move, { from: running.file, to: next.file });
+  const other = await configure(root, "other", ["shop"], "site");
+  assert.throws(
+    () => admit(other, running, KEEP),
+    (error) => hasCode(error, "NEWEL_E_APP_UNRELATED"),
+  );
+  const moved = admit(other, running, { ...KEEP, move: true });
+  assert.deepEqual(moved.move, { from: running.file, to: other.file });
+});
+
+test("changes that do not run yet are listed, without those of the shell and of scale", async (t) => {
+  const root = makeApp(t, {});
+  const running = await configure(root, "a", ["web", "gone"], "app");
+  const services = { web: { run: "x", replicas: 3, env: { A: "hush" } }, new: { run: "x" } };
+  writeFileSync(running.file, JSON.stringify({ name: "app", services }));
+  const given = await load(join(root, "a"), { environment: { ...SHELL, LANG: "de" } });
+  assert.deepEqual(pendingChanges(given, running), [
+    "web: env.A changed",
+    "new: new",
+    "gone: not in the configuration any more",
+  ]);
+  assert.deepEqual(pendingChanges(running, running), []);
 });

@@ -1,0 +1,230 @@
+import assert from "node:assert/strict";
+import { existsSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+
+import { homeAt } from "../../src/base/home.ts";
+
+import { World } from "./world.ts";
+
+interface Listed {
+  readonly app: string;
+  readonly name: string;
+  readonly replicas: number;
+  readonly processes: readonly { readonly pid: number }[];
+}
+
+const SLEEPER = { run: "exec sleep 1000", ready: { after: "50ms" } };
+
+/** A directory with a configuration of sleeping services. */
+function configure(
+  world: World,
+  directory: string,
+  services: readonly string[],
+  more: object = {},
+): void {
+  mkdirSync(join(world.directory, directory), { recursive: true });
+  const config = { services: Object.fromEntries(services.map((name) => [name, SLEEPER])), ...more };
+  writeFileSync(join(world.directory, directory, "newel.config.json"), JSON.stringify(config));
+}
+
+async function pids(world: World): Promise<Record<string, number[]>> {
+  const services = await world.json<Listed[]>("ps");
+  return Object.fromEntries(
+    services.map(({ app, name, processes }) => [`${app}/${name}`, processes.map(({ pid }) => pid)]),
+  );
+}
+
+test("outside an app's directory a verb asks for a name, an app or --all", async (t) => {
+  const world = new World(t);
+  configure(world, "shop", ["web"]);
+  mkdirSync(join(world.directory, "elsewhere"));
+  world.moveTo("shop");
+  await world.succeed("up");
+  const before = await pids(world);
+  world.moveTo("elsewhere");
+  for (const verb of ["stop", "restart", "reload", "start"]) {
+    const { code, stderr } = await world.newel(verb);
+    assert.equal(code, 2, stderr);
+    assert.match(stderr, /name a service, an app with --app NAME, or take --all\. Up: shop\./);
+  }
+  assert.deepEqual(await pids(world), before);
+  await world.succeed("restart", "web");
+  await world.succeed("restart", "--app", "shop");
+  await world.succeed("stop", "--all");
+  assert.deepEqual(await pids(world), { "shop/web": [] });
+  const { code } = await world.newel("start", "web", "--all");
+  assert.equal(code, 2);
+});
+
+test("in the directory of an app that is not up no other app is meant", async (t) => {
+  const world = new World(t);
+  configure(world, "shop", ["web"]);
+  configure(world, "blog", ["web"]);
+  world.moveTo("shop");
+  await world.succeed("up");
+  const before = await pids(world);
+  world.moveTo("blog");
+  for (const words of [
+    ["stop"],
+    ["stop", "web"],
+    ["restart", "web"],
+    ["scale", "web=2"],
+    ["down"],
+  ]) {
+    const { code, stderr } = await world.newel(...words);
+    assert.equal(code, 3, stderr);
+    assert.match(stderr, /The app blog of .* is not up; up: shop/);
+  }
+  assert.deepEqual(await pids(world), before);
+  await world.succeed("stop", "shop/web");
+  const { stderr } = await world.succeed("ps");
+  assert.match(stderr, /The configuration here, .*blog\/newel\.config\.json, is not one that runs/);
+});
+
+test("two directories of one name are two apps; a written name moves with its file", async (t) => {
+  const world = new World(t);
+  configure(world, "x/api", ["web"]);
+  configure(world, "y/api", ["web"]);
+  world.moveTo("x/api");
+  await world.succeed("up");
+  const before = await pids(world);
+  world.moveTo("y/api");
+  for (const words of [["up"], ["up", "--plan"], ["up", "--move"]]) {
+    const { code, stderr } = await world.newel(...words);
+    assert.equal(code, 1, stderr);
+    assert.match(stderr, /The app name api is in use by .*x\/api\/newel\.config\.json/);
+  }
+  assert.deepEqual(await pids(world), before);
+  configure(world, "y/api", ["shop"], { name: "api" });
+  const { code, stderr } = await world.newel("up");
+  assert.equal(code, 1);
+  assert.match(stderr, /\(NEWEL_E_APP_UNRELATED\)/);
+  assert.deepEqual(await pids(world), before);
+  const plan = await world.succeed("up", "--plan", "--move");
+  assert.match(plan.stdout, /^api moves from .*x\/api\/\S+ to .*y\/api\/\S+$/m);
+  const moved = await world.succeed("up", "--move");
+  assert.match(moved.stderr, /api moves from /);
+  assert.deepEqual(Object.keys(await pids(world)), ["api/shop"]);
+});
+
+test("after a switch of `current` a verb that starts processes says what runs, and up applies it", async (t) => {
+  const world = new World(t);
+  const link = join(world.directory, "current");
+  for (const release of ["releases/1", "releases/2"])
+    configure(world, release, ["web"], { name: "site" });
+  symlinkSync("releases/1", link);
+  world.moveTo("current");
+  await world.succeed("up");
+  rmSync(link);
+  symlinkSync("releases/2", link);
+  const before = await pids(world);
+  for (const verb of ["reload", "restart", "start"]) {
+    const { code, stderr } = await world.newel(verb, "web");
+    assert.equal(code, 1, stderr);
+    assert.match(stderr, /site runs from .*releases\/1\/.*, not from .*releases\/2\//);
+  }
+  assert.deepEqual(await pids(world), before);
+  const scaled = await world.succeed("scale", "web=2");
+  assert.match(scaled.stderr, /site runs from .*releases\/1\/.*releases\/2\//);
+  await world.succeed("reload", "web", "--app", "site");
+  const { stderr } = await world.succeed("up");
+  assert.match(stderr, /site moves from .*releases\/1\/\S+ to .*releases\/2\//);
+  await world.succeed("reload", "web");
+});
+
+test("a verb that does not apply a changed configuration says so", async (t) => {
+  const world = new World(t);
+  configure(world, ".", ["web"], { name: "app" });
+  await world.succeed("up");
+  assert.doesNotMatch((await world.succeed("restart", "web")).stderr, /changes/);
+  configure(world, ".", ["web", "more"], { name: "app", env: { A: "hush" } });
+  for (const words of [["reload"], ["restart", "web"], ["scale", "web=1"]]) {
+    const { stderr } = await world.succeed(...words);
+    assert.match(stderr, /has changes that do not run yet \(web: env\.A changed, more: new\)/);
+    assert.doesNotMatch(stderr, /hush/);
+  }
+  const started = await world.newel("start", "more");
+  assert.equal(started.code, 3);
+  assert.match(started.stderr, /The service more of .* is not up yet/);
+  world.write("newel.config.json", "{");
+  assert.match((await world.succeed("restart", "web")).stderr, /cannot be read/);
+});
+
+test("start of what has no replicas, or of nothing, fails; nothing is started for an answer", async (t) => {
+  const world = new World(t);
+  configure(world, ".", ["web", "worker"], { name: "app" });
+  const locks = [homeAt(world.home).kernelLock, homeAt(world.home).supervisorLock];
+  for (const [words, expected] of [
+    [["start", "web"], 3],
+    [["stop", "web"], 3],
+    [["show", "web"], 3],
+    [["ps"], 0],
+    [["down"], 0],
+    [["up", "--plan"], 0],
+  ] as const) {
+    const { code, stderr } = await world.newel(...words);
+    assert.equal(code, expected, stderr);
+    assert.deepEqual(
+      locks.filter((lock) => existsSync(lock)),
+      [],
+      words.join(" "),
+    );
+  }
+  await world.succeed("up");
+  await world.succeed("scale", "web=0");
+  for (const verb of ["start", "restart"]) {
+    const { code, stderr } = await world.newel(verb, "web");
+    assert.equal(code, 3);
+    assert.match(stderr, /web has 0 replicas.*\n.*newel scale web=1/);
+  }
+  await world.succeed("stop", "worker");
+  await world.succeed("start");
+  assert.equal((await pids(world))["app/worker"]?.length, 1);
+});
+
+test("up --plan without a supervisor compares with what is left, and starts none", async (t) => {
+  const world = new World(t);
+  configure(world, ".", ["web", "worker"], { name: "app" });
+  await world.succeed("up");
+  const supervisor = await world.supervisorPid();
+  process.kill(supervisor, "SIGKILL");
+  configure(world, ".", ["web", "more"], { name: "app" });
+  const { stdout } = await world.succeed("up", "--plan");
+  assert.match(stdout, /^web +unchanged$/m);
+  assert.match(stdout, /^more +start/m);
+  assert.match(stdout, /^worker +stop/m);
+  const version = await world.json<{ supervisor: unknown }>("version");
+  assert.equal(version.supervisor, null);
+});
+
+test("after a removal of the working directory every command works or says so in one sentence", async (t) => {
+  const world = new World(t);
+  configure(world, ".", ["web"], { name: "app" });
+  await world.succeed("up");
+  for (const [command, expected] of [
+    ["ps", 0],
+    ["version", 0],
+    ["logs web", 0],
+    ["restart web", 0],
+    ["show web", 0],
+    ["up", 6],
+    ["check", 6],
+    ["run", 6],
+    ["reload", 2],
+  ] as const) {
+    mkdirSync(join(world.directory, "gone"));
+    const { code, stderr } = await world.newelInRemoved("gone", ...command.split(" "));
+    assert.equal(code, expected, `${command}: ${stderr}`);
+    assert.doesNotMatch(stderr, /^ +at |node:internal/m);
+    if (expected === 6) assert.match(stderr, /the working directory .*gone was removed/);
+  }
+});
+
+test("output that cannot be written is an error without a stack", async (t) => {
+  const world = new World(t);
+  const { code, stderr } = await world.newelInto("/dev/full", "version");
+  assert.equal(code, 1);
+  assert.match(stderr, /^error: the output cannot be written: ENOSPC/);
+  assert.doesNotMatch(stderr, /^ +at /m);
+});
