@@ -178,13 +178,22 @@ export interface SignalReport {
   readonly signalled: readonly { readonly pid: number; readonly command: string }[];
 }
 
+/**
+ * Why bytes of output are lost: the bound of the buffer was reached, they were too old, they were pruned
+ * by command, they could not be written (a full, broken or read-only disk), or another program removed
+ * or cut the files that had them.
+ */
+export type GapReason = "bufsize" | "age" | "pruned" | "disk" | "removed";
+
 /** A piece of output, in the order the kernel saw it. */
 export interface OutputChunk {
   readonly stream: StreamName;
   /** Of its first byte. */
   readonly offset: number;
-  /** Bytes lost between the asked position and `offset` because the buffer was full. */
+  /** Bytes lost between the asked position and `offset`; where a piece has no data, they are all there is. */
   readonly gap: number;
+  /** Why those bytes are lost; missing without a gap. */
+  readonly reason?: GapReason;
   readonly timeMs: number;
   readonly data: Buffer;
 }

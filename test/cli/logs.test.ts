@@ -21,6 +21,14 @@ setInterval(() => {
 }, 5);
 `;
 
+/** Short lines and very long ones. */
+const LONG = `
+let text = "";
+for (let n = 0; n < 10_000; n += 1) text += String(n).padStart(99, ".") + "\\n";
+process.stdout.write(text + "x".repeat(2e6) + "\\n" + "y".repeat(3e6) + "\\n" + "last.\\n");
+setInterval(() => {}, 1e6);
+`;
+
 interface Line {
   readonly v: number;
   readonly kernelName: string;
@@ -38,9 +46,11 @@ before(async () => {
     `console.log("first"); console.error("second"); setInterval(() => {}, 1e6);`,
   );
   world.write("last.mjs", `process.stdout.write("no newline"); setTimeout(() => {}, 300);`);
+  world.write("long.mjs", LONG);
   world.configure({
     name: "tiny",
     services: {
+      long: { node: "long.mjs" },
       counter: { node: "counter.mjs", ready: { stable: "100ms" }, logs: { bufsize: "50MB" } },
       words: { node: "words.mjs" },
       last: { node: "last.mjs", restart: "never" },
@@ -79,6 +89,26 @@ test("-n counts lines, and begins at the beginning of one", async () => {
     lines,
     lines.map((_, index) => `out ${first + index}`),
   );
+});
+
+test("-n prints the last lines whatever their length, also with -f", async () => {
+  const shown = async (lines: number): Promise<string[]> =>
+    (await world.succeed("logs", "long", "-n", String(lines), "--raw")).stdout
+      .trimEnd()
+      .split("\n");
+  await eventually(async () => (await shown(1_000_000)).length === 10_003, "all lines are kept");
+  const lengths = (lines: readonly string[]): number[] => lines.map((line) => line.length);
+  assert.deepEqual(lengths(await shown(3)), [2_000_000, 3_000_000, 5]);
+  assert.deepEqual(lengths(await shown(1)), [5]);
+  assert.equal((await shown(5_003))[0], "5000".padStart(99, "."));
+  const child = spawn(process.execPath, [MAIN, "logs", "long", "-f", "-n", "5003", "--raw"], {
+    cwd: world.directory,
+    env: world.environment,
+  });
+  after(() => child.kill("SIGKILL"));
+  const stdout = collect(child.stdout);
+  await eventually(() => stdout().endsWith("last.\n"), "the last line");
+  assert.deepEqual(stdout().trimEnd().split("\n"), await shown(5_003));
 });
 
 test("a reader that goes away ends it quietly", async () => {

@@ -1,4 +1,4 @@
-import type { OutputChunk, StreamName } from "../../kernel/api.ts";
+import type { GapReason, OutputChunk, StreamName } from "../../kernel/api.ts";
 import type { Source } from "../select.ts";
 
 /** A line of a process's output, or bytes of it that are lost. */
@@ -11,12 +11,16 @@ export interface LogLine {
   readonly offset: number;
   /** Without the newline. */
   readonly bytes: Buffer;
-  /** How many bytes before `offset` were dropped because the buffer was full. */
+  /** How many bytes before `offset` were dropped. */
   readonly gap: number;
+  /** Why they were dropped, where the kernel knows it. */
+  readonly reason?: GapReason;
+  /** It reports a gap alone: no line follows the gap yet. */
+  readonly isGap: boolean;
 }
 
-/** A line longer than this is cut, so that output without newlines does not pile up in memory. */
-const LINE_LIMIT_BYTES = 1_048_576;
+/** A line longer than this is cut, so that output without newlines does not use all memory. */
+const LINE_LIMIT_BYTES = 64 * 1_048_576;
 
 const NEWLINE = 0x0a;
 
@@ -28,6 +32,7 @@ export class LineCutter {
   #waitingBytes = 0;
   #offset = 0;
   #gap = 0;
+  #reason: GapReason | undefined;
   #timeMs = 0;
 
   constructor(source: Source, stream: StreamName) {
@@ -39,23 +44,25 @@ export class LineCutter {
     const lines = chunk.gap > 0 ? this.flush() : [];
     if (this.#waitingBytes === 0) this.#offset = chunk.offset;
     this.#gap += chunk.gap;
+    if (chunk.gap > 0) this.#reason = chunk.reason;
     this.#timeMs = chunk.timeMs;
     let from = 0;
     for (;;) {
       const end = chunk.data.indexOf(NEWLINE, from);
       if (end === -1) break;
       this.#wait(chunk.data.subarray(from, end));
-      lines.push(this.#take(1));
+      lines.push(this.#take(1, false));
       from = end + 1;
     }
     this.#wait(chunk.data.subarray(from));
-    if (this.#waitingBytes > LINE_LIMIT_BYTES) lines.push(this.#take(0));
+    if (this.#waitingBytes > LINE_LIMIT_BYTES) lines.push(this.#take(0, false));
     return lines;
   }
 
   /** What waits for its newline, when none will come. */
   flush(): LogLine[] {
-    return this.#waitingBytes === 0 && this.#gap === 0 ? [] : [this.#take(0)];
+    const isGap = this.#waitingBytes === 0;
+    return isGap && this.#gap === 0 ? [] : [this.#take(0, isGap)];
   }
 
   #wait(bytes: Buffer): void {
@@ -64,7 +71,7 @@ export class LineCutter {
     this.#waitingBytes += bytes.length;
   }
 
-  #take(newlineBytes: number): LogLine {
+  #take(newlineBytes: number, isGap: boolean): LogLine {
     const line = {
       source: this.#source,
       stream: this.#stream,
@@ -72,11 +79,14 @@ export class LineCutter {
       offset: this.#offset,
       bytes: Buffer.concat(this.#waiting),
       gap: this.#gap,
+      ...(this.#reason === undefined ? {} : { reason: this.#reason }),
+      isGap,
     };
     this.#offset += this.#waitingBytes + newlineBytes;
     this.#waiting = [];
     this.#waitingBytes = 0;
     this.#gap = 0;
+    this.#reason = undefined;
     return line;
   }
 }

@@ -1,7 +1,17 @@
 import { formatSize } from "../../base/units.ts";
+import type { GapReason } from "../../kernel/api.ts";
 import type { Output, Style } from "../output/output.ts";
 import type { Source } from "../select.ts";
 import type { LogLine } from "./line.ts";
+
+/** Why output is lost, for people. */
+const REASONS: Readonly<Record<GapReason, string>> = {
+  bufsize: "the bound of its buffer was reached (see logs.bufsize)",
+  age: "they were older than its limit (see logs.maxAge)",
+  pruned: "they were pruned",
+  disk: "they could not be written, such as to a full disk",
+  removed: "their files were removed or cut by another program",
+};
 
 export interface PrintOptions {
   /** Lines as they are, without the name of the process before them. */
@@ -38,14 +48,12 @@ export class LinePrinter {
   }
 
   #printText(line: LogLine): void {
-    const { source, bytes, gap } = line;
-    if (gap > 0) {
+    const { source, bytes, gap, reason, isGap } = line;
+    if (gap > 0)
       this.#output.say(
-        `${source.name}: ${gap} bytes (${formatSize(gap)}) of its output are lost here: its buffer was full (see logs.bufsize).`,
+        `${source.name}: ${gap} bytes (${formatSize(gap)}) of its output are lost here: ${reason === undefined ? "its buffer was full (see logs.bufsize)" : REASONS[reason]}.`,
       );
-      // The gap may be all there is to tell.
-      if (bytes.length === 0) return;
-    }
+    if (isGap) return;
     const head = Buffer.from(this.#time(line) + this.#prefix(line));
     this.#output.stdout.write(Buffer.concat([head, bytes, NEWLINE]));
   }
@@ -76,7 +84,7 @@ export class LinePrinter {
     return style;
   }
 
-  #printObject({ source, stream, timeMs, offset, bytes, gap }: LogLine): void {
+  #printObject({ source, stream, timeMs, offset, bytes, gap, reason, isGap }: LogLine): void {
     const { run, name, info } = source;
     this.#output.printObject({
       ...(run === undefined ? {} : { app: run.app, service: run.service }),
@@ -86,7 +94,8 @@ export class LinePrinter {
       timeMs,
       offset,
       ...(gap > 0 ? { gap } : {}),
-      line: bytes.toString("utf8"),
+      ...(reason === undefined ? {} : { reason }),
+      ...(isGap ? {} : { line: bytes.toString("utf8") }),
     });
   }
 }

@@ -33,16 +33,17 @@ export class ProcessReader {
     this.#position = this.#end();
   }
 
-  /** The last `count` lines (1 or more) of what is kept; all of it is left behind. */
+  /** The last `count` lines (1 or more) of what is kept, however long they are; all of it is left behind. */
   async last(count: number): Promise<LogLine[]> {
     for (let bytes = FIRST_WINDOW_BYTES; ; bytes *= WINDOW_GROWTH) {
       const whole = this.#begin(bytes);
       let lines: LogLine[] = [];
       for await (const line of this.kept()) {
         lines.push(line);
-        if (lines.length > 2 * count + 1_000) lines = lines.slice(-count);
+        if (lines.length > 2 * count + 1_000) lines = lastLines(lines, count);
       }
-      if (whole || lines.length >= count) return lines.slice(-count);
+      const found = lastLines(lines, count);
+      if (whole || linesIn(found) >= count) return found;
     }
   }
 
@@ -85,6 +86,11 @@ export class ProcessReader {
     if (!this.#streams.includes(stream)) return [];
     if (!this.#skipping[stream]) return this.#cutters[stream].push(chunk);
     const newline = chunk.data.indexOf(0x0a);
+    // Behind a gap the beginning of the line is lost in any case.
+    if (chunk.gap > 0) {
+      this.#skipping[stream] = false;
+      return this.#cutters[stream].push(chunk);
+    }
     if (newline === -1) return [];
     this.#skipping[stream] = false;
     const offset = chunk.offset + newline + 1;
@@ -105,7 +111,7 @@ export class ProcessReader {
       out: this.#position.out > oldest.out,
       err: this.#position.err > oldest.err,
     };
-    return this.#isAt(oldest);
+    return !this.#skipping.out && !this.#skipping.err;
   }
 
   #start(bytes: number): { out: number; err: number } {
@@ -127,4 +133,19 @@ export class ProcessReader {
   #freshCutters(): Record<StreamName, LineCutter> {
     return { out: new LineCutter(this.source, "out"), err: new LineCutter(this.source, "err") };
   }
+}
+
+/** The last `count` lines, and the gaps between them and behind them. */
+export function lastLines(lines: readonly LogLine[], count: number): LogLine[] {
+  let left = count;
+  let first = lines.length;
+  while (first > 0 && left > 0) {
+    first -= 1;
+    if (lines[first]?.isGap === false) left -= 1;
+  }
+  return lines.slice(first);
+}
+
+function linesIn(lines: readonly LogLine[]): number {
+  return lines.filter(({ isGap }) => !isGap).length;
 }

@@ -4,7 +4,7 @@ import type { KernelClient } from "../../kernel/client-api.ts";
 import { type Source, toSource } from "../select.ts";
 import type { LogLine } from "./line.ts";
 import { mergeByTime } from "./merge.ts";
-import { ProcessReader } from "./reader.ts";
+import { lastLines, ProcessReader } from "./reader.ts";
 
 export interface LogRequest {
   /** Which processes: those that are there, and with `follow` those that come. */
@@ -57,7 +57,7 @@ async function* keptLines(
   }
   const merged: LogLine[] = [];
   for await (const line of mergeByTime(tails)) merged.push(line);
-  yield* merged.slice(-lines);
+  yield* lastLines(merged, lines);
 }
 
 async function* allOf(reader: ProcessReader, follow: boolean): AsyncGenerator<LogLine, void> {

@@ -58,8 +58,7 @@ function toPiece(message: Message): OutputChunk | OutputEnd | "done" {
   const { output, ended, data, error } = message;
   if (typeof error === "object" && error !== null) throw revive(error);
   if (output !== undefined && data !== undefined) {
-    const { stream, offset, gap, timeMs } = output as OutputHead;
-    return { stream, offset, gap, timeMs, data };
+    return { ...(output as OutputHead), data };
   }
   if (ended !== undefined)
     return { ended: true, exitCode: (ended as { exitCode: number | null }).exitCode };

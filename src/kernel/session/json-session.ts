@@ -168,8 +168,9 @@ export class JsonSession {
   }
 
   #sendOutput(id: RequestId, name: string, chunk: OutputChunk): void {
-    const { stream, offset, gap, timeMs, data } = chunk;
-    const output = { name, stream, offset, gap, timeMs, bytes: data.length };
+    const { stream, offset, gap, reason, timeMs, data } = chunk;
+    const why = reason === undefined ? {} : { reason };
+    const output = { name, stream, offset, gap, ...why, timeMs, bytes: data.length };
     this.#connection.writeAll(`${JSON.stringify({ id, output })}\n`, data, "\n");
   }
 
