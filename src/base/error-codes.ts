@@ -349,6 +349,30 @@ export const ERROR_CODES = {
     text: "{service} was not started: it depends on {dependency}, which failed.",
     fix: "Fix {dependency} first; its error is printed above.",
   },
+  NEWEL_E_ADDRESS_TAKEN: {
+    text: "{service} cannot listen on {address}: {owner}.",
+    fix: "{step}",
+  },
+  NEWEL_E_CANNOT_START: {
+    text: "{service} cannot be started: {why}.",
+    fix: "Nothing was changed. Correct the configuration or put the file in its place, then run the command again.",
+  },
+  NEWEL_E_APP_FILE_USED: {
+    text: "{file} already runs as the app {former}, so it cannot also run as {app}.",
+    fix: "If {app} replaces it, run `newel down {former}` first; a second app needs a configuration file for itself.",
+  },
+  NEWEL_E_UP_FAILED: {
+    text: "The configuration of {app} was not applied, because {services} failed: {why}. {state}",
+    fix: "`newel logs {service}` shows the output. Correct the cause and run `newel up` again.",
+  },
+  NEWEL_E_NOT_RESTORED: {
+    text: "The configuration of {app} was not applied, because {services} failed: {why}. The way back failed too: {back}.",
+    fix: "`newel ps` shows the services as they are now. Correct the cause and run `newel up` again.",
+  },
+  NEWEL_E_DOWN_FAILED: {
+    text: "{app} is not down: {services} could not be stopped: {why}.",
+    fix: "Its sockets are kept and nothing is started again. Run `newel down {app}` again; `newel ps` shows the rest.",
+  },
   NEWEL_E_OPERATION_FAILED: { text: "{what}", fix: "See `newel ps` and `newel logs`." },
 
   // Jobs

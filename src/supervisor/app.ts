@@ -1,21 +1,37 @@
-import { hasCode, newelError } from "../base/errors.ts";
+import { newelError } from "../base/errors.ts";
 import type { Home } from "../base/home.ts";
-import type { SocketRequest } from "../kernel/api.ts";
 import type { KernelClient } from "../kernel/client-api.ts";
 import {
   parseResolvedConfig,
   type ResolvedConfig,
   type ResolvedService,
-  type ResolvedSocket,
 } from "./config/resolved.ts";
-import { appValueName, socketName } from "./process-names.ts";
-import { Service, type ServiceParts } from "./service.ts";
+import { nameSockets } from "./plan-sockets.ts";
+import { appValueName, type RunName, socketName } from "./process-names.ts";
+import { type FoundProcess, Service, type ServiceParts } from "./service.ts";
+import { VerbLock } from "./verb-lock.ts";
+
+/** A service's desired state. */
+export interface Wanted {
+  readonly up: boolean;
+  readonly replicas: number;
+}
+
+/** A name that an app had before; its processes of that time keep it. */
+export interface FormerName {
+  readonly name: string;
+  /** Runs below this number belong to this app, the others to a later app of that name. */
+  readonly before: number;
+}
 
 /** What the kernel keeps of an app for the next supervisor. */
 export interface StoredApp {
   readonly config: ResolvedConfig;
-  readonly wanted: Readonly<Record<string, { readonly up: boolean; readonly replicas: number }>>;
+  readonly wanted: Readonly<Record<string, Wanted>>;
   readonly nextRun: number;
+  readonly formerNames?: readonly FormerName[];
+  /** A first `up` or a `down` was under way: the next supervisor ends what is left of the app. */
+  readonly ending?: boolean;
 }
 
 /** What an app works with. */
@@ -26,21 +42,41 @@ export interface AppParts {
   readonly log: (text: string) => void;
 }
 
-/** One configuration: its services, its sockets, and what is wanted of them. */
+/**
+ * One configuration: its services, its sockets, and their desired state. The committed configuration is
+ * the one that a next supervisor brings back; an `up` under way works towards another one.
+ */
 export class App {
+  /** The committed configuration. */
   config: ResolvedConfig;
+  /** The configuration that an `up` under way applies. */
+  coming: ResolvedConfig | undefined;
+  ending: boolean;
+  /** A `down` has been asked for: an `up` under way gives up and restores nothing. */
+  goingDown = false;
+  /** Services that a `stop` was asked for during the `up` under way. */
+  readonly stopped: Set<string> = new Set();
   readonly services: Map<string, Service> = new Map();
+  readonly lock: VerbLock = new VerbLock();
+  /** Why sockets of the configuration could not be made, by their kernel names. */
+  readonly socketErrors: Map<string, Error> = new Map();
   readonly #parts: AppParts;
+  #formerNames: readonly FormerName[];
   #nextRun: number;
+  /** The desired states of before an `up` under way. */
+  #committed: Readonly<Record<string, Wanted>> | undefined;
   #saved = "";
 
   constructor(stored: StoredApp, parts: AppParts) {
-    this.config = stored.config;
+    // Earlier versions stored no names of the kernel.
+    this.config = nameSockets(stored.config);
+    this.ending = stored.ending === true;
+    this.#formerNames = stored.formerNames ?? [];
     this.#nextRun = stored.nextRun;
     this.#parts = parts;
-    for (const spec of stored.config.services) {
-      if (spec.enabled)
-        this.#add(spec, stored.wanted[spec.name] ?? { up: false, replicas: spec.replicas });
+    for (const spec of this.config.services) {
+      const wanted = stored.wanted[spec.name] ?? { up: false, replicas: spec.replicas };
+      if (spec.enabled) this.#make(spec, wanted);
     }
   }
 
@@ -48,90 +84,176 @@ export class App {
     return this.config.name;
   }
 
-  /** Takes over another configuration of the same app. Services that are gone stay until {@link forget}. */
-  configure(config: ResolvedConfig): void {
+  /** Whether a run was started when this app had another name. */
+  hadName({ app, run }: RunName): boolean {
+    if (app === this.coming?.name) return true;
+    return this.#formerNames.some(({ name, before }) => name === app && run < before);
+  }
+
+  /** The number of the first run that a later app of a name may have. */
+  runsOf(name: string): number {
+    return Math.max(
+      0,
+      ...this.#formerNames.filter((former) => former.name === name).map(({ before }) => before),
+      name === this.name ? this.#nextRun : 0,
+    );
+  }
+
+  /** Every socket name of the kernel that the app uses now. */
+  get socketNames(): ReadonlySet<string> {
+    const configs = this.coming === undefined ? [this.config] : [this.config, this.coming];
+    return new Set(
+      configs.flatMap(({ sockets }) => sockets.map((socket) => socketName(this.name, socket))),
+    );
+  }
+
+  /** From now on until {@link commit} or {@link abandon}, what is saved is the state of this moment. */
+  begin(coming: ResolvedConfig): void {
+    this.coming = coming;
+    this.stopped.clear();
+    this.#committed = this.#wanted();
+  }
+
+  /**
+   * Makes the applied configuration the one that the next supervisor brings back, under its name.
+   *
+   * @throws NEWEL_E_DISK_FULL and others of the kernel: the former one stays
+   */
+  async commit(config: ResolvedConfig): Promise<void> {
+    const { config: former, ending } = this;
+    const before = { names: this.#formerNames, committed: this.#committed };
+    const isRenamed = config.name !== former.name;
+    if (isRenamed) {
+      const others = before.names.filter(
+        ({ name }) => name !== config.name && name !== former.name,
+      );
+      this.#formerNames = [...others, { name: former.name, before: this.#nextRun }];
+    }
     this.config = config;
-    for (const spec of config.services) {
-      if (this.services.has(spec.name) || !spec.enabled) continue;
-      this.#add(spec, { up: false, replicas: spec.replicas }).reconcile([], false);
+    this.ending = false;
+    this.#committed = undefined;
+    try {
+      await this.save();
+    } catch (error) {
+      this.config = former;
+      this.ending = ending;
+      this.#formerNames = before.names;
+      this.#committed = before.committed;
+      throw error;
     }
+    this.coming = undefined;
+    if (isRenamed) await this.#parts.kernel.values.set(appValueName(former.name), undefined);
   }
 
-  forget(service: Service): void {
-    service.close();
-    service.forgetRuns();
-    this.services.delete(service.name);
+  abandon(): void {
+    this.coming = undefined;
+    this.#committed = undefined;
   }
 
-  /** Has the kernel hold every socket of the app. */
-  async makeSockets(): Promise<void> {
-    for (const socket of this.config.sockets) {
-      const request = socketRequest(this.name, socket);
-      try {
-        await this.#parts.kernel.sockets.make(request);
-      } catch (error) {
-        if (!hasCode(error, "NEWEL_E_EXISTS")) throw error;
-        await this.#replaceSocket(request);
-      }
-    }
-  }
-
-  async removeSockets(keep: readonly ResolvedSocket[] = []): Promise<void> {
-    const kept = new Set(keep.map((socket) => socketName(this.name, socket)));
-    for (const { name } of await this.#parts.kernel.sockets.list(`${this.name}/*`)) {
-      if (!kept.has(name)) await this.#parts.kernel.sockets.remove(name);
-    }
-  }
-
-  /** Writes down what the next supervisor must know; nothing when it has not changed. */
-  async save(): Promise<void> {
-    const text = JSON.stringify(this.#stored());
-    if (text === this.#saved) return;
-    this.#saved = text;
-    await this.#parts.kernel.values.set(appValueName(this.name), text);
-  }
-
+  /** Removes what the kernel keeps of the app. */
   async erase(): Promise<void> {
     for (const service of this.services.values()) this.forget(service);
-    await this.removeSockets();
     await this.#parts.kernel.values.set(appValueName(this.name), undefined);
+    this.#saved = "";
   }
 
-  #stored(): StoredApp {
-    const wanted = Object.fromEntries(
-      [...this.services].map(([name, service]) => [name, service.wanted]),
-    );
-    return { config: this.config, wanted, nextRun: this.#nextRun };
+  /**
+   * A service of which nothing runs yet.
+   *
+   * @param ended - its runs of before, whose output is still there
+   */
+  add(spec: ResolvedService, ended: readonly FoundProcess[]): Service {
+    const service = this.#make(spec, { up: false, replicas: spec.replicas });
+    service.reconcile(ended, false);
+    return service;
   }
 
-  /** The old address ends with the processes that still have it. */
-  async #replaceSocket(request: SocketRequest): Promise<void> {
-    const [existing] = await this.#parts.kernel.sockets.list(request.name);
-    const sameAddress =
-      existing !== undefined &&
-      existing.host === request.host &&
-      existing.port === request.port &&
-      existing.path === request.path;
-    if (sameAddress) {
-      this.#parts.log(
-        `${request.name} keeps its settings (backlog ${existing.backlog}) until it is made anew after \`newel down\`.`,
-      );
-      return;
-    }
-    await this.#parts.kernel.sockets.remove(request.name);
-    await this.#parts.kernel.sockets.make(request);
-  }
-
-  #add(spec: ResolvedService, wanted: { up: boolean; replicas: number }): Service {
+  #make(spec: ResolvedService, wanted: Wanted): Service {
+    const name = (): string => this.coming?.name ?? this.name;
     const parts: ServiceParts = {
-      ...this.#parts,
-      app: this.name,
+      kernel: this.#parts.kernel,
+      home: this.#parts.home,
+      log: this.#parts.log,
+      // Read at each start: the app may be renamed.
+      get app() {
+        return name();
+      },
       nextRun: () => this.#takeRun(),
       changed: (service) => this.#parts.changed(this, service),
     };
-    const service = new Service(spec, { ...wanted }, parts);
+    const service = new Service(spec, wanted, parts);
     this.services.set(spec.name, service);
     return service;
+  }
+
+  /** Lets go of a service; its output stays with the kernel. */
+  forget(service: Service): void {
+    service.close();
+    this.services.delete(service.name);
+  }
+
+  /**
+   * Writes down what the next supervisor must know; nothing when it has not changed.
+   *
+   * @throws NEWEL_E_DISK_FULL and others of the kernel: nothing was written
+   */
+  async save(): Promise<void> {
+    const text = JSON.stringify(this.#stored());
+    if (text === this.#saved) return;
+    await this.#parts.kernel.values.set(appValueName(this.name), text);
+    this.#saved = text;
+  }
+
+  /**
+   * The same with another desired state of one service, before that is acted upon.
+   *
+   * @throws NEWEL_E_DISK_FULL and others of the kernel: nothing was written
+   */
+  async saveWanted(service: string, wanted: Wanted): Promise<void> {
+    const stored = this.#stored();
+    // What is started again is not going down any more.
+    const ending = this.ending && !wanted.up;
+    const text = JSON.stringify({
+      ...stored,
+      wanted: { ...stored.wanted, [service]: wanted },
+      ...(this.ending ? { ending } : {}),
+    });
+    await this.#parts.kernel.values.set(appValueName(this.name), text);
+    this.#saved = text;
+    this.ending = ending;
+  }
+
+  /** Writes it again where the kernel has it no more. */
+  async saveAgain(): Promise<void> {
+    const kept = await this.#parts.kernel.values.get(appValueName(this.name));
+    if (kept !== this.#saved) this.#saved = "";
+    await this.save();
+  }
+
+  #stored(): StoredApp {
+    const { coming, name } = this;
+    // Processes that a rename under way has started are this app's, should this supervisor die now.
+    const formerNames =
+      coming === undefined || coming.name === name
+        ? this.#formerNames
+        : [...this.#formerNames, { name: coming.name, before: Number.MAX_SAFE_INTEGER }];
+    return {
+      // A next supervisor ends the processes of a first `up` as their own settings say.
+      config: this.ending && coming !== undefined ? coming : this.config,
+      wanted: this.#committed ?? this.#wanted(),
+      nextRun: this.#nextRun,
+      ...(formerNames.length === 0 ? {} : { formerNames }),
+      ...(this.ending ? { ending: true } : {}),
+    };
+  }
+
+  #wanted(): Record<string, Wanted> {
+    return Object.fromEntries(
+      [...this.services].map(([name, { wanted }]) => [
+        name,
+        { up: wanted.up, replicas: wanted.replicas },
+      ]),
+    );
   }
 
   #takeRun(): number {
@@ -144,16 +266,16 @@ export class App {
 /**
  * Reads back what {@link App.save} wrote.
  *
- * @param runsSeen - the highest run number of the kernel's list: the count goes on above it
+ * @param runsSeen - the highest run number of the kernel's list: the count continues above it
  * @throws NEWEL_E_CONFIG_STORED when it is no stored app
  */
 export function parseStoredApp(text: string, runsSeen: number): StoredApp {
-  const value: unknown = JSON.parse(text);
+  const value: unknown = parseJson(text);
   if (typeof value !== "object" || value === null || !("config" in value)) {
     throw newelError("NEWEL_E_CONFIG_STORED", { why: "it has no configuration" });
   }
-  const stored: { config: unknown; wanted?: unknown; nextRun?: unknown } = value;
-  const wanted: Record<string, { up: boolean; replicas: number }> = {};
+  const stored: { config: unknown; wanted?: unknown; nextRun?: unknown; ending?: unknown } = value;
+  const wanted: Record<string, Wanted> = {};
   for (const [name, entry] of Object.entries(stored.wanted ?? {})) {
     const { up, replicas }: { up?: unknown; replicas?: unknown } = Object(entry);
     wanted[name] = { up: up === true, replicas: typeof replicas === "number" ? replicas : 0 };
@@ -163,27 +285,23 @@ export function parseStoredApp(text: string, runsSeen: number): StoredApp {
     config: parseResolvedConfig(stored.config),
     wanted,
     nextRun: Math.max(nextRun, runsSeen + 1),
+    formerNames: parseFormerNames("formerNames" in value ? value.formerNames : undefined),
+    ending: stored.ending === true,
   };
 }
 
-function socketRequest(app: string, socket: ResolvedSocket): SocketRequest {
-  const name = socketName(app, socket);
-  const common = { name, backlog: socket.backlog };
-  if (socket.path !== undefined) {
-    return {
-      ...common,
-      path: socket.path,
-      ...(socket.umask === undefined ? {} : { umask: socket.umask }),
-    };
-  }
-  // As app.listen(port) does: every address, IPv4 too.
-  const host = socket.host ?? "::";
-  return { ...common, family: host.includes(":") ? "inet6" : "inet", host, port: socket.port ?? 0 };
+function parseFormerNames(value: unknown): readonly FormerName[] {
+  if (!Array.isArray(value)) return [];
+  return value.flatMap((entry: unknown) => {
+    const { name, before }: { name?: unknown; before?: unknown } = Object(entry);
+    return typeof name === "string" && typeof before === "number" ? [{ name, before }] : [];
+  });
 }
 
-/** `127.0.0.1:3000`, `:3000` for every address, or a path. */
-export function shownAddress(socket: ResolvedSocket): string {
-  if (socket.path !== undefined) return socket.path;
-  const host = socket.host ?? "";
-  return `${host.includes(":") ? `[${host}]` : host}:${socket.port ?? 0}`;
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw newelError("NEWEL_E_CONFIG_STORED", { why: "it is not JSON" });
+  }
 }

@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 
-import { messageOf, newelError } from "../base/errors.ts";
+import { hasCode, messageOf, newelError } from "../base/errors.ts";
 import type { Home } from "../base/home.ts";
 import type { KernelEvent } from "../kernel/api.ts";
 import type { KernelClient } from "../kernel/client-api.ts";
@@ -17,17 +17,22 @@ import type {
   UpOptions,
   UpPlan,
 } from "./api.ts";
-import { App, parseStoredApp } from "./app.ts";
-import { bringUp, takeDown } from "./bring-up.ts";
+import { App, parseStoredApp, type StoredApp } from "./app.ts";
+import { Apps } from "./apps.ts";
+import { Commands, note, waiting } from "./commands.ts";
 import type { ResolvedConfig } from "./config/resolved.ts";
 import { type Admitted, admit, describeMove, pendingChanges } from "./config/running.ts";
+import { EventLog } from "./event-log.ts";
 import type { Command } from "./machine/types.ts";
-import { describePlan, planUp } from "./plan.ts";
-import { appValueName, parseRunName, type RunName } from "./process-names.ts";
+import { describePlan } from "./plan.ts";
+import { appValueName, parseRunName } from "./process-names.ts";
 import { progressOf, type Report } from "./progress.ts";
-import type { Service } from "./service.ts";
+import { endStray, Reconciler } from "./reconcile.ts";
+import type { FoundProcess } from "./service.ts";
 import type { SocketHolder } from "./socket-holder.ts";
-import { findServices, type Found } from "./targets.ts";
+import { Sockets } from "./sockets.ts";
+import { type Found, findServices } from "./targets.ts";
+import { planUpOf, takeDown, Up } from "./up.ts";
 import { UsageMeter } from "./usage.ts";
 import { viewDetail, viewService } from "./views.ts";
 
@@ -42,59 +47,71 @@ export interface SupervisorParts {
   readonly quit: () => void;
 }
 
-const EVENTS_KEPT = 1_000;
-
 /** Every app of a home. It holds no process and no socket itself: the kernel does. */
 export class Supervisor implements SupervisorApi {
   readonly #parts: SupervisorParts;
-  readonly #apps = new Map<string, App>();
+  readonly #apps = new Apps();
   readonly #meter = new UsageMeter();
-  readonly #events: SupervisorEvent[] = [];
-  readonly #eventWaiters = new Set<() => void>();
   readonly #abort = new AbortController();
-  readonly #shown = new Map<Service, string>();
-  #seq = 0;
+  readonly #events = new EventLog(this.#abort.signal);
+  readonly #sockets: Sockets;
+  readonly #reconciler: Reconciler;
+  readonly #commands = new Commands((app) => this.#apps.has(app));
   #greeted = false;
-  #saving: Promise<void> = Promise.resolve();
 
   constructor(parts: SupervisorParts) {
+    const { kernel, log } = parts;
+    const apps = (): Apps => this.#apps;
     this.#parts = parts;
+    this.#sockets = new Sockets({
+      kernel,
+      apps,
+      replicaOf: (pid) => this.#apps.replicaOf(pid),
+    });
+    this.#reconciler = new Reconciler({
+      kernel,
+      sockets: this.#sockets,
+      apps,
+      serviceOf: (run) => this.#apps.find(run),
+      log,
+    });
   }
 
-  /** Finds what an earlier supervisor left, through the kernel, and goes on from there. */
+  /** Finds what an earlier supervisor left, through the kernel, and continues from there. */
   async open(): Promise<void> {
-    const { kernel } = this.#parts;
+    const { kernel, log } = this.#parts;
     const { lastEvent, recovery } = await kernel.status();
-    const processes = await kernel.processes.list();
-    const runs = processes.flatMap((info) => {
-      const run = parseRunName(info.name);
-      return run === undefined ? [] : [{ run, info }];
-    });
-    runs.sort((a, b) => a.run.run - b.run.run);
-    for (const { value } of await kernel.values.list(appValueName("*"))) {
-      const stored = parseStoredApp(value, Math.max(0, ...runs.map(({ run }) => run.run)));
-      this.#apps.set(stored.config.name, this.#makeApp(stored));
+    const runs = await this.#runs();
+    const lastRun = Math.max(0, ...runs.map(({ run }) => run.run));
+    for (const { name, value } of await kernel.values.list(appValueName("*"))) {
+      try {
+        this.#apps.add(this.#makeApp(parseStoredApp(value, lastRun)));
+      } catch (error) {
+        // One app that cannot be read must not keep the others from running.
+        log(`The stored app ${name} is left out: ${messageOf(error)}`);
+      }
     }
+    await this.#reconciler.makeSockets();
     const rebooted = recovery.after === "reboot";
-    for (const app of this.#apps.values())
+    for (const app of this.#apps)
       for (const service of app.services.values())
         service.reconcile(
-          runs.filter(({ run }) => this.#serviceOf(run) === service),
+          runs.filter(({ run }) => this.#apps.find(run).service === service),
           rebooted,
         );
     void this.#follow(lastEvent);
     this.#holdSockets();
+    for (const app of this.#apps) if (app.ending) this.#finishDown(app);
   }
 
   /** Lets go of everything; services run on. */
   close(): void {
     this.#abort.abort();
-    for (const app of this.#apps.values())
-      for (const service of app.services.values()) service.close();
-    for (const wake of this.#eventWaiters) wake();
+    this.#reconciler.close();
+    for (const app of this.#apps) for (const service of app.services.values()) service.close();
   }
 
-  /** Whether anybody ever asked, or there is anything to supervise. */
+  /** Whether a client ever asked, or there is anything to supervise. */
   get used(): boolean {
     return this.#greeted || this.#apps.size > 0;
   }
@@ -102,11 +119,12 @@ export class Supervisor implements SupervisorApi {
   async hello(): Promise<Hello> {
     this.#greeted = true;
     const { home, version } = this.#parts;
-    return { pid: process.pid, version, home: home.directory, apps: [...this.#apps.keys()] };
+    const apps = [...this.#apps].map(({ name }) => name);
+    return { pid: process.pid, version, home: home.directory, apps };
   }
 
   async apps(): Promise<readonly AppView[]> {
-    return [...this.#apps.values()].map(({ name, config: { file } }) => ({ name, file }));
+    return [...this.#apps].map(({ name, config: { file } }) => ({ name, file }));
   }
 
   async pending(config: ResolvedConfig): Promise<readonly string[]> {
@@ -115,41 +133,27 @@ export class Supervisor implements SupervisorApi {
   }
 
   async plan(given: ResolvedConfig, options: { readonly move?: boolean } = {}): Promise<UpPlan> {
-    const { config, move } = this.#admit(given, options);
-    return describePlan(planUp(config, this.#present(config.name)), move);
+    const app = this.#apps.appFor(given);
+    const { config, move } = admitted(given, app, options);
+    const { changes } = await planUpOf(config, app, this.#sockets);
+    return describePlan(changes, move);
   }
 
   up(given: ResolvedConfig, options: UpOptions): AsyncIterable<Progress> {
     return progressOf(async (report) => {
-      const { config, move } = this.#admit(given, options);
-      if (move !== undefined)
-        report({ type: "note", text: `${config.name} ${describeMove(move)}` });
-      const changes = planUp(config, this.#present(config.name));
-      const app = this.#apps.get(config.name) ?? this.#makeNewApp(config);
-      app.configure(config);
-      await app.makeSockets();
-      const done = bringUp(app, changes, report).then(async (changed) => {
-        await app.removeSockets(config.sockets);
-        return changed;
-      });
-      await this.#save();
+      const prepared = Promise.withResolvers<boolean>();
+      const done = this.#up(given, options, report, () => prepared.resolve(true));
       if (options.wait) return done;
-      done.catch((error: unknown) => this.#parts.log(`up ${app.name}: ${messageOf(error)}`));
-      return true;
+      done.catch((error: unknown) => this.#parts.log(`up ${given.name}: ${messageOf(error)}`));
+      return Promise.race([prepared.promise, done]);
     });
   }
 
   down(name: string | undefined): AsyncIterable<Progress> {
     return progressOf(async (report) => {
-      const apps = [...this.#apps.values()].filter(
-        (app) => name === undefined || app.name === name,
-      );
-      if (name !== undefined && apps.length === 0) return false;
-      for (const app of apps) {
-        await takeDown(app, report);
-        this.#apps.delete(app.name);
-        await app.erase();
-      }
+      const apps = [...this.#apps].filter((app) => name === undefined || app.name === name);
+      const results = await Promise.allSettled(apps.map((app) => this.#down(app, report)));
+      for (const result of results) if (result.status === "rejected") throw result.reason;
       return apps.length > 0;
     });
   }
@@ -170,23 +174,18 @@ export class Supervisor implements SupervisorApi {
     return this.#each(target, { kind: "reload" });
   }
 
-  scale(requests: readonly ScaleRequest[], app: string | undefined): AsyncIterable<Progress> {
+  scale(requests: readonly ScaleRequest[], preferred: string | undefined): AsyncIterable<Progress> {
     return progressOf(async (report) => {
       const targets = requests.map((request) => {
-        const [found] = findServices(this.#apps, {
+        const [found] = findServices(this.#apps.byName, {
           names: [request.service],
-          ...(app === undefined ? {} : { app }),
+          ...(preferred === undefined ? {} : { app: preferred }),
         });
         if (found === undefined)
           throw newelError("NEWEL_E_NO_SERVICE", { name: request.service, hint: "" });
         return { found, request };
       });
-      const results = await Promise.all(
-        targets.map(({ found: { service }, request: { replicas, relative } }) =>
-          this.#operate(service, { kind: "scale", replicas, relative }, report),
-        ),
-      );
-      return results.includes(true);
+      return this.#commands.scale(targets, report);
     });
   }
 
@@ -213,86 +212,138 @@ export class Supervisor implements SupervisorApi {
     return (await Promise.all(chosen.map((replica) => replica.signal(signal, group)))).flat();
   }
 
-  async *events(): AsyncIterable<SupervisorEvent> {
-    let seen = this.#seq;
-    while (!this.#abort.signal.aborted) {
-      const news = this.#events.filter(({ seq }) => seq > seen);
-      for (const event of news) {
-        seen = event.seq;
-        yield event;
-      }
-      if (news.length === 0) await new Promise<void>((resolve) => this.#eventWaiters.add(resolve));
-    }
+  events(): AsyncIterable<SupervisorEvent> {
+    return this.#events.follow();
   }
 
   async quit(): Promise<void> {
-    await this.#save();
+    for (const app of this.#apps) await app.save();
     // After the answer has left.
     setTimeout(this.#parts.quit, 50);
   }
 
-  /** One command for all services of a target, at the same time. */
+  /** One command for all services of a target. */
   #each(target: Target, command: Command): AsyncIterable<Progress> {
-    return progressOf(async (report) => {
-      const found = this.#find(target);
-      const results = await Promise.all(
-        found.map(({ service }) => this.#operate(service, command, report)),
-      );
-      return results.includes(true);
-    });
+    return progressOf((report) => this.#commands.each(this.#find(target), command, report));
   }
 
-  async #operate(service: Service, command: Command, report: Report): Promise<boolean> {
-    try {
-      return await service.command(command, report);
-    } catch (error) {
-      await service.reportFailure(error, report);
-      return true;
-    } finally {
-      await this.#save();
+  async #up(
+    given: ResolvedConfig,
+    options: UpOptions,
+    report: Report,
+    prepared: () => void,
+  ): Promise<boolean> {
+    for (;;) {
+      const runs = await this.#runs();
+      const app = this.#apps.appFor(given) ?? this.#register(given, runs);
+      const run = async (signal: AbortSignal): Promise<boolean | "gone"> => {
+        if (!this.#apps.has(app)) return "gone";
+        try {
+          const { config, move } = admitted(given, app, options);
+          if (move !== undefined) report(note(`${config.name} ${describeMove(move)}`));
+          const work = await planUpOf(config, app, this.#sockets);
+          const up = new Up(app, work, this.#sockets, runs);
+          await up.prepare();
+          prepared();
+          return await up.perform(report, signal);
+        } finally {
+          await this.#settle(app);
+        }
+      };
+      const result = await app.lock.run("up", "exclusive", run, waiting(app, report));
+      if (result !== "gone") return result;
     }
   }
 
-  #admit(given: ResolvedConfig, { move = false }: { readonly move?: boolean }): Admitted {
-    return admit(given, this.#apps.get(given.name)?.config, { move, isThere: existsSync });
-  }
-
-  #find(target: Target): Found[] {
-    return findServices(this.#apps, target);
-  }
-
-  #present(app: string): ReadonlyMap<string, ReturnType<Service["present"]>> {
-    const services = this.#apps.get(app)?.services ?? new Map<string, Service>();
-    return new Map([...services].map(([name, service]) => [name, service.present()]));
-  }
-
-  #makeApp(stored: ConstructorParameters<typeof App>[0]): App {
-    const { kernel, home, log } = this.#parts;
-    return new App(stored, {
-      kernel,
-      home,
-      log,
-      changed: (app, service) => this.#changed(app, service),
-    });
-  }
-
-  #makeNewApp(config: ResolvedConfig): App {
-    const app = this.#makeApp({ config, wanted: {}, nextRun: 1 });
-    for (const service of app.services.values()) service.reconcile([], false);
-    this.#apps.set(app.name, app);
+  /** An app under its first `up`; it is written down as one that ends, until that has succeeded. */
+  #register(config: ResolvedConfig, runs: readonly FoundProcess[]): App {
+    const empty = { ...config, services: [], sockets: [] };
+    // Output of an earlier life of the app is still there, under its numbers.
+    const lastRun = Math.max(0, ...runs.map(({ run }) => run.run));
+    const nextRun = Math.max(lastRun + 1, this.#apps.firstRun(config.name));
+    const app = this.#makeApp({ config: empty, wanted: {}, nextRun, ending: true });
+    this.#apps.add(app);
     return app;
   }
 
-  #serviceOf(run: RunName): Service | undefined {
-    return this.#apps.get(run.app)?.services.get(run.service);
+  /** After an `up`: the app under its name of now, or gone after a first `up` that failed. */
+  async #settle(app: App): Promise<void> {
+    this.#apps.remove(app);
+    if (app.ending && app.services.size === 0) await app.erase();
+    else this.#apps.add(app);
   }
 
-  /** Every change is written down before the next is begun, so that a successor knows of all. */
-  #save(): Promise<void> {
-    this.#saving = this.#saving.then(async () => {
-      for (const app of this.#apps.values()) await app.save();
+  async #down(app: App, report: Report): Promise<void> {
+    app.goingDown = true;
+    app.lock.interrupt();
+    const run = async (): Promise<void> => {
+      if (!this.#apps.has(app)) return;
+      await this.#takeDown(app, report);
+    };
+    await app.lock.run("down", "exclusive", run, waiting(app, report)).finally(() => {
+      app.goingDown = false;
     });
-    return this.#saving;
+  }
+
+  async #takeDown(app: App, report: Report): Promise<void> {
+    const { ending } = app;
+    app.ending = true;
+    try {
+      // Whatever happens now, the next supervisor goes on with it.
+      await app.save();
+    } catch (error) {
+      app.ending = ending;
+      throw error;
+    }
+    const left = await takeDown(app, report);
+    if (left.length > 0) {
+      const why = "its processes did not end";
+      throw newelError("NEWEL_E_DOWN_FAILED", { app: app.name, services: left.join(", "), why });
+    }
+    await this.#endStrays(app);
+    await this.#sockets.removeAll(app);
+    await app.erase();
+    this.#apps.remove(app);
+  }
+
+  /** Processes of an app that no service of it has. */
+  async #endStrays(app: App): Promise<void> {
+    const strays = (await this.#runs()).filter(
+      ({ run, info }) => info.running && this.#apps.find(run).app === app,
+    );
+    await Promise.all(strays.map(({ info }) => endStray(this.#parts.kernel, info.name)));
+  }
+
+  /** The processes of all apps that the kernel has, the earliest first. */
+  async #runs(): Promise<readonly FoundProcess[]> {
+    const list = await this.#parts.kernel.processes.list();
+    const runs = list.flatMap((info) => {
+      const run = parseRunName(info.name);
+      return run === undefined ? [] : [{ run, info }];
+    });
+    return runs.sort((a, b) => a.run.run - b.run.run);
+  }
+
+  /** An earlier supervisor ended in the middle of a `down` or of a first `up`. */
+  #finishDown(app: App): void {
+    this.#down(app, () => {}).catch((error: unknown) =>
+      this.#parts.log(`down ${app.name}: ${messageOf(error)}`),
+    );
+  }
+
+  #find(target: Target): Found[] {
+    return findServices(this.#apps.byName, target);
+  }
+
+  #makeApp(stored: StoredApp): App {
+    const { kernel, home, log } = this.#parts;
+    const app: App = new App(stored, {
+      kernel: withSockets(kernel, (names) => this.#sockets.provide(app, names)),
+      home,
+      log,
+      changed: (app, service) => this.#events.record(app, service),
+    });
+    return app;
   }
 
   async #follow(since: number): Promise<void> {
@@ -304,11 +355,14 @@ export class Supervisor implements SupervisorApi {
     }
   }
 
-  /** From this kernel and every one that follows it. */
+  /** From this kernel and every one that follows it; each time it may know less than before. */
   #holdSockets(): void {
     const { kernel, home, holder, log } = this.#parts;
     const { signal } = this.#abort;
-    const sent = (): void => holder.receive();
+    const sent = (): void => {
+      holder.receive();
+      void this.#reconciler.run();
+    };
     kernel.sockets
       .hold(home.supervisorHolder, { signal, sent })
       .catch((error: unknown) => log(`The kernel's sockets are not held: ${messageOf(error)}`));
@@ -318,26 +372,31 @@ export class Supervisor implements SupervisorApi {
     if (event.noun === "socket") this.#parts.holder.receiveSoon();
     if (event.noun !== "process") return;
     const run = parseRunName(event.name);
-    if (run !== undefined) this.#serviceOf(run)?.hear(event, run);
+    if (run !== undefined) this.#apps.find(run).service?.hear(event, run);
   }
+}
 
-  #changed(app: App, service: Service): void {
-    const ready = service.readyCount >= service.wanted.replicas && service.wanted.up;
-    const shown = `${service.state} ${ready} ${service.why ?? ""}`;
-    if (this.#shown.get(service) === shown) return;
-    this.#shown.set(service, shown);
-    this.#seq += 1;
-    this.#events.push({
-      seq: this.#seq,
-      timeMs: Date.now(),
-      app: app.name,
-      service: service.name,
-      state: service.state,
-      ready,
-      ...(service.why === undefined ? {} : { why: service.why }),
-    });
-    this.#events.splice(0, this.#events.length - EVENTS_KEPT);
-    for (const wake of this.#eventWaiters) wake();
-    this.#eventWaiters.clear();
-  }
+function admitted(
+  given: ResolvedConfig,
+  app: App | undefined,
+  { move = false }: { readonly move?: boolean },
+): Admitted {
+  return admit(given, app?.config, { move, isThere: existsSync });
+}
+
+/** A kernel that makes missing sockets before a process that needs them. */
+function withSockets(
+  kernel: KernelClient,
+  provide: (names: readonly string[]) => Promise<void>,
+): KernelClient {
+  const make: KernelClient["processes"]["make"] = async (request) => {
+    try {
+      return await kernel.processes.make(request);
+    } catch (error) {
+      if (!hasCode(error, "NEWEL_E_SOCKET_MISSING")) throw error;
+      await provide(request.sockets ?? []);
+      return kernel.processes.make(request);
+    }
+  };
+  return { ...kernel, processes: { ...kernel.processes, make } };
 }

@@ -1,7 +1,7 @@
 import type { ProcessView, ServiceDetail, ServiceView } from "./api.ts";
-import { type App, shownAddress } from "./app.ts";
+import type { App } from "./app.ts";
 import { processEnvironment } from "./config/environment.ts";
-import type { ResolvedCommand, ResolvedService } from "./config/resolved.ts";
+import type { ResolvedCommand, ResolvedService, ResolvedSocket } from "./config/resolved.ts";
 import { type Service, toWallMs } from "./service.ts";
 import type { UsageMeter } from "./usage.ts";
 
@@ -95,4 +95,11 @@ function describeReadiness({ probe, afterMs, timeoutMs }: ResolvedService["ready
     case "http":
       return `GET ${probe.path} answers 2xx or 3xx ${within}`;
   }
+}
+
+/** `127.0.0.1:3000`, `:3000` for every address, or a path. */
+function shownAddress(socket: ResolvedSocket): string {
+  if (socket.path !== undefined) return socket.path;
+  const host = socket.host ?? "";
+  return `${host.includes(":") ? `[${host}]` : host}:${socket.port ?? 0}`;
 }

@@ -109,6 +109,12 @@ export class SupervisedApp {
     return view;
   }
 
+  /** The kernel's names of all processes that run. */
+  async running(): Promise<readonly string[]> {
+    const list = await (await this.kernel()).processes.list();
+    return list.filter(({ running }) => running).map(({ name }) => name);
+  }
+
   /** The pids of a service's living processes by name. */
   async pids(name: string): Promise<Record<string, number>> {
     const { processes } = await this.service(name);

@@ -91,7 +91,7 @@ test("a process that keeps dying is restarted with backoff, then given up until 
   assert.equal((await app.service("flaky")).state, "running");
 });
 
-test("a first up whose service does not get ready fails with its reason and leaves it stopped", async (t) => {
+test("a first up whose service does not get ready fails with its reason and leaves nothing", async (t) => {
   const app = new SupervisedApp(t);
   const up = await app.up({ services: { broken: { run: "echo no database; exit 4" } } });
   assert.equal(up.ok, false);
@@ -100,7 +100,12 @@ test("a first up whose service does not get ready fails with its reason and leav
     /broken\.1 did not get ready: it ended with exit code 4/,
   );
   assert.deepEqual(up.failed[0]?.lines, ["no database"]);
-  assert.equal((await app.service("broken")).state, "stopped");
+  assert.equal(up.failed.at(-1)?.code, "NEWEL_E_UP_FAILED");
+  assert.match(up.failed.at(-1)?.message ?? "", /app is not up, as before/);
+  assert.deepEqual((await (await app.supervisor()).hello()).apps, []);
+  const kernel = await app.kernel();
+  const [ended] = await kernel.processes.list();
+  assert.deepEqual(await kernel.processes.tail(ended?.name ?? "", 5), ["no database"]);
 });
 
 test("services start after those they depend on; a failed dependency is named", async (t) => {
@@ -128,9 +133,16 @@ test("services start after those they depend on; a failed dependency is named", 
   const up = await app.up({ services });
   assert.equal(up.ok, false);
   const codes = Object.fromEntries(up.failed.map(({ service, code }) => [service, code]));
-  assert.deepEqual(codes, { broken: "NEWEL_E_NOT_READY", above: "NEWEL_E_DEPENDENCY" });
+  assert.deepEqual(codes, {
+    broken: "NEWEL_E_NOT_READY",
+    above: "NEWEL_E_DEPENDENCY",
+    "": "NEWEL_E_UP_FAILED",
+  });
+  assert.deepEqual(await app.running(), [], "a first up that failed leaves nothing");
+  const { broken: _, above: __, ...good } = services;
+  const second = await app.up({ services: good });
+  assert.ok(second.ok, JSON.stringify(second.failed));
   assert.equal((await app.service("web")).state, "running");
-  assert.equal((await app.service("above")).state, "stopped");
 });
 
 test("up does nothing the second time, and exactly what the plan says after a change", async (t) => {

@@ -1,0 +1,58 @@
+import type { SupervisorEvent } from "./api.ts";
+import type { App } from "./app.ts";
+import type { Service } from "./service.ts";
+
+const EVENTS_KEPT = 1_000;
+
+/** The changes of state of all services, for those that follow them. */
+export class EventLog {
+  readonly #events: SupervisorEvent[] = [];
+  readonly #waiters = new Set<() => void>();
+  readonly #shown = new WeakMap<Service, string>();
+  readonly #signal: AbortSignal;
+  #seq = 0;
+
+  /** @param signal - ends every reader */
+  constructor(signal: AbortSignal) {
+    this.#signal = signal;
+    signal.addEventListener("abort", () => this.#wake(), { once: true });
+  }
+
+  /** Records the state of a service, if it is another one than before. */
+  record(app: App, service: Service): void {
+    const ready = service.readyCount >= service.wanted.replicas && service.wanted.up;
+    const shown = `${service.state} ${ready} ${service.why ?? ""}`;
+    if (this.#shown.get(service) === shown) return;
+    this.#shown.set(service, shown);
+    this.#seq += 1;
+    this.#events.push({
+      seq: this.#seq,
+      timeMs: Date.now(),
+      app: app.name,
+      service: service.name,
+      state: service.state,
+      ready,
+      ...(service.why === undefined ? {} : { why: service.why }),
+    });
+    this.#events.splice(0, this.#events.length - EVENTS_KEPT);
+    this.#wake();
+  }
+
+  /** Every event from now on. */
+  async *follow(): AsyncIterable<SupervisorEvent> {
+    let seen = this.#seq;
+    while (!this.#signal.aborted) {
+      const news = this.#events.filter(({ seq }) => seq > seen);
+      for (const event of news) {
+        seen = event.seq;
+        yield event;
+      }
+      if (news.length === 0) await new Promise<void>((resolve) => this.#waiters.add(resolve));
+    }
+  }
+
+  #wake(): void {
+    for (const wake of this.#waiters) wake();
+    this.#waiters.clear();
+  }
+}
