@@ -237,6 +237,10 @@ export const ERROR_CODES = {
     text: "There is no room to write {path}.",
     fix: "Free space on that file system; newel goes on and counts what it could not keep.",
   },
+  NEWEL_E_NOT_KEPT: {
+    text: "Nothing was changed, because the change cannot be written to {path}: {why}.",
+    fix: "Free space on that file system, or make it writable again, then repeat the command.",
+  },
   NEWEL_E_OUTPUT_WRITE: {
     text: "Output of processes cannot be kept: {errno} ({why}).",
     fix: "Repair the file system of the home or raise the limit; newel counts what it drops and tries again.",

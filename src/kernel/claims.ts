@@ -1,4 +1,4 @@
-import { newelError } from "../base/errors.ts";
+import { hasCode, newelError } from "../base/errors.ts";
 import { checkName, matches } from "../base/names.ts";
 import type { ClaimInfo, Kernel } from "./api.ts";
 import { look } from "./proc.ts";
@@ -58,7 +58,13 @@ export class ClaimTable {
         granted(claim.epoch);
       } else if (had === undefined) {
         claim.queue.push(asker);
-        this.#grant(name, claim);
+        try {
+          this.#grant(name, claim);
+        } catch (error) {
+          // Only this one waited for a free claim.
+          claim.queue.splice(claim.queue.indexOf(asker), 1);
+          throw error;
+        }
       } else {
         throw newelError("NEWEL_E_NOT_FOUND", { name: `${name} ${had}`, noun: "claims" });
       }
@@ -81,8 +87,10 @@ export class ClaimTable {
       const claim = this.#claims.get(name);
       if (claim?.holder === undefined)
         throw newelError("NEWEL_E_NOT_FOUND", { name, noun: "claims" });
-      // The number grows before anybody else is told, so that the old holder's writes are refused.
-      claim.epoch += 1;
+      // The number grows before the next holder has the claim, so that the old one's writes are refused.
+      const epoch = claim.epoch + 1;
+      this.#journal.release(toRecord(name, { epoch, holder: claim.holder }));
+      claim.epoch = epoch;
       claim.holder.asker?.taken();
       this.#free(name, claim);
     },
@@ -123,13 +131,17 @@ export class ClaimTable {
 
   #grant(name: string, claim: Claim): void {
     if (claim.holder !== undefined) return;
-    const asker = claim.queue.shift();
+    const [asker] = claim.queue;
     if (asker === undefined) return;
     const { pid } = asker;
     const startTicks = look(pid)?.startTicks ?? 0;
-    claim.epoch += 1;
-    claim.holder = { pid, startTicks, sinceMs: Date.now(), asker, unwatch: () => {} };
-    this.#journal.append(toRecord(name, claim));
+    const epoch = claim.epoch + 1;
+    const holder = { pid, startTicks, sinceMs: Date.now(), asker, unwatch: () => {} };
+    // Before anybody has it: a number that the next kernel does not know would be given again.
+    this.#journal.commit(toRecord(name, { epoch, holder }));
+    claim.queue.shift();
+    claim.epoch = epoch;
+    claim.holder = holder;
     this.#events.record({ type: "claimed", noun: "claim", name, pid });
     asker.granted(claim.epoch);
   }
@@ -145,18 +157,33 @@ export class ClaimTable {
     const pid = claim.holder?.pid;
     claim.holder?.unwatch();
     claim.holder = undefined;
-    this.#journal.append(toRecord(name, claim));
+    this.#journal.note(toRecord(name, claim));
     this.#events.record({
       type: "released",
       noun: "claim",
       name,
       ...(pid === undefined ? {} : { pid }),
     });
-    this.#grant(name, claim);
+    this.#grantLater(name, claim);
+  }
+
+  /** Grants it to the next that waits, as soon as the journal can be written. */
+  #grantLater(name: string, claim: Claim): void {
+    try {
+      this.#grant(name, claim);
+    } catch (error) {
+      if (!hasCode(error, "NEWEL_E_NOT_KEPT")) throw error;
+      setTimeout(() => {
+        if (!this.#frozen) this.#grantLater(name, claim);
+      }, RETRY_MS).unref();
+    }
   }
 }
 
-function toRecord(name: string, { epoch, holder }: Claim): ClaimRecord {
+/** Between two attempts to write down the grant of a claim for which others wait. */
+const RETRY_MS = 500;
+
+function toRecord(name: string, { epoch, holder }: Pick<Claim, "epoch" | "holder">): ClaimRecord {
   if (holder === undefined) return { type: "claim", name, epoch };
   const { pid, startTicks, sinceMs } = holder;
   return { type: "claim", name, epoch, holder: { pid, startTicks, sinceMs } };

@@ -42,7 +42,7 @@ export interface DaemonOptions {
 export async function runKernel(options: DaemonOptions): Promise<number> {
   const { home } = options;
   const version = packageVersion();
-  const log = options.log ?? pino({ base: { pid: process.pid } }, destination({ sync: true }));
+  const log = options.log ?? openLog();
   const bus = new Bus({ name: "kernel" });
   bus.subscribe("log", ({ level, message, error }) =>
     log[level](error === undefined ? {} : { err: error }, message),
@@ -88,6 +88,13 @@ export async function runKernel(options: DaemonOptions): Promise<number> {
 
   await bus.start();
   return bus.block();
+}
+
+/** JSON lines to stdout. A line that cannot be written (a full disk) is lost, and ends nothing. */
+function openLog(): Logger {
+  const stdout = destination({ sync: true });
+  stdout.on("error", () => undefined);
+  return pino({ base: { pid: process.pid } }, stdout);
 }
 
 /** The kernel with the sockets it was left, and systemd's store kept in step with it. */

@@ -34,8 +34,8 @@ export class EventLog {
   record(facts: EventFacts): KernelEvent {
     this.#last += 1;
     const event: KernelEvent = { seq: this.#last, timeMs: Date.now(), ...facts };
-    // Before anybody hears it: what was told once is known for ever.
-    this.#journal.append({ type: "event", event });
+    // Before any listener hears it: an event that was reported once stays known.
+    this.#journal.note({ type: "event", event });
     this.#kept.push(event);
     if (this.#kept.length > 2 * KEPT) this.#kept = this.#kept.slice(-KEPT);
     for (const listener of this.#listeners) listener(event);
@@ -47,9 +47,17 @@ export class EventLog {
     for (const event of this.#kept.slice(-JOURNALED)) yield { type: "event", event };
   }
 
+  /** Numbers follow each other, but for events that an earlier kernel could not write down. */
+  #since(seq: number): readonly KernelEvent[] {
+    const kept = this.#kept;
+    let from = kept.length;
+    while (from > 0 && (kept[from - 1]?.seq ?? 0) > seq) from -= 1;
+    return kept.slice(from);
+  }
+
   /** The verbs the session uses. */
   readonly verbs: Kernel["events"] = ((log: EventLog): Kernel["events"] => ({
-    since: (seq) => log.#kept.filter((event) => event.seq > seq),
+    since: (seq) => log.#since(seq),
     get last() {
       return log.#last;
     },

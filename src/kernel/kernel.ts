@@ -1,6 +1,6 @@
 import { closeSync, existsSync } from "node:fs";
 
-import { newelError } from "../base/errors.ts";
+import { messageOf, newelError, systemCode } from "../base/errors.ts";
 import { type Home, makeHome } from "../base/home.ts";
 import { becomeSubreaper, openPidfd } from "../posix/process.ts";
 import type { Kernel, KernelStatus, RecoveryStatus, SocketReturn } from "./api.ts";
@@ -65,12 +65,9 @@ export function openKernel(home: Home, options: OpenOptions): OpenKernel {
   for (const claim of past.claims.values())
     claims.restore(past.sameBoot ? claim : unheld(claim), watcher(pump));
 
-  const snapshot = function* snapshot(): Iterable<JournalRecord> {
-    yield { type: "boot", bootId: bootId(), pid: process.pid, version: options.version };
-    yield* events.snapshot();
-    for (const table of Object.values(tables)) yield* table.snapshot();
-  };
-  journal.rewrite(snapshot());
+  const boot = bootRecord(options.version);
+  const snapshot = (): Iterable<JournalRecord> => snapshotOf(boot, events, tables);
+  journal.rewrite(snapshot(), boot);
   const compacting = setInterval(() => {
     if (journal.stale) journal.rewrite(snapshot());
   }, COMPACT_EVERY_MS).unref();
@@ -107,6 +104,21 @@ export function openKernel(home: Home, options: OpenOptions): OpenKernel {
       journal.close();
     },
   };
+}
+
+function bootRecord(version: string): JournalRecord {
+  return { type: "boot", bootId: bootId(), pid: process.pid, version };
+}
+
+/** The records that make the present state. */
+function* snapshotOf(
+  boot: JournalRecord,
+  events: EventLog,
+  tables: Tables,
+): Iterable<JournalRecord> {
+  yield boot;
+  yield* events.snapshot();
+  for (const table of Object.values(tables)) yield* table.snapshot();
 }
 
 function makeTables(
@@ -198,7 +210,13 @@ function reportLeftovers(
   notice: (text: string) => void,
 ): void {
   const missing = records.length === 0 && damaged === 0;
-  const aside = sweepLeftovers(home, known, !missing && damaged === 0);
+  let aside: string | undefined;
+  try {
+    aside = sweepLeftovers(home, known, !missing && damaged === 0);
+  } catch (error) {
+    if (systemCode(error) === undefined) throw error;
+    notice(`Files of processes that are gone could not be cleared away: ${messageOf(error)}`);
+  }
   if (aside === undefined) return;
   const what = missing ? "is missing or empty" : "was damaged";
   notice(`The journal ${what}: the output of processes it does not know is kept in ${aside}.`);
@@ -275,10 +293,10 @@ function describeRecovery(
 }
 
 function allNotices(notices: readonly string[], journal: Journal): string[] {
-  if (journal.lost === 0) return [...notices];
+  if (journal.trouble === undefined) return [...notices];
   return [
     ...notices,
-    `${journal.lost} changes could not be written to the journal: the disk is full.`,
+    `The journal cannot be written: ${journal.trouble}. Changes are refused; the kernel tries again.`,
   ];
 }
 

@@ -27,6 +27,16 @@ export interface ProcessObserver {
 /** Descriptors of the reading ends of a process's FIFOs. */
 export type KeptReaders = Readonly<Partial<Record<StreamName | "notify", number>>>;
 
+/** What a managed process is made of. */
+export interface ManagedProcessParts {
+  readonly record: ProcessRecord;
+  readonly home: Home;
+  readonly pump: Pump;
+  /** See {@link openOutput}; closed with the process. */
+  readonly output: KeptOutput;
+  readonly observer: ProcessObserver;
+}
+
 /** One process the kernel made, alive or ended, with its kept output. */
 export class ManagedProcess {
   readonly record: ProcessRecord;
@@ -51,17 +61,13 @@ export class ManagedProcess {
   #notifyFd: number | undefined;
   #pidfd: number | undefined;
 
-  constructor(record: ProcessRecord, home: Home, pump: Pump, observer: ProcessObserver) {
-    this.record = record;
-    this.#home = home;
-    this.#pump = pump;
-    this.#observer = observer;
-    const directory = spoolDirectory(home, record.id);
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
-    this.output = new KeptOutput(directory, record.streams, record.bufsize, (text) =>
-      observer.notice(text),
-    );
-    this.#pidfd = openPidfd(record.info.pid);
+  constructor(parts: ManagedProcessParts) {
+    this.record = parts.record;
+    this.output = parts.output;
+    this.#home = parts.home;
+    this.#pump = parts.pump;
+    this.#observer = parts.observer;
+    this.#pidfd = openPidfd(parts.record.info.pid);
   }
 
   get name(): string {
@@ -187,7 +193,7 @@ export class ManagedProcess {
   /** Removes its files. */
   async erase(): Promise<void> {
     await this.release();
-    await rm(spoolDirectory(this.#home, this.record.id), { recursive: true, force: true });
+    await removeOutput(this.#home, this.record.id);
     for (const stream of [...this.record.streams, "notify"] as const) {
       await rm(fifoPath(this.#home, this.record.id, stream), { force: true });
     }
@@ -207,6 +213,22 @@ export class ManagedProcess {
     if (this.#pidfd !== undefined) closeSync(this.#pidfd);
     this.#pidfd = undefined;
   }
+}
+
+/** Opens the files of a process's output, before the process is there: a full disk refuses it then. */
+export function openOutput(
+  home: Home,
+  { id, streams, bufsize }: Pick<ProcessRecord, "id" | "streams" | "bufsize">,
+  notice: (text: string) => void,
+): KeptOutput {
+  const directory = spoolDirectory(home, id);
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  return new KeptOutput(directory, streams, bufsize, notice);
+}
+
+/** Removes the files of a process's output. */
+export async function removeOutput(home: Home, id: string): Promise<void> {
+  await rm(spoolDirectory(home, id), { recursive: true, force: true });
 }
 
 /** Where the kept output of a process stands. */

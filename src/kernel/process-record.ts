@@ -23,22 +23,19 @@ export function capturedStreams(request: ProcessRequest): StreamName[] {
   return streams;
 }
 
-/** What the journal keeps of a process that was just started. */
-export function describeProcess(
+/** What the journal keeps of a process that is about to be started: all but its pid, which is 0. */
+export function planProcess(
   request: ProcessRequest,
   launch: Launch,
-  facts: { id: string; pid: number; settings: string; streams: readonly StreamName[] },
+  facts: { id: string; settings: string; streams: readonly StreamName[] },
 ): ProcessRecord {
-  const seen = look(facts.pid);
-  if (seen === undefined)
-    throw newelError("NEWEL_E_INTERNAL", { what: `child ${facts.pid} is not in /proc` });
   const mark = request.env?.["NEWEL_MARK"];
   return {
     type: "process",
     id: facts.id,
     info: {
       name: request.name,
-      pid: facts.pid,
+      pid: 0,
       startedMs: Date.now(),
       args: request.args,
       workingDir: launch.workingDir,
@@ -46,12 +43,24 @@ export function describeProcess(
       ...(launch.gid === undefined ? {} : { gid: launch.gid }),
       ...(request.shell === true ? { shell: true } : {}),
     },
-    startTicks: seen.startTicks,
+    startTicks: 0,
     settings: facts.settings,
     bufsize: request.bufsize ?? BUFSIZE,
     streams: facts.streams,
     sockets: launch.sockets,
     ...(mark === undefined ? {} : { mark }),
+  };
+}
+
+/** The record of a planned process that was just started. */
+export function describeProcess(plan: ProcessRecord, pid: number): ProcessRecord {
+  const seen = look(pid);
+  if (seen === undefined)
+    throw newelError("NEWEL_E_INTERNAL", { what: `child ${pid} is not in /proc` });
+  return {
+    ...plan,
+    info: { ...plan.info, pid, startedMs: Date.now() },
+    startTicks: seen.startTicks,
   };
 }
 

@@ -2,17 +2,36 @@ import { messageOf, newelError } from "../base/errors.ts";
 import type { Home } from "../base/home.ts";
 import { checkName, matches, toFileName } from "../base/names.ts";
 import { reapOne } from "../posix/process.ts";
-import { spawnProcess } from "../posix/spawn.ts";
+import { spawnProcess, withUmask } from "../posix/spawn.ts";
 import type { Kernel, ProcessRequest, ProcessTree, TreeProcess } from "./api.ts";
 import { Descendants, signalNumber } from "./descendants.ts";
 import type { EventLog } from "./events.ts";
 import { soundReaders } from "./handover.ts";
-import type { Journal, JournalRecord } from "./journal.ts";
-import { prepareLaunch } from "./launch.ts";
-import { type KeptReaders, ManagedProcess, type ProcessObserver } from "./managed-process.ts";
+import {
+  isDiskTrouble,
+  type Journal,
+  type JournalRecord,
+  notKept,
+  type ProcessRecord,
+} from "./journal.ts";
+import { type Launch, prepareLaunch } from "./launch.ts";
+import {
+  type KeptReaders,
+  ManagedProcess,
+  openOutput,
+  type ProcessObserver,
+  removeOutput,
+} from "./managed-process.ts";
+import type { KeptOutput } from "./output.ts";
 import { Pipes } from "./pipes.ts";
 import { look, lookClosely, type Seen, ticksSinceBoot } from "./proc.ts";
-import { capturedStreams, describeProcess, hashSettings, readyRecord } from "./process-record.ts";
+import {
+  capturedStreams,
+  describeProcess,
+  hashSettings,
+  planProcess,
+  readyRecord,
+} from "./process-record.ts";
 import type { Pump } from "./pump.ts";
 import type { ReaderTable } from "./readers.ts";
 import type { PastProcess } from "./recovery.ts";
@@ -21,6 +40,9 @@ import type { SocketTable } from "./sockets.ts";
 
 /** How many processes that left the list are kept for readers that are behind. */
 const DEPARTED_LIMIT = 64;
+
+/** Of a file name that may have 255 bytes: the rest is for what makes it unique. */
+const ID_NAME_BYTES = 200;
 
 /** What the table works with. */
 export interface ProcessTableParts {
@@ -80,7 +102,7 @@ export class ProcessTable {
         const found = this.#matching([pattern]);
         if (found.length === 0 && !pattern.endsWith("*")) throw notFound(pattern);
         for (const process of found) {
-          if (process.closed) this.#leave(process);
+          if (process.closed) this.#remove(process);
           else this.#leaveLater(process);
         }
       }
@@ -156,7 +178,9 @@ export class ProcessTable {
 
   /** A process of an earlier kernel: the living go on being kept, the ended can still be read. */
   restore({ record, ...past }: PastProcess, kept?: KeptReaders): void {
-    const managed = new ManagedProcess(record, this.#parts.home, this.#parts.pump, this.#observer);
+    const { home, pump, notice } = this.#parts;
+    const output = openOutput(home, record, notice);
+    const managed = new ManagedProcess({ record, home, pump, output, observer: this.#observer });
     managed.ready = past.ready;
     managed.status = past.status;
     managed.leaving = past.leaving === true;
@@ -209,38 +233,75 @@ export class ProcessTable {
   }
 
   #start(request: ProcessRequest, settings: string): ManagedProcess {
-    const { home, events, pump, journal } = this.#parts;
+    const { home, events, journal } = this.#parts;
     const launch = prepareLaunch(request, (name) => this.#parts.sockets.find(name));
     // The time too: a home that lost its journal counts its events anew, beside the files of before.
     const unique = `${events.last + 1}-${Date.now().toString(36)}`;
-    const id = `${toFileName(request.name).slice(0, 60)}~${unique}`;
+    const id = `${toFileName(request.name).slice(0, ID_NAME_BYTES)}~${unique}`;
     const streams = capturedStreams(request);
+    const plan = planProcess(request, launch, { id, settings, streams });
     const pipes = new Pipes(home, id);
+    let output: KeptOutput | undefined;
+    let pid: number | undefined;
     try {
+      output = openOutput(home, plan, (text) => this.#parts.notice(text));
       for (const stream of streams) pipes.make(stream, launch);
       if (request.notify === true) pipes.make("notify", launch);
-      const sockets = launch.sockets.map((name) => {
-        const { fd, fresh } = this.#parts.sockets.descriptorFor(name);
-        if (fresh) pipes.closeLater(fd);
-        return fd;
-      });
-      const descriptors = pipes.descriptors(request, sockets);
-      const pid = withUmask(request.umask, () => spawnProcess({ ...launch, descriptors }));
-      const record = describeProcess(request, launch, { id, pid, settings, streams });
-      journal.append(record);
-      const managed = new ManagedProcess(record, home, pump, this.#observer);
-      this.#forget(this.#departed.get(request.name));
+      const descriptors = pipes.descriptors(request, this.#socketsFor(launch, pipes));
+      // Before it is there: a kernel that dies from here on has a successor that searches for it.
+      journal.commit({ type: "process starting", record: plan });
+      pid = withUmask(request.umask, () => spawnProcess({ ...launch, descriptors }));
+      const managed = this.#begin(describeProcess(plan, pid), output);
       for (const stream of streams) managed.capture(stream, pipes.reader(stream));
       if (request.notify === true) managed.listenToNotify(pipes.reader("notify"));
-      this.#processes.set(request.name, managed);
       events.record({ type: "made", noun: "process", name: request.name, pid });
       return managed;
     } catch (error) {
+      if (pid !== undefined) process.kill(pid, "SIGKILL");
       pipes.remove();
-      throw error;
+      this.#discard(id, output);
+      throw isDiskTrouble(error) ? notKept(home.directory, error) : error;
     } finally {
       pipes.closeOwn();
     }
+  }
+
+  #socketsFor(launch: Launch, pipes: Pipes): number[] {
+    return launch.sockets.map((name) => {
+      const { fd, fresh } = this.#parts.sockets.descriptorFor(name);
+      if (fresh) pipes.closeLater(fd);
+      return fd;
+    });
+  }
+
+  /** A process that was just started is in the list, and its pid in the journal. */
+  #begin(record: ProcessRecord, output: KeptOutput): ManagedProcess {
+    const { home, pump, journal } = this.#parts;
+    const managed = new ManagedProcess({ record, home, pump, output, observer: this.#observer });
+    const { name } = managed;
+    // Without this line the next kernel finds it by its FIFOs; without them it would be forgotten.
+    if (!journal.note(record) && record.streams.length === 0)
+      throw newelError("NEWEL_E_NOT_KEPT", {
+        path: home.journal,
+        why: journal.trouble ?? "unknown",
+      });
+    this.#forget(this.#departed.get(name));
+    this.#processes.set(name, managed);
+    return managed;
+  }
+
+  /** A process that could not be started: nothing of it stays. */
+  #discard(id: string, output: KeptOutput | undefined): void {
+    this.#parts.journal.note({ type: "process removed", id });
+    for (const [name, { record }] of this.#processes)
+      if (record.id === id) this.#processes.delete(name);
+    if (output === undefined) return;
+    const erased = output
+      .close()
+      .then(() => removeOutput(this.#parts.home, id))
+      .catch((error: unknown) => this.#parts.notice(`files of ${id}: ${messageOf(error)}`))
+      .finally(() => this.#erasing.delete(erased));
+    this.#erasing.add(erased);
   }
 
   #view(seen: Seen, detailed: boolean): TreeProcess {
@@ -257,7 +318,7 @@ export class ProcessTable {
 
   readonly #observer: ProcessObserver = {
     said: (managed) => {
-      this.#parts.journal.append(readyRecord(managed));
+      this.#parts.journal.note(readyRecord(managed));
       const { name, record, ready, status } = managed;
       this.#parts.events.record({
         type: ready ? "ready" : "status",
@@ -310,7 +371,7 @@ export class ProcessTable {
     managed.endedTicks = ticksSinceBoot();
     if (managed.pidfd !== undefined) this.#parts.pump.unwatch(managed.pidfd);
     const lossy = managed.incomplete ? { incomplete: true } : {};
-    this.#parts.journal.append({
+    this.#parts.journal.note({
       type: "process ended",
       id: record.id,
       endedMs,
@@ -341,8 +402,16 @@ export class ProcessTable {
   /** It leaves the list once it has ended; the next kernel knows that too. */
   #leaveLater(managed: ManagedProcess): void {
     if (managed.leaving) return;
-    this.#parts.journal.append({ type: "process leaving", id: managed.record.id });
+    this.#parts.journal.release({ type: "process leaving", id: managed.record.id });
     managed.leaving = true;
+  }
+
+  /** A client asked for it: it is answered only if the next kernel will know it too. */
+  #remove(managed: ManagedProcess): void {
+    const { id } = managed.record;
+    const isRead = !this.#parts.readers.isBehind(managed.info());
+    this.#parts.journal.release({ type: isRead ? "process removed" : "process left", id });
+    this.#leave(managed);
   }
 
   /** It leaves the list; its output goes too, or once its named readers have read it. */
@@ -352,7 +421,7 @@ export class ProcessTable {
     if (this.#parts.readers.isBehind(managed.info())) {
       this.#forget(this.#departed.get(name));
       this.#departed.set(name, managed);
-      this.#parts.journal.append({ type: "process left", id: record.id });
+      this.#parts.journal.note({ type: "process left", id: record.id });
       if (this.#departed.size > DEPARTED_LIMIT) this.#forget(this.#departed.values().next().value);
     } else {
       this.#forget(managed);
@@ -364,7 +433,7 @@ export class ProcessTable {
     if (managed === undefined) return;
     if (this.#departed.get(managed.name) === managed) this.#departed.delete(managed.name);
     this.#parts.readers.forget({ name: managed.name, pid: managed.record.info.pid });
-    this.#parts.journal.append({ type: "process removed", id: managed.record.id });
+    this.#parts.journal.note({ type: "process removed", id: managed.record.id });
     const erased = managed
       .erase()
       .catch((error: unknown) =>
@@ -385,17 +454,6 @@ export class ProcessTable {
     return patterns.length === 0
       ? all
       : all.filter(({ name }) => patterns.some((pattern) => matches(pattern, name)));
-  }
-}
-
-/** A child inherits its mask: no wrapper could set it and leave the environment as it is. */
-function withUmask<T>(mask: number | undefined, action: () => T): T {
-  if (mask === undefined) return action();
-  const own = process.umask(mask);
-  try {
-    return action();
-  } finally {
-    process.umask(own);
   }
 }
 

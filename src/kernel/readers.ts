@@ -73,14 +73,17 @@ export class ReaderTable {
     reader: string,
     position: OutputPosition,
   ): void {
+    const { name, pid } = process;
+    const record = { type: "reader", process: name, pid, reader, position } as const;
+    // A prompt is not answered: what it acknowledged comes again if that could not be written.
+    if (reader === PROMPT) this.#journal.note(record);
+    else this.#journal.commit(record);
     const { positions } = this.#entry(process);
     // The one that spoke last is the newest.
     positions.delete(reader);
     positions.set(reader, position);
     const [oldest] = positions.keys();
     if (positions.size > READERS_LIMIT && oldest !== undefined) positions.delete(oldest);
-    const { name, pid } = process;
-    this.#journal.append({ type: "reader", process: name, pid, reader, position });
   }
 
   #entry({ name, pid }: { readonly name: string; readonly pid: number }): Entry {

@@ -21,7 +21,9 @@ export interface PastState {
   readonly refusing: ReadonlySet<string>;
   readonly values: Map<string, string>;
   readonly claims: ReadonlyMap<string, ClaimRecord>;
-  readonly processes: ReadonlyMap<string, PastProcess>;
+  readonly processes: Map<string, PastProcess>;
+  /** Processes that may have been started, by id: their pid was not written down any more. */
+  readonly starting: ReadonlyMap<string, ProcessRecord>;
   /** The newest position of each reader of each process. */
   readonly readers: readonly ReaderRecord[];
 }
@@ -55,6 +57,7 @@ export function replay(records: readonly JournalRecord[]): PastState {
     values: new Map(),
     claims: new Map(),
     processes: new Map(),
+    starting: new Map(),
     readers: new Map(),
   };
   for (const record of records) apply(state, record);
@@ -74,12 +77,20 @@ interface Replayed {
   readonly values: Map<string, string>;
   readonly claims: Map<string, ClaimRecord>;
   readonly processes: Map<string, PastProcess>;
+  readonly starting: Map<string, ProcessRecord>;
   readonly readers: Map<string, ReaderRecord>;
+}
+
+function forgetBoot({ sockets, processes, starting, readers, claims }: Replayed): void {
+  for (const each of [sockets, processes, starting, readers]) each.clear();
+  for (const [name, { epoch }] of claims) claims.set(name, { type: "claim", name, epoch });
 }
 
 function apply(state: Replayed, record: JournalRecord): void {
   switch (record.type) {
     case "boot":
+      // Without a whole new file: the processes and sockets before it are those of another boot.
+      if (state.bootId !== undefined && state.bootId !== record.bootId) forgetBoot(state);
       state.bootId = record.bootId;
       break;
     case "seq":
@@ -112,10 +123,15 @@ function apply(state: Replayed, record: JournalRecord): void {
     case "reader":
       state.readers.set(JSON.stringify([record.process, record.pid, record.reader]), record);
       break;
+    case "process starting":
+      state.starting.set(record.record.id, record.record);
+      break;
     case "process":
+      state.starting.delete(record.id);
       state.processes.set(record.id, { record, ready: false });
       break;
     case "process removed":
+      state.starting.delete(record.id);
       state.processes.delete(record.id);
       break;
     case "process leaving":

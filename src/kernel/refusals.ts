@@ -64,7 +64,7 @@ export class Refusals {
 
   /** From now on the socket refuses; without a descriptor as soon as {@link apply} is called with one. */
   begin(name: string, socket: Refusable | undefined): void {
-    this.#journal.append({ type: "socket refusing", name, refusing: true });
+    this.#journal.commit({ type: "socket refusing", name, refusing: true });
     this.#names.add(name);
     try {
       if (socket !== undefined) this.apply(socket);
@@ -76,7 +76,7 @@ export class Refusals {
 
   /** From now on its clients wait for a process again. */
   end(name: string, socket: Refusable | undefined): void {
-    this.#journal.append({ type: "socket refusing", name, refusing: false });
+    this.#journal.release({ type: "socket refusing", name, refusing: false });
     this.#names.delete(name);
     this.release(name);
     if (socket === undefined) return;

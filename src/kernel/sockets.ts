@@ -91,8 +91,8 @@ export class SocketTable {
       const held = isUnbound(wanted)
         ? openLater(wanted, !this.#hasPort(wanted.port))
         : open(wanted, true);
+      this.#commit(held);
       this.#held.set(request.name, held);
-      this.#journal.append(toRecord(held));
       this.#refusals.apply(refusable(held));
       this.#events.record({ type: "made", noun: "socket", name: request.name });
       return this.#shown(held);
@@ -211,6 +211,17 @@ export class SocketTable {
     this.#held.clear();
   }
 
+  /** A new socket is known to the next kernel before it is given to a client, or it is closed again. */
+  #commit(held: Open): void {
+    try {
+      this.#journal.commit(toRecord(held));
+    } catch (error) {
+      if (held.info.path !== undefined) removeSocketFile(held.info.path, held.file);
+      closeSync(held.fd);
+      throw error;
+    }
+  }
+
   /** One path has one socket, however it is written. */
   #checkPath({ path }: SocketInfo): void {
     if (path === undefined) return;
@@ -239,8 +250,9 @@ export class SocketTable {
     const fd = held.fd ?? this.#openPostponed(held).fd;
     bindLater(fd, info, !this.#hasPort(info.port, true));
     const bound = { fd, info: { ...info, fileno: fd } };
+    // Bound it stays, whatever becomes of the line: the next kernel reads the address from the socket.
     this.#held.set(name, bound);
-    this.#journal.append(toRecord(bound));
+    this.#journal.note(toRecord(bound));
     this.#events.record({ type: "bound", noun: "socket", name });
     return bound.info;
   }
@@ -293,6 +305,7 @@ export class SocketTable {
   #remove(info: SocketInfo): void {
     const held = this.#held.get(info.name);
     if (held === undefined) return;
+    this.#journal.release({ type: "socket removed", name: info.name });
     this.#held.delete(info.name);
     this.#refusals.forget(info.name);
     // Before it is closed: until then no other file can have the number of this one.
@@ -300,7 +313,6 @@ export class SocketTable {
     // Processes have copies of it that none of them reads: they must not keep the address open.
     if (held.fd !== undefined && held.info.later === true) endListening(held.fd);
     if (held.fd !== undefined) closeSync(held.fd);
-    this.#journal.append({ type: "socket removed", name: info.name });
     this.#events.record({ type: "removed", noun: "socket", name: info.name });
   }
 }

@@ -42,8 +42,13 @@ export function takeBack(
     notice(
       `Only the processes that serve them have these sockets, and they may not be taken from there: ${waiting.join(", ")}. Each is bound again for the next process that gets it.`,
     );
-  for (const process of past.processes.values())
-    processes.restore(process, handover?.readers[process.record.id]);
+  for (const process of past.processes.values()) {
+    try {
+      processes.restore(process, handover?.readers[process.record.id]);
+    } catch (error) {
+      notice(`The process ${process.record.info.name} could not be adopted: ${messageOf(error)}`);
+    }
+  }
   processes.settle();
   return returned;
 }

@@ -29,7 +29,7 @@ export class ValueTable {
       if (Buffer.byteLength(value) > VALUE_BYTES) {
         throw newelError("NEWEL_E_LIMIT", { what: "a value", limit: VALUE_BYTES, unit: "bytes" });
       }
-      this.#journal.append({ type: "value", name, value });
+      this.#journal.commit({ type: "value", name, value });
       this.#values.set(name, value);
       this.#events.record({ type: "made", noun: "value", name });
     },
@@ -59,8 +59,9 @@ export class ValueTable {
   }
 
   #delete(name: string): void {
-    if (!this.#values.delete(name)) return;
-    this.#journal.append({ type: "value removed", name });
+    if (!this.#values.has(name)) return;
+    this.#journal.release({ type: "value removed", name });
+    this.#values.delete(name);
     this.#events.record({ type: "removed", noun: "value", name });
   }
 

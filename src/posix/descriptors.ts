@@ -1,6 +1,6 @@
 import { closeSync, writeSync } from "node:fs";
 
-import { checked, libc } from "./libc.ts";
+import { checked, errnoName, lastErrno, libc } from "./libc.ts";
 
 const fcntl = libc("int fcntl(int fd, int command, long argument)");
 
@@ -10,6 +10,8 @@ const syscall3 = libc(
 
 const memfdCreate = libc("int memfd_create(const char *name, unsigned int flags)");
 const MFD_CLOEXEC = 1;
+const fallocate = libc("int fallocate(int fd, int mode, int64_t offset, int64_t length)");
+const FALLOC_FL_KEEP_SIZE = 1;
 
 /** The same number on every architecture (Linux 5.11). */
 const SYS_CLOSE_RANGE = 436;
@@ -49,4 +51,16 @@ export function memoryFile(name: string, content: string): number {
     closeSync(fd);
     throw error;
   }
+}
+
+/**
+ * Reserves blocks on the disk between two offsets of a file, whose size stays: writes there cannot
+ * fail for want of room. Begin where the last reservation ended: a tmpfs that is full gives back all
+ * unused blocks of the range.
+ *
+ * @returns the errno name when that is not possible
+ */
+export function preallocate(fd: number, from: number, to: number): string | undefined {
+  if (fallocate(fd, FALLOC_FL_KEEP_SIZE, from, to - from) === 0) return undefined;
+  return errnoName(lastErrno());
 }

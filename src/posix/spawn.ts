@@ -92,3 +92,14 @@ function prepare(
 function succeed(errno: number, call: string, about?: string): void {
   if (errno !== 0) throw syscallError(call, errno, about);
 }
+
+/** A child inherits its mask: no wrapper could set it and leave the environment as it is. */
+export function withUmask<T>(mask: number | undefined, action: () => T): T {
+  if (mask === undefined) return action();
+  const own = process.umask(mask);
+  try {
+    return action();
+  } finally {
+    process.umask(own);
+  }
+}

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 
+import { hasCode } from "../../src/base/errors.ts";
 import { homeAt } from "../../src/base/home.ts";
 import type { KernelClient } from "../../src/kernel/client-api.ts";
 import { eventually } from "../helpers/resources.ts";
@@ -49,6 +50,34 @@ function fillUp(path: string): void {
   }
 }
 
+const isRefusal = (error: unknown): boolean => hasCode(error, "NEWEL_E_NOT_KEPT");
+const VALUE = "x".repeat(10_000);
+
+/** Sets values until one is refused; gives the names of those that were answered. */
+async function setUntilRefused(kernel: KernelClient): Promise<string[]> {
+  const kept: string[] = [];
+  for (;;) {
+    try {
+      await kernel.values.set(`full.${kept.length}`, VALUE);
+    } catch (error) {
+      assert.ok(isRefusal(error), String(error));
+      assert.match(String(error), /the disk is full \(ENOSPC\)/);
+      assert.equal(await kernel.values.get(`full.${kept.length}`), undefined);
+      return kept;
+    }
+    kept.push(`full.${kept.length}`);
+    assert.ok(kept.length < 10_000, "never refused");
+  }
+}
+
+async function expectKept(kernel: KernelClient, names: readonly string[]): Promise<void> {
+  const values = new Map(
+    (await kernel.values.list("full.*")).map(({ name, value }) => [name, value]),
+  );
+  for (const name of names) assert.equal(values.get(name), VALUE, name);
+  assert.equal(values.size, names.length);
+}
+
 test("a full disk: the kernel goes on, the child ends, and what is lost is counted", async (t) => {
   const directory = smallFileSystem(t, SIZE_BYTES);
   if (directory === undefined) return t.skip(withoutMount);
@@ -64,45 +93,70 @@ test("a full disk: the kernel goes on, the child ends, and what is lost is count
   const filler = join(directory, "filler");
   fillUp(filler);
   assert.equal(statfsSync(directory).bfree, 0);
-  for (let index = 0; index < 200; index += 1)
-    await kernel.values.set(`full.${index}`, "x".repeat(100));
+  const names = await setUntilRefused(kernel);
+  await assert.rejects(async () => {
+    for (let index = 0; index < 10_000; index += 1) await kernel.values.set(`tiny.${index}`, "1");
+  }, isRefusal);
   const full = await kernel.status();
   assert.equal(full.pid, pid, "the kernel goes on");
   assert.match(full.notices.join("\n"), /no room to write output/);
-  assert.match(full.notices.join("\n"), /\d+ changes could not be written to the journal/);
-  assert.equal(await kernel.values.get("full.199"), "x".repeat(100));
+  assert.match(full.notices.join("\n"), /journal cannot be written: the disk is full \(ENOSPC\)/);
+  await assert.rejects(
+    kernel.processes.make({ name: "more", args: ["/bin/sleep", "1"] }),
+    isRefusal,
+  );
+  await assert.rejects(kernel.sockets.make({ name: "more" }), isRefusal);
+  await assert.rejects(kernel.claim("more"), isRefusal);
+  assert.deepEqual((await kernel.status()).counts, full.counts, "nothing was made");
+  // What gives something up is always possible.
+  await kernel.processes.remove("talker");
+  await kernel.values.remove("full.0");
 
   rmSync(filler);
-  await kernel.processes.remove("talker");
   await kernel.values.set("after", "there is room again");
   await eventually(
     async () => !(await kernel.status()).notices.some((notice) => notice.includes("journal")),
-    "the journal is complete again",
+    "the journal can be written again",
     20_000,
   );
   assert.notEqual(await killKernel(kernel), pid);
   assert.equal(await kernel.values.get("after"), "there is room again");
-  assert.equal(await kernel.values.get("full.199"), "x".repeat(100));
+  await expectKept(kernel, names.slice(1));
+  assert.equal(await kernel.values.get("full.0"), undefined);
   const { notices } = await kernel.status();
   assert.deepEqual(notices, [], "and it was never damaged");
 });
 
-test("a kernel that is killed while the disk is full comes back, and keeps what was there", async (t) => {
+test("a kernel that is killed while the disk is full comes back with all that was answered", async (t) => {
   const directory = smallFileSystem(t, SIZE_BYTES);
   if (directory === undefined) return t.skip(withoutMount);
   const kernel = await connectScenario(t, homeAt(directory));
   await kernel.values.set("before", "1");
   const child = await kernel.processes.make({ name: "child", args: ["/bin/sleep", "1000"] });
+  const other = await kernel.processes.make({ name: "other", args: ["/bin/sleep", "1000"] });
   fillUp(join(directory, "filler"));
-  for (let index = 0; index < 100; index += 1) await kernel.values.set(`lost.${index}`, "x");
-  await killKernel(kernel);
-  assert.equal(await kernel.values.get("before"), "1");
-  const [found] = await kernel.processes.list("child");
-  assert.deepEqual([found?.pid, found?.running], [child.pid, true]);
-  const { notices } = await kernel.status();
-  assert.match(notices.join("\n"), /could not be written to the journal/);
-  assert.doesNotMatch(notices.join("\n"), /damaged/, "no half line was left in it");
+  const names = await setUntilRefused(kernel);
+  for (let kills = 0; kills < 3; kills += 1) {
+    // An end that happens now is known to the next kernel, in the room that was reserved.
+    if (kills === 1) await kernel.processes.signal("other", "KILL");
+    if (kills === 1)
+      await eventually(async () => (await kernel.processes.list("other"))[0]?.closed, "other ends");
+    await killKernel(kernel);
+    assert.equal(await kernel.values.get("before"), "1");
+    await expectKept(kernel, names);
+    const [found] = await kernel.processes.list("child");
+    assert.deepEqual([found?.pid, found?.running], [child.pid, true]);
+    const [second] = await kernel.processes.list("other");
+    assert.deepEqual([second?.pid, second?.running], [other.pid, kills === 0]);
+    if (kills > 0) assert.equal(second?.exitCode, null);
+    await assert.rejects(kernel.values.set("more", "x".repeat(200_000)), isRefusal);
+    const { notices } = await kernel.status();
+    assert.match(notices.join("\n"), /the disk is full/);
+    assert.doesNotMatch(notices.join("\n"), /damaged/, "no half line was left in it");
+  }
   rmSync(join(directory, "filler"));
   await kernel.values.set("later", "2");
+  await killKernel(kernel);
   assert.equal(await kernel.values.get("later"), "2");
+  await expectKept(kernel, names);
 });

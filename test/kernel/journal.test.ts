@@ -255,11 +255,11 @@ test("a journal that was written over and over is compacted to what it says", as
   const home = homeOf(t);
   const { journal } = Journal.open(home.journal);
   for (let number = 0; number < 30_000; number += 1)
-    journal.append({ type: "value", name: "counter", value: String(number) });
+    journal.commit({ type: "value", name: "counter", value: String(number) });
   assert.ok(journal.stale);
   journal.rewrite([{ type: "value", name: "counter", value: "29999" }]);
   assert.equal(journal.stale, false);
-  journal.append({ type: "value", name: "more", value: "1" });
+  journal.commit({ type: "value", name: "more", value: "1" });
   journal.close();
   const { values } = replay(readJournal(home.journal).records);
   assert.deepEqual(
