@@ -69,7 +69,7 @@ export function overlaps(address: ListenAddress, socket: ListeningSocket): boole
 }
 
 /** The inode of the listening Unix socket with that path in /proc/net/unix. */
-export function unixInode(text: string, path: string): string | undefined {
+function unixInode(text: string, path: string): string | undefined {
   for (const row of text.split("\n")) {
     const match = /^\S+ \S+ \S+ (\S+) \S+ \S+ +(\d+) (.*)$/.exec(row);
     if (match?.[3] === path && match[1] === UNIX_LISTENS) return match[2];

@@ -152,7 +152,10 @@ export class App {
 
   /** Removes what the kernel keeps of the app. */
   async erase(): Promise<void> {
-    for (const service of this.services.values()) this.forget(service);
+    for (const service of this.services.values()) {
+      this.forget(service);
+      service.forgetRuns();
+    }
     await this.#parts.kernel.values.set(appValueName(this.name), undefined);
     this.#saved = "";
   }
@@ -186,7 +189,7 @@ export class App {
     return service;
   }
 
-  /** Lets go of a service; its output stays with the kernel. */
+  /** Lets go of a service; the output of its runs stays with the kernel. */
   forget(service: Service): void {
     service.close();
     this.services.delete(service.name);

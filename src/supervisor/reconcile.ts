@@ -7,6 +7,7 @@ import type { ProcessInfo } from "../kernel/api.ts";
 import type { KernelClient } from "../kernel/client-api.ts";
 import type { App } from "./app.ts";
 import { parseRunName, type RunName } from "./process-names.ts";
+import type { Refusing } from "./refusing.ts";
 import type { Replica } from "./replica.ts";
 import type { Service } from "./service.ts";
 import type { Sockets } from "./sockets.ts";
@@ -21,6 +22,7 @@ const KILL_MS = 10_000;
 interface ReconcilerParts {
   readonly kernel: KernelClient;
   readonly sockets: Sockets;
+  readonly refusing: Refusing;
   readonly apps: () => Iterable<App>;
   readonly serviceOf: (run: RunName) => { app?: App; service?: Service };
   readonly log: (text: string) => void;
@@ -56,6 +58,7 @@ export class Reconciler {
   /** The sockets of every app, before any process starts. */
   async makeSockets(): Promise<void> {
     const held = await this.#parts.kernel.sockets.list();
+    this.#parts.refusing.learn(held);
     for (const app of this.#parts.apps()) {
       const failed = new Set(app.socketErrors.keys());
       const made = await this.#parts.sockets.ensure(app, held);
@@ -76,6 +79,7 @@ export class Reconciler {
         await this.makeSockets();
         await this.#writeValues();
         await this.#compareProcesses();
+        for (const app of this.#parts.apps()) this.#parts.refusing.check(app);
       } catch (error) {
         if (this.#closed) return;
         this.#parts.log(`Comparing with the kernel: ${messageOf(error)}`);
@@ -163,7 +167,7 @@ export class Reconciler {
 }
 
 /** Why a service lacks a socket. */
-export function socketErrorOf(app: App, service: Service): Error | undefined {
+function socketErrorOf(app: App, service: Service): Error | undefined {
   return service.spec.listen
     .map(({ kernelName }) =>
       kernelName === undefined ? undefined : app.socketErrors.get(kernelName),

@@ -30,6 +30,7 @@ import { progressOf, type Report } from "./progress.ts";
 import { endStray, Reconciler } from "./reconcile.ts";
 import type { FoundProcess } from "./service.ts";
 import type { SocketHolder } from "./socket-holder.ts";
+import { Refusing } from "./refusing.ts";
 import { Sockets } from "./sockets.ts";
 import { type Found, findServices } from "./targets.ts";
 import { planUpOf, takeDown, Up } from "./up.ts";
@@ -56,6 +57,7 @@ export class Supervisor implements SupervisorApi {
   readonly #events = new EventLog(this.#abort.signal);
   readonly #sockets: Sockets;
   readonly #reconciler: Reconciler;
+  readonly #refusing: Refusing;
   readonly #commands = new Commands((app) => this.#apps.has(app));
   #greeted = false;
 
@@ -68,8 +70,10 @@ export class Supervisor implements SupervisorApi {
       apps,
       replicaOf: (pid) => this.#apps.replicaOf(pid),
     });
+    this.#refusing = new Refusing({ kernel, log });
     this.#reconciler = new Reconciler({
       kernel,
+      refusing: this.#refusing,
       sockets: this.#sockets,
       apps,
       serviceOf: (run) => this.#apps.find(run),
@@ -108,6 +112,7 @@ export class Supervisor implements SupervisorApi {
   close(): void {
     this.#abort.abort();
     this.#reconciler.close();
+    this.#refusing.close();
     for (const app of this.#apps) for (const service of app.services.values()) service.close();
   }
 
@@ -341,7 +346,10 @@ export class Supervisor implements SupervisorApi {
       kernel: withSockets(kernel, (names) => this.#sockets.provide(app, names)),
       home,
       log,
-      changed: (app, service) => this.#events.record(app, service),
+      changed: (app, service) => {
+        this.#events.record(app, service);
+        this.#refusing.check(app);
+      },
     });
     return app;
   }

@@ -78,6 +78,7 @@ const POLICY = {
   max: 3,
   withinMs: 60_000,
   backoff: { minMs: 100, maxMs: 1_000 },
+  whenFailed: "refuse",
 } as const;
 
 test("the restart policy: always, on-failure, never", () => {

@@ -99,6 +99,7 @@ function policySettings(service: ResolvedService): Settings {
     "restart.max": restart.max,
     "restart.within": restart.withinMs,
     "restart.backoff": restart.backoff,
+    "restart.whenFailed": restart.whenFailed,
     dependsOn: Object.entries(dependsOn).sort(([a], [b]) => (a < b ? -1 : 1)),
   };
 }

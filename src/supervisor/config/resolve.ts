@@ -142,12 +142,13 @@ function resolveStop({ stop = {} }: CheckedService): ResolvedService["stop"] {
 
 function resolveRestart({ restart = {} }: CheckedService): ResolvedService["restart"] {
   const given = typeof restart === "string" ? { policy: restart } : restart;
-  const { policy = "always", max = 10, within = "1m", backoff = {} } = given;
+  const { policy = "always", max = 10, within = "1m", backoff = {}, whenFailed } = given;
   const minMs = durationMs(backoff.min ?? "100ms");
   return {
     policy,
     max,
     withinMs: durationMs(within),
     backoff: { minMs, maxMs: Math.max(minMs, durationMs(backoff.max ?? "15s")) },
+    whenFailed: whenFailed ?? "refuse",
   };
 }

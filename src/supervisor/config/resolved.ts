@@ -98,6 +98,8 @@ export interface ResolvedService {
     readonly max: number;
     readonly withinMs: number;
     readonly backoff: { readonly minMs: number; readonly maxMs: number };
+    /** What clients get while every replica is failed. */
+    readonly whenFailed: "refuse" | "wait";
   };
   /** Enabled services alone. */
   readonly dependsOn: Readonly<Record<string, DependencyCondition>>;
@@ -169,6 +171,7 @@ const serviceSchema: v.GenericSchema<unknown, ResolvedService> = v.object({
     max: count,
     withinMs: count,
     backoff: v.object({ minMs: count, maxMs: count }),
+    whenFailed: v.optional(v.picklist(["refuse", "wait"]), "refuse"),
   }),
   dependsOn: v.record(v.string(), v.picklist(["started", "ready", "completed"])),
   logs: v.object({ bufsizeBytes: count, stderr: v.picklist(["separate", "stdout"]) }),

@@ -135,6 +135,7 @@ const restart: v.GenericSchema<unknown, RestartConfig> = settings("restart", {
   max: may(integer(1, 1_000_000)),
   within: may(duration(1)),
   backoff: may(settings("backoff", { min: may(duration(1)), max: may(duration(1)) })),
+  whenFailed: may(oneOf(["refuse", "wait"])),
 });
 
 const ready: v.GenericSchema<unknown, CheckedReady> = settings("ready", {

@@ -123,6 +123,12 @@ export interface RestartConfig {
   readonly within?: Duration;
   /** The wait before a restart: it doubles with each failure in a row. Default `'100ms'` to `'15s'`. */
   readonly backoff?: { readonly min?: Duration; readonly max?: Duration };
+  /**
+   * The clients of a service of which every replica is `failed`: `'refuse'` refuses them at once,
+   * `'wait'` lets them wait for the next `newel start`. The address stays taken in both cases. Default
+   * `'refuse'`.
+   */
+  readonly whenFailed?: "refuse" | "wait";
 }
 
 export interface ReloadConfig {

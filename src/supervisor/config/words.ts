@@ -184,6 +184,7 @@ const INSIDE: Words = {
   max: "restart",
   within: "restart",
   backoff: "restart",
+  whenFailed: "restart",
   bufsize: "logs",
   stderr: "logs",
 };

@@ -34,6 +34,7 @@ test("every default is filled in", async (t) => {
           max: 10,
           withinMs: 60_000,
           backoff: { minMs: 100, maxMs: 15_000 },
+          whenFailed: "refuse",
         },
         dependsOn: {},
         logs: { bufsizeBytes: 64_000_000, stderr: "separate" },
@@ -115,6 +116,7 @@ test("everything that can be written comes out as plain data", async (t) => {
     max: 3,
     withinMs: 300_000,
     backoff: { minMs: 1000, maxMs: 60_000 },
+    whenFailed: "refuse",
   });
   assert.deepEqual(web.dependsOn, { migrate: "completed", clock: "started" });
   assert.deepEqual(web.logs, { bufsizeBytes: 1_048_576, stderr: "stdout" });
