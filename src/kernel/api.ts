@@ -163,6 +163,8 @@ export interface ProcessTree {
   /** Of the made process, which may have ended. */
   readonly pid: number;
   readonly running: boolean;
+  /** How it ended, as in {@link ProcessInfo}; missing while it runs. */
+  readonly exitCode?: number | null;
   /** Ancestors before descendants. */
   readonly processes: readonly TreeProcess[];
 }

@@ -3,7 +3,7 @@ import type { Home } from "../base/home.ts";
 import { checkName, matches, toFileName } from "../base/names.ts";
 import { reapOne } from "../posix/process.ts";
 import { spawnProcess, withUmask } from "../posix/spawn.ts";
-import type { Kernel, ProcessRequest, ProcessTree, TreeProcess } from "./api.ts";
+import type { Kernel, ProcessRequest } from "./api.ts";
 import { Descendants, signalNumber } from "./descendants.ts";
 import type { EventLog } from "./events.ts";
 import { soundReaders } from "./handover.ts";
@@ -24,7 +24,7 @@ import {
 } from "./managed-process.ts";
 import type { KeptOutput } from "./output.ts";
 import { Pipes } from "./pipes.ts";
-import { look, lookClosely, type Seen, ticksSinceBoot } from "./proc.ts";
+import { look, ticksSinceBoot } from "./proc.ts";
 import {
   capturedStreams,
   describeProcess,
@@ -37,6 +37,7 @@ import type { ReaderTable } from "./readers.ts";
 import type { PastProcess } from "./recovery.ts";
 import { signalTree } from "./signal-tree.ts";
 import type { SocketTable } from "./sockets.ts";
+import { viewTrees } from "./tree-view.ts";
 
 /** How many processes that left the list are kept for readers that are behind. */
 const DEPARTED_LIMIT = 64;
@@ -111,14 +112,7 @@ export class ProcessTable {
       const process = this.#find(name);
       return signalTree(process, this.#descendants, { signal: signalNumber(signal), scope, only });
     },
-    trees: (patterns, detail) => {
-      const found = this.#descendants.find();
-      return this.#matching(patterns).flatMap(({ name, running, record }): ProcessTree[] => {
-        const processes = found.get(record.id)?.map((seen) => this.#view(seen, detail)) ?? [];
-        const { pid } = record.info;
-        return processes.length === 0 ? [] : [{ name, pid, running, processes }];
-      });
-    },
+    trees: (patterns, detail) => viewTrees(this.#matching(patterns), this.#descendants, detail),
     output: (name) =>
       (this.#processes.get(name) ?? this.#departed.get(name) ?? this.#find(name)).output,
     acknowledgeEnd: (name) => {
@@ -302,18 +296,6 @@ export class ProcessTable {
       .catch((error: unknown) => this.#parts.notice(`files of ${id}: ${messageOf(error)}`))
       .finally(() => this.#erasing.delete(erased));
     this.#erasing.add(erased);
-  }
-
-  #view(seen: Seen, detailed: boolean): TreeProcess {
-    const { pid, startTicks, parent, command, group, cpuTicks, memoryBytes } = seen;
-    const view = { pid, startTicks, parent, command, group, cpuTicks, memoryBytes };
-    if (!detailed) return view;
-    const asked = this.#descendants.asked(seen);
-    const askedAgo =
-      asked === undefined
-        ? {}
-        : { asked: { signal: asked.signal, agoMs: Math.round(performance.now() - asked.atMs) } };
-    return { ...view, detail: { ...lookClosely(pid), ...askedAgo } };
   }
 
   readonly #observer: ProcessObserver = {

@@ -11,23 +11,15 @@ import { canHold, launchRequest } from "./launch-request.ts";
 import type { ReplicaState } from "./machine/types.ts";
 import { formatRunName, type RunName, shownName } from "./process-names.ts";
 import { probeReady } from "./readiness.ts";
+import { type Killed, TreeStop } from "./stop-tree.ts";
 
-/** How long descendants that outlive their process have between SIGTERM and SIGKILL. */
-const LEFTOVER_GRACE_MS = 1_000;
-const LEFTOVER_POLL_MS = 25;
-/** SIGKILL cannot be refused, only be slow (a disk that hangs). */
-const KILL_WAIT_MS = 10_000;
+/** How long after the end of its tree the kernel may take to report the end of the process itself. */
+const END_WAIT_MS = 10_000;
 
 /** What a replica works with. */
 export interface ReplicaParts {
   readonly kernel: KernelClient;
   readonly home: Home;
-}
-
-/** A process that had to be killed. */
-export interface Killed {
-  readonly pid: number;
-  readonly command: string;
 }
 
 /**
@@ -47,6 +39,8 @@ export class Replica {
   readonly #ended = Promise.withResolvers<void>();
   readonly #probing = new AbortController();
   readonly #fifoHolders: number[] = [];
+  #stop: TreeStop | undefined;
+  #stopping: Promise<readonly Killed[]> | undefined;
   #isOver = false;
 
   /**
@@ -134,24 +128,21 @@ export class Replica {
   }
 
   /**
-   * The stop ladder: the stop signal, the grace, SIGKILL to the group; then the descendants.
+   * Carries out the stop ladder for the whole process tree. Called again, it joins the stop under way.
    *
-   * @param now - SIGKILL without the grace
-   * @returns the processes that had to be killed
+   * @param now - SIGKILL without the rest of the grace, for a stop under way too
+   * @returns the processes that had to be killed; for a call that joined, none
+   * @throws NEWEL_E_NOT_STOPPED when a process outlives SIGKILL
    */
-  async stop(now: boolean): Promise<readonly Killed[]> {
-    const killed: Killed[] = [];
-    if (!this.#isOver && !now) {
-      // A shell passes no signal on to what it runs; other programs end their children themselves.
-      await this.signal(this.spec.stop.signal, this.spec.command.kind === "shell");
-      await this.#endedWithin(this.spec.stop.graceMs);
-    }
-    if (!this.#isOver) {
-      killed.push(...(await this.signal("SIGKILL", true)));
-      await this.#endedWithin(KILL_WAIT_MS);
-    }
-    killed.push(...(await this.#clearLeftovers()));
-    return killed;
+  stop(now: boolean): Promise<readonly Killed[]> {
+    this.#stop ??= new TreeStop(this.#parts.kernel, this.kernelName, {
+      ...this.spec.stop,
+      ended: this.#ended.promise,
+    });
+    if (now) this.#stop.now();
+    if (this.#stopping !== undefined) return this.#stopping.then(() => []);
+    this.#stopping = this.#carryOut(this.#stop);
+    return this.#stopping;
   }
 
   /** Signals the process itself or its group. */
@@ -180,22 +171,18 @@ export class Replica {
     for (const fd of this.#fifoHolders.splice(0)) closeSync(fd);
   }
 
-  /** Descendants that outlive the process itself: asked once, then killed. */
-  async #clearLeftovers(): Promise<readonly Killed[]> {
-    const left = await this.#signal("SIGTERM", "tree");
-    if (left.length === 0) return [];
-    for (let waitedMs = 0; waitedMs < LEFTOVER_GRACE_MS; waitedMs += LEFTOVER_POLL_MS) {
-      await sleep(LEFTOVER_POLL_MS);
-      if ((await this.#signal("0", "tree")).length === 0) return left;
+  async #carryOut(stop: TreeStop): Promise<readonly Killed[]> {
+    try {
+      const killed = await stop.run();
+      // The kernel reports the end of the process once its output is complete.
+      if (this.pid !== undefined) await this.#endedWithin(END_WAIT_MS);
+      return killed;
+    } finally {
+      this.#stopping = undefined;
     }
-    // Again until none is found: one may have forked in the meantime.
-    const deadline = performance.now() + KILL_WAIT_MS;
-    while ((await this.#signal("SIGKILL", "tree")).length > 0 && performance.now() < deadline)
-      await sleep(LEFTOVER_POLL_MS);
-    return left;
   }
 
-  async #signal(signal: string, scope: "process" | "group" | "tree"): Promise<readonly Killed[]> {
+  async #signal(signal: string, scope: "process" | "group"): Promise<readonly Killed[]> {
     try {
       return (await this.#parts.kernel.processes.signal(this.kernelName, signal, scope)).signalled;
     } catch (error) {

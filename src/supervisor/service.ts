@@ -1,4 +1,4 @@
-import { hasCode, messageOf, newelError } from "../base/errors.ts";
+import { hasCode, isNewelError, messageOf, newelError } from "../base/errors.ts";
 import { sleep } from "../base/timers.ts";
 import type { KernelEvent, ProcessInfo } from "../kernel/api.ts";
 import type { LastExit, ServiceState } from "./api.ts";
@@ -375,7 +375,10 @@ export class Service {
         this.#dispatch({ type: "stopped", generation });
       },
       (error: unknown) => {
-        const why = messageOf(error).replace(/\.$/, "");
+        const why =
+          isNewelError(error) && error.code === "NEWEL_E_NOT_STOPPED"
+            ? String(error.data["why"])
+            : messageOf(error).replace(/\.$/, "");
         this.#parts.log(`${replica.name} is not stopped yet: ${why}`);
         this.#dispatch({ type: "stop failed", generation, why });
       },

@@ -94,6 +94,7 @@ function policySettings(service: ResolvedService): Settings {
     ...(command.kind === "node"
       ? {}
       : { "stop.signal": stop.signal, "stop.grace": stop.graceMs, "stop.linger": stop.lingerMs }),
+    "stop.scope": stop.scope,
     "reload.order": reload.order,
     "restart.policy": restart.policy,
     "restart.max": restart.max,

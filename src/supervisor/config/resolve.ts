@@ -136,6 +136,7 @@ function resolveStop({ stop = {} }: CheckedService): ResolvedService["stop"] {
   return {
     signal: stop.signal ?? "SIGTERM",
     graceMs,
+    scope: stop.scope ?? "auto",
     lingerMs: Math.min(graceMs, durationMs(stop.linger ?? "1s")),
   };
 }

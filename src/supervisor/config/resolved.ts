@@ -91,7 +91,12 @@ export interface ResolvedService {
     readonly timeoutMs: number;
     readonly stableMs: number;
   };
-  readonly stop: { readonly signal: string; readonly graceMs: number; readonly lingerMs: number };
+  readonly stop: {
+    readonly signal: string;
+    readonly graceMs: number;
+    readonly scope: "auto" | "main" | "group" | "tree";
+    readonly lingerMs: number;
+  };
   readonly reload: { readonly order: "start-first" | "stop-first" };
   readonly restart: {
     readonly policy: RestartPolicy;
@@ -164,7 +169,13 @@ const serviceSchema: v.GenericSchema<unknown, ResolvedService> = v.object({
   listen: v.array(socketSchema),
   replicas: count,
   ready: v.object({ probe: probeSchema, afterMs: count, timeoutMs: count, stableMs: count }),
-  stop: v.object({ signal: v.string(), graceMs: count, lingerMs: count }),
+  stop: v.object({
+    signal: v.string(),
+    graceMs: count,
+    // Stored by a version that did not know it.
+    scope: v.optional(v.picklist(["auto", "main", "group", "tree"]), "auto"),
+    lingerMs: count,
+  }),
   reload: v.object({ order: v.picklist(["start-first", "stop-first"]) }),
   restart: v.object({
     policy: v.picklist(["always", "on-failure", "never"]),

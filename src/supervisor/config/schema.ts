@@ -190,6 +190,7 @@ const serviceSchema: v.GenericSchema<unknown, CheckedService> = settings("servic
     settings("stop", {
       signal: may(signal),
       grace: may(duration(0)),
+      scope: may(oneOf(["auto", "main", "group", "tree"])),
       linger: may(duration(0)),
     }),
   ),

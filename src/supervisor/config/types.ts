@@ -104,12 +104,19 @@ export interface NotifyReadyConfig extends ReadyTiming {
 /** How newel knows that a process is ready: one of `http`, `tcp`, `log`, `notify`, or time alone. */
 export type ReadyConfig = HttpReadyConfig | TcpReadyConfig | LogReadyConfig | NotifyReadyConfig;
 
-/** How a process is stopped: the signal, then after `grace` SIGKILL to its whole group. */
+/** How a replica is stopped: the signal, then after `grace` SIGKILL to every process that is left. */
 export interface StopConfig {
   /** Default `'SIGTERM'`. */
   readonly signal?: `SIG${string}`;
   /** From the signal to SIGKILL. Default `'10s'`. */
   readonly grace?: Duration;
+  /**
+   * Which processes get the signal. `'auto'`: the program, exactly once, also below `npm` or a shell;
+   * a program that handles the signal ends its children itself. `'main'`: the process that newel
+   * started. `'group'`: every process of its process group. `'tree'`: every process of the service.
+   * In each case the whole tree has the grace. Default `'auto'`.
+   */
+  readonly scope?: "auto" | "main" | "group" | "tree";
   /** How long a stopping server still answers connections that were accepted unread. Default `'1s'`. */
   readonly linger?: Duration;
 }
