@@ -217,6 +217,8 @@ export interface ProcessOutput {
   range(stream: StreamName): StreamRange | undefined;
   /** The next piece after a position, or `undefined` when there is none yet. */
   next(position: OutputPosition, maxBytes: number): Promise<OutputChunk | undefined>;
+  /** Whether the byte at this offset is the first of a line, as far as the bytes before it are still there. */
+  beginsLine(stream: StreamName, offset: number): Promise<boolean>;
   /** Calls `listener` after new output or the end; returns the unsubscribe function. */
   onChange(listener: () => void): () => void;
 }

@@ -5,6 +5,8 @@ import { Marks } from "./marks.ts";
 import type { PumpTarget } from "./pump.ts";
 import { Spool } from "./spool.ts";
 
+const LINE_FEED = 0x0a;
+
 /** The kept output of one process: a spool for each captured stream and the index over both. */
 export class KeptOutput implements ProcessOutput {
   readonly #spools = new Map<StreamName, Spool>();
@@ -55,6 +57,10 @@ export class KeptOutput implements ProcessOutput {
     const { offset, data } = await spool.read(from, Math.min(maxBytes, markEnd - from));
     if (data.length === 0 && offset === position[stream]) return undefined;
     return { stream, offset, gap: offset - position[stream], timeMs, data };
+  }
+
+  async beginsLine(stream: StreamName, offset: number): Promise<boolean> {
+    return offset === 0 || (await this.#spools.get(stream)?.byteBefore(offset)) === LINE_FEED;
   }
 
   onChange(listener: () => void): () => void {

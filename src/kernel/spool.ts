@@ -113,6 +113,22 @@ export class Spool {
     }
   }
 
+  /** The byte before an offset, which may be one that no reader gets any more; `undefined` when it is gone. */
+  async byteBefore(offset: number): Promise<number | undefined> {
+    const at = offset - 1;
+    const segment = this.#segments.find(
+      ({ base, sizeBytes }) => base <= at && base + sizeBytes > at,
+    );
+    const fd = segment === undefined ? undefined : this.#openForReading(segment);
+    if (segment === undefined || fd === undefined) return undefined;
+    try {
+      const { bytesRead, buffer } = await readAsync(fd, Buffer.alloc(1), 0, 1, at - segment.base);
+      return bytesRead === 1 ? buffer[0] : undefined;
+    } finally {
+      closeSync(fd);
+    }
+  }
+
   close(): void {
     closeSync(this.#fd);
   }

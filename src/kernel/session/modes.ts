@@ -47,7 +47,8 @@ export class TextWatch implements Mode {
     const { kernel } = context;
     for (const process of names.flatMap((name) => kernel.processes.list([name]))) {
       const position = kernel.readers.position(process, undefined);
-      this.#watched.set(process.name, new Watched(kernel, process, position, this.#bell.ring));
+      const watched = new Watched(kernel, process, position, this.#bell.ring, true);
+      this.#watched.set(process.name, watched);
     }
   }
 

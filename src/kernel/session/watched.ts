@@ -5,7 +5,10 @@ import type {
   OutputPosition,
   ProcessInfo,
   ProcessOutput,
+  StreamName,
 } from "../api.ts";
+
+const LINE_FEED = 0x0a;
 
 /** The exit code and time of a process whose output ended. */
 export interface End {
@@ -22,18 +25,26 @@ export class Watched {
   readonly pid: number;
   readonly #output: ProcessOutput;
   readonly #stopListening: readonly (() => void)[];
+  readonly #wholeLines: boolean;
+  /** The streams whose next bytes may be the rest of a cut line, with the time of the bytes skipped so far. */
+  readonly #cut = new Map<StreamName, number | undefined>();
   #position: OutputPosition;
   #exit: End;
   #ended = false;
   #gone = false;
 
-  /** @param wake - called whenever it may be worth looking again */
+  /**
+   * @param wake - called whenever it may be worth looking again
+   * @param wholeLines - after a gap, continue with a whole line or piece: the reader is not told of gaps
+   */
   constructor(
     kernel: Kernel,
     process: ProcessInfo,
     position: Partial<OutputPosition>,
     wake: () => void,
+    wholeLines = false,
   ) {
+    this.#wholeLines = wholeLines;
     this.name = process.name;
     this.pid = process.pid;
     this.#position = { out: position.out ?? 0, err: position.err ?? 0 };
@@ -74,12 +85,35 @@ export class Watched {
 
   /** The next piece of output; `undefined` when there is none now. */
   async next(maxBytes: number): Promise<OutputChunk | undefined> {
-    const chunk = await this.#read(maxBytes);
-    if (chunk !== undefined) {
+    for (;;) {
+      const chunk = await this.#read(maxBytes);
+      if (chunk === undefined) return undefined;
       const position = { [chunk.stream]: chunk.offset + chunk.data.length };
       this.#position = { ...this.#position, ...position };
+      const whole = this.#wholeLines ? await this.#fromWholeLine(chunk) : chunk;
+      if (whole !== undefined) return whole;
     }
-    return chunk;
+  }
+
+  /**
+   * What is left of a chunk without the rest of a line whose beginning was dropped. A chunk of another
+   * time is another piece of output, so a program that writes no lines is heard again as well.
+   */
+  async #fromWholeLine(chunk: OutputChunk): Promise<OutputChunk | undefined> {
+    const { stream, offset, gap, timeMs, data } = chunk;
+    if (gap > 0) this.#cut.set(stream, undefined);
+    if (data.length === 0 || !this.#cut.has(stream)) return chunk;
+    const before = this.#cut.get(stream);
+    const isNewPiece = before !== undefined && before !== timeMs;
+    if (isNewPiece || (before === undefined && (await this.#output.beginsLine(stream, offset)))) {
+      this.#cut.delete(stream);
+      return chunk;
+    }
+    this.#cut.set(stream, timeMs);
+    const end = data.indexOf(LINE_FEED);
+    if (end < 0) return undefined;
+    this.#cut.delete(stream);
+    return end + 1 < data.length ? { ...chunk, data: data.subarray(end + 1) } : undefined;
   }
 
   close(): void {

@@ -1,7 +1,8 @@
 // The protocol page, byte by byte, through a plain TCP socket: processes, watching, what we add.
 import assert from "node:assert/strict";
-import { readFileSync, statSync } from "node:fs";
+import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
+import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 
 import { eventOf } from "../../helpers/kernel.ts";
@@ -129,6 +130,58 @@ describe("watching", () => {
     wire.send("\n");
     await wire.expect("Nothing left to watch\n> ");
     assert.equal(served.kernel.processes.list(["w1"]).length, 0);
+  });
+
+  test("after a full buffer output goes on with a whole line, for every size of the buffer", async () => {
+    const wire = await open();
+    const lines = ["12345678901234567890\n", "abc\n", "\n", "def\n"];
+    const sizes = Array.from({ length: 32 }, (_, index) => index + 1);
+    for (const size of sizes)
+      await wire.ask(
+        `make process b.${size} bufsize=${size} /usr/bin/printf 12345678901234567890\\nabc\\n\\ndef\\n`,
+      );
+    for (const size of sizes) {
+      await eventOf(served.kernel, ({ name, type }) => name === `b.${size}` && type === "closed");
+      wire.send(`watch processes b.${size}\n`);
+      await wire.expect("Watching 1\n");
+      const frames = await wire.until(`closed:b.${size}:`);
+      const output = /^out:b\.\d+:[\d.]+:\d+\n([^]*)\nclosed/.exec(frames)?.[1] ?? "";
+      // All whole lines that fit.
+      const fitting = lines.map((_, index) => lines.slice(index).join(""));
+      assert.equal(output, fitting.find((text) => text.length <= size) ?? "", `bufsize=${size}`);
+      await wire.until("] ");
+      wire.send("\n");
+      await wire.expect("Nothing left to watch\n> ");
+    }
+  });
+
+  test("output without lines goes on with a whole piece", async () => {
+    const wire = await open();
+    const directory = temporaryDirectory(scope);
+    const wait = (file: string): string => `while ! [ -e ${file} ]; do /bin/sleep .02; done`;
+    const program = `printf 12345678; ${wait("a")}; printf abc; ${wait("b")}; printf de`;
+    await wire.ask(
+      `make process pieces bufsize=6 working_dir=${directory} /bin/sh -c ${program.replaceAll(" ", "\\ ")}`,
+    );
+    // Each piece is there before the next is written, at another time.
+    for (const [file, end] of [
+      ["a", 8],
+      ["b", 11],
+    ] as const) {
+      const output = served.kernel.processes.output("pieces");
+      await eventually(() => output.range("out")?.end === end, `${end} bytes`);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      writeFileSync(join(directory, file), "");
+    }
+    await eventOf(served.kernel, ({ name, type }) => name === "pieces" && type === "closed");
+    wire.send("watch processes pieces\n");
+    await wire.expect("Watching 1\n");
+    const frames = await wire.until("closed:pieces:");
+    const pieces = [...frames.matchAll(/out:pieces:[\d.]+:\d+\n(\w+)\n/g)].map(([, text]) => text);
+    assert.equal(pieces.join(""), "abcde");
+    await wire.until("] ");
+    wire.send("\n");
+    await wire.expect("Nothing left to watch\n> ");
   });
 
   test("who leaves without acknowledging loses nothing, and q acknowledges", async () => {
