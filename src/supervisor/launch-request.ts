@@ -5,6 +5,7 @@ import { withPreload } from "../base/node-options.ts";
 import { type ListenTarget, PRELOAD_ENV } from "../base/preload.ts";
 import type { ProcessRequest } from "../kernel/api.ts";
 import { processEnvironment } from "./config/environment.ts";
+import { expandReplica } from "./config/references.ts";
 import type { ResolvedService } from "./config/resolved.ts";
 import { formatRunName, type RunName, shownName, socketName } from "./process-names.ts";
 
@@ -30,17 +31,18 @@ export function launchRequest(
   options: LaunchOptions,
 ): ProcessRequest {
   const { command } = spec;
+  const environment = processEnvironment(spec, run.slot);
   return {
     name: formatRunName(run),
-    ...commandOf(command),
+    ...commandOf(command, run.slot),
     env: {
       // Singletons, jobs and kernel clients in the service use this home, unless its own
       // configuration names another one.
       NEWEL_HOME: options.home,
-      ...processEnvironment(spec),
+      ...environment,
       [PRELOAD_ENV.process]: shownName(run),
       [PRELOAD_ENV.mark]: randomUUID(),
-      ...(command.kind === "node" ? preloadEnvironment(spec, options) : {}),
+      ...(command.kind === "node" ? preloadEnvironment(spec, options, environment) : {}),
     },
     workingDir: spec.cwd,
     bufsize: spec.logs.bufsizeBytes,
@@ -53,22 +55,29 @@ export function launchRequest(
   };
 }
 
-function commandOf(command: ResolvedService["command"]): Pick<ProcessRequest, "args" | "shell"> {
+function commandOf(
+  command: ResolvedService["command"],
+  replica: number,
+): Pick<ProcessRequest, "args" | "shell"> {
+  const expand = (text: string): string => expandReplica(text, replica);
   switch (command.kind) {
-    case "node":
-      return {
-        args: [command.nodePath, ...command.nodeArgs, command.file, ...command.args],
-      };
-    case "exec":
-      return { args: [command.program ?? command.args[0] ?? "", ...command.args.slice(1)] };
+    case "node": {
+      const { nodePath, nodeArgs, file, args } = command;
+      return { args: [nodePath, ...nodeArgs.map(expand), file, ...args.map(expand)] };
+    }
+    case "exec": {
+      const [program = "", ...args] = command.args;
+      return { args: [command.program ?? expand(program), ...args.map(expand)] };
+    }
     case "shell":
-      return { args: [command.line], shell: true };
+      return { args: [expand(command.line)], shell: true };
   }
 }
 
 function preloadEnvironment(
   spec: ResolvedService,
   { hold, controlPath }: LaunchOptions,
+  environment: Readonly<Record<string, string>>,
 ): Record<string, string> {
   const targets = spec.listen.map(({ name, port, path }): ListenTarget => ({
     name,
@@ -76,7 +85,7 @@ function preloadEnvironment(
     ...(path === undefined ? {} : { path }),
   }));
   return {
-    NODE_OPTIONS: withPreload(spec.env["NODE_OPTIONS"], preloadPath()),
+    NODE_OPTIONS: withPreload(environment["NODE_OPTIONS"], preloadPath()),
     [PRELOAD_ENV.listen]: JSON.stringify(targets),
     [PRELOAD_ENV.control]: controlPath,
     [PRELOAD_ENV.stopSignal]: spec.stop.signal,

@@ -6,6 +6,7 @@ import { matches } from "../../base/names.ts";
 import { parseEnvFile } from "./env-file.ts";
 import { type Finding, type Key, quoted } from "./problems.ts";
 import { environmentFindings } from "./rules.ts";
+import { expandReplica } from "./references.ts";
 import type { ResolvedService } from "./resolved.ts";
 import type { EnvFileConfig, EnvironmentConfig } from "./types.ts";
 
@@ -134,11 +135,23 @@ function sorted(variables: ReadonlyMap<string, string>): Variables {
 /**
  * The whole environment of a service's processes, without the variables that newel itself sets. Programs of
  * `node_modules/.bin` come first in PATH, as under `npm run`, unless the configuration sets PATH.
+ *
+ * @param replica - the number of the replica; without it `$(replica)` stays as it is
  */
 export function processEnvironment(
-  service: Pick<ResolvedService, "base" | "env" | "binDirectories">,
+  service: Pick<ResolvedService, "base" | "env" | "binDirectories" | "replicaVariables">,
+  replica?: number,
 ): Variables {
-  const { base, env, binDirectories } = service;
+  const { base, env, binDirectories, replicaVariables } = service;
   const path = base["PATH"] === undefined || base["PATH"] === "" ? DEFAULT_PATH : base["PATH"];
-  return { ...base, PATH: [...binDirectories, path].join(":"), ...env };
+  const numbered = replicaVariables.map((name) => [
+    name,
+    replica === undefined ? (env[name] ?? "") : expandReplica(env[name] ?? "", replica),
+  ]);
+  return {
+    ...base,
+    PATH: [...binDirectories, path].join(":"),
+    ...env,
+    ...(Object.fromEntries(numbered) as Variables),
+  };
 }

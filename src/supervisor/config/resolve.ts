@@ -11,10 +11,18 @@ import type {
   ResolvedService,
   ResolvedSocket,
 } from "./resolved.ts";
+import { expandSockets, expandVariables, namesReplica } from "./references.ts";
 import { dependencies } from "./rules.ts";
 import type { CheckedService } from "./schema.ts";
 import { addressText, listenSockets, parseAddress } from "./sockets.ts";
 import type { EnvironmentConfig } from "./types.ts";
+
+/** Variables from one place of the configuration. */
+interface Layer {
+  readonly variables: EnvironmentConfig | undefined;
+  /** Whether `$(…)` means something there: in `env`, not in .env files. */
+  readonly hasReferences: boolean;
+}
 
 /** What a service needs beside its own settings. */
 interface ResolveContext {
@@ -23,7 +31,7 @@ interface ResolveContext {
   readonly caller: NodeJS.ProcessEnv;
   readonly sockets: readonly ResolvedSocket[];
   /** The app's and the service's .env files and `env`, the weakest first. */
-  readonly layers: readonly (EnvironmentConfig | undefined)[];
+  readonly layers: readonly Layer[];
   /** Services that are left out. */
   readonly disabled: ReadonlySet<string>;
 }
@@ -41,15 +49,22 @@ export function resolveService(
     ...computeEnvironment({
       caller: withoutRunners(caller, context.directory),
       passEnv: service.passEnv ?? [],
-      layers,
+      layers: layers.map(({ variables, hasReferences }) =>
+        hasReferences ? expandVariables(variables, listen) : variables,
+      ),
     }),
+    replicaVariables: replicaVariables(layers),
     binDirectories: binDirectories(cwd),
   };
   const wanted = Object.entries(dependencies(service)).filter(([other]) => !disabled.has(other));
   const resolved = {
     name,
     enabled: service.enabled ?? true,
-    command: resolveCommand(service, cwd, processEnvironment(environment)["PATH"]),
+    command: resolveCommand(
+      withSockets(service, listen),
+      cwd,
+      processEnvironment(environment)["PATH"],
+    ),
     cwd,
     ...environment,
     ...(service.umask === undefined ? {} : { umask: Number.parseInt(service.umask, 8) }),
@@ -66,6 +81,30 @@ export function resolveService(
     },
   } as const;
   return { ...resolved, hash: serviceHash(resolved) };
+}
+
+/** The command with its references to sockets replaced. */
+function withSockets(service: CheckedService, listen: readonly ResolvedSocket[]): CheckedService {
+  const { run, args, nodeArgs } = service;
+  const expand = (text: string): string => expandSockets(text, listen);
+  return {
+    ...service,
+    ...(run === undefined ? {} : { run: typeof run === "string" ? expand(run) : run.map(expand) }),
+    ...(args === undefined ? {} : { args: args.map(expand) }),
+    ...(nodeArgs === undefined ? {} : { nodeArgs: nodeArgs.map(expand) }),
+  };
+}
+
+/** The variables whose value names the replica, in the layer that wins. */
+function replicaVariables(layers: readonly Layer[]): string[] {
+  const names = new Set<string>();
+  for (const { variables, hasReferences } of layers)
+    for (const [name, value] of Object.entries(variables ?? {})) {
+      if (value === undefined) continue;
+      if (hasReferences && namesReplica(String(value))) names.add(name);
+      else names.delete(name);
+    }
+  return [...names].sort();
 }
 
 function resolveCommand(

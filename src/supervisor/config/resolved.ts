@@ -80,6 +80,8 @@ export interface ResolvedService {
   readonly base: Readonly<Record<string, string>>;
   /** Variables of the configuration: `passEnv`, `envFile`, `env`. They win over `base`. */
   readonly env: Readonly<Record<string, string>>;
+  /** Names of variables in `env` whose value has `$(replica)`, which each start replaces. */
+  readonly replicaVariables: readonly string[];
   /** The `node_modules/.bin` of `cwd` and of the directories above it, nearest first; not compared. */
   readonly binDirectories: readonly string[];
   readonly umask?: number;
@@ -164,6 +166,7 @@ const serviceSchema: v.GenericSchema<unknown, ResolvedService> = v.object({
   // A configuration that an earlier version stored has the base variables among the others.
   base: v.optional(v.record(v.string(), v.string()), {}),
   env: v.record(v.string(), v.string()),
+  replicaVariables: v.optional(texts, []),
   binDirectories: v.optional(texts, []),
   umask: v.exactOptional(count),
   listen: v.array(socketSchema),

@@ -3,9 +3,10 @@ import { PRELOAD_ENV } from "../../base/preload.ts";
 import { tryDurationMs } from "../../base/units.ts";
 import { isVariableName } from "./env-file.ts";
 import { anyOf, type Finding, type Key, quoted } from "./problems.ts";
+import { referenceFindings } from "./references.ts";
 import type { ResolvedSocket } from "./resolved.ts";
 import type { CheckedReady, CheckedService, CheckedSocket } from "./schema.ts";
-import { findSocket, isHost, listenEntries, parseAddress } from "./sockets.ts";
+import { findSocket, isHost, listenEntries, listenSockets, parseAddress } from "./sockets.ts";
 import type { Config, EnvironmentConfig } from "./types.ts";
 
 // What a schema cannot say: how settings fit together. Each rule reads values whose form is right.
@@ -95,7 +96,7 @@ function listenFindings(
   service: CheckedService,
   sockets: readonly ResolvedSocket[],
   at: At,
-): Finding[] {
+): readonly Finding[] {
   const listed = Array.isArray(service.listen);
   const seen = new Set<string>();
   const findings: Finding[] = [];
@@ -109,29 +110,9 @@ function listenFindings(
     else seen.add(found.name);
   }
   // A misspelt socket in the list would only be told twice.
-  return findings.length > 0 ? findings : referenceFindings(service, seen, at);
-}
-
-/** `$(socket.NAME.fileno)` works for sockets the service listens on. */
-function referenceFindings(
-  service: CheckedService,
-  listened: ReadonlySet<string>,
-  at: At,
-): Finding[] {
-  const findings: Finding[] = [];
-  for (const key of ["run", "args"] as const) {
-    const words = service[key] ?? [];
-    for (const [index, word] of (typeof words === "string" ? [words] : words).entries()) {
-      for (const [, name = ""] of word.matchAll(/\$\(socket\.(.+?)\.(?:fileno|port)\)/g)) {
-        if (listened.has(name)) continue;
-        findings.push({
-          keys: typeof words === "string" ? at(key) : at(key, index),
-          says: `asks for the socket ${quoted(name)}, which is not in "listen" of this service.`,
-        });
-      }
-    }
-  }
-  return findings;
+  return findings.length > 0
+    ? findings
+    : referenceFindings(service, listenSockets(service, sockets), at);
 }
 
 const PROBES = ["http", "tcp", "log", "notify"] as const;

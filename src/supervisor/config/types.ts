@@ -207,8 +207,9 @@ export interface RunServiceConfig<
   ServiceName extends string = string,
 > extends ServiceSettings<SocketName, ServiceName> {
   /**
-   * A string is run by /bin/sh -c; a list is a program and its arguments, without a shell. In each,
-   * `$(socket.NAME.fileno)` and `$(socket.NAME.port)` stand for a socket of `listen`.
+   * A string is run by /bin/sh -c; a list is a program and its arguments, without a shell. In each, and in `args`,
+   * `nodeArgs` and `env`, `$(socket.NAME.fileno)` and `$(socket.NAME.port)` stand for a socket of `listen`, and
+   * `$(replica)` for the number of the replica: 1 in `web.1`.
    */
   readonly run: string | readonly [string, ...string[]];
   readonly node?: never;

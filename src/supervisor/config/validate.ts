@@ -5,6 +5,7 @@ import { type EnvFiles, readEnvFiles } from "./environment.ts";
 import { type Jobs, JOBS_SERVICE, readJobs, STORE_VARIABLE, toldOfJobs } from "./jobs.ts";
 import { isRecord } from "./leaves.ts";
 import { type Finding, type Key, kindOf, pathText, quoted } from "./problems.ts";
+import { sharedFindings } from "./references.ts";
 import { resolveService } from "./resolve.ts";
 import type { ResolvedConfig, ResolvedSocket } from "./resolved.ts";
 import {
@@ -55,6 +56,7 @@ export function validate(value: unknown, file: string, caller: NodeJS.ProcessEnv
     ...jobs.findings,
     ...services.findings,
     ...collisions(sockets.declared, services.checked),
+    ...sharedReferences(top.checked, sockets.declared, services.checked),
   ];
   if (findings.length > 0) return { findings };
   const parts = { file, caller, top: top.checked, appFiles, sockets, services, jobs: jobs.value };
@@ -204,6 +206,19 @@ function fileFindings(name: string, service: CheckedService, directory: string):
   return [{ keys: ["services", name, "node"], says }];
 }
 
+/** References of the app's `env` that one of its services has no socket for. */
+function sharedReferences(
+  { env }: CheckedTop,
+  declared: readonly ResolvedSocket[],
+  services: ReadonlyMap<string, CheckedService>,
+): readonly Finding[] {
+  const enabled = [...services].filter(([, service]) => service.enabled !== false);
+  return sharedFindings(
+    env,
+    enabled.map(([name, service]) => ({ name, listen: listenSockets(service, declared) })),
+  );
+}
+
 /** Sockets that cannot be bound at once. */
 function collisions(
   declared: readonly ResolvedSocket[],
@@ -246,7 +261,13 @@ function assemble({ file, caller, top, appFiles, sockets, services, jobs }: Part
   const resolved = [...services.checked].map(([name, service]) => {
     const own = services.files.get(name)?.variables;
     const store = jobs === undefined ? undefined : { [STORE_VARIABLE]: jobs.store };
-    const layers = [store, appFiles.variables, top.env, own, service.env];
+    const layers = [
+      { variables: store, hasReferences: false },
+      { variables: appFiles.variables, hasReferences: false },
+      { variables: top.env, hasReferences: true },
+      { variables: own, hasReferences: false },
+      { variables: service.env, hasReferences: true },
+    ];
     const context = { directory, caller, sockets: sockets.declared, layers, disabled };
     return resolveService(name, service, context);
   });

@@ -14,6 +14,7 @@ test("every default is filled in", async (t) => {
   const config = await load(join(directory, "my shop"));
   assert.deepEqual(config, {
     name: "my-shop",
+    nameFrom: "directory",
     file: join(directory, "my shop/newel.config.ts"),
     sockets: [],
     services: [
@@ -25,10 +26,12 @@ test("every default is filled in", async (t) => {
         base: { PATH: bareEnvironment["PATH"] },
         env: {},
         binDirectories: [],
+        replicaVariables: [],
         listen: [],
         replicas: 1,
         ready: { probe: { kind: "alive" }, afterMs: 1000, timeoutMs: 30_000, stableMs: 3000 },
         stop: { signal: "SIGTERM", graceMs: 10_000, lingerMs: 1000 },
+        reload: { order: "stop-first" },
         restart: {
           policy: "always",
           max: 10,

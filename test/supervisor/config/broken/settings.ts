@@ -14,7 +14,7 @@ export const SETTINGS: readonly BrokenCase[] = [
   [
     "unrecognizable setting",
     web("zzzzzzzz: 2"),
-    'newel.config.ts:4  services.web.zzzzzzzz is not a setting here; there are "node", "run", "args", "nodeArgs", "listen", "replicas", "env", "envFile", "passEnv", "cwd", "ready", "stop", "restart", "dependsOn", "logs", "umask", "enabled".',
+    'newel.config.ts:4  services.web.zzzzzzzz is not a setting here; there are "node", "run", "args", "nodeArgs", "listen", "replicas", "env", "envFile", "passEnv", "cwd", "ready", "stop", "reload", "restart", "dependsOn", "logs", "umask", "enabled".',
   ],
   [
     "misplaced setting",
