@@ -23,11 +23,12 @@ const PROJECTS = ["tsconfig.build.json", "src/jobs/web/browser/tsconfig.json"];
 
 if (existsSync(join(modules, "typescript")) && existsSync(join(modules, "esbuild"))) {
   const { buildPreload } = await import("./preload.mjs");
-  build(buildPreload);
+  const { bundleRuntime } = await import("./bundle.mjs");
+  await build(buildPreload, bundleRuntime);
   if (process.platform !== "win32") linkCommand();
 } else console.error("newel: TypeScript or esbuild is not installed, so dist/ is left as it is.");
 
-function build(buildPreload) {
+async function build(buildPreload, bundleRuntime) {
   const fresh = join(modules, `.newel-build-${process.pid}`);
   const old = join(modules, `.newel-old-${process.pid}`);
   const compiler = join(modules, "typescript", "bin", "tsc");
@@ -42,6 +43,7 @@ function build(buildPreload) {
   buildPreload();
   buildPreload(join(fresh, "register", "newel-preload.cjs"));
   writeFileSync(join(fresh, "register", "newel-preload.d.cts"), "export {};\n");
+  await bundleRuntime(root, fresh);
   chmodSync(join(fresh, "cli", "main.js"), 0o755);
   if (existsSync(dist)) renameSync(dist, old);
   renameSync(fresh, dist);

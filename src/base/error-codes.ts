@@ -47,7 +47,7 @@ export const ERROR_CODES = {
   },
   NEWEL_E_VERSION_SKEW: {
     text: "The peer speaks protocol version {theirs}, this side speaks {ours}.",
-    fix: "Run the same newel version on both sides.",
+    fix: "Run the same newel version on both sides; `newel upgrade` moves the daemons of a home to the version that calls it.",
   },
   NEWEL_E_LIMIT: {
     text: "A limit was passed: {what} is at most {limit} {unit}.",
@@ -182,6 +182,18 @@ export const ERROR_CODES = {
   NEWEL_E_HOME_ACCESS: {
     text: "The home directory {home} cannot be used: {why}.",
     fix: "Give it to the user that runs newel (mode 0700), or set NEWEL_HOME to another directory.",
+  },
+  NEWEL_E_RUNTIME_COPY: {
+    text: "The programs of the daemons could not be copied to {path}: {why}.",
+    fix: "Make room there or make it writable, or set NEWEL_HOME to another directory; nothing was started.",
+  },
+  NEWEL_E_RUNTIME_NOEXEC: {
+    text: "The daemons run from {path}, which is on a file system that is mounted noexec.",
+    fix: "Mount it without noexec, or set NEWEL_HOME to a directory on another file system.",
+  },
+  NEWEL_E_OLDER_CALLER: {
+    text: "This newel is {ours}, older than the {theirs} that {home} runs: nothing was changed.",
+    fix: "Use newel {theirs} or newer here (`npm install newel@{theirs}`). To go back to {ours} on purpose, run `newel upgrade --downgrade`.",
   },
   NEWEL_E_KERNEL_RUNNING: {
     text: "A kernel already serves {home}{holder}.",

@@ -23,6 +23,8 @@ export interface Home {
   readonly supervisorLock: string;
   /** Control sockets of processes that run the preload (`newel/register`). */
   readonly controlDirectory: string;
+  /** The copies of newel's own programs that the daemons and the preload run from. */
+  readonly runtimeDirectory: string;
 }
 
 /**
@@ -69,6 +71,7 @@ export function homeAt(path: string): Home {
     supervisorLog: join(directory, "supervisor.log"),
     supervisorLock: join(directory, "supervisor.lock"),
     controlDirectory: join(directory, "control"),
+    runtimeDirectory: join(directory, "runtime"),
   };
 }
 

@@ -1,7 +1,8 @@
 import { closeSync, openSync, readFileSync } from "node:fs";
 
-import { messageOf } from "./errors.ts";
+import { messageOf, newelError } from "./errors.ts";
 import { type Home, makeHome } from "./home.ts";
+import { nodeProgram } from "./node.ts";
 
 /** A daemon of ours that is started by whoever needs it. */
 export interface DaemonProgram {
@@ -30,8 +31,8 @@ export async function launchDaemon(
 ): Promise<void> {
   const { spawn } = await import("node:child_process");
   makeHome(home);
-  const output = openSync(log, "a", 0o600);
-  const command = [process.execPath, ...nodeArgs, program, "--home", home.directory, "--autostart"];
+  const output = openLog(home, log);
+  const command = [nodeProgram(), ...nodeArgs, program, "--home", home.directory, "--autostart"];
   const names = Object.keys(stored);
   const passing = { LISTEN_FDS: String(names.length), LISTEN_FDNAMES: names.join(":") };
   const [file = "", ...args] =
@@ -51,6 +52,15 @@ export async function launchDaemon(
     ),
   );
   child.unref();
+}
+
+/** @throws NEWEL_E_HOME_ACCESS when it cannot be written */
+function openLog(home: Home, log: string): number {
+  try {
+    return openSync(log, "a", 0o600);
+  } catch (error) {
+    throw newelError("NEWEL_E_HOME_ACCESS", { home: home.directory, why: messageOf(error) }, error);
+  }
 }
 
 /**

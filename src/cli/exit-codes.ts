@@ -52,6 +52,8 @@ const OF_ERROR: Partial<Record<ErrorCode, ExitCode>> = {
   NEWEL_E_REFUSED_UID: EXIT.unreachable,
   NEWEL_E_HOME_PATH: EXIT.unreachable,
   NEWEL_E_HOME_ACCESS: EXIT.unreachable,
+  NEWEL_E_RUNTIME_COPY: EXIT.unreachable,
+  NEWEL_E_RUNTIME_NOEXEC: EXIT.unreachable,
   NEWEL_E_CONFIG: EXIT.configInvalid,
   NEWEL_E_CONFIG_MISSING: EXIT.configInvalid,
   NEWEL_E_CONFIG_STORED: EXIT.configInvalid,

@@ -1,7 +1,9 @@
 import { existsSync } from "node:fs";
 
 import { hasCode, isNewelError, newelError } from "../base/errors.ts";
+import { compareVersions, ownBuild, parseBuildName } from "../base/build.ts";
 import { findHome } from "../base/home.ts";
+import { readLink } from "../base/runtime-links.ts";
 import { sleep } from "../base/timers.ts";
 import type { KernelClient } from "../kernel/client-api.ts";
 import type { SupervisorApi } from "../supervisor/api.ts";
@@ -25,7 +27,7 @@ const ENDING_MS = 10_000;
  */
 export async function reachSupervisor(context: Context): Promise<SupervisorConnection> {
   const running = await findSupervisor(context);
-  if (running !== undefined) return running;
+  if (running !== undefined) return onPresentNode(context, running);
   const until = performance.now() + ENDING_MS;
   for (;;) {
     const started = await connectSupervisor({ home: findHome(context.environment) });
@@ -47,11 +49,34 @@ export async function reachSupervisor(context: Context): Promise<SupervisorConne
 export async function findSupervisor(context: Context): Promise<SupervisorConnection | undefined> {
   try {
     const home = findHome(context.environment);
-    return await connectSupervisor({ home, autostart: false });
+    const found = await connectSupervisor({ home, autostart: false });
+    noteVersions(context);
+    return found;
   } catch (error) {
     if (isAbsent(error)) return undefined;
     throw error;
   }
+}
+
+/** The outputs that have had the note: a command says it once. */
+const noted = new WeakSet<object>();
+
+/** Says in one line when the daemons are of another version than this command. */
+function noteVersions({ environment, output }: Context): void {
+  const own = ownBuild();
+  const current = parseBuildName(readLink(findHome(environment), "current") ?? "");
+  if (own === undefined || current === undefined || own.name === current.name) return;
+  if (noted.has(output)) return;
+  noted.add(output);
+  const age = compareVersions(own.version, current.version);
+  const theirs =
+    age === 0 ? `another build of newel ${current.version}` : `newel ${current.version}`;
+  const advice = "`newel upgrade` moves them to it, and no service restarts.";
+  output.say(
+    age < 0
+      ? `This newel is ${own.version}; the daemons are ${theirs}, which is newer: use that here (NEWEL_E_OLDER_CALLER).`
+      : `The daemons are ${theirs}, this newel is ${own.version}: ${advice}`,
+  );
 }
 
 /** What connecting fails with when nobody is there; anything else says nothing about that. */
@@ -71,8 +96,17 @@ function isAbsent(error: unknown): boolean {
  */
 export async function findApps(context: Context): Promise<SupervisorConnection | undefined> {
   const running = await findSupervisor(context);
-  if (running !== undefined) return running;
+  if (running !== undefined) return onPresentNode(context, running);
   return (await hasApps(context)) ? reachSupervisor(context) : undefined;
+}
+
+/** A supervisor whose Node.js was removed is moved to the one of this command. */
+async function onPresentNode(
+  context: Context,
+  running: SupervisorConnection,
+): Promise<SupervisorConnection> {
+  const { replaceGoneNode } = await import("./gone-node.ts");
+  return replaceGoneNode(context, running);
 }
 
 /** Whether the kernel, or the journal of the last one, has an app. */

@@ -57,6 +57,7 @@ const ROWS: Readonly<Record<string, Row>> = {
   kernel: { load: async () => (await import("./commands/kernel.ts")).kernel },
   telnet: { load: async () => (await import("./commands/telnet.ts")).telnet },
   supervisor: { load: async () => (await import("./commands/supervisor.ts")).supervisor },
+  upgrade: { load: async () => (await import("./commands/upgrade.ts")).upgrade },
   version: { load: async () => (await import("./commands/version.ts")).version },
   help: { load: async () => (await import("./commands/help.ts")).help },
 };

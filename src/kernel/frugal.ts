@@ -1,6 +1,6 @@
 import { PRELOAD_ENV } from "../base/preload.ts";
 import type { Home } from "../base/home.ts";
-import { programPath } from "../base/modules.ts";
+import { nodeProgram } from "../base/node.ts";
 import { setCloseOnExec } from "../posix/descriptors.ts";
 import { FRUGAL_ARGS } from "./frugal-args.ts";
 
@@ -21,14 +21,23 @@ export function isFrugal(): boolean {
 /**
  * Executes the kernel's program in this very process, with those options: same pid, the home's lock
  * and what a service manager passed stay open. Returns only where that is not possible.
+ *
+ * @param program - the kernel's main module
  */
-export function executeFrugally(home: Home, lockFd: number, args: readonly string[]): void {
+export function executeFrugally(
+  home: Home,
+  lockFd: number,
+  program: string,
+  args: readonly string[],
+): void {
   if (process.execve === undefined) return;
   for (const fd of [lockFd, ...passedDescriptors(process.env)]) setCloseOnExec(fd, false);
-  const program = programPath("kernel/main");
   const own = [...args, "--home", home.directory, "--lock-fd", String(lockFd)];
-  const node = [process.execPath, ...process.execArgv, ...FRUGAL_ARGS];
-  process.execve(process.execPath, [...node, program, ...own], process.env);
+  const node = nodeProgram();
+  const argv = [node, ...process.execArgv, ...FRUGAL_ARGS, program, ...own];
+  // A directory that is removed while the kernel runs is not the one it runs in.
+  process.chdir("/");
+  process.execve(node, argv, process.env);
 }
 
 /** Sockets of systemd's store, and where to say READY. */

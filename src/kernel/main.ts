@@ -3,6 +3,7 @@ import { parseArgs } from "node:util";
 
 import { hasCode, messageOf } from "../base/errors.ts";
 import { findHome, homeAt } from "../base/home.ts";
+import { takeHome } from "../base/take-home.ts";
 import { setCloseOnExec } from "../posix/descriptors.ts";
 import { KERNEL_EXIT } from "./exit-codes.ts";
 import { executeFrugally, isFrugal } from "./frugal.ts";
@@ -13,6 +14,8 @@ interface Arguments {
   readonly port: number | undefined;
   /** Started by a client that needs some kernel: one that is there already is as good. */
   readonly autostart: boolean;
+  /** Wait until no other serves the home, instead of failing: for systemd. */
+  readonly wait: boolean;
   /** This process was a kernel a moment ago: where it wrote which descriptors it left open. */
   readonly handoverFd: number | undefined;
   /** The home's lock, taken by the image of this process before this one. */
@@ -27,6 +30,7 @@ function readArguments(): Arguments {
       home: { type: "string" },
       port: { type: "string" },
       autostart: { type: "boolean", default: false },
+      wait: { type: "boolean", default: false },
       "handover-fd": { type: "string" },
       "lock-fd": { type: "string" },
       rehearse: { type: "string" },
@@ -35,9 +39,9 @@ function readArguments(): Arguments {
   const port = values.port === undefined ? undefined : Number(values.port);
   if (port !== undefined && !(Number.isInteger(port) && port >= 0 && port <= 65_535))
     throw new TypeError(`--port must be a number from 0 to 65535, not ${values.port}`);
-  const { home, autostart, rehearse } = values;
+  const { home, autostart, wait, rehearse } = values;
   const handoverFd = numberOf(values["handover-fd"]);
-  return { home, port, autostart, handoverFd, lockFd: numberOf(values["lock-fd"]), rehearse };
+  return { home, port, autostart, wait, handoverFd, lockFd: numberOf(values["lock-fd"]), rehearse };
 }
 
 function numberOf(word: string | undefined): number | undefined {
@@ -67,8 +71,17 @@ async function main(): Promise<number> {
       const handover = takeHandover(home, args.handoverFd);
       return await runKernel({ home, handover, lockFd: handover.lockFd, ...listen });
     }
-    const lockFd = args.lockFd ?? lockHome(home).fd;
-    if (!isFrugal()) executeFrugally(home, lockFd, process.argv.slice(2));
+    const lock = (): number => lockHome(home).fd;
+    const lockFd = args.lockFd ?? (await takeHome(lock, "NEWEL_E_KERNEL_RUNNING", args.wait));
+    if (!isFrugal()) {
+      const { daemonProgram } = await import("../base/runtime.ts");
+      executeFrugally(
+        home,
+        lockFd,
+        await daemonProgram(home, "kernel/main"),
+        process.argv.slice(2),
+      );
+    }
     setCloseOnExec(lockFd, true);
     // Only now the rest is loaded: of many that are started at once, all but one end here.
     const { runKernel } = await import("./daemon.ts");

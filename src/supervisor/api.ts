@@ -170,6 +170,14 @@ export interface SupervisorEvent {
   readonly why?: string;
 }
 
+/** A build of the supervisor. */
+export interface SupervisorBuild {
+  /** Path of the Node.js executable. */
+  readonly node: string;
+  /** Path of its main module. */
+  readonly program: string;
+}
+
 /** The supervisor's verbs. Each stream of progress ends with one `end`. */
 export interface SupervisorApi {
   hello(): Promise<Hello>;
@@ -197,4 +205,9 @@ export interface SupervisorApi {
   events(): AsyncIterable<SupervisorEvent>;
   /** Ends the supervisor; services run on. */
   quit(): Promise<void>;
+  /**
+   * Replaces the supervisor's program by a build, in the same process; services run on. The caller has tried
+   * that the build loads.
+   */
+  upgrade(build: SupervisorBuild): Promise<void>;
 }

@@ -85,8 +85,8 @@ async function startSupervisor(home: Home): Promise<Launch> {
   const launch: Launch = { lostRace: false, failed: undefined };
   // Seldom needed, and a command is to be quick.
   const { launchDaemon } = await import("../base/launch-daemon.ts");
-  const { programPath } = await import("../base/modules.ts");
-  const program = programPath("supervisor/main");
+  const { daemonProgram } = await import("../base/runtime.ts");
+  const program = await daemonProgram(home, "supervisor/main");
   await launchDaemon({ home, program, log: home.supervisorLog }, (code, why) => {
     if (code === SUPERVISOR_EXIT.running || code === 0) launch.lostRace = true;
     else launch.failed = why;

@@ -5,6 +5,6 @@ import type { SupervisorApi } from "./api.ts";
 export const SUPERVISOR_CONTRACT: Contract<SupervisorApi> = defineContract<SupervisorApi>()({
   name: "newel.supervisor",
   version: 1,
-  calls: ["hello", "apps", "pending", "plan", "list", "show", "signal", "quit"],
+  calls: ["hello", "apps", "pending", "plan", "list", "show", "signal", "quit", "upgrade"],
   streams: ["up", "down", "start", "stop", "restart", "reload", "scale", "events"],
 });

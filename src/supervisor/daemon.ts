@@ -6,6 +6,7 @@ import { newelError } from "../base/errors.ts";
 import { type Home, makeHome } from "../base/home.ts";
 import { watchLock } from "../base/home-watch.ts";
 import { PRELOAD_ENV } from "../base/preload.ts";
+import { pruneRuntimes } from "../base/runtime-prune.ts";
 import { packageVersion } from "../base/version.ts";
 import { Bus } from "../bus/bus.ts";
 import { signals } from "../bus/plugins/signals.ts";
@@ -15,6 +16,7 @@ import type { KernelClient, StoredSockets } from "../kernel/client-api.ts";
 import { serveUnix } from "../wire/unix.ts";
 import { SUPERVISOR_CONTRACT } from "./contract.ts";
 import { SUPERVISOR_EXIT } from "./exit-codes.ts";
+import { executeSupervisor } from "./replacement.ts";
 import { SocketHolder } from "./socket-holder.ts";
 import { Supervisor } from "./supervisor.ts";
 
@@ -31,6 +33,8 @@ const UNUSED_MS = 30_000;
  */
 export async function runSupervisor(options: {
   readonly home: Home;
+  /** The home's lock, which is held: it has to outlive an upgrade. */
+  readonly lockFd: number;
   /** Started by a client that needs some supervisor. Default false. */
   readonly autostart?: boolean;
   readonly log?: Logger;
@@ -69,6 +73,11 @@ export async function runSupervisor(options: {
       holder,
       log: (text) => log.info(text),
       quit: () => void bus.exit(0),
+      upgrade: (build) => {
+        log.info({ build }, "The build takes over.");
+        bus.replaceWith(() => executeSupervisor(build, home, options.lockFd));
+        bus.restart().catch((error: unknown) => log.error({ err: error }, "Not replaced."));
+      },
     });
     await supervisor.open();
     bus.subscribe("stop", () => supervisor.close(), { priority: 50, name: "supervisor" });
@@ -77,6 +86,7 @@ export async function runSupervisor(options: {
     log.info({ home: home.directory, version }, "The supervisor serves its home.");
     if (options.autostart === true) endUnlessUsed(supervisor, kernel, () => void bus.exit(0));
     sayReady();
+    setImmediate(removeOldCopies, home, log);
   });
   await bus.start();
   return bus.block();
@@ -91,8 +101,20 @@ function endUnlessUsed(supervisor: Supervisor, kernel: KernelClient, end: () => 
   }, UNUSED_MS).unref();
 }
 
+/** The copies of newel in the home that no process runs from any more. */
+function removeOldCopies(home: Home, log: Logger): void {
+  try {
+    const removed = pruneRuntimes(home);
+    if (removed.length > 0) log.info({ removed }, "Copies that no process uses were removed.");
+  } catch (error) {
+    log.warn({ err: error }, "Old copies could not be removed.");
+  }
+}
+
 /** For whoever started this process and waits. */
 function sayReady(): void {
   const fd = Number(process.env[PRELOAD_ENV.notifyFd] ?? Number.NaN);
+  // Said once: after an upgrade the number stands for something else.
+  delete process.env[PRELOAD_ENV.notifyFd];
   if (Number.isInteger(fd)) writeSync(fd, "READY=1\n");
 }

@@ -24,7 +24,7 @@ function startProblem(spec: ResolvedService): string | undefined {
   switch (command.kind) {
     case "node":
       return (
-        programProblem(command.nodePath, spec) ??
+        nodeProblem(command.nodePath, spec) ??
         (isEntry(command.file) ? undefined : `its file ${command.file} does not exist`)
       );
     case "exec":
@@ -39,6 +39,12 @@ function directoryProblem(cwd: string): string | undefined {
   if (found === undefined) return `its directory ${cwd} does not exist`;
   if (!found.isDirectory()) return `${cwd} is not a directory`;
   return isAllowed(cwd, constants.X_OK) ? undefined : `its directory ${cwd} may not be entered`;
+}
+
+/** A Node.js that was uninstalled since the last `newel up`. */
+function nodeProblem(node: string, spec: ResolvedService): string | undefined {
+  if (!isAbsolute(node) || statsOf(node) !== undefined) return programProblem(node, spec);
+  return `its Node.js ${node} was not found (\`newel up\` takes the one that runs it, unless the configuration names another)`;
 }
 
 /** Searched as the kernel does at the start: in the PATH of the service, relative to its directory. */

@@ -12,6 +12,7 @@ import type {
   ServiceDetail,
   ServiceView,
   SupervisorApi,
+  SupervisorBuild,
   SupervisorEvent,
   Target,
   UpOptions,
@@ -46,6 +47,8 @@ export interface SupervisorParts {
   readonly log: (text: string) => void;
   /** Ends the daemon; services run on. */
   readonly quit: () => void;
+  /** Replaces the daemon's program; services run on. */
+  readonly upgrade: (build: SupervisorBuild) => void;
 }
 
 /** Every app of a home. It holds no process and no socket itself: the kernel does. */
@@ -225,6 +228,12 @@ export class Supervisor implements SupervisorApi {
     for (const app of this.#apps) await app.save();
     // After the answer has left.
     setTimeout(this.#parts.quit, 50);
+  }
+
+  async upgrade(build: SupervisorBuild): Promise<void> {
+    for (const app of this.#apps) await app.save();
+    // After the answer has left.
+    setTimeout(() => this.#parts.upgrade(build), 50);
   }
 
   /** One command for all services of a target. */

@@ -135,7 +135,7 @@ test("build makes dist beside the old one, executable, and links the command", (
   const without = build();
   assert.deepEqual(
     [without.status, without.stderr],
-    [0, "newel: TypeScript is not installed, so dist/ is left as it is.\n"],
+    [0, "newel: TypeScript or esbuild is not installed, so dist/ is left as it is.\n"],
   );
   assert.ok(!existsSync(join(copy, "dist")));
   mkdirSync(join(copy, "node_modules"));

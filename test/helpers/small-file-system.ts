@@ -5,11 +5,16 @@ import { cleanUp, type Scope, temporaryDirectory } from "./resources.ts";
 /**
  * A directory on a file system of its own that is soon full; unmounted after the test.
  *
+ * @param others - more options of mount(8)
  * @returns `undefined` where mounting is not allowed
  */
-export function smallFileSystem(scope: Scope, sizeBytes: number): string | undefined {
+export function smallFileSystem(
+  scope: Scope,
+  sizeBytes: number,
+  others: readonly string[] = [],
+): string | undefined {
   const directory = temporaryDirectory(scope);
-  const options = `size=${sizeBytes},mode=700`;
+  const options = [`size=${sizeBytes}`, "mode=700", ...others].join(",");
   if (run("mount", ["-t", "tmpfs", "-o", options, "tmpfs", directory]) !== 0) return undefined;
   // Lazily: whatever else failed, the machine is left without it.
   cleanUp(scope, () => void run("umount", ["--lazy", directory]));

@@ -1,12 +1,12 @@
 import { findHome } from "../../base/home.ts";
-import { programPath } from "../../base/modules.ts";
+import { takeHome } from "../../base/take-home.ts";
 import { formatDuration, formatSize } from "../../base/units.ts";
 import type { KernelStatus, SocketReturn } from "../../kernel/api.ts";
 import { connectKernel } from "../../kernel/client/client.ts";
 import { parsePort, usageError } from "../arguments.ts";
 import type { Arguments, Command, Context } from "../command.ts";
 import { EXIT, type ExitCode } from "../exit-codes.ts";
-import { takeHome, WAIT_OPTION } from "../take-home.ts";
+import { WAIT_OPTION } from "../wait-option.ts";
 
 export const kernel: Command = {
   name: "kernel",
@@ -39,7 +39,9 @@ export const kernel: Command = {
     const lock = () => lockHome(home);
     const { fd: lockFd } = await takeHome(lock, "NEWEL_E_KERNEL_RUNNING", args.has("wait"));
     const { executeFrugally } = await import("../../kernel/frugal.ts");
-    executeFrugally(home, lockFd, "port" in listen ? ["--port", String(listen.port)] : []);
+    const { daemonProgram } = await import("../../base/runtime.ts");
+    const program = await daemonProgram(home, "kernel/main");
+    executeFrugally(home, lockFd, program, "port" in listen ? ["--port", String(listen.port)] : []);
     const { runKernel } = await import("../../kernel/daemon.ts");
     return (await runKernel({ home, lockFd, ...listen })) === 0 ? EXIT.done : EXIT.failed;
   },
@@ -52,19 +54,19 @@ function readPort(args: Arguments): { readonly port?: number } {
 
 /** Replaces the running kernel by this very build. */
 async function upgradeKernel(context: Context): Promise<ExitCode> {
-  const { output, environment } = context;
-  const client = await connectKernel({ home: findHome(environment), autostart: false });
+  const { stageBuild } = await import("../../base/runtime.ts");
+  const { moveKernel } = await import("../move-daemons.ts");
+  const home = findHome(context.environment);
+  // Without a kernel there is nothing to copy.
+  await (await connectKernel({ home, autostart: false })).close();
+  const build = await stageBuild(home, false);
   try {
-    const status = await client.upgrade({
-      node: process.execPath,
-      program: programPath("kernel/main"),
-    });
-    if (output.json) output.printDocument(status);
-    else for (const line of formatStatus(status)) output.print(line);
-    return EXIT.done;
+    await moveKernel(context, build);
+    build.activate();
   } finally {
-    await client.close();
+    build.release();
   }
+  return showStatus(context, false);
 }
 
 async function showStatus(context: Context, autostart: boolean): Promise<ExitCode> {

@@ -1,3 +1,5 @@
+import { findHome } from "../../base/home.ts";
+import { refuseOlderCaller } from "../../base/runtime.ts";
 import { type Command, CONFIG_OPTION } from "../command.ts";
 import { readConfig } from "../config.ts";
 
@@ -18,6 +20,7 @@ export const run: Command = {
   ],
   async run(args, context) {
     const config = await readConfig(args, context);
+    refuseOlderCaller(findHome(context.environment));
     const { Foreground } = await import("../foreground.ts");
     return new Foreground(config, context, { time: args.has("time") }).run();
   },

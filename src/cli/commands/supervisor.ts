@@ -1,7 +1,8 @@
 import { findHome } from "../../base/home.ts";
+import { takeHome } from "../../base/take-home.ts";
 import type { Command } from "../command.ts";
 import { EXIT } from "../exit-codes.ts";
-import { takeHome, WAIT_OPTION } from "../take-home.ts";
+import { WAIT_OPTION } from "../wait-option.ts";
 
 export const supervisor: Command = {
   name: "supervisor",
@@ -14,8 +15,12 @@ export const supervisor: Command = {
     const { lockSupervisor } = await import("../../supervisor/home-lock.ts");
     const home = findHome(environment);
     const lock = () => lockSupervisor(home);
-    await takeHome(lock, "NEWEL_E_SUPERVISOR_RUNNING", args.has("wait"));
-    const { runSupervisor } = await import("../../supervisor/daemon.ts");
-    return (await runSupervisor({ home })) === 0 ? EXIT.done : EXIT.failed;
+    const lockFd = await takeHome(lock, "NEWEL_E_SUPERVISOR_RUNNING", args.has("wait"));
+    // From the home's copy: this installation may be removed while the supervisor runs.
+    const { daemonProgram } = await import("../../base/runtime.ts");
+    const program = await daemonProgram(home, "supervisor/main");
+    const { executeSupervisor } = await import("../../supervisor/replacement.ts");
+    executeSupervisor({ node: process.execPath, program }, home, lockFd);
+    return EXIT.failed;
   },
 };

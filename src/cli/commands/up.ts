@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 
 import { findHome } from "../../base/home.ts";
+import { refuseOlderCaller } from "../../base/runtime.ts";
 import type { UpPlan } from "../../supervisor/api.ts";
 import type { ResolvedConfig } from "../../supervisor/config/resolved.ts";
 import { appValueName } from "../../supervisor/process-names.ts";
@@ -38,6 +39,7 @@ export const up: Command = {
     const config = await readConfig(args, context);
     const move = args.has("move");
     if (args.has("plan")) return printPlan(config, move, context);
+    refuseOlderCaller(findHome(context.environment));
     const connection = await reachSupervisor(context);
     try {
       const { remote } = connection;

@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { messageOf, newelError, systemCode } from "../../base/errors.ts";
 import { findHome, homeAt, type Home } from "../../base/home.ts";
 import { launchDaemon } from "../../base/launch-daemon.ts";
-import { programPath } from "../../base/modules.ts";
+import { daemonProgram } from "../../base/runtime.ts";
 import { sleep } from "../../base/timers.ts";
 import type { ConnectOptions, StoredSockets } from "../client-api.ts";
 import { KERNEL_EXIT } from "../exit-codes.ts";
@@ -113,7 +113,7 @@ async function start(home: Home, stored: StoredSockets = {}): Promise<void> {
     started.why = why;
   };
   try {
-    const program = programPath("kernel/main");
+    const program = await daemonProgram(home, "kernel/main");
     const log = home.kernelLog;
     await launchDaemon({ home, program, log, stored, nodeArgs: FRUGAL_ARGS }, onEnd);
   } catch (error) {

@@ -1,0 +1,10 @@
+import { existsSync } from "node:fs";
+
+/**
+ * The Node.js executable that runs this process, as a path that can be executed now. A file that was
+ * removed while it runs (`nvm uninstall`) is still reached through /proc, as long as this process lives.
+ */
+export function nodeProgram(): string {
+  if (process.platform !== "linux" || existsSync(process.execPath)) return process.execPath;
+  return `/proc/${process.pid}/exe`;
+}

@@ -1,0 +1,212 @@
+import { mkdirSync, readFileSync, realpathSync, renameSync, rmSync, symlinkSync } from "node:fs";
+import { join } from "node:path";
+
+import { type Build, compareVersions, type OwnBuild, ownBuild } from "./build.ts";
+import { messageOf, newelError, systemCode } from "./errors.ts";
+import { type Home, makeHome } from "./home.ts";
+import { programPath } from "./modules.ts";
+import { isNoexec } from "./mounts.ts";
+import { readLink, readLinkAt, type RuntimeLink } from "./runtime-links.ts";
+import { readCopy, writeCopy } from "./runtime-copy.ts";
+import { sleep } from "./timers.ts";
+import { packageVersion } from "./version.ts";
+
+/**
+ * The daemons of a home and the preload run from a copy in the home, `runtime/VERSION-HASH/`, never from
+ * the installation of the command that started them: that may be removed while they run (a release
+ * directory that is pruned, `npm ci` in place). The link `runtime/current` names the copy that daemons are
+ * started from; `runtime/next` the one that an upgrade is about to start. Each process that starts a daemon
+ * asks {@link daemonProgram} for its path.
+ */
+
+/** A program of the daemons, from the root of the build, without its extension. */
+export type DaemonName = "kernel/main" | "supervisor/main";
+
+const POLL_MS = 10;
+/** How long another process may take to write a copy, in milliseconds. */
+const WAIT_MS = 30_000;
+
+/** The build that the daemons of a home are started from; `undefined` when none was copied yet, or it is damaged. */
+function currentBuild(home: Home): Build | undefined {
+  const name = readLink(home, "current");
+  return name === undefined ? undefined : readCopy(join(home.runtimeDirectory, name), name);
+}
+
+/**
+ * Where a daemon's program is started from. The copy that was used last is used again while a daemon of the
+ * home runs, and whenever the caller is older. Else the caller's build is copied, unless it is there already.
+ *
+ * @throws NEWEL_E_RUNTIME_COPY when the copy cannot be written
+ * @throws NEWEL_E_RUNTIME_NOEXEC when the home is on a file system without the right to execute
+ */
+export async function daemonProgram(home: Home, name: DaemonName): Promise<string> {
+  const own = ownBuild();
+  if (own === undefined) return programPath(name);
+  makeHome(home);
+  const current = currentBuild(home);
+  if (chooseBuild(own, current, () => hasDaemon(home)) === "own") {
+    if (own.source === undefined) return programPath(name);
+    await installBuild(home, own, own.source);
+    activateBuild(home, own, "current");
+  }
+  return programIn(home, "current", name);
+}
+
+/**
+ * Decides between the caller's build and the one of the last start.
+ *
+ * @param hasDaemon - whether a daemon of the home runs: what one home runs should be of one version, and only
+ * `newel upgrade` changes it
+ */
+export function chooseBuild(
+  own: Build,
+  current: Build | undefined,
+  hasDaemon: () => boolean,
+): "own" | "current" {
+  if (current === undefined) return "own";
+  if (own.name === current.name) return "current";
+  if (compareVersions(own.version, current.version) < 0) return "current";
+  return hasDaemon() ? "current" : "own";
+}
+
+/** The path of a program below one of the links, with the link resolved: it stays valid when the link moves. */
+export function programIn(home: Home, link: RuntimeLink, name: DaemonName): string {
+  const copy = readLink(home, link) ?? "";
+  const path = join(realpathSync(home.runtimeDirectory), copy, "dist", `${name}.js`);
+  if (isNoexec(path)) throw newelError("NEWEL_E_RUNTIME_NOEXEC", { path: home.runtimeDirectory });
+  return path;
+}
+
+/** A build that is ready in a home, and not yet used. */
+export interface StagedBuild {
+  readonly version: string;
+  /** Where a program of it is started from. */
+  program(name: DaemonName): string;
+  /** Makes it the one that daemons are started from. */
+  activate(): void;
+  /** To be called in the end, whatever became of the upgrade: the copy may be removed unless it is used. */
+  release(): void;
+}
+
+/**
+ * Copies the caller's build to a home for an upgrade of its daemons.
+ *
+ * @param allowDowngrade - also when the home runs a newer version
+ * @throws NEWEL_E_OLDER_CALLER when the home runs a newer version
+ * @throws NEWEL_E_RUNTIME_COPY
+ */
+export async function stageBuild(home: Home, allowDowngrade: boolean): Promise<StagedBuild> {
+  const own = ownBuild();
+  if (own?.source === undefined) {
+    const nothing = (): void => undefined;
+    const version = packageVersion();
+    return { version, program: programPath, activate: nothing, release: nothing };
+  }
+  if (!allowDowngrade) refuseOlderCaller(home, own);
+  makeHome(home);
+  await installBuild(home, own, own.source);
+  activateBuild(home, own, "next");
+  return {
+    version: own.version,
+    program: (name) => programIn(home, "next", name),
+    activate: () => activateBuild(home, own, "current"),
+    release: () => rmSync(join(home.runtimeDirectory, "next"), { force: true }),
+  };
+}
+
+/**
+ * Refuses a change by a caller that is older than the daemons of a home: it may not know what they know.
+ *
+ * @throws NEWEL_E_OLDER_CALLER
+ */
+export function refuseOlderCaller(home: Home, own: Build | undefined = ownBuild()): void {
+  const current = currentBuild(home);
+  if (own === undefined || current === undefined) return;
+  if (compareVersions(own.version, current.version) >= 0) return;
+  const [ours, theirs] = [own.version, current.version];
+  throw newelError("NEWEL_E_OLDER_CALLER", { ours, theirs, home: home.directory });
+}
+
+/**
+ * Makes sure that a home has a whole copy of a build. Any number of processes may do this at once: one
+ * writes, the others wait for it.
+ */
+async function installBuild(home: Home, build: OwnBuild, source: string): Promise<void> {
+  const directory = join(home.runtimeDirectory, build.name);
+  const lock = join(home.runtimeDirectory, `.${build.name}.lock`);
+  const until = performance.now() + WAIT_MS;
+  try {
+    mkdirSync(home.runtimeDirectory, { recursive: true, mode: 0o700 });
+    while (readCopy(directory, build.name) === undefined) {
+      if (takeLock(lock)) {
+        try {
+          await writeCopy(build, source, directory);
+        } finally {
+          rmSync(lock, { force: true });
+        }
+      } else if (performance.now() > until) {
+        throw new Error(`process ${readLinkAt(lock)} has been writing it for ${WAIT_MS / 1000} s`);
+      } else await sleep(POLL_MS);
+    }
+  } catch (error) {
+    throw newelError("NEWEL_E_RUNTIME_COPY", { path: directory, why: messageOf(error) }, error);
+  }
+}
+
+/** Makes a link name a build, in one step. */
+function activateBuild(home: Home, build: Build, link: RuntimeLink): void {
+  const path = join(home.runtimeDirectory, link);
+  const temporary = `${path}.${process.pid}`;
+  try {
+    rmSync(temporary, { force: true });
+    symlinkSync(build.name, temporary);
+    renameSync(temporary, path);
+  } catch (error) {
+    throw newelError("NEWEL_E_RUNTIME_COPY", { path, why: messageOf(error) }, error);
+  }
+}
+
+/**
+ * Whether this process may write the copy now. The lock is a link whose target is the pid of its owner, so
+ * that it is never there without it; one whose process is gone is removed.
+ */
+function takeLock(path: string): boolean {
+  try {
+    symlinkSync(String(process.pid), path);
+    return true;
+  } catch (error) {
+    if (systemCode(error) !== "EEXIST") throw error;
+  }
+  if (!isRunning(Number(readLinkAt(path)))) rmSync(path, { force: true });
+  return false;
+}
+
+/** Whether the kernel or the supervisor of a home runs, by the pids in their locks. */
+function hasDaemon({ kernelLock, supervisorLock }: Home): boolean {
+  return [kernelLock, supervisorLock].some((lock) => {
+    const pid = Number(readText(lock) ?? Number.NaN);
+    if (!(pid > 0)) return false;
+    // After a reboot the number may be another program's.
+    return /(kernel|supervisor)\/main\./.test(readText(`/proc/${pid}/cmdline`) ?? "");
+  });
+}
+
+/** Whether a process has that pid now. */
+export function isRunning(pid: number): boolean {
+  if (!(pid > 0)) return false;
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return systemCode(error) === "EPERM";
+  }
+}
+
+function readText(path: string): string | undefined {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (error) {
+    if (systemCode(error) === "ENOENT" || systemCode(error) === "ESRCH") return undefined;
+    throw error;
+  }
+}
