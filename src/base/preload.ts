@@ -1,6 +1,6 @@
 /**
- * What the supervisor and the preload (`newel/register`) say to each other: through the environment
- * at the start, then one line each way over a Unix socket.
+ * How the supervisor and the preload (`newel/register`) speak: through the environment at the start,
+ * then one line each way over Unix sockets.
  */
 
 /** The environment of a process that runs under the supervisor. */
@@ -11,8 +11,14 @@ export const PRELOAD_ENV = {
   notifyFd: "NEWEL_NOTIFY_FD",
   /** `1`: listen, say READY, but accept nothing until the control socket says `accept`. */
   hold: "NEWEL_HOLD",
-  /** Path of the control socket that the preload opens. */
+  /** Beginning of the paths of control sockets and files, see {@link controlSocketPath}. */
   control: "NEWEL_CONTROL",
+  /** `1`: this process is the program of a `node:` service, and no child of one. */
+  entry: "NEWEL_ENTRY",
+  /** `app`: READY=1 is left to the app, which has `ready: { notify: true }`. */
+  ready: "NEWEL_READY",
+  /** The first descriptor in the order of LISTEN_FDNAMES, where a parent passes them on; default 3. */
+  firstFd: "NEWEL_LISTEN_FD",
   /** The signal that starts the drain: `SIGTERM`. */
   stopSignal: "NEWEL_STOP_SIGNAL",
   /** Milliseconds between that signal and the supervisor's SIGKILL. */
@@ -35,6 +41,21 @@ export interface ListenTarget {
   readonly port?: number;
   /** The Unix socket path the app asks for. */
   readonly path?: string;
+}
+
+/** The control socket of one process of a replica. */
+export function controlSocketPath(control: string, pid: number): string {
+  return `${control}.${pid}`;
+}
+
+/** The file that exists while a Node.js process of a replica may still listen. */
+export function presencePath(control: string, pid: number): string {
+  return `${control}.${pid}.node`;
+}
+
+/** The file that exists once the replica may accept: for a process that listens only afterwards. */
+export function acceptPath(control: string): string {
+  return `${control}.accept`;
 }
 
 /** The lines the control socket understands; each is answered by one line, `ok` or `error: …`. */

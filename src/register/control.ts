@@ -2,7 +2,7 @@ import { unlinkSync } from "node:fs";
 import { createServer, type Socket } from "node:net";
 
 import { messageOf, systemCode } from "../base/errors.ts";
-import { CONTROL } from "../base/preload.ts";
+import { CONTROL, OWN_SERVER } from "../base/preload.ts";
 
 import { report } from "./report.ts";
 
@@ -24,6 +24,7 @@ export interface Controls {
  */
 export function openControl(path: string, controls: Controls): void {
   const server = createServer((socket) => serve(socket, controls));
+  Reflect.set(server, OWN_SERVER, true);
   server.maxConnections = CONNECTIONS;
   server.on("error", (error) => report(`the control socket ${path}: ${messageOf(error)}`));
   removeStale(path);

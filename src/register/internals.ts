@@ -6,6 +6,7 @@ import type { ServerResponse } from "node:http";
 import net from "node:net";
 import type { Server, Socket } from "node:net";
 import type { WriteStream } from "node:tty";
+import { getSystemErrorName } from "node:util";
 
 /** What `net.Server` needs of its handle. Node's own cluster workers give it a plain object too. */
 export interface ServerHandle {
@@ -20,6 +21,7 @@ export interface ServerHandle {
 
 interface Internals {
   _createServerHandle(address: null, port: null, type: null, fd: number): ServerHandle | number;
+  _createServerHandle(path: string, port: -1, type: -1): ServerHandle | number;
   _normalizeArgs(args: readonly unknown[]): [Record<string, unknown>, (() => void) | null];
 }
 
@@ -55,6 +57,16 @@ export function listenArguments(args: readonly unknown[]): {
 export function openServerHandle(fd: number): ServerHandle | undefined {
   const handle = internals._createServerHandle(null, null, null, fd);
   return typeof handle === "number" ? undefined : handle;
+}
+
+/**
+ * Binds a Unix socket without listening on it: `net` has no such function.
+ *
+ * @returns the name of the error where it cannot be bound
+ */
+export function bindPipe(path: string): ServerHandle | string {
+  const handle = internals._createServerHandle(path, -1, -1);
+  return typeof handle === "number" ? getSystemErrorName(handle) : handle;
 }
 
 /** The TCP port of a handle, `undefined` for a Unix socket. */

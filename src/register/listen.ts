@@ -23,6 +23,21 @@ export interface Inheritance {
   accept(): void;
 }
 
+/** What listening needs of the rest of the preload. */
+export interface ListenParts {
+  readonly targets: readonly Target[];
+  /** Listen, but accept nothing until {@link Inheritance.accept}. */
+  readonly hold: boolean;
+  /** Called for every server before it listens, inherited or not. */
+  readonly onServer: (server: Server) => void;
+  /** Called before a server gets a target; `false`: another process of the replica has it. */
+  readonly onTarget: (target: Target) => boolean;
+  /** Whether another process of the replica has a target. */
+  readonly isElsewhere: (target: Target) => boolean;
+  /** Called when every target has a server that listens, here or in another process. */
+  readonly onReady: () => void;
+}
+
 /**
  * Gives the app's own `listen()` calls the inherited sockets: net, http, https, http2 and every
  * framework on them. A `listen()` on anything else goes on untouched.
@@ -30,16 +45,9 @@ export interface Inheritance {
  * In a node:cluster primary the sockets that it opens for its workers are inherited too, since it
  * uses the same `listen()`; workers ask their primary as ever.
  *
- * @param hold - listen, but accept nothing until {@link Inheritance.accept}
- * @param onServer - called for every server before it listens, inherited or not
- * @param onReady - called once, when every target has a server that listens
  */
-export function inheritListen(
-  targets: readonly Target[],
-  hold: boolean,
-  onServer: (server: Server) => void,
-  onReady: () => void,
-): Inheritance {
+export function inheritListen(parts: ListenParts): Inheritance {
+  const { targets, hold, onServer, onTarget, isElsewhere, onReady } = parts;
   const original = Reflect.get(Server.prototype, "listen") as Listen;
   const missing = new Set<Target>(targets);
   const handles = new Map<Target, { handle: ServerHandle; server: Server }>();
@@ -48,7 +56,7 @@ export function inheritListen(
   let isHolding = hold;
 
   const listening = (target: Target): void => {
-    if (missing.delete(target) && missing.size === 0) onReady();
+    if (missing.delete(target) && [...missing].every(isElsewhere)) onReady();
   };
   const take = (server: Server, target: Target): ServerHandle | undefined => {
     const first = handles.get(target);
@@ -73,7 +81,7 @@ export function inheritListen(
     const { options, callback } = listenArguments(args);
     const target = targets.find((candidate) => asksFor(options, candidate));
     if (target === undefined || this.listening) return original.apply(this, args);
-    const handle = take(this, target);
+    const handle = onTarget(target) ? take(this, target) : undefined;
     if (handle === undefined) {
       original.apply(this, args);
     } else {
@@ -108,6 +116,8 @@ function tryInherited(target: Target): ServerHandle | undefined {
 
 function asksFor(options: Readonly<Record<string, unknown>>, target: Target): boolean {
   const { port, path, fd, handle, _handle } = options;
+  // An app that reads LISTEN_FDS itself.
+  if (typeof fd === "number") return fd === target.fd;
   if (fd !== undefined || handle !== undefined || _handle !== undefined) return false;
   if (target.port !== undefined) return Number(port) === target.port;
   if (typeof path !== "string" || target.path === undefined || port !== undefined) return false;

@@ -1,4 +1,4 @@
-import { fstatSync, writeSync } from "node:fs";
+import { fstatSync, readlinkSync, writeSync } from "node:fs";
 
 import { messageOf, systemCode } from "../base/errors.ts";
 
@@ -26,11 +26,14 @@ export function openNotifier(fd: number | undefined): Notifier {
   };
 }
 
-// A wrong number must not write into a file of the app.
+// A wrong number must not write into a file of the app, or into a pipe of Node.js itself: those have no
+// name, and the kernel's FIFO has one.
 function isChannel(fd: number): boolean {
   try {
     const status = fstatSync(fd);
-    return status.isFIFO() || status.isSocket();
+    if (status.isSocket()) return true;
+    if (!status.isFIFO()) return false;
+    return process.platform !== "linux" || readlinkSync(`/proc/self/fd/${fd}`).startsWith("/");
   } catch (error) {
     if (systemCode(error) === "EBADF") return false;
     throw error;

@@ -15,60 +15,116 @@ export interface Target extends ListenTarget {
   readonly fd: number | undefined;
 }
 
+/**
+ * What a process is to its service:
+ * - `entry`: the program of a `node:` service. It drains on the stop signal, whatever it listens on.
+ * - `candidate`: any other process of a service with `listen`, such as npm and the app below it. It is
+ *   as without newel until it listens on a declared address; the first one that does becomes the server.
+ * - `worker`: a worker of node:cluster, which drains; its primary listens.
+ */
+export type Role = "entry" | "candidate" | "worker";
+
 /** What the supervisor asked of this process. */
 export interface Settings {
+  readonly role: Role;
   readonly targets: readonly Target[];
   readonly notifyFd: number | undefined;
+  /** The app writes READY=1, or sends `"ready"`. */
+  readonly appSaysReady: boolean;
   readonly hold: boolean;
-  /** Path of the control socket. */
+  /** Beginning of the path of the control socket. */
   readonly control: string | undefined;
+  /** Identifies the replica. */
+  readonly mark: string | undefined;
   readonly stopSignal: NodeJS.Signals;
   readonly graceMs: number;
   readonly lingerMs: number;
+  /** The variables of newel, for children of this process. */
+  readonly variables: Readonly<Record<string, string>>;
 }
 
+const ASKED = [
+  PRELOAD_ENV.listen,
+  PRELOAD_ENV.hold,
+  PRELOAD_ENV.control,
+  PRELOAD_ENV.entry,
+  PRELOAD_ENV.ready,
+  PRELOAD_ENV.firstFd,
+  PRELOAD_ENV.stopSignal,
+  PRELOAD_ENV.graceMs,
+  PRELOAD_ENV.lingerMs,
+] as const;
+
+/** What children that the preload reaches are given of the variables. */
+export const STOP_VARIABLES: readonly string[] = [
+  PRELOAD_ENV.stopSignal,
+  PRELOAD_ENV.graceMs,
+  PRELOAD_ENV.lingerMs,
+];
+
 /**
- * Reads what the supervisor asked and removes it from the environment, so that a child of the app
- * never takes it for its own.
+ * Reads what the supervisor asked and removes it from the environment, so that the app sees no variable
+ * of it; children get it again from {@link Settings.variables}.
  *
- * The notify descriptor alone asks for nothing; where there is no listen target its variable stays,
- * since the app itself may write `READY=1` to it.
+ * The notify descriptor alone asks for nothing; its variable stays where the app itself may write
+ * `READY=1` to it. The variables of systemd's protocol stay for a candidate, until it listens.
  *
- * @returns `undefined` when this process does not run under the supervisor
+ * @returns `undefined` when this process has nothing to do
  */
 export function takeSettings(environment: NodeJS.ProcessEnv): Settings | undefined {
-  const asked = [
-    PRELOAD_ENV.listen,
-    PRELOAD_ENV.hold,
-    PRELOAD_ENV.control,
-    PRELOAD_ENV.stopSignal,
-    PRELOAD_ENV.graceMs,
-    PRELOAD_ENV.lingerMs,
-  ];
-  const isAsked = asked.some((name) => environment[name] !== undefined);
-  if (!isAsked && !isClusterWorker(environment)) return undefined;
-
+  const role = roleOf(environment);
+  if (role === undefined) return undefined;
+  const targets =
+    role === "worker"
+      ? []
+      : readTargets(
+          environment[PRELOAD_ENV.listen],
+          environment["LISTEN_FDNAMES"],
+          readNumber(environment[PRELOAD_ENV.firstFd]) ?? 3,
+        );
   const settings: Settings = {
-    targets: readTargets(environment[PRELOAD_ENV.listen], environment["LISTEN_FDNAMES"]),
+    role,
+    targets,
     notifyFd: readNumber(environment[PRELOAD_ENV.notifyFd]),
+    appSaysReady: environment[PRELOAD_ENV.ready] === "app",
     hold: environment[PRELOAD_ENV.hold] === "1",
     control: environment[PRELOAD_ENV.control] || undefined,
+    mark: environment[PRELOAD_ENV.mark] || undefined,
     stopSignal: readSignal(environment[PRELOAD_ENV.stopSignal]),
     graceMs: readNumber(environment[PRELOAD_ENV.graceMs]) ?? DEFAULT_GRACE_MS,
     lingerMs: readNumber(environment[PRELOAD_ENV.lingerMs]) ?? DEFAULT_LINGER_MS,
+    variables: Object.fromEntries(
+      ASKED.flatMap((name) => {
+        const value = environment[name];
+        return value === undefined || name === PRELOAD_ENV.entry ? [] : [[name, value]];
+      }),
+    ),
   };
-  for (const name of [...asked, ...LISTEN_ENV]) delete environment[name];
-  if (settings.targets.length > 0) delete environment[PRELOAD_ENV.notifyFd];
+  for (const name of ASKED) delete environment[name];
+  if (role !== "candidate") hideDescriptors(environment, settings);
   return settings;
 }
 
-// Its primary runs under the supervisor, and its share of that is the drain.
-function isClusterWorker(environment: NodeJS.ProcessEnv): boolean {
-  if (environment[PRELOAD_ENV.process] === undefined) return false;
-  return process.send !== undefined && loadCluster().isWorker;
+/** Removes the variables that name descriptors: they are the preload's. */
+export function hideDescriptors(environment: NodeJS.ProcessEnv, settings: Settings): void {
+  for (const name of LISTEN_ENV) delete environment[name];
+  if (settings.targets.length > 0 && !settings.appSaysReady)
+    delete environment[PRELOAD_ENV.notifyFd];
 }
 
-function readTargets(text: string | undefined, names: string | undefined): Target[] {
+function roleOf(environment: NodeJS.ProcessEnv): Role | undefined {
+  if (environment[PRELOAD_ENV.process] === undefined) return undefined;
+  // Its primary runs under the supervisor; the worker's share of that is the drain.
+  if (process.send !== undefined && loadCluster().isWorker) return "worker";
+  if (environment[PRELOAD_ENV.entry] === "1") return "entry";
+  return environment[PRELOAD_ENV.listen] === undefined ? undefined : "candidate";
+}
+
+function readTargets(
+  text: string | undefined,
+  names: string | undefined,
+  firstFd: number,
+): Target[] {
   if (text === undefined || text === "") return [];
   const passed = names === undefined ? [] : names.split(":");
   const parsed = parseJson(text);
@@ -83,7 +139,7 @@ function readTargets(text: string | undefined, names: string | undefined): Targe
       return [];
     }
     const index = passed.indexOf(target.name);
-    return [{ ...target, fd: index < 0 ? undefined : 3 + index }];
+    return [{ ...target, fd: index < 0 ? undefined : firstFd + index }];
   });
 }
 

@@ -1,22 +1,27 @@
+import { existsSync } from "node:fs";
 import type { Server } from "node:net";
 
 import { messageOf } from "../base/errors.ts";
+import { acceptPath, controlSocketPath, PRELOAD_ENV } from "../base/preload.ts";
+import { identityOf, passToChildren, type Inheritance as ChildInheritance } from "./children.ts";
+import { openClaims } from "./claims.ts";
 
 import { openControl } from "./control.ts";
 import { drain, sayFarewell } from "./drain.ts";
-import { inheritListen } from "./listen.ts";
+import { inheritListen, type Inheritance } from "./listen.ts";
 import { openNotifier } from "./notify.ts";
 import { makeOutputWhole } from "./output.ts";
+import { announcePresence } from "./presence.ts";
 import { giveConnection, speaksHttp1, speaksHttp2 } from "./protocols.ts";
 import { report } from "./report.ts";
-import type { Settings } from "./settings.ts";
-import { takeStopSignal } from "./stop-signal.ts";
+import { acceptReadyMessage } from "./send-ready.ts";
+import { hideDescriptors, type Settings, STOP_VARIABLES, type Target } from "./settings.ts";
+import { prepareStopSignal } from "./stop-signal.ts";
 import { watchTraffic, type Traffic } from "./traffic.ts";
 import { drainWorkers } from "./workers.ts";
 
-/** Sets up everything the supervisor asked for; what fails is said and left out. */
+/** Sets up everything the supervisor asked for; what fails is reported and left out. */
 export function start(settings: Settings): void {
-  attempt("the output is as Node makes it", makeOutputWhole);
   attempt("the app runs as without the preload", () => setUp(settings));
 }
 
@@ -29,39 +34,130 @@ function attempt(otherwise: string, action: () => void): void {
 }
 
 function setUp(settings: Settings): void {
-  const notifier = openNotifier(settings.notifyFd);
+  const { role, targets, control } = settings;
+  const claims = openClaims(settings.mark);
+  const takeSignal = prepareStopSignal(settings.stopSignal);
   const traffic = watchTraffic();
-  if (settings.control !== undefined) {
-    // Before listen() is replaced: this server is none of the app's.
-    openControl(settings.control, {
-      accept: () => inheritance.accept(),
-      probe: (socket, ready) => {
-        const server = probedServer(traffic, inheritance.taken);
-        if (server === undefined) return "no HTTP server listens yet";
-        return giveConnection(server, socket, ready);
-      },
-    });
-  }
-  const inheritance = inheritListen(
-    settings.targets,
-    settings.hold,
-    (server) => traffic.watch(server),
-    () => notifier.ready(),
-  );
-  takeStopSignal(
-    settings.stopSignal,
-    (appHandles) => {
-      notifier.stopping();
+  const taken = new Set<Target>();
+  let notifier: ReturnType<typeof openNotifier> | undefined;
+  const say = (): ReturnType<typeof openNotifier> => (notifier ??= openNotifier(settings.notifyFd));
+  let isServing = false;
+  const serve = (): void => {
+    if (isServing) return;
+    isServing = true;
+    attempt("the output is as Node makes it", makeOutputWhole);
+    hideDescriptors(process.env, settings);
+    acceptReadyMessage(() => say().ready());
+    takeSignal(stopActions(settings, traffic, inheritance, () => say().stopping()));
+    if (control === undefined) return;
+    openControl(controlSocketPath(control, process.pid), controlsOf(traffic, inheritance));
+    // After the control socket is there: the supervisor leaves this file before it looks for one.
+    if (settings.hold && existsSync(acceptPath(control))) inheritance.accept();
+  };
+  const inheritance: Inheritance = inheritListen({
+    targets,
+    hold: settings.hold,
+    onServer: (server) => traffic.watch(server),
+    onTarget: (target) => {
+      if (!claims.claim(target)) return false;
+      taken.add(target);
+      serve();
+      return true;
+    },
+    isElsewhere: (target) => claims.isElsewhere(target),
+    onReady: () => {
+      if (!settings.appSaysReady) say().ready();
+    },
+  });
+  passToChildren(shareOf(settings, taken));
+  if (role !== "candidate") serve();
+  else if (control !== undefined) announcePresence(control);
+}
+
+function stopActions(
+  settings: Settings,
+  traffic: Traffic,
+  inheritance: Inheritance,
+  onStopping: () => void,
+): Parameters<ReturnType<typeof prepareStopSignal>>[0] {
+  const { stopSignal, graceMs, lingerMs } = settings;
+  return {
+    drain: (appHandles) => {
+      onStopping();
+      hintAtInterrupt(stopSignal, appHandles());
       return drain(traffic, {
-        graceMs: settings.graceMs,
-        lingerMs: settings.lingerMs,
+        graceMs,
+        lingerMs,
         handles: inheritance.taken.values(),
         appHandles,
-        others: () => (appHandles() ? Promise.resolve() : drainWorkers(settings.stopSignal)),
+        others: () => (appHandles() ? Promise.resolve() : drainWorkers(stopSignal)),
       });
     },
-    () => sayFarewell(traffic),
+    farewell: () => sayFarewell(traffic),
+  };
+}
+
+/** Apps written for pm2 often handle SIGINT alone, the signal that pm2 stops with. */
+function hintAtInterrupt(stopSignal: NodeJS.Signals, appHandles: boolean): void {
+  if (appHandles || stopSignal === "SIGINT" || process.listenerCount("SIGINT") === 0) return;
+  report(
+    `the app has a handler for SIGINT and none for ${stopSignal}, the stop signal: write ` +
+      'stop: { signal: "SIGINT" } in the configuration, so that the handler runs',
   );
+}
+
+function controlsOf(traffic: Traffic, inheritance: Inheritance): Parameters<typeof openControl>[1] {
+  return {
+    accept: () => inheritance.accept(),
+    probe: (socket, ready) => {
+      const server = probedServer(traffic, inheritance.taken);
+      if (server === undefined) return "no HTTP server listens yet";
+      return giveConnection(server, socket, ready);
+    },
+  };
+}
+
+/**
+ * Makes the share of a child: the variables and descriptors of the targets that this process has not
+ * taken. A worker of node:cluster listens through its primary, and has only to know how to stop.
+ */
+function shareOf(
+  settings: Settings,
+  taken: ReadonlySet<Target>,
+): (isClusterWorker: boolean, first: number) => ChildInheritance | undefined {
+  const { targets, notifyFd, variables } = settings;
+  const identities = new Map(
+    [...targets.map(({ fd }) => fd), notifyFd].map((fd) => [
+      fd,
+      fd === undefined ? "" : identityOf(fd),
+    ]),
+  );
+  const isStill = (fd: number | undefined): fd is number =>
+    fd !== undefined && identities.get(fd) !== undefined && identityOf(fd) === identities.get(fd);
+  return (isClusterWorker, first) => {
+    if (isClusterWorker) {
+      const stop = Object.entries(variables).filter(([name]) => STOP_VARIABLES.includes(name));
+      return { env: Object.fromEntries(stop), descriptors: [] };
+    }
+    const left = targets.filter((target) => !taken.has(target));
+    if (left.length === 0) return undefined;
+    const passed = left.filter(({ fd }) => isStill(fd));
+    const descriptors = passed.map(({ fd = -1 }) => fd);
+    const notify = isStill(notifyFd) ? [notifyFd] : [];
+    return {
+      env: {
+        ...variables,
+        [PRELOAD_ENV.listen]: JSON.stringify(left),
+        [PRELOAD_ENV.firstFd]: String(first),
+        LISTEN_FDS: String(passed.length),
+        LISTEN_FDNAMES: passed.map(({ name }) => name).join(":"),
+        ...(notify.length === 0
+          ? {}
+          : { [PRELOAD_ENV.notifyFd]: String(first + descriptors.length) }),
+      },
+      descriptors: [...descriptors, ...notify],
+    };
+  };
 }
 
 /** The server on an inherited socket, else any that speaks HTTP. */

@@ -1,35 +1,80 @@
 import { createHash } from "node:crypto";
+import { readdirSync, rmSync, writeFileSync } from "node:fs";
 import { request } from "node:http";
 import { connect, type Socket } from "node:net";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 
 import { newelError, systemCode } from "../base/errors.ts";
 import type { Home } from "../base/home.ts";
-import { CONTROL } from "../base/preload.ts";
+import { acceptPath, CONTROL } from "../base/preload.ts";
 
 const ANSWER_MS = 2_000;
 const ANSWER_BYTES = 1_024;
 
-/** Where the preload of a process listens for the supervisor. Short: socket paths have 107 bytes. */
+/**
+ * The beginning of the paths by which the preload and the supervisor meet, one for each generation of a
+ * replica; src/base/preload.ts has the endings. Short: socket paths have 107 bytes.
+ */
 export function controlPath(home: Home, kernelName: string): string {
-  const id = createHash("sha256").update(kernelName).digest("hex").slice(0, 16);
-  return join(home.controlDirectory, `${id}.sock`);
-}
-
-/** Lets a held process accept connections; `false` when it has no control socket (no preload, or ended). */
-export async function letAccept(path: string): Promise<boolean> {
-  const socket = await converse(path, CONTROL.accept);
-  socket?.destroy();
-  return socket !== undefined;
+  const id = createHash("sha256").update(kernelName).digest("hex").slice(0, 12);
+  return join(home.controlDirectory, id);
 }
 
 /**
- * One HTTP request to the process's own server, past the shared socket.
+ * Lets a held replica accept connections. A process that listens only afterwards, such as the app below
+ * an npm that is still starting, finds a file and accepts at once.
+ */
+export async function letAccept(path: string): Promise<void> {
+  writeFileSync(acceptPath(path), "", { mode: 0o600 });
+  for (const pid of pidsOf(path, "")) (await converse(`${path}.${pid}`, CONTROL.accept))?.destroy();
+}
+
+/** Whether a Node.js process of the replica has the preload and may still listen. */
+export function mayListen(path: string): boolean {
+  return pidsOf(path, ".node").some(isAlive);
+}
+
+/** Whether a process of the replica has a control socket: it is the server. */
+export function hasControl(path: string): boolean {
+  return pidsOf(path, "").some(isAlive);
+}
+
+/** Removes what a replica that has ended left. */
+export function clearControl(path: string): void {
+  for (const name of namesOf(path)) rmSync(join(dirname(path), name), { force: true });
+}
+
+function namesOf(path: string): string[] {
+  const beginning = `${basename(path)}.`;
+  return readdirSync(dirname(path)).filter((name) => name.startsWith(beginning));
+}
+
+/** The processes of a replica that have a file with this ending. */
+function pidsOf(path: string, ending: string): number[] {
+  const start = basename(path).length + 1;
+  return namesOf(path).flatMap((name) => {
+    const pid = name.slice(start, ending === "" ? undefined : -ending.length);
+    return name.endsWith(ending) && /^\d+$/.test(pid) ? [Number(pid)] : [];
+  });
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return systemCode(error) === "EPERM";
+  }
+}
+
+/**
+ * One HTTP request to the replica's own server, past the shared socket.
  *
- * @returns the status code; `undefined` when the process has no server to ask yet
+ * @returns the status code; `undefined` when no process of it has a server to ask yet
  */
 export async function probeThroughControl(path: string, url: string): Promise<number | undefined> {
-  const socket = await converse(path, CONTROL.probe);
+  let socket: Socket | undefined;
+  for (const pid of pidsOf(path, "")) socket ??= await converse(`${path}.${pid}`, CONTROL.probe);
   return socket === undefined
     ? undefined
     : httpStatus({ createConnection: () => socket }, url, undefined);

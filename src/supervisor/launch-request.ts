@@ -9,16 +9,24 @@ import { expandReplica } from "./config/references.ts";
 import type { ResolvedService } from "./config/resolved.ts";
 import { formatRunName, type RunName, shownName, socketName } from "./process-names.ts";
 
-/** Whether a service's processes can be held back from accepting: only the preload can do that. */
+/**
+ * Whether processes of a service may be held back from accepting. Only the preload can do that; a
+ * program that is not Node.js accepts at once, and the supervisor does not wait for it.
+ */
 export function canHold(spec: ResolvedService): boolean {
-  return spec.command.kind === "node" && spec.listen.length > 0;
+  return spec.listen.length > 0;
+}
+
+/** Whether the Node.js processes of a service have the preload: in others there is nothing to do for it. */
+function hasPreload({ command, listen }: ResolvedService): boolean {
+  return command.kind === "node" || listen.length > 0;
 }
 
 /** Settings of one start that are not part of the service's configuration. */
 export interface LaunchOptions {
   /** Listen, but accept nothing until the supervisor asks for it. */
   readonly hold: boolean;
-  /** Path of the control socket that the preload opens. */
+  /** Beginning of the path of the control socket that the preload opens. */
   readonly controlPath: string;
   /** The supervisor's own home directory, absolute. */
   readonly home: string;
@@ -42,7 +50,7 @@ export function launchRequest(
       ...environment,
       [PRELOAD_ENV.process]: shownName(run),
       [PRELOAD_ENV.mark]: randomUUID(),
-      ...(command.kind === "node" ? preloadEnvironment(spec, options, environment) : {}),
+      ...(hasPreload(spec) ? preloadEnvironment(spec, options, environment) : {}),
     },
     workingDir: spec.cwd,
     bufsize: spec.logs.bufsizeBytes,
@@ -91,6 +99,10 @@ function preloadEnvironment(
     [PRELOAD_ENV.stopSignal]: spec.stop.signal,
     [PRELOAD_ENV.graceMs]: String(spec.stop.graceMs),
     [PRELOAD_ENV.lingerMs]: String(spec.stop.lingerMs),
+    ...(spec.command.kind === "node" ? { [PRELOAD_ENV.entry]: "1" } : {}),
+    ...(spec.ready.probe.kind === "notify" && spec.ready.probe.app === true
+      ? { [PRELOAD_ENV.ready]: "app" }
+      : {}),
     ...(hold ? { [PRELOAD_ENV.hold]: "1" } : {}),
   };
 }

@@ -3,10 +3,13 @@ import { connect } from "node:net";
 import { sleep } from "../base/timers.ts";
 import type { KernelClient } from "../kernel/client-api.ts";
 import type { ResolvedService } from "./config/resolved.ts";
-import { httpStatus, probeThroughControl } from "./control.ts";
+import { hasControl, httpStatus, mayListen, probeThroughControl } from "./control.ts";
+import { runsNode } from "./runs-node.ts";
 
 const FIRST_TRY_MS = 25;
 const LAST_TRY_MS = 500;
+/** How long a program that may have no Node.js process has to start one. */
+const LONE_MS = 1_000;
 const LOG_TAIL_CHARACTERS = 64 << 10;
 
 /** The process that a probe asks. */
@@ -15,6 +18,7 @@ export interface ProbedProcess {
   readonly controlPath: string;
   /** How long it has been running, in milliseconds. */
   readonly ageMs: number;
+  readonly pid: number | undefined;
   /** Resolves when the process says READY=1. */
   readonly saidReady: Promise<void>;
 }
@@ -40,19 +44,25 @@ async function probeKind(
   kernel: KernelClient,
   signal: AbortSignal,
 ): Promise<void> {
+  const begunMs = performance.now();
   switch (probe.kind) {
     case "alive":
       return;
     case "notify":
       return process.saidReady;
+    case "listen":
+      return Promise.race([process.saidReady, withoutNode(process, begunMs, signal)]);
     case "log":
       return waitForText(process.kernelName, probe.text, kernel, signal);
     case "tcp":
       return retry(() => connects(probe.host, probe.port), signal);
     case "http": {
-      const { address, path, hostHeader } = probe;
-      const ask = (): Promise<number | undefined> => {
+      const { address, path, own, hostHeader } = probe;
+      const ask = async (): Promise<number | undefined> => {
         if (address === undefined) return probeThroughControl(process.controlPath, path);
+        // Past the shared socket, on which another replica may answer.
+        if (own === true && (mayHaveNode(process, begunMs) || hasControl(process.controlPath)))
+          return probeThroughControl(process.controlPath, path);
         return httpStatus(
           "path" in address ? { socketPath: address.path } : address,
           path,
@@ -62,6 +72,29 @@ async function probeKind(
       return retry(async () => isGood(await ask()), signal);
     }
   }
+}
+
+/** A program without Node.js processes is ready when it has lived for a second. */
+async function withoutNode(
+  process: ProbedProcess,
+  begunMs: number,
+  signal: AbortSignal,
+): Promise<void> {
+  await retry(
+    async () => !mayHaveNode(process, begunMs) && !hasControl(process.controlPath),
+    signal,
+  );
+}
+
+/**
+ * Whether the program may have a Node.js process that will listen by the preload.
+ *
+ * @param begunMs - when the probe began, by the monotonic clock
+ */
+function mayHaveNode({ controlPath, pid }: ProbedProcess, begunMs: number): boolean {
+  if (performance.now() < begunMs + LONE_MS || mayListen(controlPath)) return true;
+  // One that is still starting has not reached the preload yet.
+  return pid !== undefined && runsNode(pid);
 }
 
 function isGood(status: number | undefined): boolean {

@@ -6,7 +6,7 @@ import { sleep } from "../base/timers.ts";
 import type { KernelEvent, ProcessInfo } from "../kernel/api.ts";
 import type { KernelClient } from "../kernel/client-api.ts";
 import type { ResolvedService } from "./config/resolved.ts";
-import { controlPath, letAccept } from "./control.ts";
+import { clearControl, controlPath, letAccept } from "./control.ts";
 import { canHold, launchRequest } from "./launch-request.ts";
 import type { ReplicaState } from "./machine/types.ts";
 import { formatRunName, type RunName, shownName } from "./process-names.ts";
@@ -109,6 +109,7 @@ export class Replica {
       kernelName: this.kernelName,
       controlPath: controlPath(this.#parts.home, this.kernelName),
       ageMs,
+      pid: this.pid,
       saidReady: this.#saidReady.promise,
     };
     return probeReady(probed, this.spec.ready, this.#parts.kernel, this.#probing.signal);
@@ -124,7 +125,8 @@ export class Replica {
 
   /** Lets a held process accept connections. */
   async accept(): Promise<void> {
-    if (canHold(this.spec)) await letAccept(controlPath(this.#parts.home, this.kernelName));
+    if (canHold(this.spec) && !this.#isOver)
+      await letAccept(controlPath(this.#parts.home, this.kernelName));
   }
 
   /**
@@ -161,6 +163,7 @@ export class Replica {
   end(exitCode: number | null): void {
     if (this.#isOver) return;
     this.#isOver = true;
+    clearControl(controlPath(this.#parts.home, this.kernelName));
     this.#ended.resolve();
     this.#onEnded(exitCode);
   }

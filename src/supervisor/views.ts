@@ -86,8 +86,10 @@ function describeReadiness({ probe, afterMs, timeoutMs }: ResolvedService["ready
   switch (probe.kind) {
     case "alive":
       return `alive for ${afterMs} ms`;
+    case "listen":
+      return `listens ${within}; without Node.js: alive for 1000 ms`;
     case "notify":
-      return `says READY=1 ${within}`;
+      return probe.app === true ? `reports READY=1 ${within}` : `listens ${within}`;
     case "log":
       return `prints ${JSON.stringify(probe.text)} ${within}`;
     case "tcp":

@@ -137,7 +137,13 @@ async function startChildren(kernel: KernelClient, speed: string[]): Promise<num
       args: [process.execPath, "--require", preloadPath(), path("test/fixtures/apps/http.ts")],
       sockets: ["web"],
       notify: true,
-      env: { ...env, PORT: String(port), NEWEL_LISTEN: listen },
+      env: {
+        ...env,
+        PORT: String(port),
+        NEWEL_LISTEN: listen,
+        NEWEL_PROCESS: name,
+        NEWEL_ENTRY: "1",
+      },
     });
   const program = path("test/fixtures/programs/steady-lines.mjs");
   for (const name of WRITERS)

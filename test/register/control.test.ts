@@ -7,6 +7,8 @@ import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { test } from "node:test";
 
+import { preloadPath } from "../../src/base/modules.ts";
+import { withPreload } from "../../src/base/node-options.ts";
 import { temporaryDirectory } from "../helpers/resources.ts";
 import { appPath, holdSocket, startReplica, type Replica } from "./replica.ts";
 
@@ -68,12 +70,20 @@ test("probe of a server that is not HTTP, or not there yet, answers an error", a
 
 test("the control socket is closed to other users, and takes the place of a stale one", async (t) => {
   const socket = await holdSocket(t);
-  const control = join(temporaryDirectory(t), "c");
-  writeFileSync(control, "");
-  const env = { NEWEL_CONTROL: control };
+  const directory = temporaryDirectory(t);
+  // What a killed process of the same number left.
+  const stale = join(directory, "stale.cjs");
+  writeFileSync(
+    stale,
+    `require("fs").writeFileSync(${JSON.stringify(join(directory, "c."))} + process.pid, "");`,
+  );
+  const env = {
+    NEWEL_CONTROL: join(directory, "c"),
+    NODE_OPTIONS: `--require ${stale} ${withPreload(undefined, preloadPath())}`,
+  };
   const replica = startReplica(t, appPath("http"), [socket], { env });
   await replica.ready;
-  const status = statSync(control);
+  const status = statSync(join(directory, `c.${replica.pid}`));
   assert.ok(status.isSocket());
   assert.equal(status.mode & 0o777, 0o600);
   assert.equal(await replica.stop(), 0);
@@ -85,7 +95,10 @@ test("a control socket that cannot be opened is said, and the app goes on", asyn
   const replica = startReplica(t, appPath("http"), [socket], { env });
   await replica.ready;
   assert.equal(await replica.stop(), 0);
-  assert.match(replica.output(), /^newel\/register: the control socket \/nowhere\/at\/all: .*\n$/);
+  assert.match(
+    replica.output(),
+    /^newel\/register: the control socket \/nowhere\/at\/all\.\d+: .*\n$/,
+  );
 });
 
 test("hostile control input is refused, bounded and forgotten", async (t) => {

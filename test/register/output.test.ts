@@ -23,7 +23,7 @@ for (const [name, ending] of Object.entries(LAST_WORDS)) {
     test(`20,000 lines before ${name} arrive whole through ${kind}`, async (t) => {
       const code = `for (let i = 0; i < ${LINES}; i += 1) console.log('line ' + i); ${ending};`;
       const args = ["--require", preloadPath(), "-e", code];
-      const env = { ...process.env, NEWEL_GRACE_MS: "1000" };
+      const env = { ...process.env, NEWEL_PROCESS: "web.1", NEWEL_ENTRY: "1" };
       let output: Readable;
       if (kind === "a FIFO") {
         // As the kernel gives it: a named pipe, open for reading and writing in the child.
@@ -57,7 +57,7 @@ for (const [name, ending] of Object.entries(LAST_WORDS)) {
 test("stderr is whole too, and the exit code stays", async (t) => {
   const code = `for (let i = 0; i < ${LINES}; i += 1) console.error('line ' + i); process.exit(9);`;
   const child = startProcess(t, process.execPath, ["--require", preloadPath(), "-e", code], {
-    env: { ...process.env, NEWEL_GRACE_MS: "1000" },
+    env: { ...process.env, NEWEL_PROCESS: "web.1", NEWEL_ENTRY: "1" },
   });
   const exited = new Promise((resolve) => child.once("exit", resolve));
   await sleep(200);

@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 
 import { preloadPath } from "../../src/base/modules.ts";
 import { withPreload } from "../../src/base/node-options.ts";
-import { PRELOAD_ENV, type ListenTarget } from "../../src/base/preload.ts";
+import { controlSocketPath, PRELOAD_ENV, type ListenTarget } from "../../src/base/preload.ts";
 import { startProcess, temporaryDirectory, type Scope } from "../helpers/resources.ts";
 
 /** An unmodified app of test/fixtures/apps. */
@@ -83,7 +83,7 @@ export function startReplica(
   sockets: readonly HeldSocket[],
   options: ReplicaOptions = {},
 ): Replica {
-  const controlPath = join(temporaryDirectory(scope), "c");
+  const control = join(temporaryDirectory(scope), "c");
   const notifyFd = 3 + sockets.length;
   const args = app.endsWith(".ts") ? [app] : ["--input-type=module", "-e", app];
   const child = startProcess(scope, process.execPath, [...(options.nodeArgs ?? []), ...args], {
@@ -96,7 +96,8 @@ export function startReplica(
       LISTEN_FDNAMES: sockets.map(({ target }) => target.name).join(":"),
       [PRELOAD_ENV.listen]: JSON.stringify(sockets.map(({ target }) => target)),
       [PRELOAD_ENV.notifyFd]: String(notifyFd),
-      [PRELOAD_ENV.control]: controlPath,
+      [PRELOAD_ENV.control]: control,
+      [PRELOAD_ENV.entry]: "1",
       [PRELOAD_ENV.process]: "web.1",
       ...(options.hold === true && { [PRELOAD_ENV.hold]: "1" }),
       ...(options.graceMs !== undefined && { [PRELOAD_ENV.graceMs]: String(options.graceMs) }),
@@ -104,7 +105,7 @@ export function startReplica(
       ...options.env,
     },
   });
-  return describe(child, notifyFd, controlPath);
+  return describe(child, notifyFd, controlSocketPath(control, child.pid ?? 0));
 }
 
 function describe(child: ChildProcess, notifyFd: number, controlPath: string): Replica {

@@ -59,9 +59,9 @@ function processSettings(service: Omit<ResolvedService, "hash">): Settings {
     "logs.bufsize": logs.bufsizeBytes,
     "logs.stderr": logs.stderr,
     // A process that says READY has a descriptor for it from its start.
-    "ready.notify": ready.probe.kind === "notify",
+    "ready.notify": ready.probe.kind === "notify" && (ready.probe.app === true ? "app" : true),
     // The preload has these from its environment; other programs get the signal and know no more.
-    ...(command.kind === "node"
+    ...(command.kind === "node" || listen.length > 0
       ? { "stop.signal": stop.signal, "stop.grace": stop.graceMs, "stop.linger": stop.lingerMs }
       : {}),
   };
@@ -82,16 +82,18 @@ function commandSettings(command: ResolvedCommand): Settings {
 
 /** What the supervisor takes over without a new process. */
 function policySettings(service: ResolvedService): Settings {
-  const { enabled, replicas, ready, stop, reload, restart, dependsOn, command } = service;
+  const { enabled, replicas, ready, stop, reload, restart, dependsOn, command, listen } = service;
   const { kind, ...probe } = ready.probe;
   return {
     enabled,
     replicas,
-    ...(kind === "alive" || kind === "notify" ? {} : { [`ready.${kind}`]: probe }),
+    ...(kind === "alive" || kind === "listen" || kind === "notify"
+      ? {}
+      : { [`ready.${kind}`]: probe }),
     "ready.after": ready.afterMs,
     "ready.timeout": ready.timeoutMs,
     "ready.stable": ready.stableMs,
-    ...(command.kind === "node"
+    ...(command.kind === "node" || listen.length > 0
       ? {}
       : { "stop.signal": stop.signal, "stop.grace": stop.graceMs, "stop.linger": stop.lingerMs }),
     "stop.scope": stop.scope,

@@ -142,8 +142,9 @@ function resolveProbe(
   const address = ready.tcp === undefined ? undefined : parseAddress(ready.tcp);
   if (address !== undefined) return { kind: "tcp", ...address };
   if (ready.http !== undefined) return httpProbe(ready.http, node !== undefined, listen[0]);
-  const listens = node !== undefined && listen.length > 0;
-  return { kind: (ready.notify ?? listens) ? "notify" : "alive" };
+  if (ready.notify === true) return { kind: "notify", app: true };
+  if (ready.notify === false || listen.length === 0) return { kind: "alive" };
+  return { kind: node === undefined ? "listen" : "notify" };
 }
 
 function httpProbe(
@@ -158,7 +159,13 @@ function httpProbe(
   }
   if (isNode || socket === undefined) return { kind: "http", path: http };
   if (socket.path !== undefined)
-    return { kind: "http", path: http, address: { path: socket.path }, hostHeader: "localhost" };
+    return {
+      kind: "http",
+      path: http,
+      address: { path: socket.path },
+      own: true,
+      hostHeader: "localhost",
+    };
   const everywhere = new Map([
     ["::", "::1"],
     ["0.0.0.0", "127.0.0.1"],
@@ -167,7 +174,7 @@ function httpProbe(
   const host = everywhere.get(bound) ?? bound;
   const port = socket.port ?? 80;
   const hostHeader = addressText({ ...socket, host });
-  return { kind: "http", path: http, address: { host, port }, hostHeader };
+  return { kind: "http", path: http, address: { host, port }, own: true, hostHeader };
 }
 
 function resolveStop({ stop = {} }: CheckedService): ResolvedService["stop"] {

@@ -55,10 +55,18 @@ export type ResolvedCommand =
 /** Where a probe connects. */
 type ResolvedAddress = { readonly host: string; readonly port: number } | { readonly path: string };
 
-/** How readiness is told; `alive`: by `afterMs` alone. */
+/**
+ * How a process becomes ready; `alive`: by `afterMs` alone; `listen`: when it listens, as the preload
+ * reports. A service with `run` may have no Node.js process: then it is ready one second after its start.
+ */
 export type ResolvedProbe =
   | { readonly kind: "alive" }
-  | { readonly kind: "notify" }
+  | { readonly kind: "listen" }
+  | {
+      readonly kind: "notify";
+      /** The app itself reports it: that it listens is not enough. */
+      readonly app?: true;
+    }
   | { readonly kind: "log"; readonly text: string }
   | { readonly kind: "tcp"; readonly host: string; readonly port: number }
   | {
@@ -67,6 +75,8 @@ export type ResolvedProbe =
       readonly path: string;
       /** Missing: the process's own HTTP server, through the preload's control socket. */
       readonly address?: ResolvedAddress;
+      /** The address is the service's own socket: a process with the preload is asked past it. */
+      readonly own?: true;
       /** The Host header to send with `address`. */
       readonly hostHeader?: string;
     };
@@ -147,13 +157,15 @@ const addressSchema: v.GenericSchema<unknown, ResolvedAddress> = v.union([
 
 const probeSchema: v.GenericSchema<unknown, ResolvedProbe> = v.variant("kind", [
   v.object({ kind: v.literal("alive") }),
-  v.object({ kind: v.literal("notify") }),
+  v.object({ kind: v.literal("listen") }),
+  v.object({ kind: v.literal("notify"), app: v.exactOptional(v.literal(true)) }),
   v.object({ kind: v.literal("log"), text: v.string() }),
   v.object({ kind: v.literal("tcp"), host: v.string(), port: count }),
   v.object({
     kind: v.literal("http"),
     path: v.string(),
     address: v.exactOptional(addressSchema),
+    own: v.exactOptional(v.literal(true)),
     hostHeader: v.exactOptional(v.string()),
   }),
 ]);

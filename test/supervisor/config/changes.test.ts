@@ -58,7 +58,7 @@ const CHANGES: readonly (readonly [object, readonly string[], boolean])[] = [
   [{ ready: { http: "/h" } }, ["ready.http", "ready.notify"], true],
   [
     { node: undefined, run: "x" },
-    ["args", "node", "nodeArgs", "nodePath", "ready.after", "ready.notify", "run"],
+    ["args", "node", "nodeArgs", "nodePath", "ready.notify", "run"],
     true,
   ],
   [{ ready: { timeout: "5s" } }, ["ready.timeout"], false],

@@ -131,7 +131,7 @@ test("everything that can be written comes out as plain data", async (t) => {
   assert.deepEqual(clock.listen, [tcp]);
   assert.equal(clock.replicas, 0);
   assert.deepEqual(clock.dependsOn, {});
-  assert.deepEqual(clock.ready.probe, { kind: "notify" });
+  assert.deepEqual(clock.ready.probe, { kind: "notify", app: true });
   assert.deepEqual(serviceOf(config, "migrate").ready.probe, { kind: "log", text: "done" });
   const off = serviceOf(config, "off");
   assert.equal(off.enabled, false);
@@ -147,6 +147,8 @@ test("readiness defaults by what a service is", async (t) => {
         timed: { node: "server.ts", listen: 3000, ready: { timeout: "5s" } },
         byTime: { node: "server.ts", listen: 3000, ready: { notify: false } },
         worker: { node: "server.ts" },
+        other: { run: "npm start", listen: 3000 },
+        reports: { node: "server.ts", listen: 3000, ready: { notify: true } },
         asked: { run: "x", listen: "127.0.0.1:8000", ready: { http: "/h?x=1" } },
         askedBy: { run: "x", listen: "unix", ready: { http: "/h" } },
         url: { run: "x", ready: { http: "http://[::1]:8001/h?x=1" } },
@@ -161,10 +163,12 @@ test("readiness defaults by what a service is", async (t) => {
   assert.deepEqual(ready("listens"), [{ kind: "notify" }, 0]);
   assert.deepEqual(ready("timed"), [{ kind: "notify" }, 0]);
   assert.deepEqual(ready("byTime"), [{ kind: "alive" }, 1000]);
+  assert.deepEqual(ready("other"), [{ kind: "listen" }, 0]);
+  assert.deepEqual(ready("reports"), [{ kind: "notify", app: true }, 0]);
   assert.deepEqual(ready("worker"), [{ kind: "alive" }, 1000]);
   const asked = { host: "127.0.0.1", port: 8000 };
   assert.deepEqual(ready("asked"), [
-    { kind: "http", path: "/h?x=1", address: asked, hostHeader: "127.0.0.1:8000" },
+    { kind: "http", path: "/h?x=1", address: asked, own: true, hostHeader: "127.0.0.1:8000" },
     0,
   ]);
   assert.deepEqual(ready("askedBy"), [
@@ -172,6 +176,7 @@ test("readiness defaults by what a service is", async (t) => {
       kind: "http",
       path: "/h",
       address: { path: join(directory, "x.sock") },
+      own: true,
       hostHeader: "localhost",
     },
     0,

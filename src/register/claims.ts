@@ -1,0 +1,53 @@
+import { readFileSync } from "node:fs";
+
+import { crc32 } from "../base/crc32.ts";
+import { bindPipe, type ServerHandle } from "./internals.ts";
+import { report } from "./report.ts";
+import type { Target } from "./settings.ts";
+
+/** The bytes of an abstract name: an address has 108, the first of which is NUL. */
+const NAME_BYTES = 107;
+
+/**
+ * Decides which process of a replica gets an inherited socket when several of them, such as a wrapper
+ * and its child, listen on its address: the first. A claim is a Unix socket that is bound to a name of
+ * this replica and target in the abstract namespace of Linux: binding is atomic, and the name is free
+ * again when its process ends, however that happens.
+ */
+export interface Claims {
+  /** Claims a target; `false` when another living process of this replica has it. */
+  claim(target: Target): boolean;
+  /** Whether another process of this replica has claimed a target. */
+  isElsewhere(target: Target): boolean;
+}
+
+/** @param mark - the random text that identifies a replica; without it this process is the only one */
+export function openClaims(mark: string | undefined): Claims {
+  const own = new Map<string, ServerHandle | undefined>();
+  const canClaim = mark !== undefined && process.platform === "linux";
+  const nameOf = (target: Target): string => claimName(mark ?? "", target.name);
+  return {
+    claim(target) {
+      if (!canClaim || own.has(target.name)) return true;
+      const handle = bindPipe(`\0${nameOf(target)}`);
+      if (handle === "EADDRINUSE") return false;
+      if (typeof handle === "string")
+        report(`the socket ${target.name} cannot be claimed (${handle}); it is taken without`);
+      own.set(target.name, typeof handle === "string" ? undefined : handle);
+      return true;
+    },
+    isElsewhere(target) {
+      if (!canClaim || own.has(target.name)) return false;
+      // The table of Unix sockets ends a line with the name, `@` for its first NUL.
+      return readFileSync("/proc/net/unix", "utf8")
+        .split("\n")
+        .some((line) => line.endsWith(` @${nameOf(target)}`));
+    },
+  };
+}
+
+// The name fills the whole address: the libuv of Node.js 20 pads a shorter one with NUL characters, and
+// to Linux that is another name than the one that later versions bind.
+function claimName(mark: string, target: string): string {
+  return `newel-listen/${mark.slice(0, 60)}/${crc32(target)}`.padEnd(NAME_BYTES, ".");
+}
