@@ -433,9 +433,12 @@ export class ProcessTable {
 
   #matching(patterns: readonly string[]): ManagedProcess[] {
     const all = [...this.#processes.values()];
+    // Thousands of names at once, when many services are stopped.
+    const exact = new Set(patterns);
+    const prefixes = patterns.filter((pattern) => pattern.endsWith("*"));
     return patterns.length === 0
       ? all
-      : all.filter(({ name }) => patterns.some((pattern) => matches(pattern, name)));
+      : all.filter(({ name }) => exact.has(name) || prefixes.some((one) => matches(one, name)));
   }
 }
 

@@ -26,7 +26,10 @@ export interface ProcessView {
   /** The kernel's name of this run of it; its output is kept under that name. */
   readonly kernelName: string;
   readonly pid?: number;
-  readonly state: ServiceState;
+  /** Every living process of it: the process itself and its descendants. */
+  readonly pids?: readonly number[];
+  /** `left`: the process has ended, and processes that it started live; `pids` are these. */
+  readonly state: ServiceState | "left";
   readonly ready: boolean;
   readonly startedMs?: number;
   readonly memoryBytes?: number;
@@ -191,7 +194,8 @@ export interface SupervisorApi {
   /** Stops an app's services and forgets it, its sockets too; without an app, all of them. */
   down(app: string | undefined): AsyncIterable<Progress>;
   start(target: Target): AsyncIterable<Progress>;
-  stop(target: Target): AsyncIterable<Progress>;
+  /** `now`: SIGKILL without the grace, for a stop under way too. Default false. */
+  stop(target: Target, options?: { readonly now?: boolean }): AsyncIterable<Progress>;
   restart(target: Target): AsyncIterable<Progress>;
   reload(target: Target): AsyncIterable<Progress>;
   scale(requests: readonly ScaleRequest[], app: string | undefined): AsyncIterable<Progress>;

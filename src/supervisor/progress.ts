@@ -1,5 +1,6 @@
 import { isNewelError, messageOf, newelError } from "../base/errors.ts";
 import type { Progress } from "./api.ts";
+import { parseRunName, shownName } from "./process-names.ts";
 
 /** What a verb tells its caller while it runs. */
 export type Report = (progress: Progress) => void;
@@ -56,4 +57,14 @@ export function failure(
     fix: coded.fix,
     lines,
   };
+}
+
+/** The processes of a run that had to be killed. */
+export function killedEvent(
+  service: string,
+  run: string,
+  killed: Extract<Progress, { type: "killed" }>["killed"],
+): Progress {
+  const name = parseRunName(run);
+  return { type: "killed", service, process: name === undefined ? run : shownName(name), killed };
 }

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 
-import { hasCode, messageOf, systemCode } from "../base/errors.ts";
+import { messageOf, systemCode } from "../base/errors.ts";
 import { PRELOAD_ENV } from "../base/preload.ts";
 import { sleep } from "../base/timers.ts";
 import type { ProcessInfo } from "../kernel/api.ts";
@@ -11,6 +11,7 @@ import type { Refusing } from "./refusing.ts";
 import type { Replica } from "./replica.ts";
 import type { Service } from "./service.ts";
 import type { Sockets } from "./sockets.ts";
+import { stopTree } from "./stop-tree.ts";
 
 /** How long after a socket could not be made it is tried again, in milliseconds. */
 const RETRY_MS = 5_000;
@@ -175,22 +176,9 @@ function socketErrorOf(app: App, service: Service): Error | undefined {
     .find((error) => error !== undefined);
 }
 
-/**
- * Stops a process of the kernel that no replica stands for: SIGTERM, ten seconds, then SIGKILL to
- * all of its tree.
- */
+/** Ends a process of the kernel that no replica stands for, with all of its tree. */
 export async function endStray(kernel: KernelClient, name: string): Promise<void> {
-  const signal = async (which: string, scope: "process" | "tree"): Promise<number> => {
-    try {
-      return (await kernel.processes.signal(name, which, scope)).signalled.length;
-    } catch (error) {
-      if (hasCode(error, "NEWEL_E_NOT_FOUND")) return 0;
-      throw error;
-    }
-  };
-  await signal("SIGTERM", "process");
-  await until(STRAY_GRACE_MS, async () => (await signal("0", "process")) === 0);
-  await until(KILL_MS, async () => (await signal("SIGKILL", "tree")) === 0);
+  await stopTree(kernel, name, { signal: "SIGTERM", scope: "auto", graceMs: STRAY_GRACE_MS });
 }
 
 async function endForgotten(

@@ -1,8 +1,9 @@
-import { hasCode, isNewelError, messageOf, newelError } from "../base/errors.ts";
+import { isNewelError, messageOf, newelError } from "../base/errors.ts";
 import { sleep } from "../base/timers.ts";
 import type { KernelEvent, ProcessInfo } from "../kernel/api.ts";
 import type { LastExit, ServiceState } from "./api.ts";
 import type { ResolvedService } from "./config/resolved.ts";
+import { EndedRuns } from "./ended-runs.ts";
 import type { Missing } from "./machine/restart-tracker.ts";
 import { ServiceMachine } from "./machine/service-machine.ts";
 import { describeStep } from "./machine/steps.ts";
@@ -10,12 +11,11 @@ import type { Command, CommandFailure, Effect, MachineEvent } from "./machine/ty
 import type { PresentService } from "./plan.ts";
 import { processAgeMs } from "./process-age.ts";
 import { isOfHash, type RunName } from "./process-names.ts";
-import { failure, type Report } from "./progress.ts";
+import { failure, killedEvent, type Report } from "./progress.ts";
 import { Replica, type ReplicaParts } from "./replica.ts";
+import type { Killed } from "./stop-tree.ts";
 
 const EXITS_KEPT = 10;
-/** Ended runs whose output stays readable. */
-const RUNS_KEPT = 5;
 const LAST_LINES = 20;
 /** The pause before an effect that the kernel did not answer is tried again, in milliseconds. */
 const EFFECT_AGAIN_MS = 200;
@@ -55,7 +55,7 @@ export class Service {
   readonly #machine: ServiceMachine;
   /** Living replicas by generation, oldest first. */
   readonly #replicas = new Map<number, Replica>();
-  readonly #endedRuns: string[] = [];
+  readonly #ended: EndedRuns;
   readonly #commands = new Map<number, Pending>();
   readonly #waiters = new Set<() => void>();
   /** Why the kernel did not make a generation: the caller gets this very error. */
@@ -73,6 +73,7 @@ export class Service {
     parts: ServiceParts,
   ) {
     this.#parts = parts;
+    this.#ended = new EndedRuns(parts);
     this.#machine = new ServiceMachine(spec, wanted, {
       nextGeneration: parts.nextRun,
       random: Math.random,
@@ -119,7 +120,12 @@ export class Service {
 
   /** Kernel names of all runs whose output is kept, oldest first. */
   get runs(): readonly string[] {
-    return [...this.#endedRuns, ...this.replicas.map(({ kernelName }) => kernelName)];
+    return [...this.#ended.names, ...this.replicas.map(({ kernelName }) => kernelName)];
+  }
+
+  /** Kernel names of ended runs; processes that they started may still live. */
+  get endedRuns(): readonly string[] {
+    return this.#ended.names;
   }
 
   get readyCount(): number {
@@ -162,13 +168,32 @@ export class Service {
    * @throws NEWEL_E_NOT_READY, NEWEL_E_RELOAD_FAILED, NEWEL_E_CANCELLED, NEWEL_E_NOT_STOPPED, or the
    * kernel's error when a process could not be made
    */
-  command(command: Command, report: Report): Promise<boolean> {
-    const id = this.#nextCommand;
-    this.#nextCommand += 1;
-    const settle = Promise.withResolvers<boolean>();
-    this.#commands.set(id, { report, settle });
-    this.#dispatch({ type: "command", id, command });
-    return settle.promise;
+  async command(command: Command, report: Report): Promise<boolean> {
+    const { spec } = this;
+    const endLeft = (now: boolean): Promise<boolean> =>
+      this.#ended.endLeft({
+        stop: spec.stop,
+        now,
+        killed: (run, killed) => report(killedEvent(this.name, run, killed)),
+      });
+    switch (command.kind) {
+      case "stop": {
+        const work = [this.#order(command, report), endLeft(command.now)];
+        const results = await Promise.allSettled(work);
+        for (const result of results) if (result.status === "rejected") throw result.reason;
+        return results.some((result) => result.status === "fulfilled" && result.value);
+      }
+      case "restart": {
+        // A daemon of an ended run may hold what the new replica needs.
+        const ended = await endLeft(false);
+        return (await this.#order(command, report)) || ended;
+      }
+      case "start":
+      case "reload":
+      case "scale":
+      case "apply":
+        return this.#order(command, report);
+    }
   }
 
   /**
@@ -184,7 +209,7 @@ export class Service {
         if (info.running) known.take(info);
         else known.end(info.exitCode ?? null);
       } else if (info.running) this.#makeReplica(run, this.#specOf(run)).take(info);
-      else if (!this.#endedRuns.includes(info.name)) this.#endedRuns.push(info.name);
+      else this.#ended.add(info.name);
     }
     const replicas = found.map(({ run, info }) => ({
       generation: run.run,
@@ -245,12 +270,21 @@ export class Service {
 
   /** Forgets every kept run; for a service that is gone. */
   forgetRuns(): void {
-    for (const name of this.#endedRuns.splice(0)) this.#removeRun(name);
+    this.#ended.forgetAll();
   }
 
   /** The settings of a process that this supervisor did not start: only their hash is known. */
   #specOf({ hash }: RunName): ResolvedService {
     return this.spec.hash.startsWith(hash) ? this.spec : { ...this.spec, hash };
+  }
+
+  #order(command: Command, report: Report): Promise<boolean> {
+    const id = this.#nextCommand;
+    this.#nextCommand += 1;
+    const settle = Promise.withResolvers<boolean>();
+    this.#commands.set(id, { report, settle });
+    this.#dispatch({ type: "command", id, command });
+    return settle.promise;
   }
 
   #dispatch(event: MachineEvent): void {
@@ -385,11 +419,9 @@ export class Service {
     );
   }
 
-  #reportKilled(replica: Replica, killed: Awaited<ReturnType<Replica["stop"]>>): void {
-    const { name: service } = this;
-    const { name } = replica;
+  #reportKilled(replica: Replica, killed: readonly Killed[]): void {
     for (const { report } of this.#commands.values())
-      report({ type: "killed", service, process: name, killed });
+      report(killedEvent(this.name, replica.kernelName, killed));
   }
 
   #forget({ generation, exitCode, asked, failure: why }: Extract<Effect, { do: "forget" }>): void {
@@ -401,8 +433,8 @@ export class Service {
     if (pid !== undefined) {
       this.lastExits.push({ process: name, pid, atMs: Date.now(), exitCode, asked });
       this.lastExits.splice(0, this.lastExits.length - EXITS_KEPT);
-      this.#endedRuns.push(kernelName);
-      this.#dropOldRuns();
+      this.#ended.add(kernelName);
+      void this.#ended.dropOld(this.wanted.replicas);
     }
     if (!asked) this.#parts.log(`${name} (pid ${pid ?? "none"}): ${why ?? "it has completed"}`);
   }
@@ -436,24 +468,9 @@ export class Service {
       : error;
     const replica = this.#replicas.get(generation ?? -1);
     const run =
-      replica?.kernelName ?? this.#endedRuns.findLast((each) => each.includes(`#${generation}-`));
+      replica?.kernelName ?? this.#ended.names.findLast((each) => each.includes(`#${generation}-`));
     if (run !== undefined) this.#failedOn.set(told, { name, run });
     return told;
-  }
-
-  #dropOldRuns(): void {
-    const old = this.#endedRuns.splice(
-      0,
-      this.#endedRuns.length - RUNS_KEPT - this.wanted.replicas,
-    );
-    for (const name of old) this.#removeRun(name);
-  }
-
-  #removeRun(name: string): void {
-    this.#parts.kernel.processes.remove(name).catch((error: unknown) => {
-      if (!hasCode(error, "NEWEL_E_NOT_FOUND"))
-        this.#parts.log(`removing ${name}: ${messageOf(error)}`);
-    });
   }
 
   #changed(): void {

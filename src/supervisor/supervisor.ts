@@ -35,7 +35,7 @@ import { Refusing } from "./refusing.ts";
 import { Sockets } from "./sockets.ts";
 import { type Found, findServices } from "./targets.ts";
 import { planUpOf, takeDown, Up } from "./up.ts";
-import { UsageMeter } from "./usage.ts";
+import { Usages } from "./usage.ts";
 import { viewDetail, viewService } from "./views.ts";
 
 export interface SupervisorParts {
@@ -55,7 +55,7 @@ export interface SupervisorParts {
 export class Supervisor implements SupervisorApi {
   readonly #parts: SupervisorParts;
   readonly #apps = new Apps();
-  readonly #meter = new UsageMeter();
+  readonly #usages: Usages;
   readonly #abort = new AbortController();
   readonly #events = new EventLog(this.#abort.signal);
   readonly #sockets: Sockets;
@@ -68,6 +68,7 @@ export class Supervisor implements SupervisorApi {
     const { kernel, log } = parts;
     const apps = (): Apps => this.#apps;
     this.#parts = parts;
+    this.#usages = new Usages(parts.kernel, parts.log);
     this.#sockets = new Sockets({
       kernel,
       apps,
@@ -170,8 +171,8 @@ export class Supervisor implements SupervisorApi {
     return this.#each(target, { kind: "start" });
   }
 
-  stop(target: Target): AsyncIterable<Progress> {
-    return this.#each(target, { kind: "stop", now: false });
+  stop(target: Target, { now = false }: { now?: boolean } = {}): AsyncIterable<Progress> {
+    return this.#each(target, { kind: "stop", now });
   }
 
   restart(target: Target): AsyncIterable<Progress> {
@@ -198,13 +199,15 @@ export class Supervisor implements SupervisorApi {
   }
 
   async list(target: Target): Promise<readonly ServiceView[]> {
-    return this.#find(target).map(({ app, service }) => viewService(app, service, this.#meter));
+    const found = this.#find(target);
+    const trees = await this.#usages.look(found);
+    return found.map(({ app, service }) => viewService(app, service, trees));
   }
 
   async show(target: Target): Promise<readonly ServiceDetail[]> {
-    return Promise.all(
-      this.#find(target).map(({ app, service }) => viewDetail(app, service, this.#meter)),
-    );
+    const found = this.#find(target);
+    const trees = await this.#usages.look(found);
+    return Promise.all(found.map(({ app, service }) => viewDetail(app, service, trees)));
   }
 
   async signal(
@@ -320,12 +323,15 @@ export class Supervisor implements SupervisorApi {
     this.#apps.remove(app);
   }
 
-  /** Processes of an app that no service of it has. */
+  /** Processes of an app that no service of it has, and their descendants. */
   async #endStrays(app: App): Promise<void> {
-    const strays = (await this.#runs()).filter(
-      ({ run, info }) => info.running && this.#apps.find(run).app === app,
+    const { kernel } = this.#parts;
+    const names = (await this.#runs()).flatMap(({ run, info }) =>
+      this.#apps.find(run).app === app ? [info.name] : [],
     );
-    await Promise.all(strays.map(({ info }) => endStray(this.#parts.kernel, info.name)));
+    if (names.length === 0) return;
+    const strays = await kernel.processes.trees(names);
+    await Promise.all(strays.map(({ name }) => endStray(kernel, name)));
   }
 
   /** The processes of all apps that the kernel has, the earliest first. */

@@ -1,49 +1,102 @@
-import { readFileSync } from "node:fs";
+import { messageOf } from "../base/errors.ts";
+import { within } from "../base/timers.ts";
+import type { ProcessTree, TreeProcess } from "../kernel/api.ts";
+import type { KernelClient } from "../kernel/client-api.ts";
 
-import { systemCode } from "../base/errors.ts";
-
-const PAGE_BYTES = 4_096;
 /** Clock ticks of /proc a second: 100 on every Linux that Node runs on. */
 const TICKS_PER_SECOND = 100;
+/** A tree that was not looked at for this long is as good as new: most of these are gone. */
+const FORGET_MS = 3_600_000;
+/** A kernel that takes longer is busy or not there: services are shown without their usage. */
+const ANSWER_MS = 2_000;
 
+/** What a process tree uses. */
 export interface Usage {
+  /** The sum over its processes; a page that several of them share counts for each. */
   readonly memoryBytes: number;
-  /** Of one core, since the last look at the same process; missing at the first. */
+  /** Of one core, since the last look at the same tree; missing at the first. */
   readonly cpuPercent?: number;
 }
 
-/** Looks at the memory and the CPU time of processes, remembering the last look at each. */
-export class UsageMeter {
-  readonly #last = new Map<number, { readonly atMs: number; readonly ticks: number }>();
+/** The process trees of the kernel at one moment; empty when the kernel did not answer. */
+export interface Trees {
+  readonly byName: ReadonlyMap<string, ProcessTree>;
+  readonly usages: ReadonlyMap<string, Usage>;
+}
 
-  /** @returns `undefined` when the process is gone */
-  look(pid: number): Usage | undefined {
-    const stat = read(`/proc/${pid}/stat`);
-    const statm = read(`/proc/${pid}/statm`);
-    if (stat === undefined || statm === undefined) {
-      this.#last.delete(pid);
-      return undefined;
+interface Last {
+  readonly atMs: number;
+  /** CPU ticks of each process, by `PID:STARTTICKS`. */
+  readonly ticks: ReadonlyMap<string, number>;
+}
+
+/** Reads the trees of services from the kernel, all in one question, with what they use. */
+export class Usages {
+  readonly #kernel: KernelClient;
+  readonly #log: (text: string) => void;
+  readonly #meter = new UsageMeter();
+
+  constructor(kernel: KernelClient, log: (text: string) => void) {
+    this.#kernel = kernel;
+    this.#log = log;
+  }
+
+  async look(
+    found: readonly { readonly service: { readonly runs: readonly string[] } }[],
+  ): Promise<Trees> {
+    const names = found.flatMap(({ service }) => service.runs);
+    try {
+      const trees =
+        names.length === 0
+          ? []
+          : await within(this.#kernel.processes.trees(names), ANSWER_MS, "The kernel");
+      const byName = new Map(trees.map((tree) => [tree.name, tree]));
+      return { byName, usages: this.#meter.measure(trees, performance.now()) };
+    } catch (error) {
+      this.#log(`What services use is not known: ${messageOf(error)}`);
+      return { byName: new Map(), usages: new Map() };
     }
-    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-    const ticks = Number(fields[11]) + Number(fields[12]);
-    const atMs = performance.now();
-    const last = this.#last.get(pid);
-    this.#last.set(pid, { atMs, ticks });
-    const memoryBytes = Number(statm.split(" ")[1]) * PAGE_BYTES;
-    if (last === undefined || ticks < last.ticks) return { memoryBytes };
-    const seconds = (atMs - last.atMs) / 1_000;
-    return {
-      memoryBytes,
-      cpuPercent: Math.round(((ticks - last.ticks) / TICKS_PER_SECOND / seconds) * 100),
-    };
   }
 }
 
-function read(path: string): string | undefined {
-  try {
-    return readFileSync(path, "utf8");
-  } catch (error) {
-    if (["ENOENT", "ESRCH"].includes(systemCode(error) ?? "")) return undefined;
-    throw error;
+/** Sums the memory and the CPU time of process trees, and remembers the last look at each tree. */
+export class UsageMeter {
+  readonly #last = new Map<string, Last>();
+
+  /**
+   * Takes the trees of one look at the kernel.
+   *
+   * @param nowMs - by a monotonic clock
+   * @returns the usage of each tree by its name
+   */
+  measure(trees: readonly ProcessTree[], nowMs: number): ReadonlyMap<string, Usage> {
+    for (const [name, { atMs }] of this.#last)
+      if (nowMs - atMs > FORGET_MS) this.#last.delete(name);
+    const usages = new Map<string, Usage>();
+    for (const { name, processes } of trees) {
+      const last = this.#last.get(name);
+      const ticks = new Map(processes.map((each) => [keyOf(each), each.cpuTicks]));
+      this.#last.set(name, { atMs: nowMs, ticks });
+      const memoryBytes = processes.reduce((sum, each) => sum + each.memoryBytes, 0);
+      const cpuPercent = last === undefined ? undefined : percentOf(last, ticks, nowMs);
+      usages.set(name, { memoryBytes, ...(cpuPercent === undefined ? {} : { cpuPercent }) });
+    }
+    return usages;
   }
+}
+
+/** A process that is new since the last look has used all of its CPU time since then. */
+function percentOf(
+  { atMs, ticks: before }: Last,
+  ticks: ReadonlyMap<string, number>,
+  nowMs: number,
+): number | undefined {
+  if (nowMs <= atMs) return undefined;
+  let used = 0;
+  for (const [key, count] of ticks) used += Math.max(0, count - (before.get(key) ?? 0));
+  return Math.round((used / TICKS_PER_SECOND / ((nowMs - atMs) / 1_000)) * 100);
+}
+
+function keyOf({ pid, startTicks }: TreeProcess): string {
+  return `${pid}:${startTicks}`;
 }

@@ -3,10 +3,11 @@ import type { App } from "./app.ts";
 import { processEnvironment } from "./config/environment.ts";
 import type { ResolvedCommand, ResolvedService, ResolvedSocket } from "./config/resolved.ts";
 import { type Service, toWallMs } from "./service.ts";
-import type { UsageMeter } from "./usage.ts";
+import { parseRunName, shownName } from "./process-names.ts";
+import type { Trees } from "./usage.ts";
 
 /** A service as it is listed. */
-export function viewService(app: App, service: Service, meter: UsageMeter): ServiceView {
+export function viewService(app: App, service: Service, trees: Trees): ServiceView {
   return {
     app: app.name,
     name: service.name,
@@ -18,20 +19,16 @@ export function viewService(app: App, service: Service, meter: UsageMeter): Serv
     restarts: service.restarts,
     ...(service.lastRestartMs === undefined ? {} : { lastRestartMs: service.lastRestartMs }),
     listen: service.spec.listen.map(shownAddress),
-    processes: viewProcesses(service, meter),
+    processes: viewProcesses(service, trees),
     ...(service.why === undefined ? {} : { why: service.why }),
   };
 }
 
 /** A service in detail. */
-export async function viewDetail(
-  app: App,
-  service: Service,
-  meter: UsageMeter,
-): Promise<ServiceDetail> {
+export async function viewDetail(app: App, service: Service, trees: Trees): Promise<ServiceDetail> {
   const { spec } = service;
   return {
-    ...viewService(app, service, meter),
+    ...viewService(app, service, trees),
     file: app.config.file,
     command: describeCommand(spec.command),
     cwd: spec.cwd,
@@ -45,9 +42,8 @@ export async function viewDetail(
   };
 }
 
-function viewProcesses(service: Service, meter: UsageMeter): ProcessView[] {
+function viewProcesses(service: Service, trees: Trees): ProcessView[] {
   const living = service.replicas.map((replica): ProcessView => {
-    const usage = replica.pid === undefined ? undefined : meter.look(replica.pid);
     return {
       name: replica.name,
       kernelName: replica.kernelName,
@@ -55,8 +51,14 @@ function viewProcesses(service: Service, meter: UsageMeter): ProcessView[] {
       ready: replica.ready,
       startedMs: replica.startedMs,
       ...(replica.pid === undefined ? {} : { pid: replica.pid }),
-      ...usage,
+      ...viewTree(replica.kernelName, trees),
     };
+  });
+  const left = service.endedRuns.flatMap((kernelName): ProcessView[] => {
+    const run = parseRunName(kernelName);
+    if (run === undefined || !trees.byName.has(kernelName)) return [];
+    const common = { name: shownName(run), kernelName, ready: false };
+    return [{ ...common, state: "left", ...viewTree(kernelName, trees) }];
   });
   const missing = service.missing.map(([number, absence]): ProcessView => {
     const name = `${service.name}.${number}`;
@@ -65,9 +67,16 @@ function viewProcesses(service: Service, meter: UsageMeter): ProcessView[] {
       return { ...common, state: "backoff", nextTryMs: toWallMs(absence.atMs) };
     return { ...common, state: absence.kind === "failed" ? "failed" : "stopped" };
   });
-  return [...living, ...missing].sort((a, b) =>
+  return [...living, ...missing, ...left].sort((a, b) =>
     a.name.localeCompare(b.name, "en", { numeric: true }),
   );
+}
+
+function viewTree(name: string, { byName, usages }: Trees): Partial<ProcessView> {
+  const tree = byName.get(name);
+  return tree === undefined
+    ? {}
+    : { pids: tree.processes.map(({ pid }) => pid), ...usages.get(name) };
 }
 
 function describeCommand(command: ResolvedCommand): string {

@@ -1,6 +1,6 @@
 import { findHome } from "../../base/home.ts";
 import { sleep } from "../../base/timers.ts";
-import type { ServiceView } from "../../supervisor/api.ts";
+import type { ProcessView, ServiceView } from "../../supervisor/api.ts";
 import type { Arguments, Command, Context } from "../command.ts";
 import { EXIT, type ExitCode } from "../exit-codes.ts";
 import { plain } from "../output/output.ts";
@@ -76,12 +76,17 @@ async function lookSupervised(
   );
   const files = (await limited.apps()).map(({ file }) => file);
   const other = noteOtherConfig(context, files);
+  const left = services.flatMap(({ name, processes }) =>
+    processes.flatMap((process) => (process.state === "left" ? [leftBy(name, process)] : [])),
+  );
   const nothing = "Nothing is up. `newel up` starts what newel.config.ts says.";
   return {
     lines: services.length === 0 ? [] : format(services, output, Date.now()),
     objects: services.map((service) => ({ supervised: true, ...service })),
     messages:
-      services.length === 0 ? [nothing] : [...whys, ...(other === undefined ? [] : [other])],
+      services.length === 0
+        ? [nothing]
+        : [...whys, ...left, ...(other === undefined ? [] : [other])],
     exitCode: words.length > 0 && !services.every(isWell) ? EXIT.notRunning : EXIT.done,
   };
 }
@@ -98,8 +103,16 @@ function narrow(services: readonly ServiceView[], words: readonly string[]): Ser
     );
     if (whole || named.length === 0) return service;
     const ready = named.filter((process) => process.ready).length;
-    return { ...service, processes: named, ready, replicas: named.length };
+    const replicas = named.filter(({ state }) => state !== "left").length;
+    return { ...service, processes: named, ready, replicas };
   });
+}
+
+function leftBy(service: string, { name, pids = [] }: ProcessView): string {
+  const one = pids.length === 1;
+  const which = `${one ? "a process" : `${pids.length} processes`} of ${name}, which has ended,`;
+  const end = `\`newel stop ${service}\` ends ${one ? "it" : "them"}.`;
+  return `${service}: ${which} ${one ? "lives" : "live"} (pid ${pids.join(", ")}); ${end}`;
 }
 
 function isWell({ state, ready, replicas }: ServiceView): boolean {

@@ -23,21 +23,29 @@ export interface ServiceVerb {
   readonly concern: Concern;
   /** Throws when the verb cannot do to the target what it is meant to do. */
   readonly check?: (supervisor: Supervisor, target: Target, context: Context) => Promise<void>;
-  readonly does: (supervisor: Supervisor, target: Target) => AsyncIterable<Progress>;
+  /** Default: words, app and time limit. */
+  readonly usage?: string;
+  /** In addition to those of every such verb. */
+  readonly options?: Command["options"];
+  readonly does: (
+    supervisor: Supervisor,
+    target: Target,
+    args: Arguments,
+  ) => AsyncIterable<Progress>;
 }
 
 /** A command that does one thing to the services named, or to all of the app. */
-export function serviceVerb({ does, concern, check, ...verb }: ServiceVerb): Command {
+export function serviceVerb({ does, concern, check, options, ...verb }: ServiceVerb): Command {
   return {
-    ...verb,
     usage: "[SERVICE…] [--app NAME | --all] [--timeout TIME]",
+    ...verb,
     words: { max: Infinity },
-    options: { ...APP_OPTION, ...ALL_OPTION, ...TIMEOUT_OPTION },
+    options: { ...options, ...APP_OPTION, ...ALL_OPTION, ...TIMEOUT_OPTION },
     run: (args, context) =>
       perform(args, context, async (supervisor) => {
         const target = await chooseTarget(args, context, supervisor, concern);
         await check?.(supervisor, target, context);
-        return does(supervisor, target);
+        return does(supervisor, target, args);
       }),
   };
 }

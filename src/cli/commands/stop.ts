@@ -4,10 +4,15 @@ import { serviceVerb } from "./service-verb.ts";
 export const stop: Command = serviceVerb({
   name: "stop",
   summary: "Stop services; their sockets stay, so that requests wait",
-  examples: [{ line: "newel stop worker", does: "stop one service until it is started again" }],
-  notes: [
-    "Each process gets its stop signal and its time to drain; what outlives that, descendants too, is killed and listed.",
+  examples: [
+    { line: "newel stop worker", does: "stop one service until it is started again" },
+    { line: "newel stop worker --now", does: "end its grace" },
   ],
+  usage: "[SERVICE…] [--now] [--app NAME | --all] [--timeout TIME]",
+  notes: [
+    "The program gets the stop signal once, and its whole process tree has the grace; what outlives that is killed and listed. Processes that an ended replica left end too. A second `newel stop` waits for the first; with --now it ends the grace.",
+  ],
+  options: { now: { summary: "kill at once, without the grace" } },
   concern: "none",
-  does: (supervisor, target) => supervisor.stop(target),
+  does: (supervisor, target, args) => supervisor.stop(target, { now: args.has("now") }),
 });

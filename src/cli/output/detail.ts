@@ -60,10 +60,12 @@ function dependencies({ dependsOn }: ServiceDetail): string {
 }
 
 function processLine(process: ProcessView, nowMs: number): string {
-  const { name, state, ready, pid, startedMs, memoryBytes } = process;
+  const { name, state, ready, pid, pids = [], startedMs, memoryBytes } = process;
+  const others = pids.filter((each) => each !== pid);
   const parts = [
     `${name}  ${state}${ready ? ", ready" : ""}`,
     ...(pid === undefined ? [] : [`pid ${pid}`]),
+    ...(others.length === 0 ? [] : [`${pid === undefined ? "pid" : "and"} ${others.join(" ")}`]),
     ...(pid === undefined || startedMs === undefined ? [] : [`up ${ago(startedMs, nowMs)}`]),
     ...(memoryBytes === undefined ? [] : [formatSize(memoryBytes)]),
   ];

@@ -1,15 +1,16 @@
 import { formatDuration, formatSize } from "../../base/units.ts";
-import type { ProcessView, ServiceState, ServiceView } from "../../supervisor/api.ts";
+import type { ProcessView, ServiceView } from "../../supervisor/api.ts";
 import type { Output, Style } from "./output.ts";
 import { type Column, formatTable } from "./table.ts";
 
-const STATE_STYLES: Readonly<Record<ServiceState, Style>> = {
+const STATE_STYLES: Readonly<Record<ProcessView["state"], Style>> = {
   stopped: "dim",
   starting: "cyan",
   running: "green",
   stopping: "cyan",
   backoff: "yellow",
   failed: "red",
+  left: "yellow",
 };
 
 /** A process with the service it belongs to. */
@@ -81,7 +82,7 @@ function processColumns(output: Output, nowMs: number): Column<Copy>[] {
     { title: "PROCESS", cut: true, cell: ({ process }) => process.name },
     { title: "STATE", cell: ({ process: { state } }) => output.style(STATE_STYLES[state], state) },
     { title: "READY", cell: ({ process }) => (process.ready ? "yes" : "no") },
-    { title: "PID", align: "right", cell: ({ process }) => String(process.pid ?? "-") },
+    { title: "PID", align: "right", cell: ({ process }) => pidOf(process) },
     {
       title: "UP",
       drop: 1,
@@ -93,12 +94,17 @@ function processColumns(output: Output, nowMs: number): Column<Copy>[] {
   ];
 }
 
+function pidOf({ state, pid, pids = [] }: ProcessView): string {
+  if (state === "left") return pids.join(" ");
+  return pid === undefined ? "-" : String(pid);
+}
+
 function readiness(output: Output, { ready, replicas, wanted }: ServiceView): string {
   const text = `${ready}/${replicas}`;
   return wanted === "up" && ready < replicas ? output.style("yellow", text) : text;
 }
 
-function uptime(state: ServiceState, sinceMs: number | undefined, nowMs: number): string {
+function uptime(state: ProcessView["state"], sinceMs: number | undefined, nowMs: number): string {
   const lives = state === "running" || state === "starting" || state === "stopping";
   return lives && sinceMs !== undefined ? ago(sinceMs, nowMs) : "-";
 }
