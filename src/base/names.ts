@@ -44,6 +44,20 @@ export function toFileName(name: string): string {
     .join("");
 }
 
+/** The name of which {@link toFileName} made a file name; what was cut from its end is missing. */
+export function fromFileName(file: string): string {
+  const bytes: number[] = [];
+  for (let at = 0; at < file.length; at += 1) {
+    const code = file[at] === "%" ? Number.parseInt(file.slice(at + 1, at + 3), 16) : Number.NaN;
+    if (Number.isNaN(code)) bytes.push(file.charCodeAt(at));
+    else {
+      bytes.push(code);
+      at += 2;
+    }
+  }
+  return Buffer.from(bytes).toString("utf8");
+}
+
 /** The closest of `known` to a mistyped word, if one is close enough to suggest. */
 export function closest(word: string, known: readonly string[]): string | undefined {
   let best: string | undefined;

@@ -7,6 +7,7 @@ import type { Kernel, KernelStatus, RecoveryStatus, SocketReturn } from "./api.t
 import { ClaimTable, type WatchProcess } from "./claims.ts";
 import { look } from "./proc.ts";
 import { EventLog } from "./events.ts";
+import { addFoundProcesses } from "./found-processes.ts";
 import { type Handover, isSocket, soundReaders } from "./handover.ts";
 import { type ClaimRecord, Journal, type JournalContent, type JournalRecord } from "./journal.ts";
 import { sweepLeftovers } from "./leftovers.ts";
@@ -58,8 +59,10 @@ export function openKernel(home: Home, options: OpenOptions): OpenKernel {
   const past = replay(content.records);
   const { pump, events, ...tables } = makeTables(home, journal, past, notice);
   const { sockets, values, claims, processes, readers } = tables;
-  const returned = past.sameBoot ? takeBack(past, tables, options.handover, notice) : {};
-  if (!past.sameBoot) reportReboot(past, notice);
+  const sameBoot = past.sameBoot || past.bootId === undefined;
+  if (sameBoot) addFoundProcesses(home, past, notice);
+  const returned = sameBoot ? takeBack(past, tables, options.handover, notice) : {};
+  if (!sameBoot) reportReboot(past, notice);
   openWhenAbandoned(tables, events);
   reportLeftovers(home, content, processes.ids, notice);
   for (const claim of past.claims.values())

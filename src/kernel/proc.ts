@@ -9,6 +9,10 @@ const PAGE_BYTES = 4_096;
 /** A command line and an environment may be as long as 2 MiB; this is enough to recognize a program. */
 const ARGUMENTS_BYTES = 8_192;
 
+/** open(2): the bits that tell how a file may be used. */
+const ACCESS_MODE = 3;
+const READ_ONLY = 0;
+
 /** One process as /proc/PID/stat shows it. `startTicks` tells it from a later one with the same pid. */
 export interface Seen {
   readonly pid: number;
@@ -101,6 +105,32 @@ export function readVariable(pid: number, name: string): string | null | undefin
   const begin = found + name.length + 2;
   const end = variables.indexOf("\0", begin);
   return variables.slice(begin, end < 0 ? undefined : end);
+}
+
+/** The files that a process has open, as far as they may be seen. */
+export function openFiles(
+  pid: number,
+): readonly { readonly path: string; readonly isWritable: boolean }[] {
+  let names: readonly string[];
+  try {
+    names = readdirSync(`/proc/${pid}/fd`);
+  } catch (error) {
+    if (isUnreadable(error)) return [];
+    throw error;
+  }
+  return names.flatMap((name) => {
+    const path = readLink(pid, `fd/${name}`);
+    if (!path.startsWith("/")) return [];
+    const info = readProc(pid, `fdinfo/${name}`)?.toString("latin1") ?? "";
+    const flags = Number.parseInt(/^flags:\s*([0-7]+)/m.exec(info)?.[1] ?? "0", 8);
+    return [{ path, isWritable: (flags & ACCESS_MODE) !== READ_ONLY }];
+  });
+}
+
+/** The working directory of a process; `/` where it may not be seen. */
+export function workingDirectory(pid: number): string {
+  const path = readLink(pid, "cwd");
+  return path === "" ? "/" : path;
 }
 
 let buffer = Buffer.alloc(16_384);
