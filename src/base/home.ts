@@ -16,6 +16,8 @@ export interface Home {
   readonly journal: string;
   readonly spoolDirectory: string;
   readonly fifoDirectory: string;
+  /** The output of processes that left the kernel's list. */
+  readonly archiveDirectory: string;
   readonly supervisorSocket: string;
   /** Where the kernel sends the supervisor copies of its sockets. */
   readonly supervisorHolder: string;
@@ -66,6 +68,7 @@ export function homeAt(path: string): Home {
     journal: join(directory, "journal"),
     spoolDirectory: join(directory, "spool"),
     fifoDirectory: join(directory, "fifo"),
+    archiveDirectory: join(directory, "archive"),
     supervisorSocket,
     supervisorHolder: join(directory, "supervisor.fds"),
     supervisorLog: join(directory, "supervisor.log"),

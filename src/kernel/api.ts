@@ -77,6 +77,14 @@ export interface ProcessRequest {
   readonly umask?: number;
   /** How many bytes of each stream are kept. Default 1 MiB; 0 keeps nothing. */
   readonly bufsize?: number;
+  /**
+   * The processes of one group share `bufsize` for each stream: over all of them, the oldest output is
+   * dropped first. When one leaves the list, its output stays readable in the archive of the group, over a
+   * reboot too, until the bound is used up or it is pruned. Default: none; the output goes with the process.
+   */
+  readonly group?: string;
+  /** With `group`: output older than this is dropped, in milliseconds by the wall clock. Default: no limit. */
+  readonly maxAgeMs?: number;
   readonly stdout?: boolean;
   readonly stderr?: StreamMode;
   /** Run `args` joined by spaces with /bin/sh -c. */
@@ -123,6 +131,10 @@ export interface ProcessInfo {
   readonly output: Readonly<Partial<Record<StreamName, StreamRange>>>;
   /** The FIFOs its output goes through: whoever opens them too keeps unread bytes alive when a kernel dies. */
   readonly fifos: readonly string[];
+  /** See {@link ProcessRequest.group}. */
+  readonly group?: string;
+  /** It left the list, and its output is in the archive of its group. Many old ones are one entry, with the group's name. */
+  readonly archived?: true;
 }
 
 /** One living process of a tree. */
@@ -358,6 +370,10 @@ export interface Kernel {
     output(name: string): ProcessOutput;
     /** The end of an ended and closed process was read: it leaves the list. */
     acknowledgeEnd(name: string): void;
+    /** Those that left the list and whose output is archived, by names or patterns of processes or groups; oldest first. */
+    archived(patterns?: readonly string[]): readonly ProcessInfo[];
+    /** Drops the kept output of groups and processes, archived or not; answers how much that was. */
+    prune(patterns: readonly string[]): { readonly bytes: number };
     /** Those that left the list while named readers had not read all, by names or patterns. */
     departed(patterns: readonly string[]): readonly ProcessInfo[];
   };

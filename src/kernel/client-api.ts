@@ -126,6 +126,16 @@ export interface KernelClient extends AsyncDisposable {
     make(request: ProcessRequest): Promise<ProcessInfo>;
     list(...patterns: string[]): Promise<readonly ProcessInfo[]>;
     remove(...patterns: string[]): Promise<void>;
+    /**
+     * Processes that left the list and whose output is kept in the archive of their group, oldest first: all,
+     * or by names or patterns of processes or groups. {@link KernelClient.processes.watch} reads them.
+     */
+    archived(...patterns: string[]): Promise<readonly ProcessInfo[]>;
+    /**
+     * Drops the kept output of groups, and of processes without a group. Readers see a gap of that size with
+     * the reason `pruned`; what comes afterwards is kept. Answers how many bytes were dropped.
+     */
+    prune(...patterns: string[]): Promise<{ readonly bytes: number }>;
     /** `signal` is a name (`'SIGTERM'`, `'TERM'`) or number. Default scope: the process alone. */
     signal(name: string, signal: string | number, scope?: SignalScope): Promise<SignalReport>;
     /**

@@ -33,6 +33,9 @@ export interface ProcessRecord {
   readonly startTicks: number;
   readonly settings: string;
   readonly bufsize: number;
+  /** Whose bounds it shares, and where its output goes when it leaves the list. */
+  readonly group?: string;
+  readonly maxAgeMs?: number;
   readonly streams: readonly ("out" | "err")[];
   /** The sockets it holds as descriptors 3, 4, … */
   readonly sockets: readonly string[];

@@ -1,9 +1,11 @@
-import { closeSync, existsSync } from "node:fs";
+import { closeSync, existsSync, renameSync, rmSync } from "node:fs";
+import { join } from "node:path";
 
 import { messageOf, newelError, systemCode } from "../base/errors.ts";
 import { type Home, makeHome } from "../base/home.ts";
 import { becomeSubreaper, openPidfd } from "../posix/process.ts";
 import type { Kernel, KernelStatus, RecoveryStatus, SocketReturn } from "./api.ts";
+import { ArchiveTable } from "./archives.ts";
 import { ClaimTable, type WatchProcess } from "./claims.ts";
 import { look } from "./proc.ts";
 import { EventLog } from "./events.ts";
@@ -11,6 +13,7 @@ import { addFoundProcesses } from "./found-processes.ts";
 import { type Handover, isSocket, soundReaders } from "./handover.ts";
 import { type ClaimRecord, Journal, type JournalContent, type JournalRecord } from "./journal.ts";
 import { sweepLeftovers } from "./leftovers.ts";
+import { spoolDirectory } from "./managed-process.ts";
 import { ProcessTable } from "./processes.ts";
 import { Pump } from "./pump.ts";
 import { ReaderTable } from "./readers.ts";
@@ -57,12 +60,12 @@ export function openKernel(home: Home, options: OpenOptions): OpenKernel {
   const { journal, content } = Journal.open(home.journal);
   if (content.damaged > 0) notice(damage(content));
   const past = replay(content.records);
-  const { pump, events, ...tables } = makeTables(home, journal, past, notice);
+  const { pump, events, archives, ...tables } = makeTables(home, journal, past, notice);
   const { sockets, values, claims, processes, readers } = tables;
   const sameBoot = past.sameBoot || past.bootId === undefined;
   if (sameBoot) addFoundProcesses(home, past, notice);
   const returned = sameBoot ? takeBack(past, tables, options.handover, notice) : {};
-  if (!sameBoot) reportReboot(past, notice);
+  if (!sameBoot) leaveBoot(home, past, archives, notice);
   openWhenAbandoned(tables, events);
   reportLeftovers(home, content, processes.ids, notice);
   for (const claim of past.claims.values())
@@ -129,7 +132,11 @@ function makeTables(
   journal: Journal,
   past: PastState,
   notice: (text: string) => void,
-): Tables & { readonly pump: Pump; readonly events: EventLog } {
+): Tables & {
+  readonly pump: Pump;
+  readonly events: EventLog;
+  readonly archives: ArchiveTable;
+} {
   const events = new EventLog(past.lastEvent, past.events, journal);
   const pump = new Pump(notice);
   const refusals = new Refusals(past.refusing, { journal, pump, notice });
@@ -144,8 +151,14 @@ function makeTables(
   const readers = new ReaderTable(past.sameBoot ? past.readers : [], journal, () =>
     processes.forgetRead(),
   );
-  const processes = new ProcessTable({ home, journal, events, sockets, readers, pump, notice });
-  return { pump, events, sockets, values, claims, processes, readers };
+  const archives = new ArchiveTable(
+    home.archiveDirectory,
+    (group) => processes.members(group),
+    notice,
+  );
+  const parts = { home, journal, events, sockets, readers, pump, archives, notice };
+  const processes = new ProcessTable(parts);
+  return { pump, events, archives, sockets, values, claims, processes, readers };
 }
 
 /**
@@ -204,6 +217,29 @@ function reportReboot({ processes, sockets }: PastState, notice: (text: string) 
   notice(
     `The machine was rebooted: ${processes.size} processes and ${sockets.size} sockets of before are gone.`,
   );
+}
+
+/** The output of another boot is kept: it tells what there was before the machine went down. */
+function leaveBoot(
+  home: Home,
+  state: PastState,
+  archives: ArchiveTable,
+  notice: (text: string) => void,
+): void {
+  reportReboot(state, notice);
+  for (const past of state.processes.values()) {
+    const directory = spoolDirectory(home, past.record.id);
+    try {
+      archives.keepPast(past, directory);
+      rmSync(directory, { recursive: true, force: true });
+    } catch (error) {
+      const aside = join(home.directory, `lost-${past.record.id}`);
+      if (existsSync(directory)) renameSync(directory, aside);
+      notice(
+        `The output of ${past.record.info.name} from before the reboot could not be archived (${messageOf(error)}); it is kept in ${aside}.`,
+      );
+    }
+  }
 }
 
 function reportLeftovers(

@@ -21,6 +21,8 @@ export interface ProcessObserver {
   /** It wrote a `LISTEN=` line: it asks its supervisor for an address, or reports one. */
   listens(process: ManagedProcess, text: string): void;
   closed(process: ManagedProcess): void;
+  /** A piece of its output is full: the bound that it shares with others may be used up. */
+  pieceFull(process: ManagedProcess): void;
   notice(text: string): void;
 }
 
@@ -67,6 +69,7 @@ export class ManagedProcess {
     this.#home = parts.home;
     this.#pump = parts.pump;
     this.#observer = parts.observer;
+    this.output.pieceFull = () => parts.observer.pieceFull(this);
     this.#pidfd = openPidfd(parts.record.info.pid);
   }
 
@@ -178,20 +181,38 @@ export class ManagedProcess {
       ...(this.status === undefined ? {} : { status: this.status }),
       output,
       fifos: this.record.streams.map((stream) => fifoPath(this.#home, this.record.id, stream)),
+      ...(this.record.group === undefined ? {} : { group: this.record.group }),
     };
+  }
+
+  /** Where its output stands. */
+  get spoolDirectory(): string {
+    return spoolDirectory(this.#home, this.record.id);
   }
 
   /** Lets go of every descriptor; the process itself and its files stay. */
   async release(): Promise<void> {
-    for (const reader of this.#readers.values()) this.#pump.remove(reader);
+    await this.#letGo();
+    await this.output.close();
+  }
+
+  /** The same at once: its files are complete, and can be moved. */
+  releaseNow(): void {
+    this.output.closeAfter(this.#letGo());
+  }
+
+  /** @returns resolves once nothing is written to its output any more */
+  async #letGo(): Promise<void> {
+    const removed = [...this.#readers.values()].map((reader) => this.#pump.remove(reader));
     this.#readers.clear();
     this.#notify?.destroy();
     this.#dropPidfd();
-    await this.output.close();
+    await Promise.all(removed);
   }
 
   /** Removes its files. */
   async erase(): Promise<void> {
+    this.output.erase();
     await this.release();
     await removeOutput(this.#home, this.record.id);
     for (const stream of [...this.record.streams, "notify"] as const) {
@@ -218,12 +239,12 @@ export class ManagedProcess {
 /** Opens the files of a process's output, before the process is there: a full disk refuses it then. */
 export function openOutput(
   home: Home,
-  { id, streams, bufsize }: Pick<ProcessRecord, "id" | "streams" | "bufsize">,
+  { id, streams, bufsize, group }: ProcessRecord,
   notice: (text: string) => void,
 ): KeptOutput {
   const directory = spoolDirectory(home, id);
   mkdirSync(directory, { recursive: true, mode: 0o700 });
-  return new KeptOutput(directory, streams, bufsize, notice);
+  return new KeptOutput(directory, streams, { bufsize, isShared: group !== undefined }, notice);
 }
 
 /** Removes the files of a process's output. */
@@ -232,7 +253,7 @@ export async function removeOutput(home: Home, id: string): Promise<void> {
 }
 
 /** Where the kept output of a process stands. */
-function spoolDirectory(home: Home, id: string): string {
+export function spoolDirectory(home: Home, id: string): string {
   return join(home.spoolDirectory, id);
 }
 

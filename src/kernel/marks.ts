@@ -53,6 +53,16 @@ export class Marks {
     this.#timer ??= setTimeout(() => this.flush(), FLUSH_MS).unref();
   }
 
+  /** Takes over marks of another index, in their order. */
+  take(marks: Iterable<Omit<Mark, "seq">>): void {
+    for (const { timeMs, stream, offset } of marks) {
+      const mark: Mark = { seq: (this.#marks.at(-1)?.seq ?? 0) + 1, timeMs, stream, offset };
+      this.#marks.push(mark);
+      this.#unwritten.push(mark);
+      if (this.#marks.length > MARKS) this.#thin();
+    }
+  }
+
   /** The mark that covers an offset of a stream. */
   at(stream: StreamName, offset: number): Mark | undefined {
     return this.#marks.findLast((mark) => mark.stream === stream && mark.offset <= offset);
@@ -61,6 +71,14 @@ export class Marks {
   /** Where the bytes of the mark that covers an offset end: at the stream's next mark. */
   endOf(stream: StreamName, offset: number): number | undefined {
     return this.#marks.find((mark) => mark.stream === stream && mark.offset > offset)?.offset;
+  }
+
+  /** Writes the rest at once, because the index is about to be read by its path. */
+  closeNow(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    if (this.#unwritten.length > 0) this.#rewrite();
+    this.#unwritten = [];
   }
 
   /** Writes the rest; resolves when the file is no longer touched. */
@@ -113,7 +131,8 @@ function encode(marks: readonly Mark[]): Buffer {
   return bytes;
 }
 
-function readMarks(path: string): Mark[] {
+/** The marks of an index file, oldest first; none where there is no file. */
+export function readMarks(path: string): Mark[] {
   let bytes: Buffer;
   try {
     bytes = readFileSync(path);

@@ -2,13 +2,19 @@ import { join } from "node:path";
 
 import type { OutputChunk, OutputPosition, ProcessOutput, StreamName, StreamRange } from "./api.ts";
 import { Marks } from "./marks.ts";
+import { nextPiece } from "./pieces.ts";
 import type { PumpTarget } from "./pump.ts";
-import { Spool } from "./spool.ts";
+import { Spool, type SpoolBounds } from "./spool.ts";
 
 const LINE_FEED = 0x0a;
 
 /** The kept output of one process: a spool for each captured stream and the index over both. */
 export class KeptOutput implements ProcessOutput {
+  /** Called when a piece of a stream is full. */
+  pieceFull: (() => void) | undefined;
+  /** Where readers that are not done find it after its files were moved, with the same offsets. */
+  movedTo: ProcessOutput | undefined;
+  #isErased = false;
   readonly #spools = new Map<StreamName, Spool>();
   readonly #marks: Marks;
   readonly #listeners = new Set<() => void>();
@@ -16,14 +22,17 @@ export class KeptOutput implements ProcessOutput {
   constructor(
     directory: string,
     streams: readonly StreamName[],
-    bufsize: number,
+    bounds: Omit<SpoolBounds, "pieceFull">,
     onError: (message: string) => void,
   ) {
-    for (const stream of streams) this.#spools.set(stream, new Spool(directory, stream, bufsize));
+    const pieceFull = (): void => this.pieceFull?.();
+    for (const stream of streams)
+      this.#spools.set(stream, new Spool(directory, stream, { ...bounds, pieceFull }));
     this.#marks = new Marks(join(directory, "index"), onError);
   }
 
   range(stream: StreamName): StreamRange | undefined {
+    if (this.movedTo !== undefined) return this.movedTo.range(stream);
     return this.#spools.get(stream)?.range;
   }
 
@@ -47,19 +56,18 @@ export class KeptOutput implements ProcessOutput {
   }
 
   async next(position: OutputPosition, maxBytes: number): Promise<OutputChunk | undefined> {
-    const stream = this.#firstUnread(position);
-    const spool = stream === undefined ? undefined : this.#spools.get(stream);
-    if (stream === undefined || spool === undefined) return undefined;
-    const from = Math.max(position[stream], spool.range.start);
-    const timeMs = this.#marks.at(stream, from)?.timeMs ?? Date.now();
-    // A chunk has one time, and what the other stream said in between comes in between.
-    const markEnd = this.#marks.endOf(stream, from) ?? Infinity;
-    const { offset, data } = await spool.read(from, Math.min(maxBytes, markEnd - from));
-    if (data.length === 0 && offset === position[stream]) return undefined;
-    return { stream, offset, gap: offset - position[stream], timeMs, data };
+    if (this.movedTo !== undefined) return this.movedTo.next(position, maxBytes);
+    if (this.#isErased) return undefined;
+    return nextPiece(this.#spools, this.#marks, position, maxBytes, () => Date.now());
+  }
+
+  /** The spool of a stream, for those who bound it. */
+  spool(stream: StreamName): Spool | undefined {
+    return this.#spools.get(stream);
   }
 
   async beginsLine(stream: StreamName, offset: number): Promise<boolean> {
+    if (this.movedTo !== undefined) return this.movedTo.beginsLine(stream, offset);
     return offset === 0 || (await this.#spools.get(stream)?.byteBefore(offset)) === LINE_FEED;
   }
 
@@ -78,16 +86,31 @@ export class KeptOutput implements ProcessOutput {
     await this.#marks.close();
   }
 
-  /** Of the streams with unread bytes, the one whose next byte was seen first. */
-  #firstUnread(position: OutputPosition): StreamName | undefined {
-    let first: { stream: StreamName; seq: number } | undefined;
-    for (const [stream, spool] of this.#spools) {
-      const { start, end } = spool.range;
-      const from = Math.max(position[stream], start);
-      if (from >= end && position[stream] >= end) continue;
-      const seq = this.#marks.at(stream, from)?.seq ?? 0;
-      if (first === undefined || seq < first.seq) first = { stream, seq };
-    }
-    return first?.stream;
+  /** Drops what is there now of every stream; gives the number of bytes. */
+  prune(): number {
+    const bytes = [...this.#spools.values()].reduce((sum, spool) => sum + spool.prune(), 0);
+    this.changed();
+    return bytes;
+  }
+
+  dropOlder(cutoffMs: number): void {
+    for (const spool of this.#spools.values()) spool.dropOlder(cutoffMs);
+  }
+
+  /** Its files are being removed: readers that are not done get no more. */
+  erase(): void {
+    this.#isErased = true;
+  }
+
+  /**
+   * Writes its index at once, so that the files can be moved.
+   *
+   * @param quiet - resolves when nothing is written any more; until then the descriptors stay open
+   */
+  closeAfter(quiet: Promise<void>): void {
+    this.#marks.closeNow();
+    void quiet.then(() => {
+      for (const spool of this.#spools.values()) spool.close();
+    });
   }
 }

@@ -46,6 +46,8 @@ export function planProcess(
     startTicks: 0,
     settings: facts.settings,
     bufsize: request.bufsize ?? BUFSIZE,
+    ...(request.group === undefined ? {} : { group: request.group }),
+    ...(request.maxAgeMs === undefined ? {} : { maxAgeMs: request.maxAgeMs }),
     streams: facts.streams,
     sockets: launch.sockets,
     ...(mark === undefined ? {} : { mark }),

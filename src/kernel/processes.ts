@@ -5,6 +5,8 @@ import { reapOne } from "../posix/process.ts";
 import { spawnProcess, withUmask } from "../posix/spawn.ts";
 import type { Kernel, ProcessRequest } from "./api.ts";
 import { Descendants, signalNumber } from "./descendants.ts";
+import type { ArchiveTable } from "./archives.ts";
+import { Departures } from "./departures.ts";
 import type { EventLog } from "./events.ts";
 import { soundReaders } from "./handover.ts";
 import {
@@ -39,9 +41,6 @@ import { signalTree } from "./signal-tree.ts";
 import type { SocketTable } from "./sockets.ts";
 import { viewTrees } from "./tree-view.ts";
 
-/** How many processes that left the list are kept for readers that are behind. */
-const DEPARTED_LIMIT = 64;
-
 /** Of a file name that may have 255 bytes: the rest is for what makes it unique. */
 const ID_NAME_BYTES = 200;
 
@@ -53,6 +52,7 @@ export interface ProcessTableParts {
   readonly sockets: SocketTable;
   readonly readers: ReaderTable;
   readonly pump: Pump;
+  readonly archives: ArchiveTable;
   readonly notice: (text: string) => void;
 }
 
@@ -65,16 +65,15 @@ export interface SocketHolder {
 /** The processes: made, listed, signalled, their output kept. The table never starts one again. */
 export class ProcessTable {
   readonly #processes = new Map<string, ManagedProcess>();
-  /** Out of the list, with output that named readers have not read. */
-  readonly #departed = new Map<string, ManagedProcess>();
+  readonly #departures: Departures;
   readonly #others = new Map<number, (exitCode: number) => void>();
   readonly #ending = new Set<Promise<void>>();
-  readonly #erasing = new Set<Promise<void>>();
   readonly #descendants = new Descendants(() => this.#processes.values());
   readonly #parts: ProcessTableParts;
 
   constructor(parts: ProcessTableParts) {
     this.#parts = parts;
+    this.#departures = new Departures(parts);
     process.on("SIGCHLD", this.#reap);
   }
 
@@ -114,17 +113,39 @@ export class ProcessTable {
     },
     trees: (patterns, detail) => viewTrees(this.#matching(patterns), this.#descendants, detail),
     output: (name) =>
-      (this.#processes.get(name) ?? this.#departed.get(name) ?? this.#find(name)).output,
+      (this.#processes.get(name) ?? this.#departures.get(name))?.output ??
+      this.#parts.archives.find(name)?.output ??
+      this.#find(name).output,
+    archived: (patterns = []) => this.#parts.archives.list(patterns),
+    prune: (patterns) => {
+      const alone = this.#matching(patterns).filter(
+        ({ name, record }) =>
+          record.group === undefined && patterns.some((pattern) => matches(pattern, name)),
+      );
+      const bytes = alone.reduce((sum, { output }) => sum + output.prune(), 0);
+      return { bytes: bytes + this.#parts.archives.prune(patterns) };
+    },
     acknowledgeEnd: (name) => {
       const process = this.#processes.get(name);
       if (process?.closed === true) this.#leave(process);
     },
     departed: (patterns) => {
-      return [...this.#departed.values()]
+      return [...this.#departures.all]
         .filter(({ name }) => patterns.some((pattern) => matches(pattern, name)))
         .map((process) => process.info());
     },
   };
+
+  /** The processes of a group that are not archived: first those that ended, then by age. */
+  members(group: string): readonly ManagedProcess[] {
+    return [...this.#processes.values(), ...this.#departures.all]
+      .filter(({ record }) => record.group === group)
+      .sort(
+        (a, b) =>
+          Number(a.running) - Number(b.running) ||
+          a.record.info.startedMs - b.record.info.startedMs,
+      );
+  }
 
   get size(): number {
     return this.#processes.size;
@@ -132,7 +153,7 @@ export class ProcessTable {
 
   /** What the files of each process are called by. */
   get ids(): ReadonlySet<string> {
-    const all = [...this.#processes.values(), ...this.#departed.values()];
+    const all = [...this.#processes.values(), ...this.#departures.all];
     return new Set(all.map(({ record }) => record.id));
   }
 
@@ -147,16 +168,14 @@ export class ProcessTable {
 
   /** Of those that left, what no reader waits for any more. */
   forgetRead(): void {
-    for (const managed of this.#departed.values())
-      if (!this.#parts.readers.isBehind(managed.info())) this.#forget(managed);
+    this.#departures.forgetRead();
   }
 
   *snapshot(): Iterable<JournalRecord> {
-    for (const managed of [...this.#processes.values(), ...this.#departed.values()]) {
+    for (const managed of [...this.#processes.values(), ...this.#departures.all]) {
       const { record, ready, status, endedMs, exitCode, incomplete } = managed;
       yield record;
-      if (this.#departed.get(managed.name) === managed)
-        yield { type: "process left", id: record.id };
+      if (this.#departures.has(managed)) yield { type: "process left", id: record.id };
       if (managed.leaving) yield { type: "process leaving", id: record.id };
       if (ready || status !== undefined) yield readyRecord(managed);
       if (endedMs !== undefined)
@@ -178,7 +197,8 @@ export class ProcessTable {
     managed.ready = past.ready;
     managed.status = past.status;
     managed.leaving = past.leaving === true;
-    (past.left === true ? this.#departed : this.#processes).set(managed.name, managed);
+    if (past.left === true) this.#departures.restore(managed);
+    else this.#processes.set(managed.name, managed);
     const seen = look(record.info.pid);
     const alive = seen?.startTicks === record.startTicks;
     // A dead one that nobody waited for yet has no pipes either.
@@ -199,6 +219,7 @@ export class ProcessTable {
   /** After every process was restored: those that ended while no kernel waited. */
   settle(): void {
     this.#reap();
+    this.forgetRead();
   }
 
   /** How a child ended that is none of the table's. */
@@ -208,7 +229,7 @@ export class ProcessTable {
 
   /** The descriptors of every process, by id, for a successor of this kernel. */
   get readers(): Record<string, KeptReaders> {
-    const all = [...this.#processes.values(), ...this.#departed.values()];
+    const all = [...this.#processes.values(), ...this.#departures.all];
     return Object.fromEntries(all.map((managed) => [managed.record.id, managed.readers]));
   }
 
@@ -216,14 +237,15 @@ export class ProcessTable {
   async rest(): Promise<void> {
     process.removeListener("SIGCHLD", this.#reap);
     await Promise.all(this.#ending);
+    this.#parts.archives.close();
   }
 
   /** Lets go of everything; the processes themselves run on. */
   async close(): Promise<void> {
     await this.rest();
-    const all = [...this.#processes.values(), ...this.#departed.values()];
+    const all = [...this.#processes.values(), ...this.#departures.all];
     await Promise.all(all.map((managed) => managed.release()));
-    await Promise.all(this.#erasing);
+    await this.#departures.erased();
   }
 
   #start(request: ProcessRequest, settings: string): ManagedProcess {
@@ -279,8 +301,9 @@ export class ProcessTable {
         path: home.journal,
         why: journal.trouble ?? "unknown",
       });
-    this.#forget(this.#departed.get(name));
+    this.#departures.forget(this.#departures.get(name));
     this.#processes.set(name, managed);
+    this.#parts.archives.welcome(managed);
     return managed;
   }
 
@@ -290,12 +313,8 @@ export class ProcessTable {
     for (const [name, { record }] of this.#processes)
       if (record.id === id) this.#processes.delete(name);
     if (output === undefined) return;
-    const erased = output
-      .close()
-      .then(() => removeOutput(this.#parts.home, id))
-      .catch((error: unknown) => this.#parts.notice(`files of ${id}: ${messageOf(error)}`))
-      .finally(() => this.#erasing.delete(erased));
-    this.#erasing.add(erased);
+    const erased = output.close().then(() => removeOutput(this.#parts.home, id));
+    this.#departures.erasing(id, erased);
   }
 
   readonly #observer: ProcessObserver = {
@@ -324,6 +343,11 @@ export class ProcessTable {
         exitCode: exitCode ?? null,
       });
       if (managed.leaving) this.#leave(managed);
+      else if (record.group !== undefined) this.#parts.archives.enforce(record.group);
+    },
+    pieceFull: (managed) => {
+      const { group } = managed.record;
+      if (group !== undefined) this.#parts.archives.enforce(group, managed);
     },
     notice: (text) => this.#parts.notice(text),
   };
@@ -396,33 +420,11 @@ export class ProcessTable {
     this.#leave(managed);
   }
 
-  /** It leaves the list; its output goes too, or once its named readers have read it. */
   #leave(managed: ManagedProcess): void {
-    const { name, record } = managed;
+    const { name } = managed;
     this.#processes.delete(name);
-    if (this.#parts.readers.isBehind(managed.info())) {
-      this.#forget(this.#departed.get(name));
-      this.#departed.set(name, managed);
-      this.#parts.journal.note({ type: "process left", id: record.id });
-      if (this.#departed.size > DEPARTED_LIMIT) this.#forget(this.#departed.values().next().value);
-    } else {
-      this.#forget(managed);
-    }
+    this.#departures.add(managed);
     this.#parts.events.record({ type: "removed", noun: "process", name });
-  }
-
-  #forget(managed: ManagedProcess | undefined): void {
-    if (managed === undefined) return;
-    if (this.#departed.get(managed.name) === managed) this.#departed.delete(managed.name);
-    this.#parts.readers.forget({ name: managed.name, pid: managed.record.info.pid });
-    this.#parts.journal.note({ type: "process removed", id: managed.record.id });
-    const erased = managed
-      .erase()
-      .catch((error: unknown) =>
-        this.#parts.notice(`files of ${managed.name}: ${messageOf(error)}`),
-      )
-      .finally(() => this.#erasing.delete(erased));
-    this.#erasing.add(erased);
   }
 
   #find(name: string): ManagedProcess {

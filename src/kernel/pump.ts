@@ -119,16 +119,16 @@ export class Pump {
     while (this.#sources.get(fd) === source && source.movedBytes < goal) await this.#serve(source);
   }
 
-  /** Stops reading a FIFO and closes it. */
-  remove(fd: number): void {
+  /** Stops reading a FIFO and closes it. Resolves once nothing is written to its target any more. */
+  async remove(fd: number): Promise<void> {
     const source = this.#sources.get(fd);
     if (source === undefined) return;
     this.#sources.delete(fd);
     if (source.pipeBytes > PIPE_BYTES) this.#enlarged -= 1;
     this.#epoll.remove(fd);
     // A splice under way still needs the descriptor.
-    if (source.busy === undefined) closeSync(fd);
-    else void source.busy.then(() => closeSync(fd));
+    if (source.busy !== undefined) await source.busy;
+    closeSync(fd);
   }
 
   /** Moves nothing from now on; every descriptor stays open for a successor. */
@@ -293,7 +293,7 @@ export class Pump {
   }
 
   #end(source: Source): void {
-    this.remove(source.fd);
+    void this.remove(source.fd);
     source.target.ended();
   }
 

@@ -1,20 +1,26 @@
-import { closeSync, fstatSync, openSync, read, readdirSync, unlinkSync } from "node:fs";
+import { closeSync, fstatSync, mkdirSync, openSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { promisify } from "node:util";
 
 import { systemCode } from "../base/errors.ts";
-import type { StreamName, StreamRange } from "./api.ts";
-
-const readAsync = promisify(read);
+import type { GapReason, StreamName, StreamRange } from "./api.ts";
+import type { ReadableStream } from "./pieces.ts";
+import { type Segment, type SegmentRead, Segments } from "./segments.ts";
 
 /** A stream is kept in pieces of this share of its bound, so that the oldest can go piece by piece. */
 const SEGMENTS = 4;
+/** Where the bound is shared by all processes of a group, which drops whole pieces of any of them. */
+const GROUP_SEGMENTS = 16;
 const SEGMENT_BYTES_MIN = 16 << 10;
+const GROUP_SEGMENT_BYTES_MIN = 4 << 10;
 
-interface Segment {
-  /** The stream offset of its first byte; its file name says so too. */
-  readonly base: number;
-  sizeBytes: number;
+/** How a spool is bounded. */
+export interface SpoolBounds {
+  /** Bytes kept. */
+  readonly bufsize: number;
+  /** Whether other processes share the bound. Default false. */
+  readonly isShared?: boolean;
+  /** Called when a piece is full, so that those who share the bound can be looked at. */
+  readonly pieceFull?: () => void;
 }
 
 /**
@@ -22,37 +28,57 @@ interface Segment {
  * be read is always the last `bufsize` bytes; files wholly older than that are removed. Names and
  * sizes alone tell the whole state, so a crash needs no repair.
  */
-export class Spool {
+export class Spool implements ReadableStream {
   readonly #directory: string;
   readonly #stream: StreamName;
-  readonly #bufsize: number;
+  readonly #bounds: SpoolBounds;
   readonly #segmentBytes: number;
-  readonly #segments: Segment[];
+  readonly #segments: Segments;
   #fd: number;
+  #isOpen = true;
   /** Bytes lost after the newest segment, whose successor could not be made yet. */
   #gapBytes = 0;
+  /** Why the bytes before the oldest kept one were dropped. */
+  #reason: GapReason;
 
-  /**
-   * @param directory - exists; may hold segments of an earlier kernel
-   * @param bufsize - bytes kept
-   */
-  constructor(directory: string, stream: StreamName, bufsize: number) {
+  /** @param directory - exists; may hold segments of an earlier kernel */
+  constructor(directory: string, stream: StreamName, bounds: SpoolBounds) {
     this.#directory = directory;
     this.#stream = stream;
-    this.#bufsize = bufsize;
-    this.#segmentBytes = Math.max(SEGMENT_BYTES_MIN, Math.ceil(bufsize / SEGMENTS));
-    this.#segments = findSegments(directory, stream);
-    if (this.#segments.length === 0) this.#segments.push({ base: 0, sizeBytes: 0 });
-    this.#fd = openSync(this.#path(this.#newest.base), "a+", 0o600);
-    closeSync(this.#fd);
+    this.#bounds = bounds;
+    const isShared = bounds.isShared === true;
+    this.#segmentBytes = Math.max(
+      isShared ? GROUP_SEGMENT_BYTES_MIN : SEGMENT_BYTES_MIN,
+      Math.ceil(bounds.bufsize / (isShared ? GROUP_SEGMENTS : SEGMENTS)),
+    );
+    this.#segments = new Segments(directory, stream);
+    this.#reason = readReason(directory, stream);
+    const newest = this.#segments.newest ?? this.#segments.add(0, 0);
+    closeSync(openSync(this.#segments.path(newest.base), "a+", 0o600));
     // Opened without O_APPEND: splice(2) writes at an explicit offset.
-    this.#fd = openSync(this.#path(this.#newest.base), "r+");
-    this.#newest.sizeBytes = fstatSync(this.#fd).size;
+    this.#fd = openSync(this.#segments.path(newest.base), "r+");
+    newest.sizeBytes = fstatSync(this.#fd).size;
   }
 
   get range(): StreamRange {
     const end = this.#newest.base + this.#newest.sizeBytes + this.#gapBytes;
-    return { start: Math.max(this.#segments[0]?.base ?? end, end - this.#bufsize), end };
+    const oldest = this.#segments.oldest?.base ?? end;
+    return { start: Math.max(oldest, end - this.#bounds.bufsize), end };
+  }
+
+  /** Bytes that a whole next piece takes at most; small where the bound is. */
+  get pieceBytes(): number {
+    return Math.min(this.#segmentBytes, this.#bounds.bufsize / 4);
+  }
+
+  /** Bytes that count for a bound which is shared. */
+  get keptBytes(): number {
+    return Math.min(this.#segments.sizeBytes, this.#bounds.bufsize);
+  }
+
+  #dropOld(): void {
+    const oldestKept = this.range.end - this.#bounds.bufsize;
+    this.#dropWhile((_, next) => next.base <= oldestKept, "bufsize");
   }
 
   /** Where the next bytes go: a descriptor, the place in it, and how many fit there. */
@@ -65,14 +91,13 @@ export class Spool {
 
   /** That many bytes now stand at the target. */
   grew(bytes: number): void {
-    this.#newest.sizeBytes += bytes;
-    const oldestKept = this.range.end - this.#bufsize;
-    for (;;) {
-      const [first, second] = this.#segments;
-      if (first === undefined || second === undefined || second.base > oldestKept) return;
-      this.#segments.shift();
-      unlinkSync(this.#path(first.base));
-    }
+    const newest = this.#newest;
+    newest.sizeBytes += bytes;
+    const second = this.#segments.list[1];
+    if (second !== undefined && second.base <= this.range.end - this.#bounds.bufsize)
+      this.#dropOld();
+    if (newest.sizeBytes < this.#segmentBytes) return;
+    this.#bounds.pieceFull?.();
   }
 
   /**
@@ -88,92 +113,100 @@ export class Spool {
     }
   }
 
+  read(from: number, maxBytes: number): Promise<SegmentRead | undefined> {
+    return this.#segments.read(from, maxBytes, this.#isOpen ? this.#fd : undefined);
+  }
+
+  lossAt(offset: number): { readonly reason: GapReason; readonly to: number } {
+    const { start } = this.range;
+    return offset < start ? { reason: this.#reason, to: start } : { reason: "disk", to: Infinity };
+  }
+
   /**
-   * Reads from an offset, or from the oldest byte kept after it.
+   * Drops whole pieces, oldest first, the newest one never.
    *
-   * @returns fewer bytes than asked at the end of a piece, none at the end of the stream
+   * @returns how many bytes were dropped
    */
-  async read(
-    from: number,
-    maxBytes: number,
-  ): Promise<{ readonly offset: number; readonly data: Buffer }> {
-    const offset = Math.max(from, this.range.start);
-    const segment = this.#segments.find(({ base, sizeBytes }) => base + sizeBytes > offset);
-    if (segment === undefined) return { offset: this.range.end, data: Buffer.alloc(0) };
-    const at = Math.max(offset, segment.base);
-    const length = Math.min(maxBytes, segment.base + segment.sizeBytes - at);
-    const data = Buffer.allocUnsafe(length);
-    const fd = this.#openForReading(segment);
-    if (fd === undefined) return this.read(offset, maxBytes);
-    try {
-      const { bytesRead } = await readAsync(fd, data, 0, length, at - segment.base);
-      return { offset: at, data: data.subarray(0, bytesRead) };
-    } finally {
-      closeSync(fd);
-    }
+  dropBytes(bytes: number): number {
+    let dropped = 0;
+    this.#dropWhile((segment) => {
+      if (dropped >= bytes) return false;
+      dropped += segment.sizeBytes;
+      return true;
+    }, "bufsize");
+    return dropped;
+  }
+
+  /** Drops whole pieces whose newest byte is older than this time, the newest piece never. */
+  dropOlder(cutoffMs: number): void {
+    this.#dropWhile((segment) => (this.#segments.writtenMs(segment) ?? 0) < cutoffMs, "age");
+  }
+
+  /** Drops everything there is now; what comes is kept. */
+  prune(): number {
+    const bytes = this.#segments.sizeBytes;
+    if (this.#newest.sizeBytes > 0) this.#begin(this.range.end);
+    this.#dropWhile(() => true, "pruned");
+    return bytes;
   }
 
   /** The byte before an offset, which may be one that no reader gets any more; `undefined` when it is gone. */
   async byteBefore(offset: number): Promise<number | undefined> {
-    const at = offset - 1;
-    const segment = this.#segments.find(
-      ({ base, sizeBytes }) => base <= at && base + sizeBytes > at,
-    );
-    const fd = segment === undefined ? undefined : this.#openForReading(segment);
-    if (segment === undefined || fd === undefined) return undefined;
-    try {
-      const { bytesRead, buffer } = await readAsync(fd, Buffer.alloc(1), 0, 1, at - segment.base);
-      return bytesRead === 1 ? buffer[0] : undefined;
-    } finally {
-      closeSync(fd);
-    }
+    const read = await this.read(offset - 1, 1);
+    return read?.offset === offset - 1 ? read.data[0] : undefined;
   }
 
   close(): void {
-    closeSync(this.#fd);
+    if (this.#isOpen) closeSync(this.#fd);
+    this.#isOpen = false;
   }
 
   get #newest(): Segment {
-    const newest = this.#segments.at(-1);
+    const { newest } = this.#segments;
     if (newest === undefined) throw new Error("a spool has at least one segment");
     return newest;
   }
 
+  #dropWhile(test: (segment: Segment, next: Segment) => boolean, reason: GapReason): void {
+    for (;;) {
+      const [first, second] = this.#segments.list;
+      if (first === undefined || second === undefined || !test(first, second)) return;
+      this.#remember(reason);
+      this.#segments.remove(first);
+    }
+  }
+
+  #remember(reason: GapReason): void {
+    if (reason === this.#reason) return;
+    this.#reason = reason;
+    writeFileSync(reasonPath(this.#directory, this.#stream), reason, { mode: 0o600 });
+  }
+
   #begin(base: number): void {
-    const fd = openSync(this.#path(base), "wx+", 0o600);
-    closeSync(this.#fd);
+    // Its directory may have been removed by another program.
+    mkdirSync(this.#directory, { recursive: true, mode: 0o700 });
+    const fd = openSync(this.#segments.path(base), "wx+", 0o600);
+    this.close();
     this.#fd = fd;
+    this.#isOpen = true;
     this.#gapBytes = 0;
-    if (this.#newest.sizeBytes === 0 && this.#segments.length > 1) {
-      const empty = this.#segments.pop();
-      if (empty !== undefined) unlinkSync(this.#path(empty.base));
-    }
-    this.#segments.push({ base, sizeBytes: 0 });
-  }
-
-  /** A segment may leave between being found and being opened; then the next one is read. */
-  #openForReading(segment: Segment): number | undefined {
-    try {
-      return openSync(this.#path(segment.base), "r");
-    } catch (error) {
-      if (systemCode(error) === "ENOENT" && !this.#segments.includes(segment)) return undefined;
-      throw error;
-    }
-  }
-
-  #path(base: number): string {
-    return join(this.#directory, `${this.#stream}.${String(base).padStart(16, "0")}`);
+    const before = this.#newest;
+    this.#segments.add(base, 0);
+    if (before.sizeBytes === 0 && this.#segments.list.length > 2) this.#segments.remove(before);
   }
 }
 
-function findSegments(directory: string, stream: StreamName): Segment[] {
-  return readdirSync(directory)
-    .filter((name) => name.startsWith(`${stream}.`))
-    .sort()
-    .map((name) => {
-      const fd = openSync(join(directory, name), "r");
-      const sizeBytes = fstatSync(fd).size;
-      closeSync(fd);
-      return { base: Number(name.slice(stream.length + 1)), sizeBytes };
-    });
+function reasonPath(directory: string, stream: StreamName): string {
+  return join(directory, `lost-${stream}`);
+}
+
+/** Why the oldest bytes of a spool were dropped: the bound, unless another reason is written down. */
+export function readReason(directory: string, stream: StreamName): GapReason {
+  try {
+    const text = readFileSync(reasonPath(directory, stream), "utf8");
+    return text === "age" || text === "pruned" ? text : "bufsize";
+  } catch (error) {
+    if (systemCode(error) === "ENOENT") return "bufsize";
+    throw error;
+  }
 }

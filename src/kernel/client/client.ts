@@ -100,6 +100,8 @@ function createClient(target: Target, link: Link, claims: Claims): KernelClient 
     },
     processes: {
       make: (request) => ask<ProcessInfo>({ do: "make process", ...toWire(request) }),
+      archived: (...names) => ask<ProcessInfo[]>({ do: "list archived", names }),
+      prune: (...names) => ask<{ bytes: number }>({ do: "prune output", names }),
       list: (...names) => ask<ProcessInfo[]>({ do: "list processes", names }),
       remove: (...names) => remove(link, "remove processes", names),
       signal: (name, signal, scope = "process") =>
@@ -179,6 +181,8 @@ function toWire(request: object): Record<string, unknown> {
   return Object.fromEntries(
     Object.entries(request)
       .filter(([, value]) => value !== undefined)
-      .map(([key, value]: [string, unknown]) => [wireKey(key), value]),
+      .map(([key, value]: [string, unknown]) =>
+        key === "maxAgeMs" ? ["max_age", Math.ceil(Number(value) / 1_000)] : [wireKey(key), value],
+      ),
   );
 }

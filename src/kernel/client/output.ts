@@ -26,6 +26,7 @@ export async function* watchOutput(
       names: [name],
       from: position,
       follow: following,
+      archived: true,
     }),
     opened: (answer) => {
       const { watching } = answer as { watching: readonly { readonly pid: number }[] };

@@ -52,6 +52,11 @@ export const PROCESS_COMMANDS: readonly Command[] = [
       gid: option(ACCOUNT, "the group it runs as"),
       workingDir: option(TEXT, "the directory it starts in"),
       bufsize: option(SIZE, "how much of each stream is kept; default 1m"),
+      group: option(
+        NEW_NAME,
+        "share bufsize with the processes of this group, which keeps the output of those that left the list",
+      ),
+      maxAge: option(count(), "with group: drop output older than this, in seconds; default never"),
       stdout: option(FLAG, "keep its stdout; default 1"),
       stderr: option(STDERR_MODE, "keep its stderr, or merge it into stdout; default 1"),
       env: option(record(SENTENCE, VARIABLE), "a variable of its environment"),
@@ -64,7 +69,8 @@ export const PROCESS_COMMANDS: readonly Command[] = [
       watch: option(FLAG, "go on with watching it"),
       args: rest(WORDS, "the program and its arguments"),
     },
-    run: ({ watch, ...request }, { kernel }) => {
+    run: ({ watch, maxAge, ...asked }, { kernel }) => {
+      const request = { ...asked, ...(maxAge === undefined ? {} : { maxAgeMs: maxAge * 1_000 }) };
       for (const [key, value] of Object.entries(request.env ?? {}))
         if (value.includes("\0")) throw refuse(`env.${key} has a NUL character`);
       const process = kernel.processes.make(request);
@@ -83,9 +89,34 @@ export const PROCESS_COMMANDS: readonly Command[] = [
     },
   }),
   command({
+    words: ["list", "archived"],
+    summary:
+      "Show processes that left the list, and whose output is kept in the archive of their group.",
+    addition: true,
+    examples: ["list archived", "list archived shop/web"],
+    fields: { names: optionalRest(WORDS, "names of processes or groups, or prefixes ending in *") },
+    run: ({ names = [] }, { kernel }) => {
+      const processes = kernel.processes.archived(names);
+      return reply(processes, () => processes.map(processLine));
+    },
+  }),
+  command({
+    words: ["prune", "output"],
+    summary: "Drop the kept output of groups, and of processes without a group.",
+    detail: "Readers see a gap of its size. What comes afterwards is kept.",
+    addition: true,
+    examples: ["prune output shop/web", "prune output shop/*"],
+    fields: { names: rest(WORDS, "names, or prefixes ending in *") },
+    run: ({ names }, { kernel }) => {
+      const pruned = kernel.processes.prune(names);
+      return reply(pruned, () => [`bytes=${pruned.bytes}`]);
+    },
+  }),
+  command({
     words: ["remove", "processes"],
     summary: "Stop keeping the output of processes; they leave the list when they end.",
-    detail: "Nothing is stopped by this: see signal.",
+    detail:
+      "Nothing is stopped by this: see signal. Where a process has a group, its output is kept there.",
     examples: ["remove processes job", "remove processes web.*"],
     fields: { names: rest(WORDS, "names, or prefixes ending in *") },
     run: ({ names }, { kernel }) => {
@@ -104,12 +135,23 @@ export const PROCESS_COMMANDS: readonly Command[] = [
       from: jsonOnly(POSITION, "where to begin in each stream; default the oldest byte kept"),
       follow: jsonOnly(FLAG, "go on with new output until the end; default true"),
       reader: jsonOnly(TEXT, "begin where this reader acknowledged last"),
+      archived: jsonOnly(FLAG, "also a process by name whose output is archived; default false"),
     },
-    run: ({ names = [], from, follow = true, reader }, { kernel }) => {
+    run: ({ names = [], from, follow = true, reader, archived = false }, { kernel }) => {
       const listed = kernel.processes.list(names);
       // A reader that is behind goes on behind the end of the list entry.
       const left = reader === undefined ? [] : kernel.processes.departed(names);
-      const processes = [...listed, ...left.filter(({ name }) => !isIn(listed, name))];
+      const kept = archived
+        ? names.flatMap((name) =>
+            kernel.processes
+              .archived([name])
+              .filter((one) => one.name === name)
+              .slice(-1),
+          )
+        : [];
+      const processes = [...listed];
+      for (const process of [...left, ...kept])
+        if (!isIn(processes, process.name)) processes.push(process);
       const found = processes.map(({ name }) => name).sort();
       const watching = processes.map(({ name, pid }) => ({ name, pid }));
       const missing = names.find(

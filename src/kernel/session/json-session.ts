@@ -256,5 +256,8 @@ export class JsonSession {
 
 function findWatched(kernel: Kernel, name: string): ProcessInfo | undefined {
   const all = [...kernel.processes.list([name]), ...kernel.processes.departed([name])];
-  return all.find((process) => process.name === name);
+  return (
+    all.find((process) => process.name === name) ??
+    kernel.processes.archived([name]).findLast((process) => process.name === name)
+  );
 }

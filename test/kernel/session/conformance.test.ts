@@ -51,7 +51,7 @@ describe("session", () => {
       ["frobnicate now\n", 'Error: Unknown command "frobnicate"\n> '],
       [
         "list\n",
-        'Error: "list" wants one of these after it: claims, processes, sockets, values\n> ',
+        'Error: "list" wants one of these after it: archived, claims, processes, sockets, values\n> ',
       ],
       ["make x\n", 'Error: Unknown command "make x"; after "make" may stand: process, socket\n> '],
       ["set s.a 1\n", "\n> "],
