@@ -30,6 +30,8 @@ export const PRELOAD_ENV = {
   lingerMs: "NEWEL_LINGER_MS",
   /** The process's own name (`web.1`); stays in the environment. */
   process: "NEWEL_PROCESS",
+  /** The number of the replica, from 1: 3 in `web.3`; stays in the environment. */
+  replica: "NEWEL_REPLICA",
   /** Marks every descendant, so that stop means stopped; stays in the environment. */
   mark: "NEWEL_MARK",
 } as const;

@@ -3,6 +3,7 @@ import type { Socket } from "node:net";
 import { Worker } from "node:worker_threads";
 
 import { programPath } from "../base/modules.ts";
+import { environmentWithoutPreload } from "../base/node-options.ts";
 import { socketTransport } from "../wire/transport.ts";
 import { MARK_VARIABLE, type Guard } from "./guard.ts";
 import type { PoolTransport } from "./link.ts";
@@ -48,7 +49,7 @@ function launchProcess(
   const args = [...wrapper, ...execArgv, program];
   const child = spawn(command, args, {
     stdio: ["ignore", "inherit", "inherit", "pipe"],
-    env: { ...process.env, ...env, ...mark, ...groupEnv },
+    env: { ...environmentWithoutPreload(process.env), ...env, ...mark, ...groupEnv },
     detached: guard !== undefined,
     windowsHide: true,
   });
@@ -91,7 +92,7 @@ const NO_TRANSPORT: PoolTransport = {
 
 function launchThread({ execArgv, env, resourceLimits, title }: Settings): Launched {
   const worker = new Worker(programPath("pool/worker/thread-main"), {
-    env: { ...process.env, ...env },
+    env: { ...environmentWithoutPreload(process.env), ...env },
     name: title,
     ...(execArgv === undefined ? {} : { execArgv: [...execArgv] }),
     ...(resourceLimits === undefined ? {} : { resourceLimits }),

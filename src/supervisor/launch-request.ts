@@ -47,8 +47,12 @@ export function launchRequest(
       // Singletons, jobs and kernel clients in the service use this home, unless its own
       // configuration names another one.
       NEWEL_HOME: options.home,
+      // Its output is captured, and a crash would lose what Python has buffered.
+      PYTHONUNBUFFERED: "1",
       ...environment,
       [PRELOAD_ENV.process]: shownName(run),
+      [PRELOAD_ENV.replica]: String(run.slot),
+      ...(spec.instanceVar === undefined ? {} : { [spec.instanceVar]: String(run.slot - 1) }),
       [PRELOAD_ENV.mark]: randomUUID(),
       ...(hasPreload(spec) ? preloadEnvironment(spec, options, environment) : {}),
     },

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { existsSync, readFileSync } from "node:fs";
+import { chmodSync, existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 
@@ -65,4 +65,44 @@ test("NODE_OPTIONS of the configuration is kept", async (t) => {
   const outcome = await app.up({ services: { web: { node: "app.cjs", listen: port, env } } });
   assert.ok(outcome.ok, JSON.stringify(outcome.failed));
   assert.equal(await answer(port), "hooked");
+});
+
+test("a service runs on the Node.js that its configuration names, by path or by name", async (t) => {
+  const port = await freePort();
+  const app = new SupervisedApp(t);
+  const text = `#!/bin/sh\nOWN_NODE=$0 exec "${process.execPath}" "$@"\n`;
+  const own = app.write("own/bin/own-node", text);
+  chmodSync(own, 0o755);
+  app.write(
+    "app.cjs",
+    `require("http").createServer((request, response) => response.end(process.env.OWN_NODE)).listen(${port});`,
+  );
+  const path = `${join(app.directory, "own/bin")}:${process.env["PATH"]}`;
+  for (const settings of [
+    { nodePath: "own/bin/own-node" },
+    { nodePath: "own-node", env: { PATH: path } },
+  ]) {
+    const web = { node: "app.cjs", listen: port, ready: { stable: "100ms" }, ...settings };
+    const outcome = await app.up({ services: { web } });
+    assert.ok(outcome.ok, JSON.stringify(outcome.failed));
+    assert.equal(await answer(port), own);
+  }
+});
+
+test('ready: { notify: true } waits for process.send("ready") of an app that listens already', async (t) => {
+  const port = await freePort();
+  const app = new SupervisedApp(t);
+  app.write(
+    "app.cjs",
+    `require("http").createServer((request, response) => {
+       if (request.url === "/warm") process.send("ready");
+       response.end("ok");
+     }).listen(${port});`,
+  );
+  const web = { node: "app.cjs", listen: port, ready: { notify: true } };
+  const up = app.up({ services: { web } });
+  await eventually(async () => (await answer(port).catch(() => "")) === "ok", "it serves");
+  assert.equal((await app.service("web")).processes[0]?.ready, false);
+  await fetch(`http://127.0.0.1:${port}/warm`);
+  assert.ok((await up).ok);
 });

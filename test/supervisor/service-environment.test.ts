@@ -51,3 +51,33 @@ test("a kernel client in a service connects to the kernel that runs the service"
   const { pid } = await (await app.kernel()).status();
   assert.equal(await written(app, "seen"), String(pid));
 });
+
+test("a process has the number of its replica, and on request that number less 1", async (t) => {
+  const app = new SupervisedApp(t);
+  const run =
+    'printf %s "$NEWEL_PROCESS $NEWEL_REPLICA ${NODE_APP_INSTANCE:-none}" > "$NAME.$NEWEL_REPLICA"; exec sleep 1000';
+  const outcome = await app.up({
+    services: {
+      web: { run, replicas: 2, instanceVar: "NODE_APP_INSTANCE", env: { NAME: "web" } },
+      plain: { run, env: { NAME: "plain" } },
+    },
+  });
+  assert.ok(outcome.ok, JSON.stringify(outcome.failed));
+  assert.equal(await written(app, "web.1"), "web.1 1 0");
+  assert.equal(await written(app, "web.2"), "web.2 2 1");
+  assert.equal(await written(app, "plain.1"), "plain.1 1 none");
+});
+
+test("Python does not buffer its output, unless the configuration has it so", async (t) => {
+  const app = new SupervisedApp(t);
+  const run = 'printf %s "[$PYTHONUNBUFFERED]" > "$NAME"; exec sleep 1000';
+  const outcome = await app.up({
+    services: {
+      plain: { run, env: { NAME: "plain" } },
+      buffered: { run, env: { NAME: "buffered", PYTHONUNBUFFERED: "" } },
+    },
+  });
+  assert.ok(outcome.ok, JSON.stringify(outcome.failed));
+  assert.equal(await written(app, "plain"), "[1]");
+  assert.equal(await written(app, "buffered"), "[]");
+});

@@ -48,13 +48,14 @@ export function serviceHash(service: Omit<ResolvedService, "hash">): string {
 }
 
 function processSettings(service: Omit<ResolvedService, "hash">): Settings {
-  const { env, cwd, umask, listen, logs, ready, stop, command } = service;
+  const { env, cwd, umask, instanceVar, listen, logs, ready, stop, command } = service;
   const variables = Object.entries(env).map(([name, value]) => [`env.${name}`, value]);
   return {
     ...commandSettings(command),
     ...Object.fromEntries(variables),
     cwd,
     umask,
+    instanceVar,
     listen: listen.length === 0 ? undefined : listen.map(asConfigured),
     "logs.bufsize": logs.bufsizeBytes,
     "logs.stderr": logs.stderr,

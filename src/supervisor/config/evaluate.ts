@@ -8,6 +8,7 @@ import type { Comment } from "acorn";
 
 import { hasCode, messageOf } from "../../base/errors.ts";
 import { programPath } from "../../base/modules.ts";
+import { environmentWithoutPreload } from "../../base/node-options.ts";
 import { within } from "../../base/timers.ts";
 import { lineOfParseError } from "./failure.ts";
 import { toPlain } from "./plain.ts";
@@ -70,7 +71,7 @@ async function evaluateProgram(options: EvaluateOptions): Promise<Report> {
   const child = spawn(
     process.execPath,
     ["--no-warnings", programPath("supervisor/config/evaluator"), file],
-    { cwd, env: environment, stdio: ["ignore", 2, 2, "pipe"] },
+    { cwd, env: environmentWithoutPreload(environment), stdio: ["ignore", 2, 2, "pipe"] },
   );
   const fail = (message: string): Report => ({ type: "failure", file, message });
   // "error" when it cannot even start; its pipe has closed by then.

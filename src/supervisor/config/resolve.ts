@@ -68,6 +68,7 @@ export function resolveService(
     cwd,
     ...environment,
     ...(service.umask === undefined ? {} : { umask: Number.parseInt(service.umask, 8) }),
+    ...(service.instanceVar === undefined ? {} : { instanceVar: service.instanceVar }),
     listen,
     replicas: service.replicas === "cpus" ? availableParallelism() : (service.replicas ?? 1),
     ready: resolveReady(service, listen),
@@ -113,8 +114,14 @@ function resolveCommand(
   path: string | undefined,
 ): ResolvedCommand {
   const { node, run = [], args = [], nodeArgs = [] } = service;
-  if (node !== undefined)
-    return { kind: "node", nodePath: process.execPath, nodeArgs, file: resolve(cwd, node), args };
+  if (node !== undefined) {
+    const { nodePath: asked } = service;
+    const nodePath =
+      asked === undefined
+        ? process.execPath
+        : (findProgram(asked, path, cwd) ?? resolve(cwd, asked));
+    return { kind: "node", nodePath, nodeArgs, file: resolve(cwd, node), args };
+  }
   if (typeof run === "string") return { kind: "shell", line: run };
   const program = findProgram(run[0] ?? "", path, cwd);
   return { kind: "exec", args: run, ...(program === undefined ? {} : { program }) };

@@ -37,7 +37,7 @@ export interface ResolvedSocket {
 export type ResolvedCommand =
   | {
       readonly kind: "node";
-      /** The Node.js that evaluated the configuration, absolute. */
+      /** The Node.js of the configuration, else the one that evaluated it; absolute. */
       readonly nodePath: string;
       readonly nodeArgs: readonly string[];
       /** The program, absolute. */
@@ -95,6 +95,8 @@ export interface ResolvedService {
   /** The `node_modules/.bin` of `cwd` and of the directories above it, nearest first; not compared. */
   readonly binDirectories: readonly string[];
   readonly umask?: number;
+  /** A variable with the number of the replica less 1. */
+  readonly instanceVar?: string;
   readonly listen: readonly ResolvedSocket[];
   readonly replicas: number;
   readonly ready: {
@@ -181,6 +183,7 @@ const serviceSchema: v.GenericSchema<unknown, ResolvedService> = v.object({
   replicaVariables: v.optional(texts, []),
   binDirectories: v.optional(texts, []),
   umask: v.exactOptional(count),
+  instanceVar: v.exactOptional(v.string()),
   listen: v.array(socketSchema),
   replicas: count,
   ready: v.object({ probe: probeSchema, afterMs: count, timeoutMs: count, stableMs: count }),

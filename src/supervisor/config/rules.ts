@@ -59,6 +59,7 @@ export function serviceFindings(
     ...(service.ready === undefined ? [] : readyFindings(service, service.ready, inService)),
     ...spanFindings(service, inService),
     ...environmentFindings(service.env, inService("env")),
+    ...instanceFindings(service, inService),
     ...(service.passEnv ?? []).flatMap((pattern, index) =>
       passFinding(pattern, inService("passEnv", index)),
     ),
@@ -78,8 +79,12 @@ function commandFindings(service: CheckedService, at: At): Finding[] {
   if (node !== undefined && run !== undefined)
     findings.push({ keys: at("run"), says: 'stands beside "node": write one of them.' });
   if (node === undefined && run !== undefined) {
-    const advice = { args: 'put the arguments into "run"', nodeArgs: "leave it out" };
-    for (const key of ["args", "nodeArgs"] as const) {
+    const advice = {
+      args: 'put the arguments into "run"',
+      nodeArgs: "leave it out",
+      nodePath: "leave it out",
+    };
+    for (const key of ["args", "nodeArgs", "nodePath"] as const) {
       if (service[key] === undefined) continue;
       findings.push({ keys: at(key), says: `goes with "node", not with "run": ${advice[key]}.` });
     }
@@ -203,6 +208,25 @@ export function environmentFindings(
     if (String(value).includes("\0")) return [{ keys, says: "has a NUL character in its value." }];
     return [];
   });
+}
+
+function instanceFindings({ instanceVar, env }: CheckedService, at: At): Finding[] {
+  if (instanceVar === undefined) return [];
+  const keys = at("instanceVar");
+  if (!isVariableName(instanceVar))
+    return [
+      {
+        keys,
+        says: `is ${quoted(instanceVar)}; must be the name of a variable: letters, digits and "_".`,
+      },
+    ];
+  if (instanceVar.startsWith("NEWEL_") || OWN_VARIABLES.has(instanceVar))
+    return [{ keys, says: `is ${quoted(instanceVar)}, which is set by newel itself.` }];
+  if (env?.[instanceVar] !== undefined)
+    return [
+      { keys, says: `is ${quoted(instanceVar)}, which "env" sets too: leave one of them out.` },
+    ];
+  return [];
 }
 
 function passFinding(pattern: string, keys: readonly Key[]): Finding[] {

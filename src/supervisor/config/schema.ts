@@ -32,6 +32,7 @@ export interface CheckedService extends Omit<ServiceSettings, "listen" | "ready"
   readonly run?: string | readonly string[];
   readonly args?: readonly string[];
   readonly nodeArgs?: readonly string[];
+  readonly nodePath?: string;
   readonly listen?: string | number | readonly (string | number)[];
   readonly ready?: CheckedReady;
   readonly dependsOn?: readonly string[] | Readonly<Record<string, DependencyCondition>>;
@@ -175,6 +176,7 @@ const serviceSchema: v.GenericSchema<unknown, CheckedService> = settings("servic
   run: may(v.lazy((input) => (Array.isArray(input) ? texts(RUN, "must be a text.") : text(RUN)))),
   args: may(texts('must be a list of texts: ["--verbose"].', "must be a text in quotes.")),
   nodeArgs: may(nodeArgs),
+  nodePath: may(text('must be the path of a Node.js executable: "/opt/node-22/bin/node".')),
   listen: may(v.lazy((input) => (Array.isArray(input) ? v.array(listenOne) : listenOne))),
   replicas: may(
     v.lazy((input) =>
@@ -198,6 +200,7 @@ const serviceSchema: v.GenericSchema<unknown, CheckedService> = settings("servic
   restart: may(restartSetting),
   dependsOn: may(dependsOnSetting),
   logs: may(logs),
+  instanceVar: may(text('must be the name of a variable: "NODE_APP_INSTANCE".')),
   umask: may(umask),
   enabled: may(flag),
 });

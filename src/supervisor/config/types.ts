@@ -181,6 +181,11 @@ export interface ServiceSettings<
     | readonly ServiceName[]
     | { readonly [Name in ServiceName]?: DependencyCondition };
   readonly logs?: LogsConfig;
+  /**
+   * A variable that gets the number of the replica less 1: `'NODE_APP_INSTANCE'`, as pm2 sets it. During a reload
+   * two replicas do the same work, and their numbers change. Default: none; NEWEL_REPLICA has the number itself.
+   */
+  readonly instanceVar?: string;
   /** Octal digits: the permissions that new files do not get: `'022'`. Default: the kernel's own. */
   readonly umask?: string;
   /** `false` leaves the service out, and out of every `dependsOn`. Default `true`. */
@@ -198,6 +203,11 @@ export interface NodeServiceConfig<
   readonly args?: readonly string[];
   /** Arguments of Node itself: `['--max-old-space-size=512']`. */
   readonly nodeArgs?: readonly string[];
+  /**
+   * The Node.js executable: a path relative to `cwd`, or a name that is searched in PATH. Version 20 or later; in an
+   * older one `listen` has no effect. Default: the Node.js that runs newel.
+   */
+  readonly nodePath?: string;
   readonly run?: never;
 }
 
@@ -215,6 +225,7 @@ export interface RunServiceConfig<
   readonly node?: never;
   readonly args?: never;
   readonly nodeArgs?: never;
+  readonly nodePath?: never;
 }
 
 export type ServiceConfig<

@@ -252,8 +252,8 @@ export const WHOLE_FILES: readonly BrokenCase[] = [
     lines: [
       "newel.config.json:3  services.__proto__ is not a usable key.",
       "newel.config.json:4  services.constructor is not a usable key.",
-      'newel.config.json:5  services.web.toString is not a setting here; there are "node", "run", "args", "nodeArgs", "listen", "replicas", "env", "envFile", "passEnv", "cwd", "ready", "stop", "reload", "restart", "dependsOn", "logs", "umask", "enabled".',
-      'newel.config.json:5  services.web.hasOwnProperty is not a setting here; there are "node", "run", "args", "nodeArgs", "listen", "replicas", "env", "envFile", "passEnv", "cwd", "ready", "stop", "reload", "restart", "dependsOn", "logs", "umask", "enabled".',
+      'newel.config.json:5  services.web.toString is not a setting here; there are "node", "run", "args", "nodeArgs", "nodePath", "listen", "replicas", "env", "envFile", "passEnv", "cwd", "ready", "stop", "reload", "restart", "dependsOn", "logs", "instanceVar", "umask", "enabled".',
+      'newel.config.json:5  services.web.hasOwnProperty is not a setting here; there are "node", "run", "args", "nodeArgs", "nodePath", "listen", "replicas", "env", "envFile", "passEnv", "cwd", "ready", "stop", "reload", "restart", "dependsOn", "logs", "instanceVar", "umask", "enabled".',
     ],
   },
   {

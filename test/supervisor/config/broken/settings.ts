@@ -14,7 +14,7 @@ export const SETTINGS: readonly BrokenCase[] = [
   [
     "unrecognizable setting",
     web("zzzzzzzz: 2"),
-    'newel.config.ts:4  services.web.zzzzzzzz is not a setting here; there are "node", "run", "args", "nodeArgs", "listen", "replicas", "env", "envFile", "passEnv", "cwd", "ready", "stop", "reload", "restart", "dependsOn", "logs", "umask", "enabled".',
+    'newel.config.ts:4  services.web.zzzzzzzz is not a setting here; there are "node", "run", "args", "nodeArgs", "nodePath", "listen", "replicas", "env", "envFile", "passEnv", "cwd", "ready", "stop", "reload", "restart", "dependsOn", "logs", "instanceVar", "umask", "enabled".',
   ],
   [
     "misplaced setting",
@@ -185,5 +185,25 @@ export const SETTINGS: readonly BrokenCase[] = [
     "pass newel's own",
     web('passEnv: ["NEWEL_*"]'),
     'newel.config.ts:4  services.web.passEnv[0] is "NEWEL_*"; newel\'s own variables are never handed on.',
+  ],
+  [
+    "instance variable that is no name",
+    web('instanceVar: "A-B"'),
+    'newel.config.ts:4  services.web.instanceVar is "A-B"; must be the name of a variable: letters, digits and "_".',
+  ],
+  [
+    "instance variable of newel",
+    web('instanceVar: "NEWEL_REPLICA"'),
+    'newel.config.ts:4  services.web.instanceVar is "NEWEL_REPLICA", which is set by newel itself.',
+  ],
+  [
+    "instance variable that env sets",
+    web('env: { INSTANCE: 1 }, instanceVar: "INSTANCE"'),
+    'newel.config.ts:4  services.web.instanceVar is "INSTANCE", which "env" sets too: leave one of them out.',
+  ],
+  [
+    "nodePath of another program",
+    clock('run: "date", nodePath: "/usr/bin/node"'),
+    'newel.config.ts:3  services.clock.nodePath goes with "node", not with "run": leave it out.',
   ],
 ].map(toCase);
