@@ -1,11 +1,12 @@
 import { writeSync } from "node:fs";
 
-import { destination, pino, type Logger } from "pino";
+import type { Logger } from "pino";
 
 import { PRELOAD_ENV } from "../base/preload.ts";
 import type { Home } from "../base/home.ts";
 import { watchLock } from "../base/home-watch.ts";
 import { Bus } from "../bus/bus.ts";
+import { openDaemonLog } from "../bus/daemon-log.ts";
 import { signals } from "../bus/plugins/signals.ts";
 import { notifySystemd } from "../bus/plugins/systemd.ts";
 import { KERNEL_EXIT } from "./exit-codes.ts";
@@ -42,7 +43,7 @@ export interface DaemonOptions {
 export async function runKernel(options: DaemonOptions): Promise<number> {
   const { home } = options;
   const version = packageVersion();
-  const log = options.log ?? openLog();
+  const log = options.log ?? openDaemonLog(home.kernelLog);
   const bus = new Bus({ name: "kernel" });
   bus.subscribe("log", ({ level, message, error }) =>
     log[level](error === undefined ? {} : { err: error }, message),
@@ -88,13 +89,6 @@ export async function runKernel(options: DaemonOptions): Promise<number> {
 
   await bus.start();
   return bus.block();
-}
-
-/** JSON lines to stdout. A line that cannot be written (a full disk) is lost, and ends nothing. */
-function openLog(): Logger {
-  const stdout = destination({ sync: true });
-  stdout.on("error", () => undefined);
-  return pino({ base: { pid: process.pid } }, stdout);
 }
 
 /** The kernel with the sockets it was left, and systemd's store kept in step with it. */

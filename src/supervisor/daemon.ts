@@ -1,6 +1,6 @@
 import { writeSync } from "node:fs";
 
-import { destination, type Logger, pino } from "pino";
+import type { Logger } from "pino";
 
 import { newelError } from "../base/errors.ts";
 import { type Home, makeHome } from "../base/home.ts";
@@ -9,6 +9,7 @@ import { PRELOAD_ENV } from "../base/preload.ts";
 import { pruneRuntimes } from "../base/runtime-prune.ts";
 import { packageVersion } from "../base/version.ts";
 import { Bus } from "../bus/bus.ts";
+import { openDaemonLog } from "../bus/daemon-log.ts";
 import { signals } from "../bus/plugins/signals.ts";
 import { notifySystemd } from "../bus/plugins/systemd.ts";
 import { connectKernel } from "../kernel/client/client.ts";
@@ -41,7 +42,7 @@ export async function runSupervisor(options: {
 }): Promise<number> {
   const { home } = options;
   const version = packageVersion();
-  const log = options.log ?? pino({ base: { pid: process.pid } }, destination({ sync: true }));
+  const log = options.log ?? openDaemonLog(home.supervisorLog);
   const bus = new Bus({ name: "supervisor" });
   bus.subscribe("log", ({ level, message, error }) =>
     log[level](error === undefined ? {} : { err: error }, message),
