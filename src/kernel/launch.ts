@@ -48,7 +48,7 @@ export function prepareLaunch(
   const env = { ...request.env };
   if (listed > 0) {
     env["LISTEN_FDS"] = String(listed);
-    env["LISTEN_FDNAMES"] = sockets.slice(0, listed).map(plainName).join(":");
+    env["LISTEN_FDNAMES"] = socketNames(request, sockets.slice(0, listed));
   }
   if (request.notify === true) env["NEWEL_NOTIFY_FD"] = String(FIRST_DESCRIPTOR + sockets.length);
   const argv = request.shell === true ? ["/bin/sh", "-c", args.join(" ")] : args;
@@ -65,6 +65,13 @@ function checkMayBecome(uid: number | undefined, gid: number | undefined): void 
   if ((uid ?? own) !== own) throw newelError("NEWEL_E_NOT_ROOT", { who: `uid ${uid}`, own });
   if ((gid ?? ownGroup) !== ownGroup)
     throw newelError("NEWEL_E_NOT_ROOT", { who: `gid ${gid}`, own });
+}
+
+/** The names that the request gives its sockets, one for each, else those they have in the kernel. */
+function socketNames({ env }: ProcessRequest, sockets: readonly string[]): string {
+  const given = env?.["LISTEN_FDNAMES"];
+  if (given !== undefined && given.split(":").length === sockets.length) return given;
+  return sockets.map(plainName).join(":");
 }
 
 /** What a program calls its socket: `shop/web` is `web` to it, and a colon would end the name. */

@@ -163,6 +163,7 @@ export class Supervisor implements SupervisorApi {
       const apps = [...this.#apps].filter((app) => name === undefined || app.name === name);
       const results = await Promise.allSettled(apps.map((app) => this.#down(app, report)));
       for (const result of results) if (result.status === "rejected") throw result.reason;
+      if (name !== undefined && apps.length === 0) await this.#forgetRuns(name);
       return apps.length > 0;
     });
   }
@@ -254,6 +255,9 @@ export class Supervisor implements SupervisorApi {
       const runs = await this.#runs();
       const app = this.#apps.appFor(given) ?? this.#register(given, runs);
       const run = async (signal: AbortSignal): Promise<boolean | "gone"> => {
+        // A `down` that came later ends it too.
+        if (signal.aborted)
+          throw newelError("NEWEL_E_CANCELLED", { what: `The up of ${given.name}` });
         if (!this.#apps.has(app)) return "gone";
         try {
           const { config, move } = admitted(given, app, options);
@@ -321,6 +325,15 @@ export class Supervisor implements SupervisorApi {
     await this.#sockets.removeAll(app);
     await app.erase();
     this.#apps.remove(app);
+  }
+
+  /** What is left of an app whose first `up` failed. */
+  async #forgetRuns(name: string): Promise<void> {
+    const ended = (await this.#runs()).filter(
+      ({ run, info }) =>
+        run.app === name && !info.running && this.#apps.find(run).app === undefined,
+    );
+    for (const { info } of ended) await this.#parts.kernel.processes.remove(info.name);
   }
 
   /** Processes of an app that no service of it has, and their descendants. */
