@@ -50,6 +50,7 @@ export function launchRequest(
       // Its output is captured, and a crash would lose what Python has buffered.
       PYTHONUNBUFFERED: "1",
       ...environment,
+      ...socketNames(spec),
       [PRELOAD_ENV.process]: shownName(run),
       [PRELOAD_ENV.replica]: String(run.slot),
       ...(spec.instanceVar === undefined ? {} : { [spec.instanceVar]: String(run.slot - 1) }),
@@ -65,6 +66,12 @@ export function launchRequest(
     notify: true,
     ...(spec.umask === undefined ? {} : { umask: spec.umask }),
   };
+}
+
+/** The configuration's names; a socket may have another one in the kernel. */
+function socketNames({ listen }: ResolvedService): Record<string, string> {
+  if (listen.length === 0) return {};
+  return { LISTEN_FDNAMES: listen.map(({ name }) => name.replaceAll(":", "_")).join(":") };
 }
 
 function commandOf(
