@@ -7,7 +7,7 @@
 export const PRELOAD_ENV = {
   /** JSON of {@link ListenTarget}[]: the addresses whose `listen()` gets an inherited socket. */
   listen: "NEWEL_LISTEN",
-  /** Descriptor for `READY=1` and `STATUS=…` lines, set by the kernel. */
+  /** Descriptor for `READY=1`, `STATUS=…` and `LISTEN=…` lines, set by the kernel. */
   notifyFd: "NEWEL_NOTIFY_FD",
   /** `1`: listen, say READY, but accept nothing until the control socket says `accept`. */
   hold: "NEWEL_HOLD",
@@ -43,6 +43,11 @@ export interface ListenTarget {
   readonly port?: number;
   /** The Unix socket path the app asks for. */
   readonly path?: string;
+  /**
+   * The socket follows the host of the app's listen(): the supervisor chooses, when the preload asks,
+   * among the inherited sockets of this name and of names that begin with it and `~`.
+   */
+  readonly follows?: true;
 }
 
 /** The control socket of one process of a replica. */
@@ -66,6 +71,8 @@ export const CONTROL = {
   accept: "accept",
   /** `ok`, and from then on this connection is one of the app's own HTTP server: a health probe. */
   probe: "probe",
+  /** With a space and the text of a ListenAnswer: where the app may listen. */
+  listen: "listen",
 } as const;
 
 /**

@@ -109,7 +109,10 @@ export class SocketTable {
       for (const pattern of patterns) for (const info of this.#found(pattern)) this.#remove(info);
     },
     refuse: (patterns) => {
-      const found = patterns.flatMap((pattern) => this.#found(pattern));
+      // One that is not bound has no clients.
+      const found = patterns
+        .flatMap((pattern) => this.#found(pattern))
+        .filter((info) => !isUnbound(info));
       for (const info of found) this.#checkRefusable(info);
       for (const { name } of found) this.#setRefusing(name, true);
       return found.flatMap(({ name }) => this.verbs.list([name]));

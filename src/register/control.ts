@@ -7,7 +7,7 @@ import { CONTROL, OWN_SERVER } from "../base/preload.ts";
 import { report } from "./report.ts";
 
 /** The longest line, in bytes, and how long a connection may take for one. */
-const LINE_BYTES = 64;
+const LINE_BYTES = 1_024;
 const LINE_MS = 10_000;
 const CONNECTIONS = 64;
 
@@ -16,6 +16,8 @@ export interface Controls {
   accept(): void;
   /** Gives a connection to the app's HTTP server, after `ready`; or says why it cannot be. */
   probe(socket: Socket, ready: () => void): string | undefined;
+  /** Takes the supervisor's answer to a question; `false` when no question waits for it. */
+  listen(answer: string): boolean;
 }
 
 /**
@@ -64,6 +66,10 @@ function serve(socket: Socket, controls: Controls): void {
       } else if (line === CONTROL.probe) {
         handOver(unread);
         return;
+      } else if (line.startsWith(`${CONTROL.listen} `)) {
+        if (!controls.listen(line.slice(CONTROL.listen.length + 1)))
+          return refuse("no listen() waits for this answer");
+        socket.write("ok\n");
       } else {
         refuse("unknown command");
         return;

@@ -3,7 +3,7 @@ import { resolve } from "node:path";
 
 import { systemCode } from "../base/errors.ts";
 
-import { openServerHandle, portOf, type ServerHandle } from "./internals.ts";
+import { addressOf, openServerHandle, type ServerHandle } from "./internals.ts";
 import { report } from "./report.ts";
 import type { Target } from "./settings.ts";
 
@@ -21,7 +21,10 @@ export function comparablePath(path: string): string {
 export function takeInherited(target: Target): ServerHandle | undefined {
   const { fd } = target;
   const handle = fd === undefined || !isOurs(fd, target) ? undefined : openServerHandle(fd);
-  if (handle !== undefined && (target.port === undefined || portOf(handle) === target.port))
+  if (
+    handle !== undefined &&
+    (target.port === undefined || addressOf(handle)?.port === target.port)
+  )
     return handle;
   // A handle of the wrong port is left as it is: closing it would close a descriptor of the app.
   report(

@@ -69,10 +69,12 @@ export function bindPipe(path: string): ServerHandle | string {
   return typeof handle === "number" ? getSystemErrorName(handle) : handle;
 }
 
-/** The TCP port of a handle, `undefined` for a Unix socket. */
-export function portOf(handle: ServerHandle): number | undefined {
-  const name: { port?: number } = {};
-  return handle.getsockname?.(name) === 0 ? name.port : undefined;
+/** The address of a TCP handle, `undefined` for a Unix socket. */
+export function addressOf(
+  handle: ServerHandle,
+): { readonly address: string; readonly port: number } | undefined {
+  const name = { address: "", port: 0 };
+  return handle.getsockname?.(name) === 0 ? name : undefined;
 }
 
 /**
@@ -101,7 +103,7 @@ export function handleOf(server: Server): ServerHandle | undefined {
  * Puts another handle in the place of a server's own, so that the server goes on being "listening"
  * for the app (its `close()` still works, its `address()` still answers) while we close the socket.
  */
-export function replaceHandle(server: Server, handle: ServerHandle): void {
+export function replaceHandle(server: Server, handle: ServerHandle | null): void {
   of(server)._handle = handle;
 }
 

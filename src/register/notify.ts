@@ -1,6 +1,7 @@
 import { fstatSync, readlinkSync, writeSync } from "node:fs";
 
 import { messageOf, systemCode } from "../base/errors.ts";
+import { formatReport, type ListenReport } from "../base/listening.ts";
 
 import { report } from "./report.ts";
 
@@ -8,6 +9,8 @@ import { report } from "./report.ts";
 export interface Notifier {
   ready(): void;
   stopping(): void;
+  /** Writes a question or a message about listen() to the supervisor. */
+  listen(report: ListenReport): void;
 }
 
 /**
@@ -23,6 +26,7 @@ export function openNotifier(fd: number | undefined): Notifier {
   return {
     ready: () => say(usable, "READY=1\n"),
     stopping: () => say(usable, "STOPPING=1\n"),
+    listen: (text) => say(usable, `LISTEN=${formatReport(text)}\n`),
   };
 }
 

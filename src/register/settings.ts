@@ -1,5 +1,6 @@
 import { constants } from "node:os";
 
+import { isMember } from "../base/listening.ts";
 import { PRELOAD_ENV, type ListenTarget } from "../base/preload.ts";
 
 import { loadCluster } from "./builtins.ts";
@@ -13,6 +14,8 @@ const LISTEN_ENV = ["LISTEN_FDS", "LISTEN_FDNAMES", "LISTEN_PID"] as const;
 /** A {@link ListenTarget} with the descriptor it came on; none when its name was not passed. */
 export interface Target extends ListenTarget {
   readonly fd: number | undefined;
+  /** The descriptors among which the supervisor chooses, by name; none where the target does not follow. */
+  readonly members: ReadonlyMap<string, number>;
 }
 
 /**
@@ -139,7 +142,10 @@ function readTargets(
       return [];
     }
     const index = passed.indexOf(target.name);
-    return [{ ...target, fd: index < 0 ? undefined : firstFd + index }];
+    const members = passed.flatMap((name, at): [string, number][] =>
+      target.follows === true && isMember(name, target.name) ? [[name, firstFd + at]] : [],
+    );
+    return [{ ...target, fd: index < 0 ? undefined : firstFd + index, members: new Map(members) }];
   });
 }
 
@@ -154,9 +160,12 @@ function parseJson(text: string): unknown {
 
 function readTarget(entry: unknown): ListenTarget | undefined {
   if (typeof entry !== "object" || entry === null) return undefined;
-  const { name, port, path }: { name?: unknown; port?: unknown; path?: unknown } = entry;
+  const fields: Readonly<Partial<Record<"name" | "port" | "path" | "follows", unknown>>> = entry;
+  const { name, port, path, follows } = fields;
   if (typeof name !== "string") return undefined;
-  if (typeof port === "number" && Number.isInteger(port) && port > 0) return { name, port };
+  if (typeof port === "number" && Number.isInteger(port) && port > 0) {
+    return follows === true ? { name, port, follows } : { name, port };
+  }
   return typeof path === "string" && path !== "" ? { name, path } : undefined;
 }
 

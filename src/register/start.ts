@@ -6,6 +6,7 @@ import { acceptPath, controlSocketPath, PRELOAD_ENV } from "../base/preload.ts";
 import { identityOf, passToChildren, type Inheritance as ChildInheritance } from "./children.ts";
 import { openClaims } from "./claims.ts";
 
+import { type Asking, openAsking } from "./asking.ts";
 import { openControl } from "./control.ts";
 import { drain, sayFarewell } from "./drain.ts";
 import { inheritListen, type Inheritance } from "./listen.ts";
@@ -41,6 +42,7 @@ function setUp(settings: Settings): void {
   const taken = new Set<Target>();
   let notifier: ReturnType<typeof openNotifier> | undefined;
   const say = (): ReturnType<typeof openNotifier> => (notifier ??= openNotifier(settings.notifyFd));
+  const asking = openAsking((text) => say().listen(text));
   let isServing = false;
   const serve = (): void => {
     if (isServing) return;
@@ -50,7 +52,7 @@ function setUp(settings: Settings): void {
     acceptReadyMessage(() => say().ready());
     takeSignal(stopActions(settings, traffic, inheritance, () => say().stopping()));
     if (control === undefined) return;
-    openControl(controlSocketPath(control, process.pid), controlsOf(traffic, inheritance));
+    openControl(controlSocketPath(control, process.pid), controlsOf(traffic, inheritance, asking));
     // After the control socket is there: the supervisor leaves this file before it looks for one.
     if (settings.hold && existsSync(acceptPath(control))) inheritance.accept();
   };
@@ -68,6 +70,8 @@ function setUp(settings: Settings): void {
     onReady: () => {
       if (!settings.appSaysReady) say().ready();
     },
+    ask: (target, hosts, members) => asking.ask(target, hosts, members),
+    tell: (text) => say().listen(text),
   });
   passToChildren(shareOf(settings, taken));
   if (role !== "candidate") serve();
@@ -106,9 +110,14 @@ function hintAtInterrupt(stopSignal: NodeJS.Signals, appHandles: boolean): void 
   );
 }
 
-function controlsOf(traffic: Traffic, inheritance: Inheritance): Parameters<typeof openControl>[1] {
+function controlsOf(
+  traffic: Traffic,
+  inheritance: Inheritance,
+  asking: Asking,
+): Parameters<typeof openControl>[1] {
   return {
     accept: () => inheritance.accept(),
+    listen: (answer) => asking.answer(answer),
     probe: (socket, ready) => {
       const server = probedServer(traffic, inheritance.taken);
       if (server === undefined) return "no HTTP server listens yet";
@@ -127,10 +136,9 @@ function shareOf(
 ): (isClusterWorker: boolean, first: number) => ChildInheritance | undefined {
   const { targets, notifyFd, variables } = settings;
   const identities = new Map(
-    [...targets.map(({ fd }) => fd), notifyFd].map((fd) => [
-      fd,
-      fd === undefined ? "" : identityOf(fd),
-    ]),
+    [...targets.flatMap((target) => descriptorsOf(target).map(([, fd]) => fd)), notifyFd].map(
+      (fd) => [fd, fd === undefined ? "" : identityOf(fd)],
+    ),
   );
   const isStill = (fd: number | undefined): fd is number =>
     fd !== undefined && identities.get(fd) !== undefined && identityOf(fd) === identities.get(fd);
@@ -141,8 +149,8 @@ function shareOf(
     }
     const left = targets.filter((target) => !taken.has(target));
     if (left.length === 0) return undefined;
-    const passed = left.filter(({ fd }) => isStill(fd));
-    const descriptors = passed.map(({ fd = -1 }) => fd);
+    const passed = left.flatMap(descriptorsOf).filter(([, fd]) => isStill(fd));
+    const descriptors = passed.map(([, fd]) => fd);
     const notify = isStill(notifyFd) ? [notifyFd] : [];
     return {
       env: {
@@ -150,7 +158,7 @@ function shareOf(
         [PRELOAD_ENV.listen]: JSON.stringify(left),
         [PRELOAD_ENV.firstFd]: String(first),
         LISTEN_FDS: String(passed.length),
-        LISTEN_FDNAMES: passed.map(({ name }) => name).join(":"),
+        LISTEN_FDNAMES: passed.map(([name]) => name).join(":"),
         ...(notify.length === 0
           ? {}
           : { [PRELOAD_ENV.notifyFd]: String(first + descriptors.length) }),
@@ -158,6 +166,12 @@ function shareOf(
       descriptors: [...descriptors, ...notify],
     };
   };
+}
+
+/** The descriptors of a target by their names. */
+function descriptorsOf({ name, fd, follows, members }: Target): [string, number][] {
+  if (follows === true) return [...members];
+  return fd === undefined ? [] : [[name, fd]];
 }
 
 /** The server on an inherited socket, else any that speaks HTTP. */

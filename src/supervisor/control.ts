@@ -6,6 +6,7 @@ import { basename, dirname, join } from "node:path";
 
 import { newelError, systemCode } from "../base/errors.ts";
 import type { Home } from "../base/home.ts";
+import { formatAnswer, type ListenAnswer } from "../base/listening.ts";
 import { acceptPath, CONTROL } from "../base/preload.ts";
 
 const ANSWER_MS = 2_000;
@@ -18,6 +19,17 @@ const ANSWER_BYTES = 1_024;
 export function controlPath(home: Home, kernelName: string): string {
   const id = createHash("sha256").update(kernelName).digest("hex").slice(0, 12);
   return join(home.controlDirectory, id);
+}
+
+/** Gives a process of a replica the answer to its question where it may listen; `false` when none waits for it. */
+export async function answerListen(path: string, answer: ListenAnswer): Promise<boolean> {
+  const line = `${CONTROL.listen} ${formatAnswer(answer)}`;
+  for (const pid of pidsOf(path, "")) {
+    const socket = await converse(`${path}.${pid}`, line);
+    socket?.destroy();
+    if (socket !== undefined) return true;
+  }
+  return false;
 }
 
 /**

@@ -7,7 +7,15 @@ import type { ProcessRequest } from "../kernel/api.ts";
 import { processEnvironment } from "./config/environment.ts";
 import { expandReplica } from "./config/references.ts";
 import type { ResolvedService } from "./config/resolved.ts";
-import { formatRunName, type RunName, shownName, socketName } from "./process-names.ts";
+import { followsApp } from "./config/sockets.ts";
+import { GROUP } from "./listening.ts";
+import {
+  formatRunName,
+  programSocketName,
+  type RunName,
+  shownName,
+  socketName,
+} from "./process-names.ts";
 
 /**
  * Whether processes of a service may be held back from accepting. Only the preload can do that; a
@@ -55,12 +63,14 @@ export function launchRequest(
       [PRELOAD_ENV.replica]: String(run.slot),
       ...(spec.instanceVar === undefined ? {} : { [spec.instanceVar]: String(run.slot - 1) }),
       [PRELOAD_ENV.mark]: randomUUID(),
-      ...(hasPreload(spec) ? preloadEnvironment(spec, options, environment) : {}),
+      ...(hasPreload(spec) ? preloadEnvironment(spec, run, options, environment) : {}),
     },
     workingDir: spec.cwd,
     bufsize: spec.logs.bufsizeBytes,
     stderr: spec.logs.stderr === "stdout" ? "stdout" : true,
-    sockets: spec.listen.map((socket) => socketName(run.app, socket)),
+    sockets: spec.listen.map((socket) =>
+      followsApp(socket) ? socketName(run.app, socket) + GROUP : socketName(run.app, socket),
+    ),
     // Programs that are not ours may check LISTEN_PID, as systemd's protocol says.
     listenPid: command.kind !== "node" && spec.listen.length > 0,
     notify: true,
@@ -95,14 +105,20 @@ function commandOf(
 
 function preloadEnvironment(
   spec: ResolvedService,
+  run: RunName,
   { hold, controlPath }: LaunchOptions,
   environment: Readonly<Record<string, string>>,
 ): Record<string, string> {
-  const targets = spec.listen.map(({ name, port, path }): ListenTarget => ({
-    name,
-    ...(port === undefined ? {} : { port }),
-    ...(path === undefined ? {} : { path }),
-  }));
+  const targets = spec.listen.map((socket): ListenTarget => {
+    const { port, path } = socket;
+    return {
+      // The kernel's socket may have been made under another name of the configuration.
+      name: programSocketName(socketName(run.app, socket)),
+      ...(port === undefined ? {} : { port }),
+      ...(path === undefined ? {} : { path }),
+      ...(followsApp(socket) ? { follows: true } : {}),
+    };
+  });
   return {
     NODE_OPTIONS: withPreload(environment["NODE_OPTIONS"], preloadPath()),
     [PRELOAD_ENV.listen]: JSON.stringify(targets),

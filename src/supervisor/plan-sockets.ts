@@ -1,7 +1,8 @@
 import { newelError } from "../base/errors.ts";
 import type { SocketInfo, SocketRequest } from "../kernel/api.ts";
-import { addressText, collide } from "./config/sockets.ts";
+import { addressText, collide, followsApp } from "./config/sockets.ts";
 import type { ResolvedConfig, ResolvedService, ResolvedSocket } from "./config/resolved.ts";
+import { groupOf } from "./listening.ts";
 import { socketName } from "./process-names.ts";
 
 /** Sockets of a configuration, matched with those that the kernel holds. */
@@ -35,7 +36,7 @@ export function planSockets(
   for (const socket of config.sockets) {
     const same = findHeld(socket, config, held, appOf);
     if (same !== undefined) {
-      names.set(socket.name, same.name);
+      names.set(socket.name, followsApp(socket) ? groupOf(same.name) : same.name);
       notes.push(...keptSettings(socket, same));
       continue;
     }
@@ -58,7 +59,8 @@ export function socketRequest(name: string, socket: ResolvedSocket): SocketReque
       ...(socket.umask === undefined ? {} : { umask: socket.umask }),
     };
   }
-  // As app.listen(port) does: every address, IPv4 too.
+  // Bound when its app listens; see listening.ts.
+  if (followsApp(socket)) return { ...common, port: socket.port ?? 0, later: true };
   const host = socket.host ?? "::";
   return { ...common, family: host.includes(":") ? "inet6" : "inet", host, port: socket.port ?? 0 };
 }
@@ -112,7 +114,7 @@ function isSameAddress(socket: ResolvedSocket, info: SocketInfo): boolean {
 
 /** A socket without a host goes where its app listened first. */
 function sameHost(socket: ResolvedSocket, info: SocketInfo): boolean {
-  return socket.host === undefined || socket.host === info.host;
+  return socket.host === undefined || (socket.host === info.host && info.ipv6Only !== true);
 }
 
 /** A port on another host cannot be bound while the former socket listens, and closing it would lose requests. */

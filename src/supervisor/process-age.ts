@@ -24,3 +24,8 @@ export function processAgeMs(pid: number): number {
     throw error;
   }
 }
+
+/** A time of the monotonic clock as the wall clock shows it now. */
+export function toWallMs(monotonicMs: number): number {
+  return Math.round(Date.now() + monotonicMs - performance.now());
+}

@@ -43,6 +43,11 @@ export function appValueName(app: string): string {
   return `newel/app/${app}`;
 }
 
+/** What a program calls a socket of the kernel: `shop/2/web` is `web` to it. */
+export function programSocketName(kernelName: string): string {
+  return kernelName.slice(kernelName.lastIndexOf("/") + 1).replaceAll(":", "_");
+}
+
 /**
  * The kernel's name of a socket of an app: `shop/web`. The supervisor may have chosen another one
  * (`shop/2/web`) because the former socket of that name is still in use; programs see the part after

@@ -79,8 +79,11 @@ export class Refusing {
     // Another change may have come while it waited.
     if (this.#closed || this.#known.get(name) !== treatment) return;
     try {
-      if (treatment === "refuse") await kernel.sockets.refuse(name);
-      else await kernel.sockets.serve(name);
+      // A socket without a host may have members; the pattern of none is no error.
+      for (const each of [`${name}~*`, name]) {
+        if (treatment === "refuse") await kernel.sockets.refuse(each);
+        else await kernel.sockets.serve(each);
+      }
     } catch (error) {
       this.#known.delete(name);
       // It is made again, and decided about then.

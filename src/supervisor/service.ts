@@ -8,8 +8,9 @@ import type { Missing } from "./machine/restart-tracker.ts";
 import { ServiceMachine } from "./machine/service-machine.ts";
 import { describeStep } from "./machine/steps.ts";
 import type { Command, CommandFailure, Effect, MachineEvent } from "./machine/types.ts";
+import { ListenRemarks } from "./listen-remarks.ts";
 import type { PresentService } from "./plan.ts";
-import { processAgeMs } from "./process-age.ts";
+import { processAgeMs, toWallMs } from "./process-age.ts";
 import { isOfHash, type RunName } from "./process-names.ts";
 import { failure, killedEvent, type Report } from "./progress.ts";
 import { Replica, type ReplicaParts } from "./replica.ts";
@@ -60,6 +61,7 @@ export class Service {
   readonly #waiters = new Set<() => void>();
   /** Why the kernel did not make a generation: the caller gets this very error. */
   readonly #launchErrors = new Map<number, unknown>();
+  readonly #remarks = new ListenRemarks();
   /** The replica that a failed command failed on. */
   readonly #failedOn = new WeakMap<Error, { readonly name: string; readonly run: string }>();
   #nextCommand = 0;
@@ -228,6 +230,7 @@ export class Service {
   }
 
   hear(event: KernelEvent, run: RunName): void {
+    this.#remarks.hear(event, run.run, this.spec);
     this.#replicas.get(run.run)?.hear(event);
   }
 
@@ -453,12 +456,13 @@ export class Service {
     const name = `${this.name}.${number ?? ""}`;
     const launchError = this.#launchErrors.get(generation ?? -1);
     this.#launchErrors.clear();
+    const explained = this.#remarks.explain(generation, why);
     const error =
       reason === "not stopped"
         ? newelError("NEWEL_E_NOT_STOPPED", { name, why })
         : launchError instanceof Error
           ? launchError
-          : newelError("NEWEL_E_NOT_READY", { name, service: this.name, why });
+          : newelError("NEWEL_E_NOT_READY", { name, service: this.name, why: explained });
     const told = failed.reloading
       ? newelError(
           "NEWEL_E_RELOAD_FAILED",
@@ -482,9 +486,4 @@ export class Service {
     this.#waiters.clear();
     this.#parts.changed(this);
   }
-}
-
-/** A time of the monotonic clock as the wall clock shows it now. */
-export function toWallMs(monotonicMs: number): number {
-  return Math.round(Date.now() + monotonicMs - performance.now());
 }

@@ -5,6 +5,7 @@ import { type AddressOwner, findAddressOwner } from "./address-owner.ts";
 import type { App } from "./app.ts";
 import type { ResolvedConfig } from "./config/resolved.ts";
 import { addressText } from "./config/sockets.ts";
+import { groupOf } from "./listening.ts";
 import { planSockets, servicesOf, socketRequest, type SocketPlan } from "./plan-sockets.ts";
 import { socketName } from "./process-names.ts";
 
@@ -91,7 +92,7 @@ export class Sockets {
   async provide(app: App, names: readonly string[]): Promise<void> {
     await this.ensure(app, await this.#parts.kernel.sockets.list());
     for (const name of names) {
-      const error = app.socketErrors.get(name);
+      const error = app.socketErrors.get(groupOf(name));
       if (error !== undefined) throw error;
     }
   }
@@ -131,7 +132,7 @@ export class Sockets {
       const user = this.#userOf(name);
       const isFree = former.has(name) || name.startsWith(`${app.name}/`);
       const isOurs = user === app || (user === undefined && isFree);
-      if (!isOurs || used.has(name)) continue;
+      if (!isOurs || used.has(name) || used.has(groupOf(name))) continue;
       // One that cannot be removed keeps no other.
       await this.remove(name).catch((error: unknown) => failures.push(error));
     }
@@ -140,7 +141,10 @@ export class Sockets {
 
   /** The app whose configuration has a socket of the kernel. */
   #userOf(name: string): App | undefined {
-    return [...this.#parts.apps()].find((app) => app.socketNames.has(name));
+    const group = groupOf(name);
+    return [...this.#parts.apps()].find(
+      ({ socketNames }) => socketNames.has(name) || socketNames.has(group),
+    );
   }
 
   async #explain(config: ResolvedConfig, request: SocketRequest, cause: unknown): Promise<Error> {

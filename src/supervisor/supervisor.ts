@@ -24,6 +24,7 @@ import { Commands, note, waiting } from "./commands.ts";
 import type { ResolvedConfig } from "./config/resolved.ts";
 import { type Admitted, admit, describeMove, pendingChanges } from "./config/running.ts";
 import { EventLog } from "./event-log.ts";
+import { ListenEvents } from "./listen-events.ts";
 import type { Command } from "./machine/types.ts";
 import { describePlan } from "./plan.ts";
 import { appValueName, parseRunName } from "./process-names.ts";
@@ -61,6 +62,7 @@ export class Supervisor implements SupervisorApi {
   readonly #sockets: Sockets;
   readonly #reconciler: Reconciler;
   readonly #refusing: Refusing;
+  readonly #listening: ListenEvents;
   readonly #commands = new Commands((app) => this.#apps.has(app));
   #greeted = false;
 
@@ -69,6 +71,7 @@ export class Supervisor implements SupervisorApi {
     const apps = (): Apps => this.#apps;
     this.#parts = parts;
     this.#usages = new Usages(parts.kernel, parts.log);
+    this.#listening = new ListenEvents({ kernel, log, home: parts.home });
     this.#sockets = new Sockets({
       kernel,
       apps,
@@ -100,6 +103,7 @@ export class Supervisor implements SupervisorApi {
       }
     }
     await this.#reconciler.makeSockets();
+    await this.#listening.adoptAll(this.#apps, runs);
     const rebooted = recovery.after === "reboot";
     for (const app of this.#apps)
       for (const service of app.services.values())
@@ -202,13 +206,15 @@ export class Supervisor implements SupervisorApi {
   async list(target: Target): Promise<readonly ServiceView[]> {
     const found = this.#find(target);
     const trees = await this.#usages.look(found);
-    return found.map(({ app, service }) => viewService(app, service, trees));
+    return found.map(({ app, service }) => viewService(app, service, trees, this.#listening));
   }
 
   async show(target: Target): Promise<readonly ServiceDetail[]> {
     const found = this.#find(target);
     const trees = await this.#usages.look(found);
-    return Promise.all(found.map(({ app, service }) => viewDetail(app, service, trees)));
+    return Promise.all(
+      found.map(({ app, service }) => viewDetail(app, service, trees, this.#listening)),
+    );
   }
 
   async signal(
@@ -371,7 +377,9 @@ export class Supervisor implements SupervisorApi {
   #makeApp(stored: StoredApp): App {
     const { kernel, home, log } = this.#parts;
     const app: App = new App(stored, {
-      kernel: withSockets(kernel, (names) => this.#sockets.provide(app, names)),
+      kernel: withSockets(this.#listening.wrap(kernel), (names) =>
+        this.#sockets.provide(app, names),
+      ),
       home,
       log,
       changed: (app, service) => {
@@ -408,7 +416,12 @@ export class Supervisor implements SupervisorApi {
     if (event.noun === "socket") this.#parts.holder.receiveSoon();
     if (event.noun !== "process") return;
     const run = parseRunName(event.name);
-    if (run !== undefined) this.#apps.find(run).service?.hear(event, run);
+    if (run === undefined) return;
+    const { app, service } = this.#apps.find(run);
+    if (event.type === "ended") this.#listening.ended(event.name);
+    if (event.type === "listen" && app !== undefined && service !== undefined)
+      this.#listening.hear(event, app, service);
+    service?.hear(event, run);
   }
 }
 

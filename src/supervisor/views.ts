@@ -2,12 +2,20 @@ import type { ProcessView, ServiceDetail, ServiceView } from "./api.ts";
 import type { App } from "./app.ts";
 import { processEnvironment } from "./config/environment.ts";
 import type { ResolvedCommand, ResolvedService, ResolvedSocket } from "./config/resolved.ts";
-import { type Service, toWallMs } from "./service.ts";
-import { parseRunName, shownName } from "./process-names.ts";
+import { followsApp } from "./config/sockets.ts";
+import type { Listening } from "./listening.ts";
+import { toWallMs } from "./process-age.ts";
+import type { Service } from "./service.ts";
+import { parseRunName, shownName, socketName } from "./process-names.ts";
 import type { Trees } from "./usage.ts";
 
 /** A service as it is listed. */
-export function viewService(app: App, service: Service, trees: Trees): ServiceView {
+export function viewService(
+  app: App,
+  service: Service,
+  trees: Trees,
+  listening: Listening,
+): ServiceView {
   return {
     app: app.name,
     name: service.name,
@@ -18,17 +26,25 @@ export function viewService(app: App, service: Service, trees: Trees): ServiceVi
     sinceMs: service.sinceMs,
     restarts: service.restarts,
     ...(service.lastRestartMs === undefined ? {} : { lastRestartMs: service.lastRestartMs }),
-    listen: service.spec.listen.map(shownAddress),
+    listen: service.spec.listen.flatMap((socket) => {
+      const bound = followsApp(socket) ? listening.addresses(socketName(app.name, socket)) : [];
+      return bound.length > 0 ? bound : [shownAddress(socket)];
+    }),
     processes: viewProcesses(service, trees),
     ...(service.why === undefined ? {} : { why: service.why }),
   };
 }
 
 /** A service in detail. */
-export async function viewDetail(app: App, service: Service, trees: Trees): Promise<ServiceDetail> {
+export async function viewDetail(
+  app: App,
+  service: Service,
+  trees: Trees,
+  listening: Listening,
+): Promise<ServiceDetail> {
   const { spec } = service;
   return {
-    ...viewService(app, service, trees),
+    ...viewService(app, service, trees, listening),
     file: app.config.file,
     command: describeCommand(spec.command),
     cwd: spec.cwd,
@@ -108,7 +124,7 @@ function describeReadiness({ probe, afterMs, timeoutMs }: ResolvedService["ready
   }
 }
 
-/** `127.0.0.1:3000`, `:3000` for every address, or a path. */
+/** `127.0.0.1:3000`, `:3000` where no app has listened yet, or a path. */
 function shownAddress(socket: ResolvedSocket): string {
   if (socket.path !== undefined) return socket.path;
   const host = socket.host ?? "";

@@ -6,6 +6,7 @@ import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 
 import { eventually, freePort, temporaryDirectory } from "../helpers/resources.ts";
+import { hasIpv6 } from "../helpers/reach.ts";
 import { appPath, holdSocket, startReplica, type HeldSocket } from "./replica.ts";
 
 const PORT = "Number(process.env.PORT)";
@@ -241,4 +242,55 @@ test("a socket that the app has closed is gone: a later listen() is plain Node's
     replica.output(),
     /^newel\/register: the app has closed the socket web; .*\nEADDRINUSE\n$/,
   );
+});
+
+const hosts = ["127.0.0.1", "0.0.0.0", ...(hasIpv6 ? ["::1", "::"] : [])];
+const loopback = ["127.0.0.1", "::1"];
+for (const bound of hosts) {
+  test(`a socket that the configuration binds to ${bound} is given to no app that asks for less`, async (t) => {
+    for (const asked of ["", "localhost", "127.0.0.2", ...hosts]) {
+      const socket = await holdSocket(t, undefined, bound);
+      const words = asked === "" ? "" : `, host: '${asked}'`;
+      const app = `
+        import net from 'node:net';
+        const server = net.createServer().listen({ port: ${PORT}${words} });
+        server.on('listening', () => { console.log('given', server.address().address); server.close(); });
+        server.on('error', ({ code, message }) => console.log(code, message));`;
+      const replica = startReplica(t, app, [socket]);
+      assert.equal(await replica.exited, 0, replica.output());
+      const isGiven =
+        asked === "" ||
+        asked === "::" ||
+        asked === bound ||
+        (asked === "localhost" && loopback.includes(bound)) ||
+        (asked === "0.0.0.0" && bound === "127.0.0.1");
+      const lines = replica.output().trim().split("\n");
+      if (isGiven) {
+        assert.deepEqual(lines, [`given ${bound}`], asked);
+        continue;
+      }
+      const entries = (asked === "localhost" ? loopback : [asked]).map((host) =>
+        JSON.stringify(host.includes(":") ? `[${host}]:${socket.port}` : `${host}:${socket.port}`),
+      );
+      const fix = `write listen: ${entries.length > 1 ? `[${entries.join(", ")}]` : entries.join("")}`;
+      assert.match(lines[0] ?? "", /^newel\/register: the app asks for /, asked);
+      assert.ok(lines[0]?.endsWith(fix), replica.output());
+      assert.match(lines[1] ?? "", /^NEWEL_E_LISTEN_WIDER listen: the app asks for /);
+      assert.match(replica.said.join(" "), /LISTEN=refused the app asks for .* write listen: /);
+    }
+  });
+}
+
+test("an app that listens on another port than declared says so to its supervisor", async (t) => {
+  const socket = await holdSocket(t);
+  const other = await freePort();
+  const app = `
+    import net from 'node:net';
+    net.createServer().listen(${other}, '127.0.0.1');
+    process.on('SIGUSR2', () => net.createServer().listen(${PORT}));`;
+  const replica = startReplica(t, app, [socket]);
+  await eventually(() => replica.said.length > 0, "it says where it listens");
+  assert.deepEqual(replica.said, [`LISTEN=elsewhere ${other}`]);
+  replica.child.kill("SIGUSR2");
+  await replica.ready;
 });

@@ -1,6 +1,6 @@
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import net, { type Socket } from "node:net";
+import net, { isIP, type Socket } from "node:net";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -28,13 +28,17 @@ interface RawHandle {
   close(): void;
 }
 
-/** Binds a socket, on a free port of 127.0.0.1 or at a path, and lets it listen. */
-export async function holdSocket(scope: Scope, path?: string): Promise<HeldSocket> {
+/** Binds a socket, on a free port or at a path, and lets it listen. */
+export async function holdSocket(
+  scope: Scope,
+  path?: string,
+  host = "127.0.0.1",
+): Promise<HeldSocket> {
   const make: unknown = Reflect.get(net, "_createServerHandle");
   const handle = (make as (...args: unknown[]) => RawHandle)(
-    path ?? "127.0.0.1",
+    path ?? host,
     path === undefined ? 0 : -1,
-    path === undefined ? 4 : -1,
+    path === undefined ? isIP(host) : -1,
   );
   scope.after(() => handle.close());
   // listen() of this process would accept; a helper that listens and ends accepts nothing.

@@ -12,6 +12,7 @@ import type {
   ResolvedSocket,
 } from "./resolved.ts";
 import { expandSockets, expandVariables, namesReplica } from "./references.ts";
+import { placeSocket } from "./follow.ts";
 import { dependencies } from "./rules.ts";
 import type { CheckedService } from "./schema.ts";
 import { addressText, listenSockets, parseAddress } from "./sockets.ts";
@@ -30,6 +31,8 @@ interface ResolveContext {
   readonly directory: string;
   readonly caller: NodeJS.ProcessEnv;
   readonly sockets: readonly ResolvedSocket[];
+  /** Names of sockets whose host no app decides. */
+  readonly undecided: ReadonlySet<string>;
   /** The app's and the service's .env files and `env`, the weakest first. */
   readonly layers: readonly Layer[];
   /** Services that are left out. */
@@ -42,9 +45,9 @@ export function resolveService(
   service: CheckedService,
   context: ResolveContext,
 ): ResolvedService {
-  const { caller, layers, disabled, sockets } = context;
+  const { caller, layers, disabled, sockets, undecided } = context;
   const cwd = resolve(context.directory, service.cwd ?? ".");
-  const listen = listenSockets(service, sockets);
+  const listen = listenSockets(service, sockets).map((socket) => placeSocket(socket, undecided));
   const environment = {
     ...computeEnvironment({
       caller: withoutRunners(caller, context.directory),
@@ -177,7 +180,8 @@ function httpProbe(
     ["::", "::1"],
     ["0.0.0.0", "127.0.0.1"],
   ]);
-  const bound = socket.host ?? "127.0.0.1";
+  // The app decides: one of the addresses that a name has is where it listens.
+  const bound = socket.host ?? "localhost";
   const host = everywhere.get(bound) ?? bound;
   const port = socket.port ?? 80;
   const hostHeader = addressText({ ...socket, host });

@@ -20,7 +20,7 @@ export interface ResolvedConfig {
   readonly services: readonly ResolvedService[];
 }
 
-/** A TCP or a Unix socket. Without `host` it listens on every address. */
+/** A TCP or a Unix socket. Without `host` it listens where the app's own listen() does. */
 export interface ResolvedSocket {
   readonly name: string;
   readonly backlog: number;

@@ -1,5 +1,4 @@
 import { isIP } from "node:net";
-import { networkInterfaces } from "node:os";
 import { resolve } from "node:path";
 
 import { closest } from "../../base/names.ts";
@@ -27,13 +26,12 @@ export function isHost(host: string): boolean {
   return host === "localhost" || (isIP(host) !== 0 && !host.includes("%"));
 }
 
-/** What `app.listen(3000)` binds: every IPv6 and IPv4 address, or IPv4 alone where there is no IPv6. */
-function wildcard(): string {
-  const addresses = Object.values(networkInterfaces()).flat();
-  return addresses.some((address) => address?.family === "IPv6") ? "::" : "0.0.0.0";
+/** Whether a socket gets its host from the app's own listen(). */
+export function followsApp({ path, host, port = 0 }: ResolvedSocket): boolean {
+  return path === undefined && host === undefined && port > 0;
 }
 
-/** A socket of `sockets`, every default filled in. */
+/** A socket of `sockets`, every default filled in but the host; see follow.ts. */
 export function resolveSocket(
   name: string,
   socket: CheckedSocket,
@@ -41,7 +39,8 @@ export function resolveSocket(
 ): ResolvedSocket {
   const backlog = socket.backlog ?? BACKLOG;
   if (socket.path === undefined) {
-    const { host = wildcard(), port = 0 } = socket;
+    const { host, port = 0 } = socket;
+    if (host === undefined) return { name, backlog, port };
     return { name, backlog, host: host === "localhost" ? "127.0.0.1" : host, port };
   }
   const path = resolve(directory, socket.path);
@@ -112,15 +111,16 @@ export function listenSockets(
     .filter((socket) => typeof socket !== "string");
 }
 
-/** An address for people: `127.0.0.1:3000`, `[::]:3000`, `/run/x.sock`. */
+/** An address for people: `127.0.0.1:3000`, `[::]:3000`, `:3000` where the app decides, `/run/x.sock`. */
 export function addressText(socket: ResolvedSocket): string {
   const { path, host = "", port = 0 } = socket;
   return path ?? (host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`);
 }
 
-/** Whether two TCP sockets cannot be bound at once: the same port, on the same or on every address. */
+/** Whether two TCP sockets cannot be bound at once: the same port, on the same, on every or on an open address. */
 export function collide(a: ResolvedSocket, b: ResolvedSocket): boolean {
   if (a.path !== undefined || b.path !== undefined) return a.path === b.path;
   if (a.port !== b.port) return false;
-  return a.host === b.host || [a.host, b.host].some((host) => host === "::" || host === "0.0.0.0");
+  if (a.host === b.host) return true;
+  return [a.host, b.host].some((host) => host === undefined || host === "::" || host === "0.0.0.0");
 }

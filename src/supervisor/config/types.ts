@@ -19,7 +19,7 @@ export type EnvFileConfig = string | readonly string[];
 export interface TcpSocketConfig {
   /** 1 to 65535. */
   readonly port: number;
-  /** An address of this machine. Default: every address (what `app.listen(3000)` does). */
+  /** An IP address of this machine. Default: the host of the app's own `listen()`. */
   readonly host?: string;
   /** How many connections may wait to be accepted. Default 4096. */
   readonly backlog?: number;
@@ -41,7 +41,7 @@ export interface UnixSocketConfig {
 
 export type SocketConfig = TcpSocketConfig | UnixSocketConfig;
 
-/** A socket of `sockets` by its name, a port of every address, or `'host:port'`. */
+/** A socket of `sockets` by its name, a port at the host of the app's own `listen()`, or `'host:port'`. */
 export type ListenConfig<SocketName extends string = string> =
   | SocketName
   | number

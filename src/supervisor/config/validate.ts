@@ -24,6 +24,7 @@ import {
   type CheckedService,
   type CheckedTop,
 } from "./schema.ts";
+import { undecidedSockets, placeSocket } from "./follow.ts";
 import { addressText, collide, listenSockets, resolveSocket } from "./sockets.ts";
 
 /** A configuration that can be worked with, or everything that is wrong with it. */
@@ -258,6 +259,7 @@ function assemble({ file, caller, top, appFiles, sockets, services, jobs }: Part
   const disabled = new Set(
     [...services.checked].filter(([, { enabled }]) => enabled === false).map(([name]) => name),
   );
+  const undecided = undecidedSockets(sockets.declared, services.checked, top.env);
   const resolved = [...services.checked].map(([name, service]) => {
     const own = services.files.get(name)?.variables;
     const store = jobs === undefined ? undefined : { [STORE_VARIABLE]: jobs.store };
@@ -268,11 +270,12 @@ function assemble({ file, caller, top, appFiles, sockets, services, jobs }: Part
       { variables: own, hasReferences: false },
       { variables: service.env, hasReferences: true },
     ];
-    const context = { directory, caller, sockets: sockets.declared, layers, disabled };
+    const context = { directory, caller, sockets: sockets.declared, undecided, layers, disabled };
     return resolveService(name, service, context);
   });
   const listened = resolved.flatMap(({ enabled, listen }) => (enabled ? listen : []));
-  const bySocketName = new Map([...sockets.declared, ...listened].map((each) => [each.name, each]));
+  const declared = sockets.declared.map((socket) => placeSocket(socket, undecided));
+  const bySocketName = new Map([...declared, ...listened].map((each) => [each.name, each]));
   return {
     name: top.name ?? appName(directory),
     nameFrom: top.name === undefined ? "directory" : "configuration",

@@ -57,8 +57,9 @@ const CHANGES: readonly (readonly [object, readonly string[], boolean])[] = [
   [{ stop: { signal: "SIGINT" } }, ["stop.signal"], true],
   [{ ready: { http: "/h" } }, ["ready.http", "ready.notify"], true],
   [
+    // Another program does not ask for a host: newel binds every address before it starts.
     { node: undefined, run: "x" },
-    ["args", "node", "nodeArgs", "nodePath", "ready.notify", "run"],
+    ["args", "listen", "node", "nodeArgs", "nodePath", "ready.notify", "run"],
     true,
   ],
   [{ ready: { timeout: "5s" } }, ["ready.timeout"], false],

@@ -1,0 +1,53 @@
+import { networkInterfaces } from "node:os";
+
+import type { ResolvedSocket } from "./resolved.ts";
+import type { CheckedService } from "./schema.ts";
+import { followsApp, listenSockets } from "./sockets.ts";
+import type { EnvironmentConfig } from "./types.ts";
+
+/**
+ * The sockets without a host that no app decides about: one that is not passed through the preload, or
+ * that is referred to, has to be bound before its program starts. It is bound to every address.
+ *
+ * @param env - of the app, which every service gets
+ * @returns their names
+ */
+export function undecidedSockets(
+  declared: readonly ResolvedSocket[],
+  services: ReadonlyMap<string, CheckedService>,
+  env: EnvironmentConfig | undefined,
+): ReadonlySet<string> {
+  const enabled = [...services.values()].filter((service) => service.enabled !== false);
+  const names = enabled.flatMap((service) =>
+    listenSockets(service, declared)
+      .filter(({ name }) => !asks(service, name, env))
+      .map(({ name }) => name),
+  );
+  return new Set(names);
+}
+
+/** The socket with its address, where no app decides about it. */
+export function placeSocket(
+  socket: ResolvedSocket,
+  undecided: ReadonlySet<string>,
+): ResolvedSocket {
+  if (socket.path !== undefined || socket.host !== undefined) return socket;
+  if (followsApp(socket) && !undecided.has(socket.name)) return socket;
+  return { ...socket, host: everyAddress() };
+}
+
+/** Whether the programs of a service ask for the address of a socket, as the preload does in Node.js. */
+function asks(
+  { node, args, nodeArgs, env }: CheckedService,
+  socket: string,
+  shared: EnvironmentConfig | undefined,
+): boolean {
+  const reference = `$(socket.${socket}.fileno)`;
+  return node !== undefined && !JSON.stringify([args, nodeArgs, env, shared]).includes(reference);
+}
+
+/** What `app.listen(3000)` binds: every IPv6 and IPv4 address, or IPv4 alone where there is no IPv6. */
+function everyAddress(): string {
+  const addresses = Object.values(networkInterfaces()).flat();
+  return addresses.some((address) => address?.family === "IPv6") ? "::" : "0.0.0.0";
+}
