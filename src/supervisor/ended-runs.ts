@@ -1,7 +1,5 @@
 import { hasCode, messageOf } from "../base/errors.ts";
 import type { KernelClient } from "../kernel/client-api.ts";
-import type { StopScope } from "./stop-targets.ts";
-import { type Killed, TreeStop } from "./stop-tree.ts";
 import { treeReader } from "./tree-reader.ts";
 
 /** Ended runs whose output stays readable, in addition to one for each wanted replica. */
@@ -12,25 +10,12 @@ interface EndedRunsParts {
   readonly log: (text: string) => void;
 }
 
-/** How the processes that ended runs left are stopped. */
-export interface LeftStop {
-  readonly stop: {
-    readonly signal: string;
-    readonly scope: StopScope;
-    readonly graceMs: number;
-  };
-  /** SIGKILL without the grace. */
-  readonly now: boolean;
-  readonly killed: (run: string, killed: readonly Killed[]) => void;
-}
-
 /**
  * The ended runs of a service by their names in the kernel: their output is readable, and processes
  * that they started may still live (daemons, background children).
  */
 export class EndedRuns {
   readonly #parts: EndedRunsParts;
-  readonly #stops = new Map<string, { readonly stop: TreeStop; readonly done: Promise<void> }>();
   #names: string[] = [];
 
   constructor(parts: EndedRunsParts) {
@@ -61,38 +46,6 @@ export class EndedRuns {
 
   forgetAll(): void {
     for (const name of this.#names) this.#remove(name);
-  }
-
-  /**
-   * Ends every process that an ended run left, by the stop ladder.
-   *
-   * @returns whether there was one
-   * @throws NEWEL_E_NOT_STOPPED when one outlives SIGKILL
-   */
-  async endLeft(how: LeftStop): Promise<boolean> {
-    if (this.#names.length === 0) return false;
-    const left = await this.#withLiving(this.#names);
-    const results = await Promise.allSettled(left.map((name) => this.#end(name, how)));
-    for (const result of results) if (result.status === "rejected") throw result.reason;
-    return left.length > 0;
-  }
-
-  #end(name: string, { stop: options, now, killed }: LeftStop): Promise<void> {
-    const running = this.#stops.get(name);
-    if (running !== undefined) {
-      if (now) running.stop.now();
-      return running.done;
-    }
-    const stop = new TreeStop(this.#parts.kernel, name, options);
-    if (now) stop.now();
-    const done = stop
-      .run()
-      .then((list) => {
-        if (list.length > 0) killed(name, list);
-      })
-      .finally(() => this.#stops.delete(name));
-    this.#stops.set(name, { stop, done });
-    return done;
   }
 
   async #withLiving(names: readonly string[]): Promise<readonly string[]> {

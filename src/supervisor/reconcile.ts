@@ -9,7 +9,7 @@ import type { App } from "./app.ts";
 import { parseRunName, type RunName } from "./process-names.ts";
 import type { Refusing } from "./refusing.ts";
 import type { Replica } from "./replica.ts";
-import type { Service } from "./service.ts";
+import type { FoundProcess, Service } from "./service.ts";
 import type { Sockets } from "./sockets.ts";
 import { stopTree } from "./stop-tree.ts";
 
@@ -101,11 +101,7 @@ export class Reconciler {
     const forgotten = believed.filter(({ kernelName }) => !known.has(kernelName));
     await Promise.all(forgotten.map((replica) => this.#endForgotten(replica)));
     // No wait from here to the end: what the kernel says is what it is at this moment.
-    const list = await kernel.processes.list();
-    const runs = list.flatMap((info) => {
-      const run = parseRunName(info.name);
-      return run === undefined ? [] : [{ run, info }];
-    });
+    const runs = await findRuns(kernel);
     for (const app of this.#parts.apps())
       for (const service of app.services.values())
         service.reconcile(
@@ -165,6 +161,17 @@ export class Reconciler {
     if (this.#closed || !(isMissing || now)) return;
     this.#retry = setTimeout(() => void this.run(), RETRY_MS);
   }
+}
+
+/** Every process of the kernel that a supervisor made, oldest first. */
+export async function findRuns(kernel: KernelClient): Promise<readonly FoundProcess[]> {
+  const trees = await kernel.processes.trees([]);
+  const alive = new Set(trees.map(({ name }) => name));
+  const runs = (await kernel.processes.list()).flatMap((info) => {
+    const run = parseRunName(info.name);
+    return run === undefined ? [] : [{ run, info, isAlive: alive.has(info.name) }];
+  });
+  return runs.sort((a, b) => a.run.run - b.run.run);
 }
 
 /** Why a service lacks a socket. */

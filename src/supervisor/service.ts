@@ -11,7 +11,7 @@ import type { Command, CommandFailure, Effect, MachineEvent } from "./machine/ty
 import { ListenRemarks } from "./listen-remarks.ts";
 import type { PresentService } from "./plan.ts";
 import { processAgeMs, toWallMs } from "./process-age.ts";
-import { isOfHash, type RunName } from "./process-names.ts";
+import { isOfHash, parseRunName, type RunName } from "./process-names.ts";
 import { failure, killedEvent, type Report } from "./progress.ts";
 import { Replica, type ReplicaParts } from "./replica.ts";
 import type { Killed } from "./stop-tree.ts";
@@ -36,6 +36,8 @@ export interface ServiceParts extends ReplicaParts {
 export interface FoundProcess {
   readonly run: RunName;
   readonly info: ProcessInfo;
+  /** Whether a process of its tree lives. */
+  readonly isAlive: boolean;
 }
 
 /** A command whose end its caller waits for. */
@@ -170,32 +172,13 @@ export class Service {
    * @throws NEWEL_E_NOT_READY, NEWEL_E_RELOAD_FAILED, NEWEL_E_CANCELLED, NEWEL_E_NOT_STOPPED, or the
    * kernel's error when a process could not be made
    */
-  async command(command: Command, report: Report): Promise<boolean> {
-    const { spec } = this;
-    const endLeft = (now: boolean): Promise<boolean> =>
-      this.#ended.endLeft({
-        stop: spec.stop,
-        now,
-        killed: (run, killed) => report(killedEvent(this.name, run, killed)),
-      });
-    switch (command.kind) {
-      case "stop": {
-        const work = [this.#order(command, report), endLeft(command.now)];
-        const results = await Promise.allSettled(work);
-        for (const result of results) if (result.status === "rejected") throw result.reason;
-        return results.some((result) => result.status === "fulfilled" && result.value);
-      }
-      case "restart": {
-        // A daemon of an ended run may hold what the new replica needs.
-        const ended = await endLeft(false);
-        return (await this.#order(command, report)) || ended;
-      }
-      case "start":
-      case "reload":
-      case "scale":
-      case "apply":
-        return this.#order(command, report);
-    }
+  command(command: Command, report: Report): Promise<boolean> {
+    const id = this.#nextCommand;
+    this.#nextCommand += 1;
+    const settle = Promise.withResolvers<boolean>();
+    this.#commands.set(id, { report, settle });
+    this.#dispatch({ type: "command", id, command });
+    return settle.promise;
   }
 
   /**
@@ -213,12 +196,13 @@ export class Service {
       } else if (info.running) this.#makeReplica(run, this.#specOf(run)).take(info);
       else this.#ended.add(info.name);
     }
-    const replicas = found.map(({ run, info }) => ({
+    const replicas = found.map(({ run, info, isAlive }) => ({
       generation: run.run,
       number: run.slot,
       spec: this.#specOf(run),
       current: isOfHash(run, this.spec.hash),
       running: info.running,
+      hasDescendants: !info.running && isAlive,
       ...(info.exitCode === undefined ? {} : { exitCode: info.exitCode }),
       ageMs: info.running
         ? processAgeMs(info.pid)
@@ -279,15 +263,6 @@ export class Service {
   /** The settings of a process that this supervisor did not start: only their hash is known. */
   #specOf({ hash }: RunName): ResolvedService {
     return this.spec.hash.startsWith(hash) ? this.spec : { ...this.spec, hash };
-  }
-
-  #order(command: Command, report: Report): Promise<boolean> {
-    const id = this.#nextCommand;
-    this.#nextCommand += 1;
-    const settle = Promise.withResolvers<boolean>();
-    this.#commands.set(id, { report, settle });
-    this.#dispatch({ type: "command", id, command });
-    return settle.promise;
   }
 
   #dispatch(event: MachineEvent): void {
@@ -403,7 +378,7 @@ export class Service {
   }
 
   #stop(generation: number, now: boolean): void {
-    const replica = this.#replicas.get(generation);
+    const replica = this.#replicas.get(generation) ?? this.#endedReplica(generation);
     if (replica === undefined) return;
     replica.endProbe();
     replica.stop(now).then(
@@ -420,6 +395,16 @@ export class Service {
         this.#dispatch({ type: "stop failed", generation, why });
       },
     );
+  }
+
+  /** A replica that ended while no supervisor ran; its descendants may be left. */
+  #endedReplica(generation: number): Replica | undefined {
+    const name = this.#ended.names.findLast((each) => each.includes(`#${generation}-`));
+    const run = name === undefined ? undefined : parseRunName(name);
+    if (run === undefined) return undefined;
+    const replica = this.#makeReplica(run, this.#specOf(run));
+    replica.end(null);
+    return replica;
   }
 
   #reportKilled(replica: Replica, killed: readonly Killed[]): void {

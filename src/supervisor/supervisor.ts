@@ -29,7 +29,7 @@ import type { Command } from "./machine/types.ts";
 import { describePlan } from "./plan.ts";
 import { appValueName, parseRunName } from "./process-names.ts";
 import { progressOf, type Report } from "./progress.ts";
-import { endStray, Reconciler } from "./reconcile.ts";
+import { endStray, Reconciler, findRuns } from "./reconcile.ts";
 import type { FoundProcess } from "./service.ts";
 import type { SocketHolder } from "./socket-holder.ts";
 import { Refusing } from "./refusing.ts";
@@ -354,13 +354,8 @@ export class Supervisor implements SupervisorApi {
   }
 
   /** The processes of all apps that the kernel has, the earliest first. */
-  async #runs(): Promise<readonly FoundProcess[]> {
-    const list = await this.#parts.kernel.processes.list();
-    const runs = list.flatMap((info) => {
-      const run = parseRunName(info.name);
-      return run === undefined ? [] : [{ run, info }];
-    });
-    return runs.sort((a, b) => a.run.run - b.run.run);
+  #runs(): Promise<readonly FoundProcess[]> {
+    return findRuns(this.#parts.kernel);
   }
 
   /** An earlier supervisor ended in the middle of a `down` or of a first `up`. */

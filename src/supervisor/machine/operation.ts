@@ -1,5 +1,5 @@
 import type { ResolvedService } from "../config/resolved.ts";
-import { planReload, planStart, type Step } from "./steps.ts";
+import { planReload, planStart, planStop, type Step } from "./steps.ts";
 import type { Command, CommandFailure, ReplicaState, StopReason } from "./types.ts";
 
 /** Whether a service is to run, and how many replicas. */
@@ -14,7 +14,11 @@ export interface Controls {
   readonly wanted: Wanted;
   /** Replicas whose process tree is there, oldest first. */
   readonly replicas: readonly ReplicaState[];
+  /** Numbers whose work is done: they are not started again without being asked. */
+  readonly completed: readonly number[];
   want(spec: ResolvedService, wanted: Wanted): void;
+  /** The number is missed no more. */
+  forgetMissing(number: number): void;
   launch(number: number, hold: boolean): ReplicaState;
   stop(replica: ReplicaState, reason: StopReason, now?: boolean): void;
   accept(replica: ReplicaState): void;
@@ -88,6 +92,8 @@ export class Operation {
         continue;
       }
       if (!this.#isBegun) {
+        // A replica that ended by itself may have left descendants that are being ended.
+        if (step.do === "start" && this.#concerned(step).length > 0) return false;
         this.#isBegun = true;
         if (this.#phase === "steps") this.#controls.report(step);
         this.#begin(step);
@@ -113,7 +119,7 @@ export class Operation {
     const { generation, number } = replica;
     const concerns =
       reason === "not stopped"
-        ? this.#steps[this.#index]?.do === "stop"
+        ? ["stop", "start"].includes(this.#steps[this.#index]?.do ?? "")
         : this.#launched.get(number) === generation;
     if (!concerns || this.#phase === "undo" || this.#phase === "done") return;
     if (this.#phase === "restore") {
@@ -172,26 +178,31 @@ export class Operation {
   /** Plans the way back: replicas with the new settings are replaced, missing ones are started. */
   #beginRestore(): void {
     this.#phase = "done";
+    if (!this.#isTransaction) return;
+    // What the plan launched is no part of the service any more, however it ended.
+    for (const number of this.#launched.keys()) this.#controls.forgetMissing(number);
     const { spec, wanted } = this.#former;
-    if (!this.#isTransaction || !wanted.up) return;
+    if (!wanted.up) return;
     const living = this.#controls.replicas;
-    const taken = living.map(({ number }) => number);
+    const taken = [...living.map(({ number }) => number), ...this.#controls.completed];
     const present = living.filter(({ phase }) => phase !== "stopping");
     const foreign = present.filter((replica) => replica.spec.hash !== spec.hash);
     const kept = present.length - foreign.length;
     const numbers = foreign.map(({ number }) => number);
-    const need = Math.max(0, wanted.replicas - kept);
+    const need = Math.max(0, wanted.replicas - kept - this.#controls.completed.length);
     const steps =
       foreign.length > 0
         ? planReload(numbers, need, spec.reload.order, taken)
         : planStart(
-            present.map(({ number }) => number),
+            [...present.map(({ number }) => number), ...this.#controls.completed],
             wanted.replicas,
             taken,
           );
     if (steps.length === 0) return;
+    const ending = living.filter(({ phase }) => phase === "stopping").map(({ number }) => number);
+    const waits = spec.reload.order === "stop-first" ? planStop(ending) : [];
     this.#launched.clear();
-    this.#steps = steps;
+    this.#steps = [...waits, ...steps];
     this.#index = 0;
     this.#isBegun = false;
     this.#phase = "restore";

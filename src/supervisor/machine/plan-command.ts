@@ -1,6 +1,7 @@
 import type { ResolvedService } from "../config/resolved.ts";
 import type { Wanted } from "./operation.ts";
-import type { RestartTracker } from "./restart-tracker.ts";
+import { readyFirst } from "./replica-state.ts";
+import { completedNumbers, type RestartTracker } from "./restart-tracker.ts";
 import { planReload, planRestart, planScale, planStart, planStop, type Step } from "./steps.ts";
 import type { Command, ReplicaState } from "./types.ts";
 
@@ -17,34 +18,45 @@ interface CommandPlan {
   readonly spec: ResolvedService;
   readonly wanted: Wanted;
   readonly steps: readonly Step[];
+  /** Replicas that completed their work are not run again. */
+  readonly keepsCompleted: boolean;
 }
 
 /** Plans a command when its turn has come: what there is may have changed since it was given. */
 export function planCommand(command: Command, present: Present): CommandPlan {
   const { spec, wanted, replicas } = present;
   const all = replicas.map(({ number }) => number);
-  const living = replicas.filter(({ phase }) => phase !== "stopping");
-  const numbers = living.map(({ number }) => number);
+  const living = readyFirst(replicas.filter(({ phase }) => phase !== "stopping"));
+  const numbers = living.map(toNumber);
+  // Late ones are waited for, so that one too many never runs.
+  const ending = replicas.flatMap(({ phase, number }) => (phase === "stopping" ? [number] : []));
+  const keepsCompleted = false;
   switch (command.kind) {
     case "start":
       return {
         spec,
         wanted: { ...wanted, up: true },
-        steps: planStart(numbers, wanted.replicas, all),
+        steps: [...planStop(ending), ...planStart(numbers, wanted.replicas)],
+        keepsCompleted,
       };
     case "stop":
-      return { spec, wanted: { ...wanted, up: false }, steps: planStop(all) };
+      return { spec, wanted: { ...wanted, up: false }, steps: planStop(all), keepsCompleted };
     case "restart":
       return {
         spec,
         wanted: { ...wanted, up: true },
         steps: planRestart(all, wanted.replicas),
+        keepsCompleted,
       };
     case "reload":
       return {
         spec,
         wanted: { ...wanted, up: true },
-        steps: planReload(numbers, wanted.replicas, spec.reload.order, all),
+        steps: [
+          ...planStop(spec.reload.order === "stop-first" ? ending : []),
+          ...planReload(replaceOrder(living), wanted.replicas, spec.reload.order, all),
+        ],
+        keepsCompleted,
       };
     case "scale": {
       const asked = command.relative ? wanted.replicas + command.replicas : command.replicas;
@@ -52,7 +64,11 @@ export function planCommand(command: Command, present: Present): CommandPlan {
       return {
         spec,
         wanted: { up: true, replicas: count },
-        steps: planScale([...numbers, ...completed(present, spec)], count, all),
+        steps: [
+          ...planStop(ending),
+          ...planScale([...numbers, ...completed(present, spec)], count),
+        ],
+        keepsCompleted: true,
       };
     }
     case "apply":
@@ -64,27 +80,44 @@ function planApply(command: Extract<Command, { kind: "apply" }>, present: Presen
   const { spec, up, replicas } = command;
   const wanted = { up, replicas };
   const all = present.replicas.map(({ number }) => number);
-  if (!up) return { spec, wanted, steps: planStop(all) };
-  const living = present.replicas.filter(({ phase }) => phase !== "stopping");
-  const outdated = living.filter((replica) => replica.spec.hash !== spec.hash);
-  const current = living.filter((replica) => replica.spec.hash === spec.hash);
-  const done = completed(present, spec);
-  const kept = [...current.map(({ number }) => number), ...done];
-  if (outdated.length === 0) return { spec, wanted, steps: planScale(kept, replicas, all) };
-  const need = Math.max(0, replicas - kept.length);
-  const steps = planReload(
-    outdated.map(({ number }) => number),
-    need,
-    spec.reload.order,
-    all,
-  );
-  return { spec, wanted, steps: [...steps, ...planStop(kept.slice(replicas))] };
+  if (!up) return { spec, wanted, steps: planStop(all), keepsCompleted: false };
+  const living = readyFirst(present.replicas.filter(({ phase }) => phase !== "stopping"));
+  const ending = present.replicas.filter(({ phase }) => phase === "stopping").map(toNumber);
+  const outdated = replaceOrder(living.filter((replica) => replica.spec.hash !== spec.hash));
+  const current = living.filter((replica) => replica.spec.hash === spec.hash).map(toNumber);
+  const kept = [...current, ...completed(present, spec)];
+  const keepsCompleted = present.spec.hash === spec.hash;
+  if (outdated.length === 0) {
+    const steps = planScale(kept, replicas);
+    return {
+      spec,
+      wanted,
+      steps: steps.length > 0 ? [...planStop(ending), ...steps] : [],
+      keepsCompleted,
+    };
+  }
+  const { order } = spec.reload;
+  const steps = [
+    ...planStop(order === "stop-first" ? ending : []),
+    ...planReload(outdated, Math.max(0, replicas - kept.length), order, [...all, ...kept]),
+    ...planStop(kept.slice(replicas)),
+  ];
+  return { spec, wanted, steps, keepsCompleted };
+}
+
+/** Replicas that do not serve are replaced first. */
+function replaceOrder(readyOnesFirst: readonly ReplicaState[]): number[] {
+  const serving = readyOnesFirst.filter(({ ready }) => ready);
+  const others = readyOnesFirst.filter(({ ready }) => !ready);
+  return [...others, ...serving].map(toNumber);
+}
+
+function toNumber({ number }: ReplicaState): number {
+  return number;
 }
 
 /** Numbers whose work is done under these settings: they are not run again unless asked for. */
 function completed({ spec: former, tracker }: Present, spec: ResolvedService): number[] {
   if (former.hash !== spec.hash) return [];
-  return tracker
-    .entries()
-    .flatMap(([number, missing]) => (missing.kind === "completed" ? [number] : []));
+  return completedNumbers(tracker);
 }

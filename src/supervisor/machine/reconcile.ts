@@ -1,11 +1,8 @@
 import type { ResolvedService } from "../config/resolved.ts";
 import type { Wanted } from "./operation.ts";
-import { newReplica } from "./replica-state.ts";
+import { endedReplica, newReplica } from "./replica-state.ts";
 import type { RestartTracker } from "./restart-tracker.ts";
 import type { FoundReplica, MachineEvent, ReplicaState } from "./types.ts";
-
-/** What an adopted replica that is not ready yet has at least, in milliseconds. */
-const ADOPTED_MS = 5_000;
 
 /** What the reconciliation may do to the machine. */
 interface Reconciler {
@@ -21,6 +18,8 @@ interface Reconciler {
   readonly adopt: (replica: ReplicaState) => void;
   readonly ended: (replica: ReplicaState, exitCode: number | null) => void;
   readonly stop: (replica: ReplicaState) => void;
+  /** Takes a replica that has ended, so that its descendants are ended before it is started again. */
+  readonly cleanUp: (replica: ReplicaState) => void;
   readonly repair: () => void;
 }
 
@@ -45,6 +44,7 @@ export function reconcile(
   const running = found.filter((each) => each.running && !known.has(each.generation));
   for (const each of running.sort((a, b) => a.generation - b.generation)) adopt(each, reconciler);
   noteEnded(found, rebooted, reconciler);
+  sweep(found, reconciler);
   const living = machine.replicas.filter(({ phase }) => phase !== "stopping");
   const outdated = living.filter(({ spec }) => spec.hash !== machine.spec.hash).length;
   const isMixed =
@@ -54,14 +54,17 @@ export function reconcile(
 
 function adopt(found: FoundReplica, { machine, nowMs, ...act }: Reconciler): void {
   const { generation, number, spec, ageMs } = found;
-  const { timeoutMs } = spec.ready;
+  const { timeoutMs, probe } = spec.ready;
+  // The line that shows readiness may have left the buffer; such a replica is not asked again.
+  const isProven = probe.kind === "log" && ageMs >= timeoutMs;
   const replica: ReplicaState = {
     ...newReplica(generation, number, spec, nowMs - ageMs),
     launched: true,
     // It may have been held when its supervisor died; a process that accepts is not changed by it.
     held: spec.listen.length > 0,
-    // It was ready once if it is older than its time limit: then no limit is set again.
-    readyByMs: ageMs >= timeoutMs ? undefined : nowMs + Math.max(ADOPTED_MS, timeoutMs - ageMs),
+    // Its former supervisor may have died at any time, so it has the whole time limit again.
+    readyByMs: isProven ? undefined : nowMs + timeoutMs,
+    ...(isProven ? { phase: "running" as const, ready: true, readyMs: nowMs } : {}),
   };
   const twin = machine.replicas.find((other) => other.number === number);
   act.adopt(replica);
@@ -87,11 +90,33 @@ function noteEnded(
   const ended = found
     .filter(({ running, number }) => !running && !taken.has(number))
     .sort((a, b) => b.generation - a.generation);
-  for (const { number, exitCode = null, ageMs, current } of ended) {
+  for (const each of ended) {
+    const { number, exitCode = null, ageMs, current } = each;
     if (taken.size + tracker.size >= wanted.replicas) return;
     if (tracker.has(number)) continue;
     const isDone = exitCode === 0 && spec.restart.policy !== "always" && current;
-    if (isDone) tracker.set(number, { kind: "completed" });
-    else if (!rebooted) tracker.ended(number, { exitCode, livedMs: ageMs }, spec.restart, nowMs);
+    const { generation } = each;
+    if (isDone) tracker.set(number, { kind: "completed", generation });
+    else if (!rebooted)
+      tracker.ended(number, { generation, exitCode, livedMs: ageMs }, spec.restart, nowMs);
+  }
+}
+
+/** Ends what ended processes left behind, except for those that completed: their descendants may be the service. */
+function sweep(found: readonly FoundReplica[], { machine, nowMs, cleanUp }: Reconciler): void {
+  const kept = new Set(machine.replicas.map(({ generation }) => generation));
+  for (const [, missing] of machine.tracker.entries())
+    if (missing.kind === "completed") kept.add(missing.generation);
+  for (const {
+    generation,
+    number,
+    spec,
+    ageMs,
+    running,
+    hasDescendants,
+    exitCode = null,
+  } of found) {
+    if (running || !hasDescendants || kept.has(generation)) continue;
+    cleanUp({ ...endedReplica(generation, number, spec, nowMs - ageMs), exitCode });
   }
 }

@@ -24,22 +24,38 @@ export function newReplica(
     readyMs: undefined,
     acceptByMs: undefined,
     stopAgainMs: undefined,
+    stopTries: 0,
     stopReason: undefined,
     failure: undefined,
   };
 }
 
-/** The replicas that are too many: those with other settings first, then the newest. */
+/** A replica whose process has ended while its descendants may run on. */
+export function endedReplica(
+  generation: number,
+  number: number,
+  spec: ResolvedService,
+  startedMs: number,
+): ReplicaState {
+  return { ...newReplica(generation, number, spec, startedMs), launched: true, exited: true };
+}
+
+/** The replicas that are too many: those with other settings first, then those not ready, then the newest. */
 export function excess(
   present: readonly ReplicaState[],
   replicas: number,
   hash: string,
 ): readonly ReplicaState[] {
   const isOther = ({ spec }: ReplicaState): number => (spec.hash === hash ? 0 : 1);
-  const byWorth = [...present].sort(
-    (a, b) => isOther(a) - isOther(b) || a.generation - b.generation,
-  );
-  return byWorth.slice(replicas);
+  return readyFirst(present)
+    .sort((a, b) => isOther(a) - isOther(b))
+    .slice(replicas);
+}
+
+/** Those that serve before those that do not yet, each oldest first: the end of the list is given up first. */
+export function readyFirst(replicas: readonly ReplicaState[]): ReplicaState[] {
+  const rank = ({ ready }: ReplicaState): number => (ready ? 0 : 1);
+  return [...replicas].sort((a, b) => rank(a) - rank(b) || a.generation - b.generation);
 }
 
 /** Why a replica failed; with the limit when it failed before it counted as stable. */

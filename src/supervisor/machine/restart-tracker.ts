@@ -4,8 +4,8 @@ import { decideRestart } from "../restart-policy.ts";
 /** A replica that is wanted and not there, and what becomes of it. */
 export type Missing =
   | { readonly kind: "backoff"; readonly atMs: number }
-  /** It ended with exit code 0, and its restart policy wants no more. */
-  | { readonly kind: "completed" }
+  /** It ended with exit code 0, and its restart policy wants no more. Its descendants may run on. */
+  | { readonly kind: "completed"; readonly generation: number }
   /** Its restart policy gave up; an operator has to act. */
   | { readonly kind: "failed"; readonly why: string };
 
@@ -46,7 +46,12 @@ export class RestartTracker {
   /** Decides about a replica that ended by itself, or could not be started, after `livedMs`. */
   ended(
     number: number,
-    end: { readonly exitCode: number | null; readonly livedMs: number; readonly ending?: string },
+    end: {
+      readonly generation: number;
+      readonly exitCode: number | null;
+      readonly livedMs: number;
+      readonly ending?: string;
+    },
     policy: ResolvedService["restart"],
     nowMs: number,
   ): Missing {
@@ -64,7 +69,7 @@ export class RestartTracker {
       decision.verdict === "restart"
         ? { kind: "backoff", atMs: nowMs + decision.afterMs }
         : decision.verdict === "rest"
-          ? { kind: "completed" }
+          ? { kind: "completed", generation: end.generation }
           : { kind: "failed", why: decision.why };
     this.#byNumber.set(number, missing);
     return missing;
@@ -93,18 +98,30 @@ export class RestartTracker {
     return due;
   }
 
-  /** When the next wait ends; `undefined` when there is none. */
-  nextDueMs(): number | undefined {
+  /** When the next wait of a number that is not taken ends; `undefined` when there is none. */
+  nextDueMs(taken: ReadonlySet<number>): number | undefined {
     let next: number | undefined;
-    for (const missing of this.#byNumber.values())
-      if (missing.kind === "backoff" && (next === undefined || missing.atMs < next))
-        next = missing.atMs;
+    for (const [number, missing] of this.#byNumber)
+      if (missing.kind === "backoff" && !taken.has(number))
+        next = Math.min(next ?? Infinity, missing.atMs);
     return next;
   }
 
-  /** Forgets one number, or all; the history of restarts stays. */
-  clear(number?: number): void {
-    if (number === undefined) this.#byNumber.clear();
-    else this.#byNumber.delete(number);
+  /** Forgets one number; the history of restarts stays. */
+  clear(number: number): void {
+    this.#byNumber.delete(number);
   }
+
+  /** Forgets all numbers, or all that have not completed; the history of restarts stays. */
+  clearAll(keepCompleted = false): void {
+    for (const [number, { kind }] of this.#byNumber)
+      if (!keepCompleted || kind !== "completed") this.#byNumber.delete(number);
+  }
+}
+
+/** The numbers whose work is done. */
+export function completedNumbers(tracker: RestartTracker): number[] {
+  return tracker
+    .entries()
+    .flatMap(([number, missing]) => (missing.kind === "completed" ? [number] : []));
 }

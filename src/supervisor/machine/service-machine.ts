@@ -3,14 +3,17 @@ import { describeExit } from "../restart-policy.ts";
 import { type Controls, Operation, type Wanted } from "./operation.ts";
 import { planCommand } from "./plan-command.ts";
 import { reconcile } from "./reconcile.ts";
-import { excess, failureWithinStable, newReplica } from "./replica-state.ts";
-import { type Missing, RestartTracker } from "./restart-tracker.ts";
+import { endedReplica, excess, failureWithinStable, newReplica } from "./replica-state.ts";
+import { completedNumbers, type Missing, RestartTracker } from "./restart-tracker.ts";
+import { planStop } from "./steps.ts";
 import type { Command, Effect, MachineEvent, ReplicaState, StopReason } from "./types.ts";
 
 /** How long a held replica may take to begin to accept, in milliseconds. */
 const ACCEPT_MS = 30_000;
 /** The wait before a stop ladder that could not be carried out is tried again, in milliseconds. */
 const STOP_AGAIN_MS = 500;
+/** After that many tries the command that waits for the stop fails; the tries continue. */
+const STOP_TRIES = 20;
 
 /** What the machine is given. */
 export interface MachineParts {
@@ -29,8 +32,8 @@ export interface MachineParts {
  *
  * | state | `launched` | `ready` | `ended` | late | command | `stopped` |
  * |---|---|---|---|---|---|---|
- * | starting | confirmed | running | stopping (cleanup) or gone | stopping (late) | stopping | – |
- * | running | – | – | stopping (cleanup) or gone | – | stopping | – |
+ * | starting | confirmed | running | stopping (cleanup), or gone when completed | stopping (late) | stopping | – |
+ * | running | – | – | stopping (cleanup), or gone when completed | – | stopping | – |
  * | stopping | confirmed | – | noted | – | escalates with `now` | gone |
  *
  * Invariants, held by test/simulation: a number has at most one replica until its process tree is
@@ -91,7 +94,7 @@ export class ServiceMachine {
   /** When the next `tick` is due; `undefined`: time alone changes nothing. */
   nextWakeMs(): number | undefined {
     const times = [this.#operation?.nextWakeMs()];
-    if (this.#operation === undefined) times.push(this.tracker.nextDueMs());
+    if (this.#operation === undefined) times.push(this.tracker.nextDueMs(this.#numbers()));
     for (const { readyByMs, acceptByMs, stopAgainMs, phase } of this.#replicas.values())
       times.push(phase === "starting" ? readyByMs : undefined, acceptByMs, stopAgainMs);
     const known = times.filter((time) => time !== undefined);
@@ -110,6 +113,10 @@ export class ServiceMachine {
           adopt: (replica) => this.#adopt(replica),
           ended: (replica, exitCode) => this.#ended(replica, exitCode),
           stop: (replica) => this.#stop(replica, "excess"),
+          cleanUp: (replica) => {
+            this.#replicas.set(replica.generation, replica);
+            this.#stop(replica, "cleanup");
+          },
           repair: () => this.#repair(),
         });
       case "tick":
@@ -147,24 +154,28 @@ export class ServiceMachine {
       case "stopped":
         return this.#gone(replica);
       case "stop failed":
-        if (replica.phase === "stopping") replica.stopAgainMs = this.#nowMs + STOP_AGAIN_MS;
-        this.#operation?.failed(replica, "not stopped", event.why);
-        return;
+        return this.#stopFailed(replica, event.why);
     }
   }
 
   #launched(replica: ReplicaState): void {
     if (replica.launched) return;
     replica.launched = true;
-    if (replica.phase === "starting") this.#do({ do: "probe", generation: replica.generation });
+    const { generation } = replica;
+    if (replica.phase === "starting") this.#do({ do: "probe", generation });
+    // It was to be stopped before it existed.
+    else if (replica.phase === "stopping") this.#do({ do: "stop", generation, now: false });
   }
 
   /** The kernel may have made it all the same, when only the answer was lost: the ladder is for that. */
   #launchFailed(replica: ReplicaState, why: string): void {
-    if (replica.phase === "stopping") return;
     const ending = `it could not be started: ${why}`;
     replica.failure = ending;
     replica.exited = true;
+    if (replica.phase === "stopping") {
+      this.#do({ do: "stop", generation: replica.generation, now: false });
+      return;
+    }
     this.#noteEnd(replica, null, ending);
     this.#stop(replica, "cleanup");
     this.#operation?.failed(replica, "launch", ending);
@@ -187,23 +198,32 @@ export class ServiceMachine {
     const how = `ended with ${describeExit(exitCode)}`;
     const missing = this.#noteEnd(replica, exitCode, `it ${how}`);
     replica.ready = false;
-    if (missing.kind !== "completed") {
+    // A server that ends during a reload is no success, whatever its exit code.
+    const isFailure = missing.kind !== "completed" || replica.spec.listen.length > 0;
+    if (isFailure)
       replica.failure = replica.readyMs === undefined ? `it ${how}` : `it got ready, then ${how}`;
+    // Descendants may hold what a successor needs; without a successor they may be the service.
+    if (missing.kind === "completed" && this.#operation === undefined) this.#forget(replica);
+    else this.#stop(replica, "cleanup");
+    if (isFailure)
       this.#operation?.failed(replica, "not ready", failureWithinStable(replica, this.#nowMs));
-    }
-    // Its descendants may hold what its successor needs.
-    if (missing.kind === "backoff") this.#stop(replica, "cleanup");
-    else this.#forget(replica);
   }
 
   #noteEnd(replica: ReplicaState, exitCode: number | null, ending: string): Missing {
     const { number, startedMs, spec } = replica;
     const livedMs = this.#nowMs - startedMs;
-    const end = { exitCode, livedMs, ending };
+    const end = { generation: replica.generation, exitCode, livedMs, ending };
     const missing = this.tracker.ended(number, end, spec.restart, this.#nowMs);
     if (missing.kind === "failed") this.why = `${this.#nameOf(number)}: ${missing.why}`;
     else if (missing.kind === "backoff") this.why = `${this.#nameOf(number)}: ${ending}`;
     return missing;
+  }
+
+  #stopFailed(replica: ReplicaState, why: string): void {
+    if (replica.phase !== "stopping") return;
+    replica.stopAgainMs = this.#nowMs + STOP_AGAIN_MS;
+    replica.stopTries += 1;
+    if (replica.stopTries >= STOP_TRIES) this.#operation?.failed(replica, "not stopped", why);
   }
 
   #gone(replica: ReplicaState): void {
@@ -246,12 +266,30 @@ export class ServiceMachine {
 
   #beginOperation(id: number, command: Command): Operation {
     const former = { spec: this.#spec, wanted: this.#wanted };
-    const { spec, wanted, steps } = planCommand(command, this);
+    const { spec, wanted, steps, keepsCompleted } = planCommand(command, this);
+    const acts = steps.length > 0 || command.kind === "stop";
+    const swept = acts && !keepsCompleted ? this.#sweepCompleted() : [];
     this.#spec = spec;
     this.#wanted = wanted;
     // What is missing is started by the plan, or not wanted.
-    if (steps.length > 0) this.tracker.clear();
-    return new Operation(id, command, steps, former, this.#controls);
+    if (acts) this.tracker.clearAll(keepsCompleted);
+    return new Operation(id, command, [...planStop(swept), ...steps], former, this.#controls);
+  }
+
+  /** Has what completed replicas left behind ended; gives their numbers. */
+  #sweepCompleted(): number[] {
+    return this.tracker.entries().flatMap(([number, missing]) => {
+      if (missing.kind !== "completed") return [];
+      this.#sweep(number, missing.generation, "command");
+      return [number];
+    });
+  }
+
+  #sweep(number: number, generation: number, reason: StopReason): void {
+    const replica = endedReplica(generation, number, this.#spec, this.#nowMs);
+    replica.exitCode = 0;
+    this.#replicas.set(generation, replica);
+    this.#stop(replica, reason);
   }
 
   #complete(operation: Operation): void {
@@ -272,7 +310,9 @@ export class ServiceMachine {
   /** Between commands: what is missing is started when its time has come, what is too much is stopped. */
   #converge(): void {
     if (!this.#wanted.up) {
-      this.tracker.clear();
+      for (const [number, missing] of this.tracker.entries())
+        if (missing.kind === "completed") this.#sweep(number, missing.generation, "excess");
+      this.tracker.clearAll();
       for (const replica of this.#replicas.values())
         if (replica.phase !== "stopping") this.#stop(replica, "excess");
       return;
@@ -294,6 +334,8 @@ export class ServiceMachine {
     const numbers = this.tracker.entries().map(([number]) => number);
     for (const number of numbers.sort((a, b) => b - a)) {
       if (this.#count() <= this.#wanted.replicas) return;
+      const missing = this.tracker.get(number);
+      if (missing?.kind === "completed") this.#sweep(number, missing.generation, "excess");
       this.tracker.clear(number);
     }
   }
@@ -364,7 +406,7 @@ export class ServiceMachine {
     if (replica.phase === "stopping") {
       // A command decides what becomes of it from now on.
       if (reason === "command") replica.stopReason = reason;
-      if (now) this.#do({ do: "stop", generation, now });
+      if (now && replica.launched) this.#do({ do: "stop", generation, now });
       return;
     }
     replica.phase = "stopping";
@@ -372,7 +414,8 @@ export class ServiceMachine {
     replica.asked ||= !replica.exited;
     replica.ready = false;
     replica.acceptByMs = undefined;
-    this.#do({ do: "stop", generation, now });
+    // A ladder that comes before the process would find nothing to stop.
+    if (replica.launched || replica.exited) this.#do({ do: "stop", generation, now });
   }
 
   #accept(replica: ReplicaState): void {
@@ -402,10 +445,14 @@ export class ServiceMachine {
       get replicas() {
         return machine.replicas;
       },
+      get completed() {
+        return completedNumbers(machine.tracker);
+      },
       want: (spec, wanted) => {
         this.#spec = spec;
         this.#wanted = wanted;
       },
+      forgetMissing: (number) => this.tracker.clear(number),
       launch: (number, hold) => this.#launch(number, hold),
       stop: (replica, reason, now) => this.#stop(replica, reason, now),
       accept: (replica) => this.#accept(replica),

@@ -51,6 +51,8 @@ export interface ReplicaState {
   acceptByMs: number | undefined;
   /** When the stop ladder is tried again. */
   stopAgainMs: number | undefined;
+  /** How often the stop ladder could not be carried out. */
+  stopTries: number;
   stopReason: StopReason | undefined;
   /** Why it failed, as the rest of a sentence that begins with its name. */
   failure: string | undefined;
@@ -65,6 +67,8 @@ export interface FoundReplica {
   /** Whether these are the settings the service has now. */
   readonly current: boolean;
   readonly running: boolean;
+  /** Whether its process has ended and descendants of it run on. */
+  readonly hasDescendants: boolean;
   /** Missing while it runs; `null` when the kernel could not learn it. */
   readonly exitCode?: number | null;
   /** How long it has been running by a monotonic clock, in milliseconds. */

@@ -1,0 +1,342 @@
+import type { ServiceMachine } from "../../src/supervisor/machine/service-machine.ts";
+import type {
+  Command,
+  CommandFailure,
+  Effect,
+  MachineEvent,
+} from "../../src/supervisor/machine/types.ts";
+import type { Clock } from "./clock.ts";
+import { isAlive, isServing, type SimKernel, type SimProcess } from "./kernel.ts";
+import type { Observer } from "./supervisor.ts";
+
+/** What must hold in every run. */
+export type Invariant =
+  /** No process is made for a replica number while another process tree has it. */
+  | "one process tree for a replica number"
+  /** A service of which two cannot run at once never has more process trees than replicas. */
+  | "stop-first never doubles"
+  /** A reload never has fewer serving replicas than before, less those that ended by themselves. */
+  | "a reload keeps serving"
+  /** Every command ends while its supervisor lives. */
+  | "every command ends"
+  /** A command that failed leaves settings and desired state as they were. */
+  | "a failure changes nothing"
+  /** After every event the next wake-up is in the future: the supervisor never spins. */
+  | "the next wake-up is in the future"
+  /** A replica that was ready once is not stopped for being late, nor by a supervisor that finds it in order. */
+  | "healthy replicas are kept"
+  /** Without further faults, what runs becomes what is wanted, and serves. */
+  | "actual becomes desired"
+  /** Without further faults, no process tree is left that the supervisor does not know. */
+  | "no process is forgotten";
+
+export interface Violation {
+  readonly invariant: Invariant;
+  readonly atMs: number;
+  readonly what: string;
+}
+
+/** The longest time that a command may take: every step of it has a limit of 2 s. */
+const COMMAND_MS = 110_000;
+/** The same for a stop, which waits for no other command. */
+const STOP_MS = 15_000;
+
+interface Settings {
+  readonly hash: string;
+  readonly up: boolean;
+  readonly replicas: number;
+}
+
+/** A command that has begun: what there was at that time. */
+interface Running {
+  readonly id: number;
+  readonly serving: number;
+  /** The lowest number of replicas that was wanted since. */
+  wanted: number;
+  /** Serving replicas that ended by themselves since. */
+  lost: number;
+}
+
+/** Observes a run and notes what must not be. */
+export class Invariants implements Observer {
+  readonly violations: Violation[] = [];
+  readonly checks = new Map<Invariant, number>();
+  steps = 0;
+  readonly #clock: Clock;
+  readonly #kernel: SimKernel;
+  readonly #commands = new Map<number, { readonly command: Command; readonly atMs: number }>();
+  #before: Settings = { hash: "", up: false, replicas: 0 };
+  /** The settings that the commands so far lead to. */
+  #expected: Settings = this.#before;
+  #running: Running | undefined;
+  #wasBusy = false;
+  #isNew = true;
+  /** Generations that are being stopped. */
+  readonly #decided = new Set<number>();
+  /** How many replicas were wanted when a generation was launched. */
+  readonly #mostReplicas = new Map<number, number>();
+  readonly #log: string[] = [];
+
+  constructor(clock: Clock, kernel: SimKernel) {
+    this.#clock = clock;
+    this.#kernel = kernel;
+  }
+
+  /** What happened, a line for each event and effect. */
+  get log(): readonly string[] {
+    return this.#log;
+  }
+
+  onCommand(id: number, command: Command): void {
+    this.#commands.set(id, { command, atMs: this.#clock.nowMs });
+  }
+
+  /** Its callers learn that the connection was lost; the commands end with it. */
+  onSupervisorDeath(): void {
+    this.#note("the supervisor dies");
+    this.#commands.clear();
+    this.#isNew = true;
+    this.#decided.clear();
+    this.#running = undefined;
+    this.#wasBusy = false;
+  }
+
+  onMake(process: SimProcess): void {
+    const twin = this.#kernel.trees.find(({ number }) => number === process.number);
+    this.#check(
+      "one process tree for a replica number",
+      twin === undefined,
+      () => `${process.number}: generation ${process.generation} next to ${twin?.generation}`,
+    );
+    const most = Math.max(
+      ...[process, ...this.#kernel.trees].map(
+        (each) => this.#mostReplicas.get(each.generation) ?? 0,
+      ),
+    );
+    if (this.#isStopFirst)
+      this.#check(
+        "stop-first never doubles",
+        this.#kernel.trees.length < most,
+        () => `${this.#kernel.trees.length + 1} process trees for ${most} replicas`,
+      );
+  }
+
+  #isStopFirst = false;
+
+  before(event: MachineEvent, machine: ServiceMachine): void {
+    this.steps += 1;
+    this.#note(`> ${JSON.stringify(event, shortSpec)}`);
+    this.#before = settingsOf(machine);
+    if (this.#isNew) this.#expected = this.#before;
+    this.#isNew = false;
+    this.#wasBusy = machine.isBusy;
+    this.#isStopFirst = machine.spec.reload.order === "stop-first";
+    if (this.#running !== undefined && event.type === "found")
+      this.#running.lost += this.#forgotten(event, machine);
+  }
+
+  after(event: MachineEvent, effects: readonly Effect[], machine: ServiceMachine): void {
+    const { wanted } = machine;
+    const most = Math.max(wanted.replicas, this.#before.replicas, this.#expected.replicas);
+    if (!machine.isBusy) this.#running = undefined;
+    if (this.#running !== undefined)
+      this.#running.wanted = Math.min(this.#running.wanted, wanted.replicas);
+    for (const effect of effects) {
+      this.#note(`  < ${JSON.stringify(effect, shortSpec)}`);
+      if (effect.do === "launch") this.#mostReplicas.set(effect.generation, most);
+      if (effect.do === "report") this.#begun(effect.id, machine);
+      if (effect.do === "stop") this.#stopping(effect.generation, event, machine);
+    }
+    this.#finished(effects, machine);
+    const wakeMs = machine.nextWakeMs() ?? Infinity;
+    this.#check(
+      "the next wake-up is in the future",
+      wakeMs > this.#clock.nowMs,
+      () => `at ${wakeMs} ms after ${event.type}`,
+    );
+    this.#checkDurations();
+  }
+
+  #finished(effects: readonly Effect[], machine: ServiceMachine): void {
+    const finished = effects.filter((effect) => effect.do === "finish");
+    for (const { id, failure } of finished) {
+      const given = this.#commands.get(id);
+      this.#commands.delete(id);
+      if (given !== undefined)
+        this.#expected = settingsAfter(this.#expected, given.command, failure);
+    }
+    // Else a command that follows has set its own.
+    if (finished.length === 0 || machine.isBusy) return;
+    const now = settingsOf(machine);
+    this.#check(
+      "a failure changes nothing",
+      JSON.stringify(now) === JSON.stringify(this.#expected),
+      () => `${JSON.stringify(this.#expected)} is expected, ${JSON.stringify(now)} is in force`,
+    );
+  }
+
+  /** At the end of the quiet time. */
+  atRest(machine: ServiceMachine): void {
+    const { wanted, tracker, spec } = machine;
+    this.#checkDurations();
+    const resting = tracker.entries().filter(([, { kind }]) => kind !== "backoff").length;
+    const serving = this.#kernel.trees.filter((process) =>
+      isServing(process, this.#clock.nowMs),
+    ).length;
+    const expected = wanted.up ? Math.max(0, wanted.replicas - resting) : 0;
+    this.#check(
+      "actual becomes desired",
+      serving === expected && !machine.isBusy,
+      () => `${serving} of ${expected} serve, busy ${machine.isBusy}, ${spec.hash}`,
+    );
+    const known = new Set(machine.replicas.map(({ generation }) => generation));
+    for (const [, missing] of tracker.entries())
+      if (missing.kind === "completed") known.add(missing.generation);
+    const forgotten = this.#kernel.trees.filter(({ generation }) => !known.has(generation));
+    this.#check(
+      "no process is forgotten",
+      forgotten.length === 0,
+      () => `generations ${forgotten.map(({ generation }) => generation).join(", ")}`,
+    );
+  }
+
+  /** A main process ends; `isAsked`: by the stop ladder. */
+  onEnd(process: SimProcess, isAsked: boolean): void {
+    if (this.#running !== undefined && !isAsked && process.wasReady) this.#running.lost += 1;
+  }
+
+  /** How many serving replicas the kernel has no record of. */
+  #forgotten(
+    { replicas }: Extract<MachineEvent, { type: "found" }>,
+    machine: ServiceMachine,
+  ): number {
+    const known = new Set(replicas.map(({ generation }) => generation));
+    return machine.replicas.filter(
+      ({ ready, generation }) =>
+        ready && !known.has(generation) && this.#kernel.processes.get(generation)?.main === true,
+    ).length;
+  }
+
+  #begun(id: number, machine: ServiceMachine): void {
+    if (this.#running?.id === id) return;
+    const { nowMs } = this.#clock;
+    const serving = this.#kernel.trees.filter(
+      (process) => isServing(process, nowMs) && isKept(machine, process.generation),
+    ).length;
+    this.#running = { id, serving, wanted: machine.wanted.replicas, lost: 0 };
+  }
+
+  #stopping(generation: number, event: MachineEvent, machine: ServiceMachine): void {
+    const process = this.#kernel.processes.get(generation);
+    // A ladder that is tried again was decided before.
+    if (process === undefined || !isAlive(process) || this.#decided.has(generation)) return;
+    this.#decided.add(generation);
+    const state = machine.replicas.find((each) => each.generation === generation);
+    if (state?.stopReason === "late")
+      this.#check(
+        "healthy replicas are kept",
+        !process.wasReady,
+        () => `generation ${generation} was ready and is stopped for being late`,
+      );
+    if (event.type === "found") this.#checkFound(process, machine);
+    // A replica that the kernel has no record of counts as lost, not as stopped by the reload.
+    if (state?.stopReason !== "late" && event.type !== "found") this.#checkReload(process, machine);
+  }
+
+  #checkFound(process: SimProcess, machine: ServiceMachine): void {
+    const { wanted, spec } = machine;
+    const { nowMs } = this.#clock;
+    if (!wanted.up || this.#wasBusy) return;
+    const trees = this.#kernel.trees.filter(({ known }) => known);
+    const isInOrder =
+      trees.length <= wanted.replicas &&
+      new Set(trees.map(({ number }) => number)).size === trees.length &&
+      trees.every(({ hash }) => hash === spec.hash);
+    this.#check(
+      "healthy replicas are kept",
+      !(isInOrder && isServing(process, nowMs) && process.known),
+      () => `generation ${process.generation} was found in order and is stopped`,
+    );
+  }
+
+  #checkReload(process: SimProcess, machine: ServiceMachine): void {
+    const running = this.#running;
+    const { nowMs } = this.#clock;
+    const given = running === undefined ? undefined : this.#commands.get(running.id);
+    const isReload = given?.command.kind === "reload" || given?.command.kind === "apply";
+    if (running === undefined || !isReload || this.#isStopFirst || !machine.wanted.up) return;
+    if (!isServing(process, nowMs) || !process.wasReady) return;
+    const left = this.#kernel.trees.filter(
+      (other) => other !== process && isServing(other, nowMs) && isKept(machine, other.generation),
+    ).length;
+    const least = Math.min(running.wanted, running.serving) - running.lost;
+    this.#check(
+      "a reload keeps serving",
+      left >= least,
+      () => `${left} serve after generation ${process.generation} is stopped, ${least} at least`,
+    );
+  }
+
+  #checkDurations(): void {
+    for (const [id, { command, atMs }] of this.#commands) {
+      const isLate = this.#clock.nowMs - atMs > (command.kind === "stop" ? STOP_MS : COMMAND_MS);
+      this.#check("every command ends", !isLate, () => `${command.kind} (${id}) since ${atMs} ms`);
+      if (isLate) this.#commands.delete(id);
+    }
+  }
+
+  #check(invariant: Invariant, holds: boolean, what: () => string): void {
+    this.checks.set(invariant, (this.checks.get(invariant) ?? 0) + 1);
+    if (holds) return;
+    this.#note(`!! ${invariant}: ${what()}`);
+    this.violations.push({ invariant, atMs: this.#clock.nowMs, what: what() });
+  }
+
+  #note(text: string): void {
+    if (this.keepsLog) this.#log.push(`${this.#clock.nowMs} ${text}`);
+  }
+
+  /** Set to see what led to a violation. */
+  keepsLog = false;
+}
+
+function isKept(machine: ServiceMachine, generation: number): boolean {
+  return machine.replicas.some(
+    (each) => each.generation === generation && each.phase === "running",
+  );
+}
+
+function settingsOf({ spec, wanted }: ServiceMachine): Settings {
+  return { hash: spec.hash, up: wanted.up, replicas: wanted.replicas };
+}
+
+/** What a command leads to by the documentation. */
+function settingsAfter(
+  before: Settings,
+  command: Command,
+  failure: CommandFailure | undefined,
+): Settings {
+  switch (command.kind) {
+    case "start":
+    case "restart":
+      return { ...before, up: true };
+    case "stop":
+      return { ...before, up: false };
+    case "reload":
+      return failure === undefined ? { ...before, up: true } : before;
+    case "scale": {
+      const asked = command.relative ? before.replicas + command.replicas : command.replicas;
+      return failure === undefined ? { ...before, up: true, replicas: Math.max(0, asked) } : before;
+    }
+    case "apply": {
+      const { spec, up, replicas } = command;
+      return failure === undefined ? { hash: spec.hash, up, replicas } : before;
+    }
+  }
+}
+
+function shortSpec(key: string, value: unknown): unknown {
+  return key === "spec" && typeof value === "object" && value !== null && "hash" in value
+    ? value.hash
+    : value;
+}

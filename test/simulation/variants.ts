@@ -1,0 +1,117 @@
+import { cpSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
+
+import type { ServiceMachine } from "../../src/supervisor/machine/service-machine.ts";
+import type { MakeMachine } from "./world.ts";
+
+const SOURCES = fileURLToPath(new URL("../../src/", import.meta.url));
+/** What the machine consists of; types are erased, so nothing else is loaded. */
+const PARTS = ["supervisor/machine", "supervisor/restart-policy.ts", "base/backoff.ts"];
+
+/** A mistake that could be made in the machine, as an edit of its source. */
+interface Variant {
+  readonly name: string;
+  readonly file: string;
+  readonly from: string;
+  readonly to: string;
+}
+
+/** Each of them has to be caught by an invariant. */
+export const VARIANTS: readonly Variant[] = [
+  {
+    name: "a late replica counts as gone before its process tree is",
+    file: "service-machine.ts",
+    from: '    replica.failure = failure;\n    this.#stop(replica, "late");',
+    to: '    replica.failure = failure;\n    this.#stop(replica, "late");\n    this.#gone(replica);',
+  },
+  {
+    name: "a replica that ended is started again while its descendants live",
+    file: "service-machine.ts",
+    from: '    else this.#stop(replica, "cleanup");\n    if (isFailure)',
+    to: "    else this.#forget(replica);\n    if (isFailure)",
+  },
+  {
+    name: "a stop does not wait for the answer to the launch",
+    file: "service-machine.ts",
+    from: '    if (replica.launched || replica.exited) this.#do({ do: "stop", generation, now });',
+    to: '    this.#do({ do: "stop", generation, now });',
+  },
+  {
+    name: "a process that the supervisor does not know is not adopted",
+    file: "reconcile.ts",
+    from: "for (const each of running.sort((a, b) => a.generation - b.generation)) adopt(each, reconciler);",
+    to: "void running;",
+  },
+  {
+    name: "a replica that the kernel does not have is believed to run",
+    file: "reconcile.ts",
+    from: "    if (seen?.running !== true) ended(replica, seen?.exitCode ?? null);",
+    to: "    if (seen?.running === false) ended(replica, seen.exitCode ?? null);",
+  },
+  {
+    name: "a reload drains the old replica before the new one is ready",
+    file: "operation.ts",
+    from: "        return replicas.every(({ ready }) => ready);",
+    to: "        return true;",
+  },
+  {
+    name: "a held replica is never allowed to accept",
+    file: "service-machine.ts",
+    from: '    this.#do({ do: "accept", generation: replica.generation });',
+    to: "    replica.held = false;",
+  },
+  {
+    name: "a failed command leaves its settings in force",
+    file: "operation.ts",
+    from: "    if (this.#isTransaction) this.#controls.want(this.#former.spec, this.#former.wanted);",
+    to: "    void this.#former;",
+  },
+  {
+    name: "an adopted replica that is older than its time limit is late at once",
+    file: "reconcile.ts",
+    from: "nowMs + timeoutMs,",
+    to: "nowMs + timeoutMs - ageMs,",
+  },
+  {
+    name: "a stop ladder that the kernel did not answer is not tried again",
+    file: "service-machine.ts",
+    from: "    replica.stopAgainMs = this.#nowMs + STOP_AGAIN_MS;",
+    to: "",
+  },
+  {
+    name: "a stop does not take the place of the commands before it",
+    file: "service-machine.ts",
+    from: '    if (command.kind === "stop") {',
+    to: '    if (command.kind === "stop" && this.#nowMs < 0) {',
+  },
+  {
+    name: "a number is started again while its wait and its process tree overlap",
+    file: "restart-tracker.ts",
+    from: " || taken.has(number)) continue;",
+    to: ") continue;",
+  },
+];
+
+/**
+ * The machine with a mistake in it, loaded from a copy of its source.
+ *
+ * @param directory - where the copy is written
+ */
+export async function brokenMachine(variant: Variant, directory: string): Promise<MakeMachine> {
+  for (const part of PARTS) {
+    mkdirSync(join(directory, dirname(part)), { recursive: true });
+    cpSync(join(SOURCES, part), join(directory, part), { recursive: true });
+  }
+  const file = join(directory, "supervisor/machine", variant.file);
+  const source = readFileSync(file, "utf8");
+  if (source.split(variant.from).length !== 2)
+    throw new Error(`"${variant.name}" does not fit ${variant.file}: its text is not there once`);
+  writeFileSync(
+    file,
+    source.replace(variant.from, () => variant.to),
+  );
+  const url = pathToFileURL(join(directory, "supervisor/machine/service-machine.ts")).href;
+  const module = (await import(url)) as { ServiceMachine: typeof ServiceMachine };
+  return (...args) => new module.ServiceMachine(...args);
+}

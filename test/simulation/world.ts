@@ -1,0 +1,194 @@
+import type { ResolvedService } from "../../src/supervisor/config/resolved.ts";
+import type { ServiceMachine } from "../../src/supervisor/machine/service-machine.ts";
+import type { Command } from "../../src/supervisor/machine/types.ts";
+import { Clock } from "./clock.ts";
+import { Invariants } from "./invariants.ts";
+import { type Quality, SimKernel } from "./kernel.ts";
+import { Random } from "./random.ts";
+import { randomService } from "./service.ts";
+import { SimSupervisor, type Stored } from "./supervisor.ts";
+
+/** Makes the machine under test: the real one, or a broken variant of it. */
+export type MakeMachine = (...args: ConstructorParameters<typeof ServiceMachine>) => ServiceMachine;
+
+const CHAOS_MS = 20_000;
+const QUIET_MS = 120_000;
+const SETTINGS = 4;
+
+const QUALITIES: readonly Quality[] = [
+  "good",
+  "good",
+  "good",
+  "slow",
+  "never ready",
+  "dies at boot",
+  "dies later",
+  "completes",
+];
+
+/**
+ * One run: a service under a supervisor and a kernel that both die at times, with commands, broken
+ * builds, slow starts, lost answers and late timers; then a quiet time in which everything works.
+ *
+ * @returns what the invariants found, and how often each was checked
+ */
+export function simulate(seed: number, makeMachine: MakeMachine, keepsLog = false): Invariants {
+  const world = new World(seed, makeMachine);
+  world.invariants.keepsLog = keepsLog;
+  world.run();
+  return world.invariants;
+}
+
+class World {
+  readonly invariants: Invariants;
+  readonly #clock = new Clock();
+  readonly #random: Random;
+  readonly #kernel: SimKernel;
+  readonly #makeMachine: MakeMachine;
+  readonly #base: ResolvedService;
+  readonly #stored: Stored;
+  #supervisor: SimSupervisor;
+  #isChaos = true;
+  #nextGeneration = 1;
+  #nextCommand = 0;
+
+  constructor(seed: number, makeMachine: MakeMachine) {
+    this.#random = new Random(seed);
+    this.#makeMachine = makeMachine;
+    this.#kernel = new SimKernel(this.#clock, this.#random);
+    this.#base = randomService(this.#random);
+    this.#stored = { spec: this.#base, wanted: { up: true, replicas: this.#random.between(1, 3) } };
+    this.invariants = new Invariants(this.#clock, this.#kernel);
+    this.#kernel.onMake = (process) => this.invariants.onMake(process);
+    this.#kernel.onEnd = (process, isAsked) => this.invariants.onEnd(process, isAsked);
+    this.#supervisor = this.#startSupervisor();
+  }
+
+  run(): void {
+    this.#supervisor.reconcile();
+    this.#kernel.quality = "good";
+    this.#scheduleChaos();
+    this.#clock.runUntil(CHAOS_MS);
+    this.#calm();
+    this.#clock.runUntil(CHAOS_MS + QUIET_MS);
+    this.invariants.atRest(this.#supervisor.machine);
+  }
+
+  #startSupervisor(): SimSupervisor {
+    const { spec, wanted } = this.#stored;
+    const machine = this.#makeMachine(spec, wanted, {
+      nextGeneration: () => this.#nextGeneration++,
+      random: () => this.#random.next(),
+    });
+    const supervisor = new SimSupervisor(machine, {
+      clock: this.#clock,
+      random: this.#random,
+      kernel: this.#kernel,
+      observer: this.invariants,
+      stored: this.#stored,
+    });
+    supervisor.lateMs = this.#isChaos ? this.#random.pick([2, 20, 400]) : 2;
+    supervisor.faults = this.#isChaos ? this.#random.pick([0, 0.05, 0.2]) : 0;
+    return supervisor;
+  }
+
+  #scheduleChaos(): void {
+    const random = this.#random;
+    const again = (least: number, most: number, act: () => void): void => {
+      this.#clock.after(random.between(least, most), () => {
+        if (!this.#isChaos) return;
+        act();
+        again(least, most, act);
+      });
+    };
+    const pace = random.pick([1, 4]);
+    again(50, 2_500 * pace, () => this.#command());
+    again(300, 3_000 * pace, () => (this.#kernel.quality = random.pick(QUALITIES)));
+    again(100, 4_000 * pace, () => this.#killProcess());
+    if (random.chance(0.6)) again(200, 8_000, () => this.#killSupervisor());
+    if (random.chance(0.5)) again(200, 8_000, () => this.#killKernel());
+  }
+
+  #command(): void {
+    if (!this.#supervisor.isAlive) return;
+    const id = this.#nextCommand;
+    this.#nextCommand += 1;
+    const command = this.#randomCommand();
+    this.invariants.onCommand(id, command);
+    this.#supervisor.command(id, command);
+  }
+
+  #randomCommand(): Command {
+    const random = this.#random;
+    const kinds: readonly Command["kind"][] = [
+      "start",
+      "stop",
+      "restart",
+      "reload",
+      "reload",
+      "scale",
+      "apply",
+      "apply",
+    ];
+    const kind = random.pick(kinds);
+    if (kind === "stop") return { kind, now: random.chance(0.2) };
+    if (kind === "scale") {
+      const relative = random.chance(0.3);
+      return { kind, relative, replicas: relative ? random.pick([-1, 1]) : random.between(0, 4) };
+    }
+    if (kind !== "apply") return { kind };
+    const hash = `h${random.between(0, SETTINGS)}`;
+    const spec = { ...this.#base, hash };
+    return { kind, spec, up: random.chance(0.9), replicas: random.between(1, 3) };
+  }
+
+  #killProcess(): void {
+    const living = this.#kernel.trees.filter(({ main }) => main);
+    if (living.length > 0) this.#kernel.end(this.#random.pick(living), -9);
+  }
+
+  #killSupervisor(): void {
+    if (!this.#supervisor.isAlive) return;
+    this.#supervisor.die();
+    this.invariants.onSupervisorDeath();
+    this.#clock.after(this.#random.between(5, 3_000), () => {
+      this.#supervisor.die();
+      this.#supervisor = this.#startSupervisor();
+      this.#kernel.endUnrecorded();
+      if (this.#kernel.isUp) this.#supervisor.reconcile();
+    });
+  }
+
+  #killKernel(): void {
+    if (!this.#kernel.isUp) return;
+    this.#kernel.die();
+    this.#clock.after(this.#random.between(5, 1_500), () => this.#bringKernelBack());
+  }
+
+  #bringKernelBack(): void {
+    if (this.#kernel.isUp) return;
+    this.#kernel.isUp = true;
+    // The record of a process was damaged.
+    const supervisor = this.#supervisor;
+    const isBelieved = (generation: number): boolean =>
+      supervisor.isAlive &&
+      supervisor.machine.replicas.some((replica) => replica.generation === generation);
+    const living = this.#kernel.trees.filter(
+      ({ main, known, generation }) => main && known && isBelieved(generation),
+    );
+    if (living.length > 0 && this.#random.chance(0.1)) this.#random.pick(living).known = false;
+    this.#clock.after(this.#random.between(1, 50), () => {
+      if (this.#kernel.isUp) this.#supervisor.reconcile();
+    });
+  }
+
+  /** Everything works from now on, and one more supervisor finds what there is. */
+  #calm(): void {
+    this.#isChaos = false;
+    this.#kernel.quality = "good";
+    this.#supervisor.lateMs = 2;
+    this.#supervisor.faults = 0;
+    this.#bringKernelBack();
+    this.#clock.after(5_000, () => this.#supervisor.reconcile());
+  }
+}
