@@ -80,8 +80,7 @@ async function findSpeaking(
   try {
     return await findSupervisor(context);
   } catch (error) {
-    const cause = error instanceof Error ? error.cause : undefined;
-    const isForeign = [error, cause].some((each) => hasCode(each, "NEWEL_E_VERSION_SKEW"));
+    const isForeign = hasCode(error, "NEWEL_E_VERSION_SKEW");
     if (isForeign && pidIn(home.supervisorLock) !== undefined) return "foreign";
     throw error;
   }

@@ -1,4 +1,4 @@
-import { messageOf, newelError, systemCode } from "../base/errors.ts";
+import { hasCode, messageOf, newelError, systemCode } from "../base/errors.ts";
 import { findHome, type Home } from "../base/home.ts";
 import { sleep } from "../base/timers.ts";
 import type { Remote } from "../wire/contract.ts";
@@ -43,6 +43,7 @@ export interface SupervisorConnection {
  * number of processes may do this at once: one supervisor results.
  *
  * @throws NEWEL_E_SUPERVISOR_UNREACHABLE
+ * @throws NEWEL_E_VERSION_SKEW when the supervisor is of a newel with another protocol
  */
 export async function connectSupervisor(
   options: SupervisorOptions = {},
@@ -55,6 +56,8 @@ export async function connectSupervisor(
       return await greet(await connectUnix(home.supervisorSocket, SUPERVISOR_CONTRACT));
     } catch (error) {
       const missing = [error, causeOf(error)].some((each) => NOT_YET.has(systemCode(each) ?? ""));
+      // Another version of newel answers: no time and no start changes that.
+      if (hasCode(error, "NEWEL_E_VERSION_SKEW")) throw error;
       if (!missing || options.autostart === false) throw unreachable(home, messageOf(error), error);
       if (performance.now() > until) throw unreachable(home, "it did not answer in time", error);
     }

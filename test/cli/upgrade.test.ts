@@ -196,6 +196,34 @@ test("a copy that a service's preload is in stays until that service has ended",
   assert.equal((await latest.succeed("ps", "web")).code, 0);
 });
 
+test("daemons of another protocol are named, and `newel upgrade` moves them all the same", async (t) => {
+  const home = homeOfInstallations(t);
+  const port = await freePort();
+  const [old, latest] = [release(t, home, port, "1.0.0"), release(t, home, port, "1.1.0")];
+  const chunks = join(old.package, "dist/runtime/chunks");
+  const files = [
+    join(old.package, "dist/supervisor/contract.js"),
+    ...readdirSync(chunks).map((name) => join(chunks, name)),
+  ];
+  let changed = 0;
+  for (const file of files) {
+    const text = readFileSync(file, "utf8");
+    const other = text.replace(/(name: "newel\.supervisor",\s+version: )1/, "$18");
+    if (other !== text) changed += 1;
+    writeFileSync(file, other);
+  }
+  assert.ok(changed >= 2, "of the command and of the daemons");
+  await old.succeed("up");
+  const web = await answeringPid(port);
+  const refused = await latest.newel("ps");
+  assert.equal(refused.code, 5);
+  assert.match(refused.stderr, /`newel upgrade`.*\(NEWEL_E_VERSION_SKEW\)\n$/s);
+  await latest.succeed("upgrade");
+  const { kernel, supervisor } = await latest.daemons();
+  assert.deepEqual([kernel?.version, supervisor?.version], ["1.1.0", "1.1.0"]);
+  assert.equal(await answeringPid(port), web, "the service runs on");
+});
+
 test("a service manager starts the daemons by the home's own link, whatever was upgraded or removed", async (t) => {
   const home = homeOfInstallations(t);
   const port = await freePort();
@@ -345,22 +373,27 @@ test("a Node.js that is gone is replaced by the caller's, and that is said", asy
   await killAndSeeAnother(port);
 });
 
-test("a home on a full or noexec file system is refused with a code", async (t) => {
+test("a home on a full, read-only or noexec file system is refused with a code", async (t) => {
   const full = smallFileSystem(t, 512 * 1024);
+  const readOnly = smallFileSystem(t, 512 * 1024, ["ro"]);
   const noexec = smallFileSystem(t, 16 << 20, ["noexec"]);
-  if (full === undefined || noexec === undefined) {
+  if (full === undefined || readOnly === undefined || noexec === undefined) {
     t.skip("mounting is not allowed here: run as root");
     return;
   }
   for (const [home, code] of [
     [full, "NEWEL_E_RUNTIME_COPY"],
+    [readOnly, "NEWEL_E_HOME_ACCESS"],
     [noexec, "NEWEL_E_RUNTIME_NOEXEC"],
   ] as const) {
     const app = release(t, homeOfInstallations(t, home), await freePort());
     const { code: exitCode, stderr } = await app.newel("up");
     assert.equal(exitCode, 5);
     assert.match(stderr, new RegExp(`\\(${code}\\)\\n$`));
-    const left = readdirSync(homeAt(home).runtimeDirectory).filter((name) => name.startsWith("."));
+    if (home === readOnly) continue;
+    const left: string[] = readdirSync(homeAt(home).runtimeDirectory).filter((name) =>
+      name.startsWith("."),
+    );
     assert.deepEqual(left, [], "nothing half done is left");
   }
 });
