@@ -92,6 +92,21 @@ for (const [name, program] of Object.entries(frameworks)) {
   });
 }
 
+test("an app below npm start is reached where it listens, before and after a reload", async (t) => {
+  const app = new SupervisedApp(t);
+  const port = await freePort();
+  const scripts = { start: "node app.mjs" };
+  app.write("package.json", JSON.stringify({ name: "x", private: true, scripts }));
+  app.write("app.mjs", frameworks.fastify(port, "127.0.0.1"));
+  const services = { web: { run: "npm start", listen: port, ready: { stable: "100ms" } } };
+  assert.deepEqual((await app.up({ services })).failed, []);
+  assert.equal(await answerAt("127.0.0.1", port), "127.0.0.1");
+  assert.deepEqual(await reachable(port), ["127.0.0.1"]);
+  assert.deepEqual((await app.verb("reload")).failed, []);
+  assert.deepEqual(await reachable(port), ["127.0.0.1"]);
+  assert.deepEqual((await app.service("web")).listen, [`127.0.0.1:${port}`]);
+});
+
 test("an app that asks for less than its configuration is refused with the line to write", async (t) => {
   const app = new SupervisedApp(t);
   const port = await freePort();

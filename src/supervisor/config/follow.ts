@@ -1,26 +1,36 @@
 import { networkInterfaces } from "node:os";
+import { resolve } from "node:path";
 
 import type { ResolvedSocket } from "./resolved.ts";
+import { runsNode } from "./runs-node.ts";
 import type { CheckedService } from "./schema.ts";
 import { followsApp, listenSockets } from "./sockets.ts";
 import type { EnvironmentConfig } from "./types.ts";
+
+/** The parts of an app's configuration that its services share. */
+interface AppContext {
+  /** Of the configuration file. */
+  readonly directory: string;
+  readonly env: EnvironmentConfig | undefined;
+  /** The caller's PATH. */
+  readonly path: string | undefined;
+}
 
 /**
  * The sockets without a host that no app decides about: one that is not passed through the preload, or
  * that is referred to, has to be bound before its program starts. It is bound to every address.
  *
- * @param env - of the app, which every service gets
  * @returns their names
  */
 export function undecidedSockets(
   declared: readonly ResolvedSocket[],
   services: ReadonlyMap<string, CheckedService>,
-  env: EnvironmentConfig | undefined,
+  app: AppContext,
 ): ReadonlySet<string> {
   const enabled = [...services.values()].filter((service) => service.enabled !== false);
   const names = enabled.flatMap((service) =>
     listenSockets(service, declared)
-      .filter(({ name }) => !asks(service, name, env))
+      .filter(({ name }) => !asks(service, name, app))
       .map(({ name }) => name),
   );
   return new Set(names);
@@ -37,13 +47,12 @@ export function placeSocket(
 }
 
 /** Whether the programs of a service ask for the address of a socket, as the preload does in Node.js. */
-function asks(
-  { node, args, nodeArgs, env }: CheckedService,
-  socket: string,
-  shared: EnvironmentConfig | undefined,
-): boolean {
+function asks(service: CheckedService, socket: string, app: AppContext): boolean {
+  const { node, run = [], args, nodeArgs, env } = service;
   const reference = `$(socket.${socket}.fileno)`;
-  return node !== undefined && !JSON.stringify([args, nodeArgs, env, shared]).includes(reference);
+  if (JSON.stringify([run, args, nodeArgs, env, app.env]).includes(reference)) return false;
+  const cwd = resolve(app.directory, service.cwd ?? ".");
+  return node !== undefined || runsNode(run, cwd, app.path);
 }
 
 /** What `app.listen(3000)` binds: every IPv6 and IPv4 address, or IPv4 alone where there is no IPv6. */

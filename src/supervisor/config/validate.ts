@@ -25,6 +25,7 @@ import {
   type CheckedTop,
 } from "./schema.ts";
 import { undecidedSockets, placeSocket } from "./follow.ts";
+import { withoutRunners } from "./programs.ts";
 import { addressText, collide, listenSockets, resolveSocket } from "./sockets.ts";
 
 /** A configuration that can be worked with, or everything that is wrong with it. */
@@ -259,7 +260,11 @@ function assemble({ file, caller, top, appFiles, sockets, services, jobs }: Part
   const disabled = new Set(
     [...services.checked].filter(([, { enabled }]) => enabled === false).map(([name]) => name),
   );
-  const undecided = undecidedSockets(sockets.declared, services.checked, top.env);
+  const undecided = undecidedSockets(sockets.declared, services.checked, {
+    directory,
+    env: top.env,
+    path: withoutRunners(caller, directory)["PATH"],
+  });
   const resolved = [...services.checked].map(([name, service]) => {
     const own = services.files.get(name)?.variables;
     const store = jobs === undefined ? undefined : { [STORE_VARIABLE]: jobs.store };
