@@ -2,6 +2,8 @@ import type clusterModule from "node:cluster";
 import type * as httpModule from "node:http";
 import type * as httpsModule from "node:https";
 import { createRequire } from "node:module";
+import type * as osModule from "node:os";
+import type * as timersModule from "node:timers/promises";
 
 /**
  * Built-in modules that only some processes need, loaded at their first use: the preload is part of
@@ -11,6 +13,14 @@ const load = createRequire("/");
 
 export function loadCluster(): typeof clusterModule {
   return load("node:cluster") as typeof clusterModule;
+}
+
+export function loadOs(): typeof osModule {
+  return load("node:os") as typeof osModule;
+}
+
+export function loadTimers(): typeof timersModule {
+  return load("node:timers/promises") as typeof timersModule;
 }
 
 export function loadHttp(): typeof httpModule {

@@ -1,6 +1,5 @@
 import { readFileSync } from "node:fs";
 
-import { crc32 } from "../base/crc32.ts";
 import { bindPipe, type ServerHandle } from "./internals.ts";
 import { report } from "./report.ts";
 import type { Target } from "./settings.ts";
@@ -49,5 +48,6 @@ export function openClaims(mark: string | undefined): Claims {
 // The name fills the whole address: the libuv of Node.js 20 pads a shorter one with NUL characters, and
 // to Linux that is another name than the one that later versions bind.
 function claimName(mark: string, target: string): string {
-  return `newel-listen/${mark.slice(0, 60)}/${crc32(target)}`.padEnd(NAME_BYTES, ".");
+  const beginning = `newel-listen/${mark.slice(0, 36)}/`;
+  return (beginning + target.slice(beginning.length - NAME_BYTES)).padEnd(NAME_BYTES, ".");
 }

@@ -1,9 +1,9 @@
 import type { ServerResponse } from "node:http";
 import type { Server } from "node:net";
-import { setImmediate as setImmediateTurn } from "node:timers/promises";
 
 import { announceDrain } from "../base/draining.ts";
 import { announceClose } from "./answers.ts";
+import { loadTimers } from "./builtins.ts";
 import { standIn } from "./inherited.ts";
 import {
   handleOf,
@@ -152,11 +152,12 @@ function isAwaited({ server, socket }: Connection, plan: DrainPlan): boolean {
  * that one to the next: with many restarts in a row the oldest would wait for all of them.
  */
 async function backlogAccepted(traffic: Traffic, limitMs: number): Promise<void> {
+  const nextTurn = loadTimers().setImmediate;
   const end = performance.now() + Math.min(BACKLOG_MS, limitMs);
   for (let before = -1; before < traffic.accepted && performance.now() < end;) {
     before = traffic.accepted;
-    await setImmediateTurn();
-    await setImmediateTurn();
+    await nextTurn();
+    await nextTurn();
   }
 }
 

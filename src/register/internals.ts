@@ -69,6 +69,15 @@ export function bindPipe(path: string): ServerHandle | string {
   return typeof handle === "number" ? getSystemErrorName(handle) : handle;
 }
 
+/**
+ * Whether this is a thread of `node:worker_threads`: Node.js marks the functions that it disables there.
+ * Loading that module would take two milliseconds of every process of a service.
+ */
+export function isWorkerThread(): boolean {
+  const abort: object = Reflect.get(process, "abort");
+  return Reflect.get(abort, "disabled") === true;
+}
+
 /** The address of a TCP handle, `undefined` for a Unix socket. */
 export function addressOf(
   handle: ServerHandle,

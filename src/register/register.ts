@@ -5,10 +5,9 @@
  * socket, writes READY=1, drains on the stop signal and makes the output whole. Without the variables
  * of src/base/preload.ts and in a worker thread it does nothing.
  */
-import { isMainThread } from "node:worker_threads";
-
+import { isWorkerThread } from "./internals.ts";
 import { start } from "./start.ts";
 import { takeSettings } from "./settings.ts";
 
-const settings = isMainThread ? takeSettings(process.env) : undefined;
+const settings = isWorkerThread() ? undefined : takeSettings(process.env);
 if (settings !== undefined) start(settings);

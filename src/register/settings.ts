@@ -1,9 +1,7 @@
-import { constants } from "node:os";
-
 import { isMember } from "../base/listening.ts";
 import { PRELOAD_ENV, type ListenTarget } from "../base/preload.ts";
 
-import { loadCluster } from "./builtins.ts";
+import { loadCluster, loadOs } from "./builtins.ts";
 import { report } from "./report.ts";
 
 const DEFAULT_GRACE_MS = 10_000;
@@ -174,7 +172,8 @@ function readNumber(text: string | undefined): number | undefined {
 }
 
 function readSignal(text: string | undefined): NodeJS.Signals {
-  if (text === undefined || text === "") return "SIGTERM";
+  if (text === undefined || text === "" || text === "SIGTERM") return "SIGTERM";
+  const { constants } = loadOs();
   const catchable = Object.hasOwn(constants.signals, text) && !/^SIG(KILL|STOP)$/.test(text);
   if (catchable) return text as NodeJS.Signals;
   report(`${PRELOAD_ENV.stopSignal} is ${JSON.stringify(text)}, no signal to catch; using SIGTERM`);

@@ -1,7 +1,6 @@
 import { once } from "node:events";
-import { setTimeout as sleep } from "node:timers/promises";
 
-import { loadCluster } from "./builtins.ts";
+import { loadCluster, loadTimers } from "./builtins.ts";
 
 /** How long connections that the primary has accepted may take to reach a worker. */
 const HAND_OVER_MS = 100;
@@ -17,7 +16,7 @@ export async function drainWorkers(signal: NodeJS.Signals): Promise<void> {
     (worker) => worker !== undefined,
   );
   if (workers.length === 0) return;
-  await sleep(HAND_OVER_MS);
+  await loadTimers().setTimeout(HAND_OVER_MS);
   await Promise.all(
     workers.map(async (worker) => {
       if (worker.isDead()) return;
