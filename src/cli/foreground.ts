@@ -1,4 +1,4 @@
-import { messageOf } from "../base/errors.ts";
+import { isNewelError, messageOf } from "../base/errors.ts";
 import { findHome, type Home } from "../base/home.ts";
 import { sleep } from "../base/timers.ts";
 import { Bus } from "../bus/bus.ts";
@@ -15,11 +15,17 @@ import { LinePrinter } from "./logs/printer.ts";
 import { showLogs } from "./logs/show.ts";
 import { printError } from "./output/errors.ts";
 import { followProgress } from "./output/progress.ts";
-import { endIdleDaemons, reachSupervisor } from "./reach.ts";
+import { endIdleDaemons, endIdleKernel, findSupervisor, reachSupervisor } from "./reach.ts";
 
 /** The longest a timer can wait: the services' own graces limit how long a shutdown takes. */
 const NO_DEADLINE_MS = 2 ** 31 - 1;
 const RETRY_MS = 1_000;
+
+/** How often the app is asked to end while daemons come and go. */
+const TAKE_DOWN_TRIES = 10;
+
+/** How long the signal that ended the supervisor may take to arrive here too, in milliseconds. */
+const SETTLE_MS = 200;
 
 /** How long the last output may take to arrive once every process has ended. */
 const LAST_OUTPUT_MS = 2_000;
@@ -61,6 +67,8 @@ export class Foreground {
     bus.subscribe("stop", () => this.#end(), { name: `newel down ${this.#config.name}` });
     await bus.start();
     this.#work().catch((error: unknown) => {
+      // What fails because its daemon is ending is no failure of an app that is ending too.
+      if (bus.exiting) return;
       printError(this.#context.output, error, this.#context.environment);
       void bus.exit(EXIT.failed);
     });
@@ -119,6 +127,7 @@ export class Foreground {
   async #keepSupervisor(kernel: KernelClient): Promise<void> {
     for (;;) {
       await this.#supervisor?.closed;
+      await sleep(SETTLE_MS, this.#ending.signal);
       if (this.#bus.exiting) return;
       if ((await kernel.values.get(appValueName(this.#config.name))) === undefined) return;
       this.#say("The supervisor is gone; services run on. Starting it again.");
@@ -152,30 +161,62 @@ export class Foreground {
     }
   }
 
-  /** The one end, whoever asked for it. */
+  /** The one end, for every reason. */
   async #end(): Promise<void> {
     this.#ending.abort();
     if (this.#takesDown) await this.#takeDown();
     this.#stopped.abort();
     await Promise.race([this.#following, sleep(this.#takesDown ? LAST_OUTPUT_MS : 0)]);
+    // Before the daemons end: a client that is open would start the next kernel.
     this.#over.abort();
+    if (this.#takesDown) await this.#endDaemons();
     await this.#supervisor?.close();
   }
 
+  /**
+   * Whoever signals every process of a container or a control group ends supervisor and kernel at the same moment
+   * as this program, in any order: a try that meets one that is just ending is made again with the next one.
+   */
   async #takeDown(): Promise<void> {
     this.#say(`Taking ${this.#config.name} down.`);
-    // The connection at hand may be one to a supervisor that has just died.
-    const connection = await connectSupervisor({ home: this.#home });
+    for (let tries = 1; ; tries += 1) {
+      const outcome = await this.#tryTakeDown(tries === TAKE_DOWN_TRIES);
+      if (outcome === EXIT.done) return;
+      if (tries === TAKE_DOWN_TRIES) return void this.#bus.exit(EXIT.failed);
+      await sleep(RETRY_MS);
+    }
+  }
+
+  /** @param isLast - report what fails: there is no further try */
+  async #tryTakeDown(isLast: boolean): Promise<ExitCode> {
+    let connection: SupervisorConnection | undefined;
     try {
-      const { remote } = connection;
-      const { exitCode } = await followProgress(
-        remote.down(this.#config.name),
-        this.#context.output,
-      );
-      if (exitCode !== EXIT.done) void this.#bus.exit(EXIT.failed);
-      await endIdleDaemons(this.#context, connection);
+      // The connection at hand may be one to a supervisor that has just died.
+      connection = await connectSupervisor({ home: this.#home });
+      const progress = connection.remote.down(this.#config.name);
+      const { exitCode } = await followProgress(progress, this.#context.output, {
+        isSilent: (event) => event.type === "failed" && !isLast,
+      });
+      return exitCode;
+    } catch (error) {
+      if (!isNewelError(error)) throw error;
+      if (isLast) printError(this.#context.output, error, this.#context.environment);
+      return EXIT.failed;
     } finally {
+      await connection?.close();
+    }
+  }
+
+  /** Daemons that are ending already, or that serve other apps, are left alone. */
+  async #endDaemons(): Promise<void> {
+    try {
+      const connection = await findSupervisor(this.#context);
+      if (connection === undefined) return await endIdleKernel(this.#context);
+      await endIdleDaemons(this.#context, connection);
       await connection.close();
+    } catch (error) {
+      if (!isNewelError(error)) throw error;
+      this.#bus.log(`The daemons were not ended: ${error.message}`, "debug");
     }
   }
 

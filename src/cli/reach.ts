@@ -178,6 +178,11 @@ export async function endIdleDaemons(
   await remote.quit();
   // The next command is not to meet one that is ending.
   await Promise.race([closed, sleep(ENDING_MS)]);
+  await endIdleKernel(context);
+}
+
+/** Ends the kernel, if one runs and it holds nothing. */
+export async function endIdleKernel(context: Context): Promise<void> {
   const kernel = await findKernel(context);
   await kernel?.exitIfIdle();
   await kernel?.close();

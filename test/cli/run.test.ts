@@ -59,6 +59,32 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
   });
 }
 
+type Daemons = Readonly<Record<"supervisor" | "kernel", { readonly pid: number } | null>>;
+
+/** Orders in which a signal to every process of a container arrives. */
+const ORDERS = [
+  ["run", "supervisor", "kernel"],
+  ["kernel", "supervisor", "run"],
+  ["supervisor", "run"],
+  ["kernel", "run"],
+] as const;
+
+for (const order of ORDERS) {
+  test(`SIGTERM to ${order.join(", then ")} at once: an ordered end, nothing stays`, async (t) => {
+    const { world, port, stderr, kill, ended } = await foreground(new World(t));
+    const daemons = await world.json<Daemons>("version");
+    for (const name of order) {
+      const pid = name === "run" ? undefined : daemons[name]?.pid;
+      if (pid === undefined) kill("SIGTERM");
+      else process.kill(pid, "SIGTERM");
+    }
+    assert.equal(await ended, 0, stderr());
+    assert.doesNotMatch(stderr(), /^ +at |^error:/m);
+    await assert.rejects(whoAnswers(port));
+    await nothingRuns(world);
+  });
+}
+
 test("a supervisor that is killed comes back at once; no process is touched", async (t) => {
   const { world, port, stderr, kill, ended } = await foreground(new World(t));
   const pids = async (): Promise<unknown> => {

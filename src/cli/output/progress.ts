@@ -12,8 +12,8 @@ export interface Outcome {
 export interface FollowOptions {
   /** Stop waiting after this long, in milliseconds; what was begun goes on. */
   readonly timeoutMs?: number | undefined;
-  /** Print nothing while this holds. */
-  readonly isSilent?: () => boolean;
+  /** Which events are not printed. */
+  readonly isSilent?: (event: Progress) => boolean;
 }
 
 /** Prints what happens while a verb is carried out, until it ends. */
@@ -31,7 +31,7 @@ export async function followProgress(
       if (next === "late") return giveUp(output, timeoutMs ?? 0);
       if (next.done === true) return { exitCode: worst(codes, false), changed: true };
       const event = next.value;
-      const silent = isSilent?.() === true;
+      const silent = isSilent?.(event) === true;
       if (output.json && !silent) output.printObject(event);
       if (event.type === "end") return { exitCode: worst(codes, event.ok), changed: event.changed };
       if (event.type === "failed") codes.push(exitCodeOfFailure(event.code));
