@@ -337,6 +337,10 @@ export const ERROR_CODES = {
     text: "No supervisor answers at {path}: {why}.",
     fix: "Run `newel up`; its log is {log}.",
   },
+  NEWEL_E_SUPERVISOR_HANGS: {
+    text: "The supervisor (pid {pid}) does not answer within {waitedMs} ms.{advice}",
+    fix: "`kill -KILL {pid} && newel up` replaces it: services run on and are not restarted.",
+  },
   NEWEL_E_SUPERVISOR_RUNNING: {
     text: "A supervisor already serves {home}.",
     fix: "Use that one, or set NEWEL_HOME to run a second one beside it.",

@@ -46,6 +46,7 @@ const OF_ERROR: Partial<Record<ErrorCode, ExitCode>> = {
   NEWEL_E_JOBS_UNREACHABLE: EXIT.unreachable,
   NEWEL_E_JOBS_FILE: EXIT.unreachable,
   NEWEL_E_KERNEL_UNREACHABLE: EXIT.unreachable,
+  NEWEL_E_SUPERVISOR_HANGS: EXIT.unreachable,
   NEWEL_E_SUPERVISOR_UNREACHABLE: EXIT.unreachable,
   NEWEL_E_CONNECTION_LOST: EXIT.unreachable,
   NEWEL_E_VERSION_SKEW: EXIT.unreachable,

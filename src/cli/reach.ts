@@ -44,12 +44,16 @@ export async function reachSupervisor(context: Context): Promise<SupervisorConne
 /**
  * The supervisor, if one runs; nothing is started.
  *
- * @throws NEWEL_E_SUPERVISOR_UNREACHABLE when there may be one, but it does not answer
+ * @throws NEWEL_E_SUPERVISOR_HANGS when one runs and does not answer
+ * @throws NEWEL_E_SUPERVISOR_UNREACHABLE when there may be one that cannot be reached
  */
-export async function findSupervisor(context: Context): Promise<SupervisorConnection | undefined> {
+export async function findSupervisor(
+  context: Context,
+  options: { readonly greetingMs?: number } = {},
+): Promise<SupervisorConnection | undefined> {
   try {
     const home = findHome(context.environment);
-    const found = await connectSupervisor({ home, autostart: false });
+    const found = await connectSupervisor({ home, autostart: false, ...options });
     noteVersions(context);
     return found;
   } catch (error) {

@@ -1,3 +1,5 @@
+import { readFileSync } from "node:fs";
+
 import { hasCode, messageOf, newelError, systemCode } from "../base/errors.ts";
 import { findHome, type Home } from "../base/home.ts";
 import { sleep } from "../base/timers.ts";
@@ -28,6 +30,8 @@ export interface SupervisorOptions {
   readonly autostart?: boolean;
   /** How long to try, in milliseconds. Default 20,000. */
   readonly timeoutMs?: number;
+  /** How long one that accepts the connection may take to answer, in milliseconds. Default 10,000. */
+  readonly greetingMs?: number;
 }
 
 /** A supervisor from the outside. */
@@ -44,17 +48,25 @@ export interface SupervisorConnection {
  *
  * @throws NEWEL_E_SUPERVISOR_UNREACHABLE
  * @throws NEWEL_E_VERSION_SKEW when the supervisor is of a newel with another protocol
+ * @throws NEWEL_E_SUPERVISOR_HANGS when one runs and does not answer
  */
 export async function connectSupervisor(
   options: SupervisorOptions = {},
 ): Promise<SupervisorConnection> {
   const home = options.home ?? findHome();
   const until = performance.now() + (options.timeoutMs ?? TIMEOUT_MS);
+  const greetingMs = options.greetingMs ?? GREETING_MS;
   let launch: Launch | undefined;
   for (;;) {
     try {
-      return await greet(await connectUnix(home.supervisorSocket, SUPERVISOR_CONTRACT));
+      const timeoutMs = greetingMs;
+      return await greet(
+        await connectUnix(home.supervisorSocket, SUPERVISOR_CONTRACT, { timeoutMs }),
+        greetingMs,
+      );
     } catch (error) {
+      if ([error, causeOf(error)].some((each) => hasCode(each, "NEWEL_E_DEADLINE")))
+        throw hangs(home, greetingMs, error);
       const missing = [error, causeOf(error)].some((each) => NOT_YET.has(systemCode(each) ?? ""));
       // Another version of newel answers: no time and no start changes that.
       if (hasCode(error, "NEWEL_E_VERSION_SKEW")) throw error;
@@ -69,9 +81,12 @@ export async function connectSupervisor(
 }
 
 /** One that is just ending may accept a connection and answer nothing any more. */
-async function greet(connection: SupervisorConnection): Promise<SupervisorConnection> {
+async function greet(
+  connection: SupervisorConnection,
+  greetingMs: number,
+): Promise<SupervisorConnection> {
   try {
-    await connection.remote.with({ timeoutMs: GREETING_MS }).hello();
+    await connection.remote.with({ timeoutMs: greetingMs }).hello();
     return connection;
   } catch (error) {
     await connection.close();
@@ -99,6 +114,34 @@ async function startSupervisor(home: Home): Promise<Launch> {
 
 function causeOf(error: unknown): unknown {
   return error instanceof Error ? error.cause : undefined;
+}
+
+/** The error about a supervisor that has the socket and does not answer; it names its process. */
+function hangs(home: Home, waitedMs: number, cause: unknown): Error {
+  const pid = pidOf(home);
+  const advice = isStopped(pid)
+    ? ` It is stopped (SIGSTOP): \`kill -CONT ${pid}\` lets it continue.`
+    : "";
+  return newelError("NEWEL_E_SUPERVISOR_HANGS", { pid, waitedMs, advice }, cause);
+}
+
+/** Its lock has its pid. */
+function pidOf({ supervisorLock }: Home): string {
+  try {
+    return readFileSync(supervisorLock, "utf8").trim();
+  } catch (error) {
+    if (systemCode(error) === undefined) throw error;
+    return "unknown";
+  }
+}
+
+function isStopped(pid: string): boolean {
+  try {
+    return /\) [Tt] /.test(readFileSync(`/proc/${pid}/stat`, "utf8"));
+  } catch (error) {
+    if (systemCode(error) === undefined) throw error;
+    return false;
+  }
 }
 
 function unreachable(home: Home, why: string, cause?: unknown): Error {

@@ -1,3 +1,4 @@
+import { hasCode, isNewelError } from "../../base/errors.ts";
 import type { StreamName } from "../../kernel/api.ts";
 import { usageError } from "../arguments.ts";
 import { APP_OPTION, type Arguments, type Command, type Context } from "../command.ts";
@@ -8,6 +9,9 @@ import { findSupervisor, reachKernel } from "../reach.ts";
 import { covers, noSuchName, type Source, unknownWords } from "../select.ts";
 
 const DEFAULT_LINES = 50;
+
+/** How long the supervisor may take to name its services, in milliseconds. */
+const ANSWER_MS = 3_000;
 
 export const logs: Command = {
   name: "logs",
@@ -81,12 +85,21 @@ function isAppOf(args: Arguments, { run }: Source): boolean {
   return app === undefined || run?.app === app;
 }
 
-/** Services that may not have started yet, if there is a supervisor to ask. */
+/** Services that may not have started yet, if there is a supervisor to ask that answers. */
 async function serviceNames(context: Context): Promise<string[]> {
-  const supervisor = await findSupervisor(context);
-  const services = (await supervisor?.remote.list({ names: [] })) ?? [];
-  await supervisor?.close();
-  return services.flatMap(({ app, name }) => [name, `${app}/${name}`]);
+  try {
+    const supervisor = await findSupervisor(context, { greetingMs: ANSWER_MS });
+    const limited = supervisor?.remote.with({ timeoutMs: ANSWER_MS });
+    const services = (await limited?.list({ names: [] })) ?? [];
+    await supervisor?.close();
+    return services.flatMap(({ app, name }) => [name, `${app}/${name}`]);
+  } catch (error) {
+    const hangs = hasCode(error, "NEWEL_E_SUPERVISOR_HANGS") || hasCode(error, "NEWEL_E_DEADLINE");
+    if (!isNewelError(error) || !hangs) throw error;
+    // The kernel has the output of everything that ever started.
+    context.output.say(`${error.message} ${error.fix}`);
+    return [];
+  }
 }
 
 function checkNames(args: Arguments, sources: readonly Source[], known: readonly string[]): void {

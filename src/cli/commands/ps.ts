@@ -1,3 +1,4 @@
+import { isNewelError } from "../../base/errors.ts";
 import { findHome } from "../../base/home.ts";
 import { sleep } from "../../base/timers.ts";
 import type { ProcessView, ServiceView } from "../../supervisor/api.ts";
@@ -11,8 +12,9 @@ import { findKernel, findSupervisor, type Supervisor } from "../reach.ts";
 import { covers, noSuchName, toSource, unknownWords } from "../select.ts";
 
 const WATCH_MS = 1_000;
-/** A supervisor that takes longer to list its services is as good as none. */
-const ANSWER_MS = 10_000;
+/** A supervisor that takes longer to list its services is as good as none: the kernel has what runs. */
+const ANSWER_MS = 3_000;
+const HANGS: ReadonlySet<string> = new Set(["NEWEL_E_SUPERVISOR_HANGS", "NEWEL_E_DEADLINE"]);
 const CLEAR = "\u001B[H\u001B[2J";
 
 export const ps: Command = {
@@ -52,12 +54,18 @@ interface Look {
 }
 
 async function look(args: Arguments, context: Context): Promise<Look> {
-  const connection = await findSupervisor(context);
-  if (connection === undefined) return lookUnsupervised(args, context);
   try {
-    return await lookSupervised(args, context, connection.remote);
-  } finally {
-    await connection.close();
+    const connection = await findSupervisor(context, { greetingMs: ANSWER_MS });
+    if (connection === undefined) return await lookUnsupervised(args, context);
+    try {
+      return await lookSupervised(args, context, connection.remote);
+    } finally {
+      await connection.close();
+    }
+  } catch (error) {
+    if (!isNewelError(error) || !HANGS.has(error.code)) throw error;
+    const left = await lookUnsupervised(args, context);
+    return { ...left, messages: [error.message, error.fix] };
   }
 }
 

@@ -1,0 +1,42 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { World } from "./world.ts";
+
+interface Listed {
+  readonly processes: readonly { readonly pid: number }[];
+}
+
+test("while the supervisor is stopped, ps and logs read the kernel, and every error names its process", async (t) => {
+  const world = new World(t);
+  const run = "echo hello; exec sleep 1000";
+  world.configure({ name: "app", services: { web: { run, ready: { after: "50ms" } } } });
+  await world.succeed("up");
+  const pid = await world.supervisorPid();
+  const [before] = await world.json<Listed[]>("ps");
+  process.kill(pid, "SIGSTOP");
+  try {
+    await whileStopped(world, pid, before?.processes[0]?.pid);
+  } finally {
+    process.kill(pid, "SIGCONT");
+  }
+  assert.equal((await world.newel("ps", "web")).code, 0);
+});
+
+async function whileStopped(world: World, pid: number, service: number | undefined): Promise<void> {
+  const hangs = new RegExp(
+    `The supervisor \\(pid ${pid}\\) does not answer .*\\n?.*kill -CONT ${pid}[^]*kill -KILL ${pid} && newel up`,
+  );
+  const listed = await world.newel("ps", "--json");
+  assert.equal(listed.code, 0);
+  assert.match(listed.stderr, hangs);
+  const [after] = JSON.parse(listed.stdout) as Listed[];
+  assert.equal(after?.processes[0]?.pid, service);
+  assert.equal((await world.newel("ps", "web")).code, 3);
+  const logs = await world.succeed("logs", "web", "--raw");
+  assert.equal(logs.stdout, "hello\n");
+  assert.match(logs.stderr, hangs);
+  const stop = await world.newel("stop", "web");
+  assert.equal(stop.code, 5);
+  assert.match(stop.stderr, hangs);
+}
