@@ -278,8 +278,8 @@ class Listening implements Inheritance {
 
 function asksFor(options: Readonly<Record<string, unknown>>, target: Target): boolean {
   const { port, path, fd, handle, _handle } = options;
-  // A member that is not bound yet would listen on any port of every address.
-  if (typeof fd === "number") return [...target.members.values()].includes(fd);
+  // The app found the number by a reference. A member that is not bound yet would listen on any port.
+  if (typeof fd === "number") return fd === target.fd || [...target.members.values()].includes(fd);
   if (fd !== undefined || handle !== undefined || _handle !== undefined) return false;
   if (target.port !== undefined) return Number(port) === target.port;
   if (typeof path !== "string" || target.path === undefined || port !== undefined) return false;

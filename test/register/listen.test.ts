@@ -47,6 +47,18 @@ for (const [form, call] of Object.entries(forms)) {
   });
 }
 
+test("listen({ fd }) on the descriptor of a target is a listen() of the target", async (t) => {
+  const socket = await holdSocket(t);
+  const app = `
+    import net from 'node:net';
+    net.createServer((client) => client.end('hello')).listen({ fd: 3 });`;
+  const replica = startReplica(t, app, [socket], { hold: true });
+  await replica.ready;
+  assert.equal(await replica.control("accept"), "ok");
+  assert.equal(await answerOf(socket), "hello");
+  assert.equal(replica.output(), "");
+});
+
 test("listen(path) listens on the inherited Unix socket", async (t) => {
   const directory = temporaryDirectory(t);
   const socket = await holdSocket(t, join(directory, "app.sock"));
