@@ -13,8 +13,17 @@ export interface Source {
 }
 
 export function toSource(info: ProcessInfo): Source {
-  const run = parseRunName(info.name);
+  const run = parseRunName(info.name) ?? parseJoined(info);
+  if (run?.slot === 0) return { info, run, name: run.service };
   return run === undefined ? { info, name: info.name } : { info, run, name: shownName(run) };
+}
+
+/** Old generations whose output was joined in the archive: they stand for the whole service. */
+function parseJoined({ name, group, archived }: ProcessInfo): RunName | undefined {
+  const match = archived === true && name === group ? /^([^/]+)\/(.+)$/.exec(name) : null;
+  if (match === null) return undefined;
+  const [, app = "", service = ""] = match;
+  return { app, service, slot: 0, run: 0, hash: "" };
 }
 
 /** Whether one of the words stands for the process: `web`, `web.1`, `shop/web`, `web*`; none: all. */

@@ -67,6 +67,9 @@ export function launchRequest(
     },
     workingDir: spec.cwd,
     bufsize: spec.logs.bufsizeBytes,
+    // The bound is that of the service: all of its processes share it, those that ended too.
+    group: `${run.app}/${run.service}`,
+    ...(spec.logs.maxAgeMs === undefined ? {} : { maxAgeMs: spec.logs.maxAgeMs }),
     stderr: spec.logs.stderr === "stdout" ? "stdout" : true,
     sockets: spec.listen.map((socket) =>
       followsApp(socket) ? socketName(run.app, socket) + GROUP : socketName(run.app, socket),

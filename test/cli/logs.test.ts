@@ -181,3 +181,35 @@ test("logs need no supervisor", async () => {
   process.kill(await world.supervisorPid(), "SIGKILL");
   assert.match((await world.succeed("logs", "counter", "-n", "3")).stdout, /counter\.1 \| /);
 });
+
+interface Pruned {
+  readonly pruned: readonly string[];
+  readonly bytes: number;
+}
+
+test("output is kept over restarts and down until it is pruned, which leaves a gap", async (t) => {
+  const other = new World(t);
+  const ON_START = `console.log("started"); setInterval(() => {}, 1e6);`;
+  other.write("app.mjs", ON_START);
+  const service = { node: "app.mjs", replicas: 2, stop: { grace: "1s" } };
+  other.configure({ name: "kept", services: { web: service, api: { node: "app.mjs" } } });
+  await other.succeed("up");
+  for (let count = 0; count < 8; count += 1) await other.succeed("restart", "web");
+  const lines = async (...args: string[]): Promise<string[]> =>
+    (await other.succeed("logs", ...args)).stdout.split("\n").filter((line) => line !== "");
+  await eventually(async () => (await lines("web", "-n", "all")).length === 18, "every start");
+  assert.equal((await lines("web.2", "-n", "all")).length, 9);
+  assert.equal((await lines("web", "-n", "7")).length, 7);
+  await other.succeed("down");
+  assert.equal((await lines("-n", "all", "--raw")).length, 19, "kept over down");
+
+  const part = await other.newel("logs", "--prune", "web.1");
+  assert.deepEqual([part.code, part.stdout], [2, ""]);
+  const unknown = await other.newel("logs", "--prune", "wep");
+  assert.notEqual(unknown.code, 0);
+  const { pruned, bytes } = await other.json<Pruned>("logs", "--prune", "web");
+  assert.deepEqual([pruned, bytes], [["kept/web"], 18 * "started\n".length]);
+  const { stdout, stderr } = await other.succeed("logs", "-n", "all", "--raw");
+  assert.equal(stdout, "started\n", "the other service is untouched");
+  assert.match(stderr, /web: 144 bytes \(144B\) of its output are lost here: they were pruned\./);
+});

@@ -1,3 +1,4 @@
+import { hasCode } from "../../base/errors.ts";
 import type { OutputChunk, OutputPosition, StreamName } from "../../kernel/api.ts";
 import type { KernelClient } from "../../kernel/client-api.ts";
 import type { Source } from "../select.ts";
@@ -28,6 +29,11 @@ export class ProcessReader {
     this.#position = { out: 0, err: 0 };
   }
 
+  /** It has left the list, so nothing will follow. */
+  get isOver(): boolean {
+    return this.source.info.archived === true;
+  }
+
   /** Goes to the end of what is there now. */
   skipKept(): void {
     this.#position = this.#end();
@@ -43,7 +49,7 @@ export class ProcessReader {
         if (lines.length > 2 * count + 1_000) lines = lastLines(lines, count);
       }
       const found = lastLines(lines, count);
-      if (whole || linesIn(found) >= count) return found;
+      if (whole || countLines(found) >= count) return found;
     }
   }
 
@@ -51,10 +57,34 @@ export class ProcessReader {
   async *kept(): AsyncGenerator<LogLine, void> {
     const end = this.#end();
     if (this.#isAt(end)) return;
-    for await (const chunk of this.#watch(false)) {
-      yield* this.#cut(chunk);
-      if (this.#isAt(end)) return;
+    try {
+      for await (const chunk of this.#watch(false)) {
+        yield* this.#cut(chunk);
+        if (this.#isAt(end)) return;
+      }
+    } catch (error) {
+      // It was removed, or joined with others, while it was read.
+      if (!hasCode(error, "NEWEL_E_NOT_FOUND")) throw error;
+      yield* this.#lose(end);
     }
+  }
+
+  /** What cannot be read any more is a gap. */
+  #lose(end: OutputPosition): LogLine[] {
+    const lines = this.#streams.flatMap((stream) => {
+      const gap = end[stream] - this.#position[stream];
+      if (gap <= 0) return [];
+      const lost = {
+        stream,
+        offset: end[stream],
+        gap,
+        reason: "removed",
+        timeMs: Date.now(),
+      } as const;
+      return this.#cutters[stream].push({ ...lost, data: Buffer.alloc(0) });
+    });
+    this.#position = { ...end };
+    return lines;
   }
 
   /** Everything after the position, until the process ended. */
@@ -146,6 +176,7 @@ export function lastLines(lines: readonly LogLine[], count: number): LogLine[] {
   return lines.slice(first);
 }
 
-function linesIn(lines: readonly LogLine[]): number {
+/** How many lines there are, without the gaps. */
+export function countLines(lines: readonly LogLine[]): number {
   return lines.filter(({ isGap }) => !isGap).length;
 }

@@ -4,7 +4,7 @@ import type { KernelClient } from "../../kernel/client-api.ts";
 import { type Source, toSource } from "../select.ts";
 import type { LogLine } from "./line.ts";
 import { mergeByTime } from "./merge.ts";
-import { lastLines, ProcessReader } from "./reader.ts";
+import { countLines, lastLines, ProcessReader } from "./reader.ts";
 
 export interface LogRequest {
   /** Which processes: those that are there, and with `follow` those that come. */
@@ -30,39 +30,83 @@ export interface LogRequest {
 export async function showLogs(kernel: KernelClient, request: LogRequest): Promise<void> {
   // Before the list is read: what is made in between is then in both, and never in neither.
   const { lastEvent } = await kernel.status();
-  const sources = (await kernel.processes.list()).map(toSource).filter(request.wants);
-  request.found?.(sources);
-  const readers = sources.map((source) => new ProcessReader(source, kernel, request.streams));
-  for await (const line of keptLines(readers, request)) await request.print(line);
+  // The archive last: what leaves the list in between is then in both.
+  const listed = (await kernel.processes.list()).map(toSource).filter(request.wants);
+  const isListed = new Set(listed.map(({ info }) => info.name));
+  const archived = (await kernel.processes.archived())
+    .filter(({ name }) => !isListed.has(name))
+    .map(toSource)
+    .filter(request.wants);
+  request.found?.([...archived, ...listed]);
+  const toReader = (source: Source): ProcessReader =>
+    new ProcessReader(source, kernel, request.streams);
+  const readers = listed.map(toReader);
+  const lanes = [...lanesOf(archived.map(toReader)), ...readers.map((reader) => [reader])];
+  for await (const line of keptLines(lanes, request)) await request.print(line);
   if (request.follow) await new Follower(kernel, request, readers).run(lastEvent);
 }
 
-/** Kept output, oldest first. Without `follow` a last line that lacks its newline is a line too. */
+/** Archived processes by what they are called: those of one name followed each other. */
+function lanesOf(readers: readonly ProcessReader[]): ProcessReader[][] {
+  const lanes = new Map<string, ProcessReader[]>();
+  for (const reader of readers) {
+    const { run, name } = reader.source;
+    const key = `${run?.app ?? ""}/${name}`;
+    const lane = lanes.get(key) ?? [];
+    lane.push(reader);
+    lanes.set(key, lane);
+  }
+  return [...lanes.values()];
+}
+
+/**
+ * Kept output, oldest first. Without `follow` a last line that lacks its newline is a line too.
+ *
+ * @param lanes - processes that followed each other, oldest first: only one of them is read at a time
+ */
 async function* keptLines(
-  readers: readonly ProcessReader[],
+  lanes: readonly (readonly ProcessReader[])[],
   { lines, follow }: LogRequest,
 ): AsyncGenerator<LogLine, void> {
   if (lines === 0) {
-    for (const reader of readers) reader.skipKept();
+    for (const lane of lanes) for (const reader of lane) reader.skipKept();
     return;
   }
   if (lines === Infinity) {
-    yield* mergeByTime(readers.map((reader) => allOf(reader, follow)));
+    yield* mergeByTime(lanes.map((lane) => allOf(lane, follow)));
     return;
   }
   const tails: LogLine[][] = [];
-  for (const reader of readers) {
-    const tail = await reader.last(lines);
-    tails.push(follow ? tail : [...tail, ...reader.rest()]);
-  }
+  for (const lane of lanes) tails.push(await tailOf(lane, lines, follow));
   const merged: LogLine[] = [];
   for await (const line of mergeByTime(tails)) merged.push(line);
   yield* lastLines(merged, lines);
 }
 
-async function* allOf(reader: ProcessReader, follow: boolean): AsyncGenerator<LogLine, void> {
-  yield* reader.kept();
-  if (!follow) yield* reader.rest();
+async function* allOf(
+  lane: readonly ProcessReader[],
+  follow: boolean,
+): AsyncGenerator<LogLine, void> {
+  for (const reader of lane) {
+    yield* reader.kept();
+    if (!follow || reader.isOver) yield* reader.rest();
+  }
+}
+
+/** The last lines of a lane, read from its newest process backwards. */
+async function tailOf(
+  lane: readonly ProcessReader[],
+  count: number,
+  follow: boolean,
+): Promise<LogLine[]> {
+  let lines: LogLine[] = [];
+  for (const reader of lane.toReversed()) {
+    const own = await reader.last(count);
+    if (!follow || reader.isOver) own.push(...reader.rest());
+    lines = lastLines([...own, ...lines], count);
+    if (countLines(lines) >= count) break;
+  }
+  return lines;
 }
 
 /** Follows the processes of a list and those that are made later. */

@@ -135,9 +135,14 @@ function formatId({ pid, startTicks }: ProcessId): string {
 
 async function findProcess(link: Link, name: string): Promise<ProcessInfo> {
   const found = await link.call<ProcessInfo[]>({ do: "list processes", names: [name] }, true);
-  const process = found.find((one) => one.name === name);
+  const archived = found.length > 0 ? [] : await listArchived(link, name);
+  const process = [...found, ...archived].findLast((one) => one.name === name);
   if (process === undefined) throw newelError("NEWEL_E_NOT_FOUND", { name, noun: "processes" });
   return process;
+}
+
+function listArchived(link: Link, name: string): Promise<ProcessInfo[]> {
+  return link.call<ProcessInfo[]>({ do: "list archived", names: [name] }, true);
 }
 
 async function upgradeKernel(

@@ -58,6 +58,7 @@ function processSettings(service: Omit<ResolvedService, "hash">): Settings {
     instanceVar,
     listen: listen.length === 0 ? undefined : listen.map(asConfigured),
     "logs.bufsize": logs.bufsizeBytes,
+    "logs.maxAge": logs.maxAgeMs,
     "logs.stderr": logs.stderr,
     // A process that says READY has a descriptor for it from its start.
     "ready.notify": ready.probe.kind === "notify" && (ready.probe.app === true ? "app" : true),

@@ -9,7 +9,8 @@ import { FOREIGN_VALUES } from "./words.ts";
 // Each schema's message is what follows `PATH is VALUE; ` in the sentence.
 
 /** Timers of Node.js count milliseconds in 31 bits: longer ones would fire at once. */
-const LONGEST_MS = 24 * 86_400_000;
+const DAY_MS = 86_400_000;
+const LONGEST_DAYS = 24;
 
 export const text = (want: string): v.GenericSchema<unknown, string> =>
   v.custom<string>((value) => typeof value === "string" && /^[^\0]+$/.test(value), want);
@@ -47,14 +48,21 @@ export function oneOf<const Word extends string>(
 
 const DURATION = 'must be a duration such as "500ms", "10s", "2m".';
 
-export function duration(minMs: number): v.GenericSchema<unknown, Duration> {
+/** @param longestDays - default: the longest wait that a timer of Node.js can make */
+export function duration(
+  minMs: number,
+  longestDays: number = LONGEST_DAYS,
+): v.GenericSchema<unknown, Duration> {
   return v.pipe(
     v.custom<Duration>(
       (value) => typeof value === "string" && tryDurationMs(value) !== undefined,
       (issue) => DURATION + durationHint(issue.input),
     ),
     v.check((value) => (tryDurationMs(value) ?? 0) >= minMs, `must be at least "${minMs}ms".`),
-    v.check((value) => (tryDurationMs(value) ?? 0) <= LONGEST_MS, 'must be at most "24d".'),
+    v.check(
+      (value) => (tryDurationMs(value) ?? 0) <= longestDays * DAY_MS,
+      `must be at most "${longestDays}d".`,
+    ),
   );
 }
 

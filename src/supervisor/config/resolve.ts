@@ -81,6 +81,7 @@ export function resolveService(
     dependsOn: Object.fromEntries(wanted),
     logs: {
       bufsizeBytes: sizeBytes(service.logs?.bufsize ?? "64MB"),
+      ...(service.logs?.maxAge === undefined ? {} : { maxAgeMs: durationMs(service.logs.maxAge) }),
       stderr: service.logs?.stderr ?? "separate",
     },
   } as const;

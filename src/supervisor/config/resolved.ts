@@ -122,7 +122,11 @@ export interface ResolvedService {
   };
   /** Enabled services alone. */
   readonly dependsOn: Readonly<Record<string, DependencyCondition>>;
-  readonly logs: { readonly bufsizeBytes: number; readonly stderr: "separate" | "stdout" };
+  readonly logs: {
+    readonly bufsizeBytes: number;
+    readonly maxAgeMs?: number;
+    readonly stderr: "separate" | "stdout";
+  };
   /** Of all that a running process cannot take over: another hash means that new processes are needed. */
   readonly hash: string;
 }
@@ -203,7 +207,11 @@ const serviceSchema: v.GenericSchema<unknown, ResolvedService> = v.object({
     whenFailed: v.optional(v.picklist(["refuse", "wait"]), "refuse"),
   }),
   dependsOn: v.record(v.string(), v.picklist(["started", "ready", "completed"])),
-  logs: v.object({ bufsizeBytes: count, stderr: v.picklist(["separate", "stdout"]) }),
+  logs: v.object({
+    bufsizeBytes: count,
+    maxAgeMs: v.exactOptional(count),
+    stderr: v.picklist(["separate", "stdout"]),
+  }),
   hash: v.string(),
 });
 

@@ -166,8 +166,11 @@ const dependsOnSetting = v.lazy((input) =>
 const NODE_ARGS = 'must be a list of texts: ["--enable-source-maps"].';
 const nodeArgs = texts(NODE_ARGS, "must be a text in quotes.");
 
+const LONGEST_AGE_DAYS = 36_500;
+
 const logs = settings("logs", {
   bufsize: may(size),
+  maxAge: may(duration(1_000, LONGEST_AGE_DAYS)),
   stderr: may(oneOf(["separate", "stdout"])),
 });
 

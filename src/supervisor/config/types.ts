@@ -149,8 +149,16 @@ export interface ReloadConfig {
 }
 
 export interface LogsConfig {
-  /** How much output of each stream is kept. Default `'64MB'`. */
+  /**
+   * How much output of each stream is kept, over all replicas and generations of the service together; the
+   * oldest is dropped first. Default `'64MB'`.
+   */
   readonly bufsize?: Size;
+  /**
+   * Output older than this is dropped, by the wall clock, at least `'1s'`. Default: no limit, only
+   * `bufsize` bounds what is kept.
+   */
+  readonly maxAge?: Duration;
   /** `'stdout'` puts stderr into the same spool. Default `'separate'`. */
   readonly stderr?: "separate" | "stdout";
 }

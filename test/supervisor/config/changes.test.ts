@@ -52,6 +52,7 @@ const CHANGES: readonly (readonly [object, readonly string[], boolean])[] = [
   [{ umask: "022" }, ["umask"], true],
   [{ listen: ["web", 8080] }, ["listen"], true],
   [{ logs: { bufsize: "1MB" } }, ["logs.bufsize"], true],
+  [{ logs: { maxAge: "30d" } }, ["logs.maxAge"], true],
   [{ logs: { stderr: "stdout" } }, ["logs.stderr"], true],
   [{ stop: { grace: "20s" } }, ["stop.grace"], true],
   [{ stop: { signal: "SIGINT" } }, ["stop.signal"], true],

@@ -82,6 +82,11 @@ export const SETTINGS: readonly BrokenCase[] = [
     'newel.config.ts:4  services.web.stop.linger is longer than "grace": "2s" and "1s".',
   ],
   [
+    "age without unit",
+    web('logs: { maxAge: "30" }'),
+    'newel.config.ts:4  services.web.logs.maxAge is "30"; must be a duration such as "500ms", "10s", "2m".',
+  ],
+  [
     "size without unit",
     web('logs: { bufsize: "64M" }'),
     'newel.config.ts:4  services.web.logs.bufsize is "64M"; must be a size such as "64kB", "512MB", "1GB". Did you mean "64MB"?',
