@@ -95,6 +95,33 @@ function shortest(text: string): string {
   return text.replace(/(?:^|:)(?:0(?::|$)){2,}/, "::");
 }
 
+/** The inode of a socket that listens on a TCP port of this machine. */
+export function findListener(port: number): string | undefined {
+  return ["/proc/net/tcp", "/proc/net/tcp6"]
+    .flatMap((file) => parseTcpTable(readText(file)))
+    .find((socket) => socket.port === port)?.inode;
+}
+
+/**
+ * A process that has a socket open; `undefined` when none can be seen.
+ *
+ * @param first - the process that is asked first
+ */
+export function findSocketOwner(inode: string, first: number): number | undefined {
+  if (processHoldsSocket(first, inode)) return first;
+  return ownerOf(inode, undefined).pid;
+}
+
+/** Whether a process has a socket open, as far as this user may know it. */
+export function processHoldsSocket(pid: number, inode: string): boolean {
+  return hasSocket(String(pid), inode);
+}
+
+/** A process and its ancestors, nearest first. */
+export function ancestorsOf(pid: number): readonly number[] {
+  return lineOf(pid);
+}
+
 function ownerOf(inode: string, uid: number | undefined): AddressOwner {
   const known = uid === undefined ? {} : { uid };
   for (const name of readdirSync("/proc")) {

@@ -1,8 +1,7 @@
-import { connect } from "node:net";
-
 import { sleep } from "../base/timers.ts";
 import type { KernelClient } from "../kernel/client-api.ts";
 import type { ResolvedService } from "./config/resolved.ts";
+import { type Acceptor, connectTo } from "./acceptor.ts";
 import { hasControl, httpStatus, mayListen, probeThroughControl } from "./control.ts";
 import { runsNode } from "./runs-node.ts";
 
@@ -10,6 +9,8 @@ const FIRST_TRY_MS = 25;
 const LAST_TRY_MS = 500;
 /** How long a program that may have no Node.js process has to start one. */
 const LONE_MS = 1_000;
+/** How long a process that shares its listening socket is asked until it answers itself. */
+const SHARED_MS = 3_000;
 const LOG_TAIL_CHARACTERS = 64 << 10;
 
 /** The process that a probe asks. */
@@ -55,7 +56,11 @@ async function probeKind(
     case "log":
       return waitForText(process.kernelName, probe.text, kernel, signal);
     case "tcp":
-      return retry(() => connects(probe.host, probe.port), signal);
+      return retry(async () => {
+        const accepted = await connectTo(probe.host, probe.port, process.pid);
+        accepted?.socket.destroy();
+        return accepted !== undefined && isIts(accepted.by, begunMs);
+      }, signal);
     case "http": {
       const { address, path, own, hostHeader } = probe;
       const ask = async (): Promise<number | undefined> => {
@@ -63,11 +68,8 @@ async function probeKind(
         // Past the shared socket, on which another replica may answer.
         if (own === true && (mayHaveNode(process, begunMs) || hasControl(process.controlPath)))
           return probeThroughControl(process.controlPath, path);
-        return httpStatus(
-          "path" in address ? { socketPath: address.path } : address,
-          path,
-          hostHeader,
-        );
+        if ("path" in address) return httpStatus({ socketPath: address.path }, path, hostHeader);
+        return askItself(process, address, path, { hostHeader, begunMs });
       };
       return retry(async () => isGood(await ask()), signal);
     }
@@ -108,18 +110,28 @@ async function retry(probe: () => Promise<boolean>, signal: AbortSignal): Promis
   }
 }
 
-function connects(host: string, port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect({ host, port });
-    const answer = (connected: boolean): void => {
-      socket.destroy();
-      resolve(connected);
-    };
-    socket.setTimeout(LAST_TRY_MS, () => answer(false));
-    socket.on("connect", () => answer(true));
-    // Nobody listens yet: asked again.
-    socket.on("error", () => answer(false));
-  });
+/** One HTTP request to an address; no status when the answer is not the process's own. */
+async function askItself(
+  { pid }: ProbedProcess,
+  { host, port }: { readonly host: string; readonly port: number },
+  path: string,
+  { hostHeader, begunMs }: { readonly hostHeader: string | undefined; readonly begunMs: number },
+): Promise<number | undefined> {
+  const accepted = await connectTo(host, port, pid);
+  if (accepted === undefined) return undefined;
+  const { socket, by } = accepted;
+  if (isIts(by, begunMs)) return httpStatus({ createConnection: () => socket }, path, hostHeader);
+  socket.destroy();
+  return undefined;
+}
+
+/**
+ * Whether an answer counts for the process. Replicas that share a listening socket without the
+ * preload cannot be asked one by one: when only others have answered for some seconds, an answer
+ * counts for this one too.
+ */
+function isIts(by: Acceptor, begunMs: number): boolean {
+  return by === "own" || (by === "shared" && performance.now() > begunMs + SHARED_MS);
 }
 
 async function waitForText(
