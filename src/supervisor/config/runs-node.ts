@@ -23,18 +23,27 @@ const SCRIPT_BYTES = 16_384;
  * Whether a `run` starts Node.js programs, as `npm start` or `tsx server.ts` do: such a service has the
  * preload, which asks where a socket may listen. A program that is not recognised counts as another one.
  *
- * @param run - a line for /bin/sh, of which each command is looked at, or the words of one command
+ * @param run - a line for /bin/sh, whose last commands decide, or the words of one command
  */
 export function runsNode(
   run: string | readonly string[],
   cwd: string,
   path: string | undefined,
 ): boolean {
-  const commands = typeof run === "string" ? run.split(/&&|\|\||[;|&\n]/) : [run[0] ?? ""];
+  const commands = typeof run === "string" ? lastCommands(run) : [run[0] ?? ""];
   return commands.some((command) => {
     const program = typeof run === "string" ? firstWord(command) : command;
     return program !== undefined && isNode(program, cwd, path);
   });
+}
+
+/** The commands at the end of a line: what is before them, such as a migration, does not serve. */
+function lastCommands(line: string): string[] {
+  const last = line
+    .trim()
+    .split(/&&|\|\||[;\n]/)
+    .findLast((part) => part.trim() !== "");
+  return (last ?? "").split(/[|&]/);
 }
 
 /** The program of a command: past assignments, and words that execute the next one. */
