@@ -107,6 +107,10 @@ test("a full disk: the kernel goes on, the child ends, and what is lost is count
   );
   await assert.rejects(kernel.sockets.make({ name: "more" }), isRefusal);
   await assert.rejects(kernel.claim("more"), isRefusal);
+  await assert.rejects(
+    kernel.upgrade(),
+    (error) => hasCode(error, "NEWEL_E_UPGRADE_REFUSED") && /ENOSPC/.test(String(error)),
+  );
   assert.deepEqual((await kernel.status()).counts, full.counts, "nothing was made");
   // What gives something up is always possible.
   await kernel.processes.remove("talker");
@@ -114,6 +118,7 @@ test("a full disk: the kernel goes on, the child ends, and what is lost is count
 
   rmSync(filler);
   await kernel.values.set("after", "there is room again");
+  assert.equal((await kernel.upgrade()).pid, pid);
   await eventually(
     async () => !(await kernel.status()).notices.some((notice) => notice.includes("journal")),
     "the journal can be written again",
