@@ -1,0 +1,81 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import { test } from "node:test";
+
+import { crc32 } from "../../src/base/crc32.ts";
+import type { Home } from "../../src/base/home.ts";
+import { readJournal } from "../../src/kernel/journal.ts";
+import { cleanUp, eventually, freePort, isAlive } from "../helpers/resources.ts";
+import { fixtureApp, SupervisedApp } from "../helpers/supervised.ts";
+
+/** Ends everything as a reboot does: daemons and services die, and the journal is of another boot. */
+async function reboot(app: SupervisedApp): Promise<void> {
+  const kernel = await app.kernel();
+  const list = await kernel.processes.list();
+  const { pid } = await kernel.status();
+  await app.killSupervisor();
+  process.kill(pid, "SIGKILL");
+  await eventually(() => !isAlive(pid), "the kernel is gone");
+  const services = list.filter(({ running }) => running).map((info) => info.pid);
+  for (const each of services) process.kill(each, "SIGKILL");
+  await eventually(() => !services.some(isAlive), "the services are gone");
+  asOtherBoot(app.home);
+}
+
+function asOtherBoot(home: Home): void {
+  const lines = readJournal(home.journal).records.map((record) => {
+    const json = JSON.stringify(record.type === "boot" ? { ...record, bootId: "another" } : record);
+    return `${crc32(json).toString(16).padStart(8, "0")} ${json}\n`;
+  });
+  writeFileSync(home.journal, lines.join(""));
+}
+
+test("after a reboot every service runs as before, and a port that is taken keeps only its own service waiting", async (t) => {
+  const app = new SupervisedApp(t);
+  const [port, six] = [await freePort(), await freePort()];
+  const path = join(app.directory, "s.sock");
+  const code = `require("http").createServer((q, r) => r.end("ok")).listen(process.env.AT)`;
+  app.write("unix.cjs", code);
+  const config = {
+    sockets: { local: { path }, six: { host: "::1", port: six } },
+    services: {
+      web: {
+        node: fixtureApp("http"),
+        listen: `127.0.0.1:${port}`,
+        env: { PORT: String(port) },
+        restart: { max: 1, within: "1m", backoff: { min: "20ms", max: "20ms" } },
+      },
+      unix: { node: "unix.cjs", listen: "local", env: { AT: path } },
+      six: { run: "exec sleep 1000", listen: "six", replicas: 2, ready: { after: "10ms" } },
+      off: { run: "exec sleep 1000", ready: { after: "10ms" } },
+    },
+  };
+  assert.ok((await app.up(config)).ok);
+  assert.ok((await app.verb("stop", "off")).ok);
+  assert.ok((await app.scale("six", 3)).ok);
+  await reboot(app);
+
+  const thief = createServer().listen(port, "127.0.0.1");
+  cleanUp(t, () => void thief.close());
+  await once(thief, "listening");
+  // The next command starts the supervisor, as the unit of systemd does.
+  await app.supervisor();
+  const ready = async (name: string, count: number): Promise<boolean> =>
+    (await app.service(name)).ready === count;
+  await eventually(() => ready("unix", 1), "the service on a path", 30_000);
+  await eventually(() => ready("six", 3), "the service on IPv6, with its number", 30_000);
+  assert.equal((await app.service("off")).state, "stopped");
+  const waits = await eventually(async () => {
+    const web = await app.service("web");
+    return web.state === "failed" && web;
+  }, "web lacks its port");
+  assert.match(waits.why ?? "", new RegExp(`another program listens on it \\(pid ${process.pid}`));
+
+  thief.close();
+  await once(thief, "close");
+  await eventually(() => ready("web", 1), "its port is free, and it is tried again", 60_000);
+  assert.equal(await (await fetch(`http://127.0.0.1:${port}/echo/7`)).text(), "7");
+});
