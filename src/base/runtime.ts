@@ -46,7 +46,14 @@ export async function daemonProgram(home: Home, name: DaemonName): Promise<strin
   const current = currentBuild(home);
   if (chooseBuild(own, current, () => hasDaemon(home)) === "own") {
     if (own.source === undefined) return programPath(name);
-    await installBuild(home, own, own.source);
+    try {
+      await installBuild(home, own, own.source);
+    } catch (error) {
+      // A file size limit of the caller (RLIMIT_FSIZE) is no lack of room: the installation is used
+      // in place, and the next start without the limit makes the copy.
+      if (!isSizeLimit(error)) throw error;
+      return programPath(name);
+    }
     activateBuild(home, own, "current");
   }
   return programIn(home, "current", name);
@@ -151,6 +158,10 @@ async function installBuild(home: Home, build: OwnBuild, source: string): Promis
   } catch (error) {
     throw newelError("NEWEL_E_RUNTIME_COPY", { path: directory, why: messageOf(error) }, error);
   }
+}
+
+function isSizeLimit(error: unknown): boolean {
+  return error instanceof Error && systemCode(error.cause) === "EFBIG";
 }
 
 /** Makes a link name a build, in one step. */

@@ -397,3 +397,15 @@ test("a home on a full, read-only or noexec file system is refused with a code",
     assert.deepEqual(left, [], "nothing half done is left");
   }
 });
+
+test("under a file size limit the daemons run from the installation, without a copy", async (t) => {
+  const app = release(t, homeOfInstallations(t), await freePort());
+  const node = join(app.directory, "limited-node");
+  writeFileSync(node, `#!/bin/bash\nulimit -f 1000\nexec ${process.execPath} "$@"\n`);
+  chmodSync(node, 0o755);
+  const up = await app.newelWith({ node }, "up");
+  assert.equal(up.code, 0, up.stderr);
+  const { kernel } = await app.daemons();
+  const line = readFileSync(`/proc/${kernel?.pid}/cmdline`, "latin1");
+  assert.ok(line.includes(app.package), line);
+});
