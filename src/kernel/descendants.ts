@@ -4,6 +4,7 @@ import { constants } from "node:os";
 import { newelError } from "../base/errors.ts";
 import { isErrno } from "../posix/libc.ts";
 import { openPidfd, signalPidfd } from "../posix/process.ts";
+import type { ProcessId } from "./api.ts";
 import type { ProcessRecord } from "./journal.ts";
 import { isLiving, look, readArguments, readVariable, scanProcesses, type Seen } from "./proc.ts";
 
@@ -75,6 +76,22 @@ export class Descendants {
     };
     for (const seen of all) visit(seen);
     return trees;
+  }
+
+  /**
+   * These processes as they are now, if all of them were found to belong to the tree before; else
+   * `undefined`: only {@link find} can tell. A process that has ended is left out.
+   */
+  recall(id: string, ids: readonly ProcessId[]): readonly Seen[] | undefined {
+    const found: Seen[] = [];
+    for (const { pid, startTicks } of ids) {
+      const seen = look(pid);
+      if (seen?.startTicks !== startTicks || !isLiving(seen)) continue;
+      const known = this.#known.get(pid);
+      if (known?.startTicks !== startTicks || known.id !== id) return undefined;
+      found.push(seen);
+    }
+    return found;
   }
 
   /** The newest signal sent to exactly this process through {@link signal}. */

@@ -44,6 +44,8 @@ function findTargets(
     const alive = self !== undefined && running && self.startTicks === record.startTicks;
     return alive && isLiving(self) ? [self] : [];
   }
+  const recalled = only === undefined ? undefined : descendants.recall(record.id, only);
+  if (recalled !== undefined) return recalled;
   const tree = descendants.find().get(record.id) ?? [];
   if (only !== undefined)
     return only.flatMap((id) => tree.filter((seen) => isSame(seen, id)).slice(0, 1));

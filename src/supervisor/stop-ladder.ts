@@ -12,7 +12,8 @@ import { chooseTargets, type Ledger, type StopTerms } from "./stop-targets.ts";
  * | killing | SIGKILL to all that are left | confirming | – | – |
  *
  * SIGKILL is repeated, because a process may have forked in the meantime; after 10 s without success
- * the ladder gives up. A second empty look confirms the end: one pass over /proc is not an instant.
+ * the ladder gives up. A second empty look confirms the end of a tree of several processes: one pass
+ * over /proc is not an instant.
  */
 export interface LadderState {
   readonly phase: "asking" | "killing" | "done";
@@ -21,6 +22,8 @@ export interface LadderState {
   /** When the first SIGKILL was sent. */
   readonly killingSinceMs?: number;
   readonly emptyOnce: boolean;
+  /** Whether more than one process was seen at once. */
+  readonly isFamily: boolean;
   readonly ledger: Ledger;
 }
 
@@ -45,7 +48,14 @@ const SOONEST_MS = 20;
 const LATEST_MS = 250;
 
 export function beginLadder(terms: StopTerms, nowMs: number): LadderState {
-  return { phase: "asking", terms, startedMs: nowMs, emptyOnce: false, ledger: new Map() };
+  return {
+    phase: "asking",
+    terms,
+    startedMs: nowMs,
+    emptyOnce: false,
+    isFamily: false,
+    ledger: new Map(),
+  };
 }
 
 /** Takes an event and gives the next state with what has to be done, in this order. */
@@ -61,13 +71,15 @@ export function stepLadder(
   }
   const { tree } = event;
   if (tree === undefined) {
-    if (state.emptyOnce) return { state: { ...state, phase: "done" }, effects: [] };
+    if (state.emptyOnce || !state.isFamily)
+      return { state: { ...state, phase: "done" }, effects: [] };
     return {
       state: { ...state, emptyOnce: true },
       effects: [{ do: "look", atMs: nowMs }],
     };
   }
-  const seen = { ...resume(state, tree, nowMs), emptyOnce: false };
+  const isFamily = state.isFamily || tree.processes.length > 1;
+  const seen = { ...resume(state, tree, nowMs), emptyOnce: false, isFamily };
   const isOver = nowMs - seen.startedMs >= seen.terms.graceMs;
   return seen.phase === "killing" || isOver
     ? kill({ ...seen, phase: "killing" }, tree, nowMs)

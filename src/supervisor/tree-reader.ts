@@ -1,5 +1,9 @@
+import { sleep } from "../base/timers.ts";
 import type { ProcessTree } from "../kernel/api.ts";
 import type { KernelClient } from "../kernel/client-api.ts";
+
+/** The longest pause between two questions, in milliseconds. */
+const LONGEST_PAUSE_MS = 500;
 
 type Asker = ReturnType<typeof Promise.withResolvers<ProcessTree | undefined>>;
 
@@ -31,6 +35,7 @@ export class TreeReader {
     await Promise.resolve();
     while (this.#waiting.size > 0) {
       const asked = new Map(this.#waiting);
+      const begunMs = performance.now();
       this.#waiting.clear();
       try {
         const trees = await this.#kernel.processes.trees([...asked.keys()], { detail: true });
@@ -40,6 +45,8 @@ export class TreeReader {
       } catch (error) {
         for (const askers of asked.values()) for (const { reject } of askers) reject(error);
       }
+      // The kernel has other work too: questions gather for longer than an answer takes.
+      await sleep(Math.min(LONGEST_PAUSE_MS, 2 * (performance.now() - begunMs)));
     }
     this.#isReading = false;
   }

@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 
-import type { Scope } from "../helpers/resources.ts";
+import { eventually, type Scope } from "../helpers/resources.ts";
 import { SupervisedApp } from "../helpers/supervised.ts";
 
 /** Notes each signal it gets, and ends half a second after the first, so that a second one is noted. */
@@ -73,6 +73,19 @@ class Shapes {
     return `${process.execPath} count.mjs ${name} SIGTERM SIGINT SIGQUIT SIGUSR2`;
   }
 
+  /** Starts a program that ends after its first signal when the file `go` is there. */
+  async startSlow(name: string): Promise<void> {
+    const held = COUNT.replace(
+      "process.exit(0), 500",
+      'existsSync("go") && process.exit(0), 100',
+    ).replace("setTimeout", "setInterval");
+    this.app.write("slow.mjs", held.replace("appendFileSync", "appendFileSync, existsSync"));
+    const run = this.count(name).replace("count.mjs", "slow.mjs");
+    const slow = { run, ready: { log: "counting", timeout: "120s" }, stop: { grace: "1h" } };
+    const up = await this.app.up({ services: { [name]: slow } });
+    assert.ok(up.ok, JSON.stringify(up.failed));
+  }
+
   add(name: string, shape: Shape): void {
     this.#shapes.set(name, shape);
   }
@@ -96,10 +109,10 @@ class Shapes {
     assert.ok(stop.ok, JSON.stringify(stop.failed));
     assert.deepEqual(stop.killed, []);
     for (const [name, { signal = "SIGTERM", noted = [signal] }] of this.#shapes)
-      assert.deepEqual(this.#notes(name), noted, name);
+      assert.deepEqual(this.notes(name), noted, name);
   }
 
-  #notes(name: string): string[] {
+  notes(name: string): string[] {
     const file = join(this.app.directory, name);
     return existsSync(file) ? readFileSync(file, "utf8").trimEnd().split("\n") : [];
   }
@@ -143,4 +156,21 @@ test("a program whose parents cannot pass the signal on gets it nevertheless", a
   shapes.add("reader", { run: `sleep 1000 | ${shapes.count("reader")}` });
   shapes.add("loop", { run: `while true; do ${shapes.count("loop")}; done` });
   await shapes.stopAll();
+});
+
+test("a stop that another supervisor or a second stop continues sends no second signal", async (t) => {
+  const shapes = new Shapes(t);
+  const { app } = shapes;
+  await shapes.startSlow("slow");
+  const first = app.verb("stop", "slow").catch(() => undefined);
+  await eventually(() => shapes.notes("slow").length > 0, "the program has the signal");
+  await app.killSupervisor();
+  await first;
+  const second = app.verb("stop", "slow");
+  const third = app.verb("stop", "slow");
+  await eventually(async () => (await app.service("slow")).state === "stopping", "it stops again");
+  app.write("go", "");
+  await Promise.all([second, third]);
+  await eventually(async () => (await app.service("slow")).state === "stopped", "it has stopped");
+  assert.deepEqual(shapes.notes("slow"), ["SIGTERM"]);
 });
