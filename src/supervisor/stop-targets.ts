@@ -130,7 +130,7 @@ class Choice {
     const before = hasBecomeAnother(one, known) ? undefined : known;
     if (before?.kind === "asked") return this.#settle(one, before, before.guards ? key : undefined);
     if (guard !== undefined) return this.#settle(one, { kind: "guarded", by: guard }, guard);
-    const by = before?.kind === "guarded" ? before.by : this.#unknownGuard(one, before);
+    const by = before?.kind === "guarded" ? before.by : this.#unknownGuard(one, known);
     if (by !== undefined && (this.#living.has(by) || !this.#isLeftAlone(one, by)))
       return this.#settle(one, { kind: "guarded", by }, by);
     this.#assess(one, before);
@@ -149,9 +149,9 @@ class Choice {
   }
 
   /** The guard of an orphan that appears during the stop, when any program has guarded children. */
-  #unknownGuard(one: TreeProcess, before: Standing | undefined): string | undefined {
+  #unknownGuard(one: TreeProcess, known: Standing | undefined): string | undefined {
     const isNewOrphan =
-      before === undefined && this.#before.size > 0 && !this.#byPid.has(one.parent);
+      known === undefined && this.#before.size > 0 && !this.#byPid.has(one.parent);
     if (!isNewOrphan) return undefined;
     const guards = [...this.#before].filter(([, each]) => each.kind === "asked" && each.guards);
     return guards[0]?.[0];

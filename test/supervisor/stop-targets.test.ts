@@ -157,8 +157,9 @@ test("bash takes SIGINT and becomes the last command of its line: that gets it t
   const stop = new Stop(SIGINT);
   const bash = detailOf("bash", { args: ["bash", "-c", "a; b"], caught: maskOf(SIGINT) });
   assert.deepEqual(stop.look(0, [one(100, 1, bash), one(101, 100, NODE)]), [100, 101]);
-  assert.deepEqual(stop.look(500, [one(100, 1, SLEEP)]), [100]);
-  assert.deepEqual(stop.look(600, [one(100, 1, SLEEP)]), []);
+  const become = one(100, 1, { ...NODE, args: ["node", "b.js"] });
+  assert.deepEqual(stop.look(500, [become]), [100]);
+  assert.deepEqual(stop.look(600, [become]), []);
 });
 
 test("a supervisor that comes back goes on with the stop of the last one", () => {
