@@ -7,8 +7,9 @@ import type { ServiceView } from "../../src/supervisor/api.ts";
 import { eventually, isAlive } from "../helpers/resources.ts";
 import { SupervisedApp } from "../helpers/supervised.ts";
 
-/** Starts a program in another session, prints its pid, and ends. */
-const DAEMON = `setsid sleep 1000 > /dev/null 2>&1 & echo $! > "$0.pid"; sleep 0.2`;
+/** Starts a program in another session, and ends when the file `end` is there. */
+const DAEMON = `setsid sleep 1000 > /dev/null 2>&1 & echo $! > "$0.pid"
+  while [ ! -e end ]; do sleep 0.1; done`;
 
 function pidIn(app: SupervisedApp, file: string): Promise<number> {
   return eventually(() => {
@@ -30,6 +31,8 @@ async function leave(app: SupervisedApp, grace = "30s"): Promise<number> {
   const daemon = { run: ["/bin/sh", "start.sh"], restart: "never", stop: { grace } };
   await app.up({ services: { daemon } });
   const pid = await pidIn(app, "start.sh.pid");
+  // During a command it would end with what it started.
+  app.write("end", "");
   await eventually(async () => (await app.service("daemon")).state === "stopped", "it ends");
   return pid;
 }
@@ -55,25 +58,14 @@ test("down ends what an ended replica left, also under another supervisor", asyn
   await eventually(() => !isAlive(pid), "the daemon is gone");
 });
 
-test("restart ends what ended replicas left before the next one starts", async (t) => {
-  const app = new SupervisedApp(t);
-  const pid = await leave(app);
-  await app.verb("restart", "daemon");
-  await eventually(() => !isAlive(pid), "the first daemon is gone");
-});
-
-test("a run is remembered for as long as a process that it left lives", async (t) => {
-  const app = new SupervisedApp(t);
-  const pid = await leave(app);
-  app.write("start.sh", "exit 0");
-  for (let count = 0; count < 8; count += 1) {
-    await app.verb("start", "daemon");
-    await eventually(async () => (await app.service("daemon")).state === "stopped", "it ends");
-  }
-  assert.deepEqual(leftOf(await app.service("daemon")), [[pid]]);
-  await app.verb("stop", "daemon");
-  await eventually(() => !isAlive(pid), "the daemon is gone");
-});
+for (const verb of ["start", "restart"] as const)
+  test(`${verb} ends what an ended replica left`, async (t) => {
+    const app = new SupervisedApp(t);
+    const pid = await leave(app);
+    assert.deepEqual(leftOf(await app.service("daemon")), [[pid]]);
+    await app.verb(verb, "daemon");
+    await eventually(() => !isAlive(pid), "the first daemon is gone");
+  });
 
 test("stop with now ends the grace of a stop under way", async (t) => {
   const app = new SupervisedApp(t);
