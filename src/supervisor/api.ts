@@ -7,7 +7,15 @@ import type { Move } from "./config/running.ts";
  */
 
 /** The actual state of a service or of one of its processes. Whether it is ready is another matter. */
-export type ServiceState = "stopped" | "starting" | "running" | "stopping" | "backoff" | "failed";
+export type ServiceState =
+  | "stopped"
+  | "starting"
+  | "running"
+  | "stopping"
+  | "backoff"
+  | "failed"
+  /** It ended with exit code 0, and its restart policy wants no other process. */
+  | "completed";
 
 /** How a process ended. A signal is negative; `null`: nobody could learn it. */
 export interface LastExit {

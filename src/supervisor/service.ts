@@ -153,7 +153,8 @@ export class Service {
     const kinds = this.missing.map(([, { kind }]) => kind);
     if (kinds.includes("backoff")) return "backoff";
     if (phases.length > 0) return "stopping";
-    return kinds.includes("failed") ? "failed" : "stopped";
+    if (kinds.includes("failed")) return "failed";
+    return this.completed ? "completed" : "stopped";
   }
 
   /** For the plan of `up`. */

@@ -81,7 +81,8 @@ function viewProcesses(service: Service, trees: Trees): ProcessView[] {
     const common = { name, kernelName: "", ready: false };
     if (absence.kind === "backoff")
       return { ...common, state: "backoff", nextTryMs: toWallMs(absence.atMs) };
-    return { ...common, state: absence.kind === "failed" ? "failed" : "stopped" };
+    const isShown = absence.kind === "failed" || absence.kind === "completed";
+    return { ...common, state: isShown ? absence.kind : "stopped" };
   });
   return [...living, ...missing, ...left].sort((a, b) =>
     a.name.localeCompare(b.name, "en", { numeric: true }),

@@ -228,3 +228,19 @@ test("output that cannot be written is an error without a stack", async (t) => {
   assert.match(stderr, /^error: the output cannot be written: ENOSPC/);
   assert.doesNotMatch(stderr, /^ +at /m);
 });
+
+test("a one-off that ended well is completed, and up does not run it again", async (t) => {
+  const world = new World(t);
+  const once = { run: "echo once", restart: "never", ready: { after: "0ms" } };
+  const web = { ...SLEEPER, dependsOn: { once: "completed" } };
+  world.configure({ name: "app", services: { once, web } });
+  const { stderr } = await world.succeed("up");
+  assert.match(stderr, /app is up: once completed; web 1\/1\./);
+  const [listed] = await world.json<{ state: string }[]>("ps", "once");
+  assert.equal(listed?.state, "completed");
+  await world.succeed("ps", "once");
+  assert.match((await world.succeed("up")).stderr, /Nothing to do/);
+  assert.equal((await world.succeed("logs", "once", "--raw")).stdout, "once\n");
+  await world.succeed("start", "once");
+  assert.equal((await world.succeed("logs", "once", "--raw")).stdout, "once\nonce\n");
+});

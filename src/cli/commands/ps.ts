@@ -124,7 +124,7 @@ function leftBy(service: string, { name, pids = [] }: ProcessView): string {
 }
 
 function isWell({ state, ready, replicas }: ServiceView): boolean {
-  return state === "running" && ready >= replicas && replicas > 0;
+  return state === "completed" || (state === "running" && ready >= replicas && replicas > 0);
 }
 
 /** Nobody supervises: the kernel, if there is one, knows at least what runs. */

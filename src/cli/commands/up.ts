@@ -105,7 +105,8 @@ export async function printSummary(
   supervisor: Supervisor,
 ): Promise<void> {
   const services = await supervisor.list({ app, names: [] });
-  const parts = services.map(({ name, ready, replicas, listen }) => {
+  const parts = services.map(({ name, state, ready, replicas, listen }) => {
+    if (state === "completed") return `${name} completed`;
     const where = listen.length === 0 ? "" : ` on ${listen.join(", ")}`;
     return `${name} ${ready}/${replicas}${where}`;
   });

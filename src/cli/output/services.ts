@@ -10,6 +10,7 @@ const STATE_STYLES: Readonly<Record<ProcessView["state"], Style>> = {
   stopping: "cyan",
   backoff: "yellow",
   failed: "red",
+  completed: "dim",
   left: "yellow",
 };
 
@@ -99,7 +100,8 @@ function pidOf({ state, pid, pids = [] }: ProcessView): string {
   return pid === undefined ? "-" : String(pid);
 }
 
-function readiness(output: Output, { ready, replicas, wanted }: ServiceView): string {
+function readiness(output: Output, { ready, replicas, wanted, state }: ServiceView): string {
+  if (state === "completed") return "-";
   const text = `${ready}/${replicas}`;
   return wanted === "up" && ready < replicas ? output.style("yellow", text) : text;
 }
