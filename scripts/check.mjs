@@ -1,4 +1,4 @@
-// Everything but the tests: types, lint with floors and cycles, format, dead code, the package.
+// Everything but the tests: types, lint with layers and cycles, format, dead code, the package.
 import { spawnSync } from "node:child_process";
 import process from "node:process";
 
@@ -10,7 +10,7 @@ const CHECKS = [
     args: ["-p", "src/jobs/web/browser/tsconfig.json"],
   },
   {
-    name: "lint, floors, cycles",
+    name: "lint, layers, cycles",
     command: "oxlint",
     args: ["src", "test", "scripts", "bench", "examples"],
   },

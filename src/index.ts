@@ -15,6 +15,7 @@ export type {
   NotifyReadyConfig,
   ReadyConfig,
   ReadyTiming,
+  ReloadConfig,
   RestartConfig,
   RestartPolicy,
   RunServiceConfig,

@@ -25,7 +25,7 @@ export interface Chapter {
 }
 
 /** Bytes of an archive that are lost, and why. */
-export interface Loss {
+interface Loss {
   readonly stream: StreamName;
   readonly from: number;
   readonly to: number;

@@ -63,7 +63,7 @@ export function soundReaders(home: Home, id: string, readers: KeptReaders): Kept
 }
 
 /** The listeners, if each is bound where clients connect; else they have to be opened again. */
-export function soundListeners(home: Home, listeners: Listeners): Listeners | undefined {
+function soundListeners(home: Home, listeners: Listeners): Listeners | undefined {
   const { local, tcp, port = 0 } = listeners;
   const unix = { family: "unix", path: home.kernelSocket } as const;
   const hosts = [

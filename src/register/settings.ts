@@ -23,7 +23,7 @@ export interface Target extends ListenTarget {
  *   as without newel until it listens on a declared address; the first one that does becomes the server.
  * - `worker`: a worker of node:cluster, which drains; its primary listens.
  */
-export type Role = "entry" | "candidate" | "worker";
+type Role = "entry" | "candidate" | "worker";
 
 /** What the supervisor asked of this process. */
 export interface Settings {

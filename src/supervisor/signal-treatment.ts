@@ -42,7 +42,7 @@ export function treatmentOf(detail: ProcessDetail | undefined, signal: number): 
 }
 
 /** Whether a set of signals, as /proc/PID/status prints it, has this one. */
-export function isSet(mask: string, signal: number): boolean {
+function isSet(mask: string, signal: number): boolean {
   return ((BigInt(`0x${mask === "" ? "0" : mask}`) >> BigInt(signal - 1)) & 1n) === 1n;
 }
 

@@ -79,7 +79,7 @@ export function chooseTargets(
     : chooseByScope(tree, ledger, terms);
 }
 
-export function keyOf({ pid, startTicks }: TreeProcess): string {
+function keyOf({ pid, startTicks }: TreeProcess): string {
   return `${pid}:${startTicks}`;
 }
 

@@ -11,7 +11,7 @@ const FORGET_MS = 3_600_000;
 const ANSWER_MS = 2_000;
 
 /** What a process tree uses. */
-export interface Usage {
+interface Usage {
   /** The sum over its processes; a page that several of them share counts for each. */
   readonly memoryBytes: number;
   /** Of one core, since the last look at the same tree; missing at the first. */
@@ -60,7 +60,7 @@ export class Usages {
 }
 
 /** Sums the memory and the CPU time of process trees, and remembers the last look at each tree. */
-export class UsageMeter {
+class UsageMeter {
   readonly #last = new Map<string, Last>();
 
   /**

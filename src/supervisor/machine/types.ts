@@ -9,7 +9,7 @@ import type { Step } from "./steps.ts";
  */
 
 /** The actual state of one replica; a replica whose process tree is gone is not listed any more. */
-export type ReplicaPhase = "starting" | "running" | "stopping";
+type ReplicaPhase = "starting" | "running" | "stopping";
 
 /** Why newel is stopping a replica. */
 export type StopReason =

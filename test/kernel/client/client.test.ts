@@ -387,7 +387,7 @@ describe("autostart", () => {
     assert.equal(await client.values.get("x"), undefined);
   });
 
-  test("the client loads nothing but Node's own modules and the floor below", async () => {
+  test("the client loads nothing but Node's own modules and the layer below", async () => {
     const graph = new Set<string>();
     const visit = (url: URL): void => {
       if (graph.has(url.href)) return;
