@@ -6,7 +6,7 @@ import { matches, toFileName } from "../base/names.ts";
 import type { ProcessInfo, ProcessOutput, StreamName } from "./api.ts";
 import type { GroupBounds } from "./archive-log.ts";
 import { Archive, type Ended } from "./archive.ts";
-import type { ProcessRecord } from "./journal.ts";
+import type { ProcessRecord } from "./journal-records.ts";
 import type { ManagedProcess } from "./managed-process.ts";
 import { readMarks } from "./marks.ts";
 import type { PastProcess } from "./recovery.ts";

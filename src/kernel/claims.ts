@@ -3,7 +3,8 @@ import { checkName, matches } from "../base/names.ts";
 import type { ClaimInfo, Kernel } from "./api.ts";
 import { look } from "./proc.ts";
 import type { EventLog } from "./events.ts";
-import type { ClaimRecord, Journal, JournalRecord } from "./journal.ts";
+import type { Journal } from "./journal.ts";
+import type { ClaimRecord, JournalRecord } from "./journal-records.ts";
 
 interface Asker {
   readonly pid: number;

@@ -5,7 +5,7 @@ import { newelError } from "../base/errors.ts";
 import { isErrno } from "../posix/libc.ts";
 import { openPidfd, signalPidfd } from "../posix/process.ts";
 import type { ProcessId } from "./api.ts";
-import type { ProcessRecord } from "./journal.ts";
+import type { ProcessRecord } from "./journal-records.ts";
 import { isLiving, look, readArguments, readVariable, scanProcesses, type Seen } from "./proc.ts";
 
 const MARK = "NEWEL_MARK";

@@ -1,5 +1,6 @@
 import type { Kernel, KernelEvent } from "./api.ts";
-import type { Journal, JournalRecord } from "./journal.ts";
+import type { Journal } from "./journal.ts";
+import type { JournalRecord } from "./journal-records.ts";
 
 /** How many events are kept for readers that come back: an hour of a busy home, about 1 MB. */
 const KEPT = 5_000;

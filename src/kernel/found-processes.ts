@@ -5,7 +5,7 @@ import type { Home } from "../base/home.ts";
 import { openPidfd, takeDescriptor } from "../posix/process.ts";
 import type { StreamName } from "./api.ts";
 import { isSocket } from "./handover.ts";
-import type { ProcessRecord } from "./journal.ts";
+import type { ProcessRecord } from "./journal-records.ts";
 import {
   openFiles,
   readArguments,

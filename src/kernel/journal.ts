@@ -1,122 +1,25 @@
 import {
   closeSync,
-  existsSync,
   fdatasync,
   fstatSync,
-  fsyncSync,
   ftruncateSync,
-  linkSync,
   openSync,
-  readFileSync,
-  readSync,
   renameSync,
   rmSync,
-  writeSync,
 } from "node:fs";
 
-import { crc32 } from "../base/crc32.ts";
 import { isNewelError, messageOf, newelError, systemCode } from "../base/errors.ts";
 import { preallocate } from "../posix/descriptors.ts";
 import { explainErrno } from "../posix/libc.ts";
-import type { KernelEvent, OutputPosition, ProcessInfo, SocketInfo } from "./api.ts";
-import type { SocketFile } from "./socket-paths.ts";
-
-/** A process as the journal keeps it: what recovery needs, and no environment. */
-export interface ProcessRecord {
-  readonly type: "process";
-  readonly id: string;
-  readonly info: Pick<
-    ProcessInfo,
-    "name" | "pid" | "startedMs" | "args" | "workingDir" | "uid" | "gid" | "shell"
-  >;
-  /** Clock ticks from boot to its start: with the pid it names one process for ever. */
-  readonly startTicks: number;
-  readonly settings: string;
-  readonly bufsize: number;
-  /** Whose bounds it shares, and where its output goes when it leaves the list. */
-  readonly group?: string;
-  readonly maxAgeMs?: number;
-  readonly streams: readonly ("out" | "err")[];
-  /** The sockets it holds as descriptors 3, 4, … */
-  readonly sockets: readonly string[];
-  readonly mark?: string;
-}
-
-/** One change of what the kernel holds. Replaying all of them in order gives the state. */
-export type JournalRecord =
-  | {
-      readonly type: "boot";
-      readonly bootId: string;
-      readonly pid: number;
-      readonly version: string;
-    }
-  | { readonly type: "seq"; readonly seq: number }
-  | SocketRecord
-  | { readonly type: "socket removed"; readonly name: string }
-  | { readonly type: "socket refusing"; readonly name: string; readonly refusing: boolean }
-  | { readonly type: "value"; readonly name: string; readonly value: string }
-  | { readonly type: "value removed"; readonly name: string }
-  /** It is about to be started: `process` follows with its pid, or `process removed`. */
-  | { readonly type: "process starting"; readonly record: ProcessRecord }
-  | ProcessRecord
-  | {
-      readonly type: "process ready";
-      readonly id: string;
-      readonly ready: boolean;
-      readonly status?: string;
-    }
-  | {
-      readonly type: "process ended";
-      readonly id: string;
-      readonly endedMs: number;
-      readonly exitCode: number | null;
-      /** What it said last may be lost. */
-      readonly incomplete?: boolean;
-    }
-  /** It was removed while it ran, and leaves the list when it ends. */
-  | { readonly type: "process leaving"; readonly id: string }
-  /** It left the list, and is kept until its readers have read it. */
-  | { readonly type: "process left"; readonly id: string }
-  | { readonly type: "process removed"; readonly id: string }
-  | ReaderRecord
-  | { readonly type: "event"; readonly event: KernelEvent }
-  | ClaimRecord;
-
-/** A socket that the kernel holds; `file` is the one it made for a Unix socket. */
-export interface SocketRecord {
-  readonly type: "socket";
-  readonly info: SocketInfo;
-  readonly file?: SocketFile;
-}
-
-/** How far a reader has acknowledged the output of a process. */
-export interface ReaderRecord {
-  readonly type: "reader";
-  readonly process: string;
-  readonly pid: number;
-  readonly reader: string;
-  readonly position: OutputPosition;
-}
-
-/** A claim: the number of its last grant, and who has it. */
-export interface ClaimRecord {
-  readonly type: "claim";
-  readonly name: string;
-  readonly epoch: number;
-  readonly holder?: {
-    readonly pid: number;
-    readonly startTicks: number;
-    readonly sinceMs: number;
-  };
-}
-
-/** What reading a journal found. */
-export interface JournalContent {
-  readonly records: readonly JournalRecord[];
-  /** Lines that were torn or damaged; the file is then kept aside under `keptAs`. */
-  readonly damaged: number;
-  readonly keptAs?: string;
-}
+import {
+  encode,
+  endsWithLine,
+  type JournalContent,
+  readJournal,
+  writeNew,
+  writeWhole,
+} from "./journal-file.ts";
+import type { JournalRecord } from "./journal-records.ts";
 
 const COMPACT_BYTES = 1 << 20;
 /**
@@ -369,80 +272,10 @@ function blocks(bytes: number): number {
   return Math.ceil(bytes / BLOCK_BYTES) * BLOCK_BYTES;
 }
 
-function endsWithLine(fd: number, sizeBytes: number): boolean {
-  const last = Buffer.alloc(1);
-  readSync(fd, last, 0, 1, sizeBytes - 1);
-  return last[0] === 0x0a;
-}
-
 function removeIfPossible(path: string): void {
   try {
     rmSync(path, { force: true });
   } catch (error) {
     if (systemCode(error) === undefined) throw error;
-  }
-}
-
-/** Writes records to a file of their own, down to the disk; gives its size in bytes. */
-function writeNew(path: string, records: Iterable<JournalRecord>): number {
-  const fd = openSync(path, "w", 0o600);
-  try {
-    let size = 0;
-    for (const record of records) {
-      const line = encode(record);
-      writeWhole(fd, line);
-      size += line.length;
-    }
-    fsyncSync(fd);
-    return size;
-  } finally {
-    closeSync(fd);
-  }
-}
-
-/** A disk that fills up takes a part first; only the next write says that it is full. */
-function writeWhole(fd: number, bytes: Buffer): void {
-  for (let written = 0; written < bytes.length;) written += writeSync(fd, bytes, written);
-}
-
-function encode(record: JournalRecord): Buffer {
-  const json = JSON.stringify(record);
-  return Buffer.from(`${checksum(json)} ${json}\n`);
-}
-
-function checksum(text: string): string {
-  return crc32(text).toString(16).padStart(8, "0");
-}
-
-/** Reads every line whose checksum holds; a file with others is kept aside. */
-export function readJournal(path: string): JournalContent {
-  if (!existsSync(path)) return { records: [], damaged: 0 };
-  const lines = readFileSync(path, "utf8").split("\n");
-  const records: JournalRecord[] = [];
-  let damaged = 0;
-  for (const line of lines) {
-    const record = decode(line);
-    if (record !== undefined) records.push(record);
-    // Also a last line that a crash cut off: it was never answered, but whoever looks should know.
-    else if (line !== "") damaged += 1;
-  }
-  if (damaged === 0) return { records, damaged };
-  const keptAs = `${path}.damaged-${Date.now()}`;
-  // The file itself stays until a whole one takes its place, which a full disk may forbid.
-  linkSync(path, keptAs);
-  return { records, damaged, keptAs };
-}
-
-function decode(line: string): JournalRecord | undefined {
-  const json = line.slice(9);
-  if (line.length < 10 || line[8] !== " " || checksum(json) !== line.slice(0, 8)) return undefined;
-  try {
-    const record: unknown = JSON.parse(json);
-    const isRecord = typeof record === "object" && record !== null && "type" in record;
-    return isRecord ? (record as JournalRecord) : undefined;
-  } catch (error) {
-    // Whoever wrote this, with its checksum, it was no kernel.
-    if (error instanceof SyntaxError) return undefined;
-    throw error;
   }
 }

@@ -8,7 +8,7 @@ import type { Home } from "../base/home.ts";
 import { hasReader, openFifoReader } from "../posix/fifo.ts";
 import { openPidfd } from "../posix/process.ts";
 import type { ProcessInfo, StreamName } from "./api.ts";
-import type { ProcessRecord } from "./journal.ts";
+import type { ProcessRecord } from "./journal-records.ts";
 import { KeptOutput } from "./output.ts";
 import type { Pump } from "./pump.ts";
 

@@ -2,7 +2,7 @@ import { crc32 } from "../base/crc32.ts";
 import { newelError } from "../base/errors.ts";
 import type { ProcessRequest, StreamName } from "./api.ts";
 import { look } from "./proc.ts";
-import type { JournalRecord, ProcessRecord } from "./journal.ts";
+import type { JournalRecord, ProcessRecord } from "./journal-records.ts";
 import type { Launch } from "./launch.ts";
 
 const BUFSIZE = 1 << 20;

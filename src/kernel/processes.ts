@@ -9,13 +9,8 @@ import type { ArchiveTable } from "./archives.ts";
 import { Departures } from "./departures.ts";
 import type { EventLog } from "./events.ts";
 import { soundReaders } from "./handover.ts";
-import {
-  isDiskTrouble,
-  type Journal,
-  type JournalRecord,
-  notKept,
-  type ProcessRecord,
-} from "./journal.ts";
+import { isDiskTrouble, type Journal, notKept } from "./journal.ts";
+import type { JournalRecord, ProcessRecord } from "./journal-records.ts";
 import { type Launch, prepareLaunch } from "./launch.ts";
 import {
   type KeptReaders,

@@ -1,5 +1,6 @@
 import type { Kernel, OutputPosition, ProcessInfo } from "./api.ts";
-import type { Journal, JournalRecord, ReaderRecord } from "./journal.ts";
+import type { Journal } from "./journal.ts";
+import type { JournalRecord, ReaderRecord } from "./journal-records.ts";
 
 /** All who watch at a prompt are one reader. */
 const PROMPT = "";

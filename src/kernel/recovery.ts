@@ -7,7 +7,7 @@ import type {
   ProcessRecord,
   ReaderRecord,
   SocketRecord,
-} from "./journal.ts";
+} from "./journal-records.ts";
 
 /** What an earlier kernel of the home held when it ended. */
 export interface PastState {

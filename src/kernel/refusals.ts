@@ -8,7 +8,8 @@ import {
 } from "../posix/refuse.ts";
 import { type Address, listen } from "../posix/sockets.ts";
 import type { SocketInfo } from "./api.ts";
-import type { Journal, JournalRecord } from "./journal.ts";
+import type { Journal } from "./journal.ts";
+import type { JournalRecord } from "./journal-records.ts";
 import { isUnbound } from "./late-sockets.ts";
 import type { Pump } from "./pump.ts";
 

@@ -7,7 +7,8 @@ import { endListening } from "../posix/late-bind.ts";
 import { type Address, bindSocket, boundPort, listen } from "../posix/sockets.ts";
 import type { BindRequest, Kernel, SocketFamily, SocketInfo, SocketRequest } from "./api.ts";
 import type { EventLog } from "./events.ts";
-import type { Journal, JournalRecord, SocketRecord } from "./journal.ts";
+import type { Journal } from "./journal.ts";
+import type { JournalRecord, SocketRecord } from "./journal-records.ts";
 import {
   canonicalPath,
   checkSocketPath,

@@ -5,7 +5,7 @@ import { openPidfd, takeDescriptor } from "../posix/process.ts";
 import type { RecoveryStatus, SocketInfo, SocketReturn } from "./api.ts";
 import { type Handover, isSocket } from "./handover.ts";
 import { look } from "./proc.ts";
-import type { SocketRecord } from "./journal.ts";
+import type { SocketRecord } from "./journal-records.ts";
 import type { ProcessTable, SocketHolder } from "./processes.ts";
 import type { PastState } from "./recovery.ts";
 import type { SocketTable } from "./sockets.ts";

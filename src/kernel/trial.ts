@@ -17,7 +17,7 @@ import { dieWithParent } from "../posix/process.ts";
 import { spawnProcess } from "../posix/spawn.ts";
 import { findMarked, signalSeen } from "./descendants.ts";
 import { HANDOVER_FORMAT } from "./handover.ts";
-import { readJournal } from "./journal.ts";
+import { readJournal } from "./journal-file.ts";
 import type { OpenKernel } from "./kernel.ts";
 import { replay } from "./recovery.ts";
 

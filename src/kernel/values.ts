@@ -2,7 +2,8 @@ import { newelError } from "../base/errors.ts";
 import { checkName, matches } from "../base/names.ts";
 import type { Kernel } from "./api.ts";
 import type { EventLog } from "./events.ts";
-import type { Journal, JournalRecord } from "./journal.ts";
+import type { Journal } from "./journal.ts";
+import type { JournalRecord } from "./journal-records.ts";
 
 /** The longest value, in bytes: a value is a small text, not a file. */
 const VALUE_BYTES = 4 << 20;

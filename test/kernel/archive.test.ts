@@ -16,7 +16,7 @@ import { describe, test } from "node:test";
 import { crc32 } from "../../src/base/crc32.ts";
 import { type Home, homeAt } from "../../src/base/home.ts";
 import type { GapReason, OutputChunk, ProcessInfo, ProcessRequest } from "../../src/kernel/api.ts";
-import { readJournal } from "../../src/kernel/journal.ts";
+import { readJournal } from "../../src/kernel/journal-file.ts";
 import { type OpenKernel, openKernel } from "../../src/kernel/kernel.ts";
 import { openTestKernel, outputOf, runToEnd } from "../helpers/kernel.ts";
 import { cleanUp, eventually, type Scope, temporaryDirectory } from "../helpers/resources.ts";

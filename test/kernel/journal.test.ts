@@ -13,7 +13,9 @@ import { test, type TestContext } from "node:test";
 import { crc32 } from "node:zlib";
 
 import { homeAt, type Home } from "../../src/base/home.ts";
-import { Journal, type JournalRecord, readJournal } from "../../src/kernel/journal.ts";
+import { Journal } from "../../src/kernel/journal.ts";
+import { readJournal } from "../../src/kernel/journal-file.ts";
+import type { JournalRecord } from "../../src/kernel/journal-records.ts";
 import { type OpenKernel, openKernel } from "../../src/kernel/kernel.ts";
 import { replay } from "../../src/kernel/recovery.ts";
 import { eventOf, outputOf } from "../helpers/kernel.ts";

@@ -12,7 +12,7 @@ import { type Home, homeAt } from "../../src/base/home.ts";
 import type { SocketInfo, SocketRequest } from "../../src/kernel/api.ts";
 import type { KernelClient } from "../../src/kernel/client-api.ts";
 import { connectKernel } from "../../src/kernel/client/client.ts";
-import { readJournal } from "../../src/kernel/journal.ts";
+import { readJournal } from "../../src/kernel/journal-file.ts";
 import { openKernel, type OpenKernel } from "../../src/kernel/kernel.ts";
 import { SocketHolder } from "../../src/supervisor/socket-holder.ts";
 import { openTestKernel, runToEnd } from "../helpers/kernel.ts";

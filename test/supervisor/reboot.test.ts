@@ -7,7 +7,7 @@ import { test } from "node:test";
 
 import { crc32 } from "../../src/base/crc32.ts";
 import type { Home } from "../../src/base/home.ts";
-import { readJournal } from "../../src/kernel/journal.ts";
+import { readJournal } from "../../src/kernel/journal-file.ts";
 import { cleanUp, eventually, freePort, isAlive } from "../helpers/resources.ts";
 import { fixtureApp, SupervisedApp } from "../helpers/supervised.ts";
 
