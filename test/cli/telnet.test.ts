@@ -59,7 +59,7 @@ describe("from a pipe", () => {
       code: 1,
       stdout: "ok\n",
       stderr:
-        'Error: Unknown command "foo"\nError: Unknown command "list x"; after "list" may stand: claims, processes, sockets, values\n',
+        'Error: Unknown command "foo"\nError: Unknown command "list x"; after "list" may stand: archived, claims, processes, sockets, values\n',
     });
   });
 
@@ -142,9 +142,14 @@ class Person {
     for (const key of keys) await this.press(key);
   }
 
+  /** The next key comes when the program has shown something for this one, or has nothing to show. */
   async press(key: string): Promise<void> {
+    const shown = this.#screen().length;
     this.#keys.write(key);
-    await new Promise((resolve) => setTimeout(resolve, 15));
+    for (let waitedMs = 0; waitedMs < 600; waitedMs += 15) {
+      await new Promise((resolve) => setTimeout(resolve, 15));
+      if (this.#screen().length > shown) return;
+    }
   }
 
   /** Waits for words on the screen behind what was seen before. */

@@ -7,7 +7,7 @@ import { moveDaemons, type Moves } from "../move-daemons.ts";
 
 export const upgrade: Command = {
   name: "upgrade",
-  summary: "Move kernel and supervisor to this version of newel; no service restarts",
+  summary: "Move the daemons to this version; no service restarts",
   usage: "[--downgrade]",
   options: {
     downgrade: { summary: "also when the daemons are of a newer version" },
