@@ -9,7 +9,7 @@ import type { SocketInfo, StreamName } from "./api.ts";
 import { isLateSocket } from "./late-sockets.ts";
 import type { Listeners } from "./listeners.ts";
 import { fifoPath, type KeptReaders } from "./managed-process.ts";
-import { addressOf } from "./sockets.ts";
+import { addressOf } from "./open-socket.ts";
 
 /** The descriptors that a kernel leaves open for the one it replaces itself with. */
 export interface Handover {

@@ -1,53 +1,17 @@
 import { closeSync } from "node:fs";
-import { isIP, isIPv4, isIPv6 } from "node:net";
 
 import { newelError } from "../base/errors.ts";
-import { checkName, matches } from "../base/names.ts";
+import { matches } from "../base/names.ts";
 import { endListening } from "../posix/late-bind.ts";
-import { type Address, bindSocket, boundPort, listen } from "../posix/sockets.ts";
-import type { BindRequest, Kernel, SocketFamily, SocketInfo, SocketRequest } from "./api.ts";
+import type { BindRequest, Kernel, SocketInfo } from "./api.ts";
 import type { EventLog } from "./events.ts";
 import type { Journal } from "./journal.ts";
 import type { JournalRecord, SocketRecord } from "./journal-records.ts";
-import {
-  canonicalPath,
-  checkSocketPath,
-  clearPath,
-  pathOfOther,
-  removeSocketFile,
-  type SocketFile,
-  socketFileAt,
-} from "./socket-paths.ts";
-import {
-  asFound,
-  bindLater,
-  canonicalHost,
-  isUnbound,
-  openLater,
-  orInUse,
-  settleLater,
-} from "./late-sockets.ts";
+import { asFound, bindLater, canonicalHost, isUnbound, openLater } from "./late-sockets.ts";
+import { addressOf, type Held, isOpen, type Open, open, openShare } from "./open-socket.ts";
 import type { Refusable, Refusals } from "./refusals.ts";
-
-const WILDCARD = { inet: "0.0.0.0", inet6: "::" } as const;
-const LOOPBACK = { inet: "127.0.0.1", inet6: "::1" } as const;
-
-/** A socket the kernel holds. */
-interface Held {
-  readonly info: SocketInfo;
-  /**
-   * The kernel's own copy. Missing after a crash while only processes have it that the kernel may not
-   * take it from: a second one beside theirs would get connections that nobody accepts.
-   */
-  readonly fd: number | undefined;
-  /** The file of a Unix socket, as the kernel made it. */
-  readonly file?: SocketFile;
-}
-
-/** A socket that is open here. */
-interface Open extends Held {
-  readonly fd: number;
-}
+import { canonicalPath, pathOfOther, removeSocketFile, socketFileAt } from "./socket-paths.ts";
+import { numericHost, sameSettings, settle } from "./socket-request.ts";
 
 /** The listening sockets: made once, never closed until removed. */
 export class SocketTable {
@@ -71,7 +35,7 @@ export class SocketTable {
     this.#servers = servers;
   }
 
-  /** Whether somebody beside the kernel keeps copies of all of them. */
+  /** Whether another program, in addition to the kernel, keeps copies of all of them. */
   get heldElsewhere(): boolean {
     return this.#holders > 0;
   }
@@ -187,7 +151,7 @@ export class SocketTable {
   /** Takes over a descriptor that stands for a socket of an earlier kernel. */
   adopt({ info, file }: SocketRecord, fd: number): void {
     const fileno = info.reuseport === true ? {} : { fileno: fd };
-    // A journal of an earlier version does not tell the file.
+    // A journal of an earlier version does not have the file.
     const own = file ?? (info.path === undefined ? undefined : socketFileAt(info.path));
     const adopted = {
       fd,
@@ -254,7 +218,7 @@ export class SocketTable {
     const fd = held.fd ?? this.#openPostponed(held).fd;
     bindLater(fd, info, !this.#hasPort(info.port, true));
     const bound = { fd, info: { ...info, fileno: fd } };
-    // Bound it stays, whatever becomes of the line: the next kernel reads the address from the socket.
+    // The socket stays bound even if the line is lost: the next kernel reads the address from the socket.
     this.#held.set(name, bound);
     this.#journal.note(toRecord(bound));
     this.#events.record({ type: "bound", noun: "socket", name });
@@ -321,155 +285,12 @@ export class SocketTable {
   }
 }
 
-function isOpen(held: Held): held is Open {
-  return held.fd !== undefined;
-}
-
 function refusable({ fd, info }: Open): Refusable {
   return { fd, info, address: addressOf(info) };
 }
 
-/** What a request asks for, with every default filled in. */
-function settle(request: SocketRequest): SocketInfo {
-  checkName(request.name, "The socket name");
-  if (request.later === true) return settleLater(request);
-  const common = {
-    name: request.name,
-    type: request.type ?? "stream",
-    backlog: request.backlog ?? 5,
-  };
-  if (request.path !== undefined || request.family === "unix") {
-    return {
-      ...common,
-      family: "unix",
-      path: checkSocketPath(request.path),
-      ...(request.umask === undefined ? {} : { umask: request.umask }),
-    };
-  }
-  const family =
-    request.family ?? (request.host !== undefined && isIPv6(request.host) ? "inet6" : "inet");
-  const defaults = request.interface === undefined ? LOOPBACK : WILDCARD;
-  return {
-    ...common,
-    family,
-    host: numericHost(request.host ?? defaults[family], family),
-    port: request.port ?? 0,
-    ...(request.interface === undefined ? {} : { interface: request.interface }),
-    ...(request.reuseport === true ? { reuseport: true } : {}),
-  };
-}
-
-function numericHost(host: string, family: "inet" | "inet6"): string {
-  if (host === "localhost") return LOOPBACK[family];
-  const right = family === "inet" ? isIPv4(host) : isIPv6(host) && !host.includes("%");
-  if (right) return host;
-  const why = isIP(host) === 0 ? "it is no IP address" : `it is no ${family} address`;
-  throw newelError("NEWEL_E_COMMAND", { what: `Bad host ${host}: ${why}` });
-}
-
-/** Whether an existing socket is what is asked for: a port of 0 matches any, reuseport is not compared. */
-function sameSettings(wanted: SocketInfo, existing: SocketInfo): boolean {
-  const keys = ["family", "type", "backlog", "umask", "interface", "later"] as const;
-  const samePort = wanted.port === undefined || wanted.port === 0 || wanted.port === existing.port;
-  const samePath =
-    wanted.path === existing.path ||
-    (wanted.path !== undefined &&
-      existing.path !== undefined &&
-      canonicalPath(wanted.path) === canonicalPath(existing.path));
-  // The host of a socket made for later is decided by bind.
-  const sameHost = wanted.later === true || wanted.host === existing.host;
-  return samePort && samePath && sameHost && keys.every((key) => wanted[key] === existing[key]);
-}
-
-/** @param own - the file that an earlier kernel made for this socket */
-function open(wanted: SocketInfo, fresh: boolean, own?: SocketFile): Open {
-  if (wanted.later === true) return reopenLater(wanted);
-  const address = addressOf(wanted);
-  if (address.family === "unix") return openUnix(wanted, address, own);
-  // A socket with SO_REUSEPORT can be bound again beside a holder after a crash. It would also join
-  // a stranger's, so a new one is first tried without.
-  if (fresh && address.port !== 0 && wanted.type !== "raw")
-    closeSync(bind(address, wanted, false, true));
-  const fd = bind(address, wanted, true, false);
-  const info = { ...wanted, port: wanted.type === "raw" ? (wanted.port ?? 0) : boundPort(fd) };
-  if (wanted.reuseport === true) return { fd, info };
-  if (listens(wanted)) listenOrClose(fd, wanted.backlog);
-  return { fd, info: { ...info, fileno: fd } };
-}
-
-/** A socket made for later, after no holder of it was left. */
-function reopenLater(wanted: SocketInfo): Open {
-  const { fd, info } = openLater(wanted, false);
-  if (isUnbound(wanted)) return { fd, info };
-  try {
-    bindLater(fd, wanted, false);
-    listen(fd, wanted.backlog);
-    return { fd, info };
-  } catch (error) {
-    closeSync(fd);
-    throw error;
-  }
-}
-
-/** A socket of its own on a reserved port, for one process: ready for accept, as the others are. */
-function openShare(info: SocketInfo): number {
-  const { fd } = open(info, false);
-  if (listens(info)) listenOrClose(fd, info.backlog);
-  return fd;
-}
-
-function listens({ type }: SocketInfo): boolean {
-  return type === "stream" || type === "seqpacket";
-}
-
-function openUnix(
-  wanted: SocketInfo,
-  address: Extract<Address, { family: "unix" }>,
-  own: SocketFile | undefined,
-): Open {
-  clearPath(address.path, own);
-  const before = process.umask(wanted.umask ?? process.umask());
-  try {
-    const fd = bind(address, wanted, false, false);
-    if (listens(wanted)) listenOrClose(fd, wanted.backlog);
-    const file = socketFileAt(address.path);
-    return { fd, info: { ...wanted, fileno: fd }, ...(file === undefined ? {} : { file }) };
-  } finally {
-    process.umask(before);
-  }
-}
-
-/** A trial listens too: with SO_REUSEADDR alone the bind succeeds beside a socket that only is bound. */
-function bind(address: Address, wanted: SocketInfo, reuseport: boolean, trial: boolean): number {
-  return orInUse(address, () => {
-    const fd = bindSocket(address, {
-      type: wanted.type,
-      reuseport,
-      ...(wanted.interface === undefined ? {} : { interface: wanted.interface }),
-    });
-    if (trial && wanted.type === "stream") listenOrClose(fd, 1);
-    return fd;
-  });
-}
-
-function listenOrClose(fd: number, backlog: number): void {
-  try {
-    listen(fd, backlog);
-  } catch (error) {
-    closeSync(fd);
-    throw error;
-  }
-}
-
 function toRecord({ info, file }: Held): SocketRecord {
   return { type: "socket", info, ...(file === undefined ? {} : { file }) };
-}
-
-/** Where a socket is bound. */
-export function addressOf(info: SocketInfo): Address {
-  const family: SocketFamily = info.family;
-  if (family === "unix") return { family, path: info.path ?? "" };
-  return { family, host: info.host ?? LOOPBACK[family], port: info.port ?? 0 };
 }
 
 function covers(pattern: string, info: SocketInfo): boolean {
