@@ -7,11 +7,20 @@ import type { Launch } from "./launch.ts";
 
 const BUFSIZE = 1 << 20;
 
-/** A process with what it said of itself. */
+/** A process and its last notification. */
 interface Said {
   readonly record: ProcessRecord;
   readonly ready: boolean;
   readonly status: string | undefined;
+}
+
+/** All that the journal keeps of a process. */
+interface Kept extends Said {
+  /** It was removed while it ran. */
+  readonly leaving: boolean;
+  readonly endedMs: number | undefined;
+  readonly exitCode: number | null | undefined;
+  readonly incomplete: boolean;
 }
 
 /** The streams of a process that are kept. */
@@ -84,4 +93,17 @@ export function hashSettings(request: ProcessRequest): string {
   const sorted = inOrder(Object.entries({ ...request, env }));
   const text = JSON.stringify(sorted);
   return `${crc32(text).toString(16)}-${text.length}`;
+}
+
+/** The records that a process is restored from. */
+export function* snapshotOf(managed: Kept, hasLeft: boolean): Iterable<JournalRecord> {
+  const { record, ready, status, endedMs, exitCode, incomplete } = managed;
+  const { id } = record;
+  yield record;
+  if (hasLeft) yield { type: "process left", id };
+  if (managed.leaving) yield { type: "process leaving", id };
+  if (ready || status !== undefined) yield readyRecord(managed);
+  if (endedMs === undefined) return;
+  const lossy = incomplete ? { incomplete } : {};
+  yield { type: "process ended", id, endedMs, exitCode: exitCode ?? null, ...lossy };
 }

@@ -1,17 +1,15 @@
 import { messageOf, newelError } from "../base/errors.ts";
 import type { Home } from "../base/home.ts";
-import { checkName, matches, toFileName } from "../base/names.ts";
+import { checkName, matches } from "../base/names.ts";
 import { reapOne } from "../posix/process.ts";
-import { spawnProcess, withUmask } from "../posix/spawn.ts";
-import type { Kernel, ProcessRequest } from "./api.ts";
+import type { Kernel } from "./api.ts";
 import { Descendants, signalNumber } from "./descendants.ts";
 import type { ArchiveTable } from "./archives.ts";
 import { Departures } from "./departures.ts";
 import type { EventLog } from "./events.ts";
 import { soundReaders } from "./handover.ts";
-import { isDiskTrouble, type Journal, notKept } from "./journal.ts";
+import type { Journal } from "./journal.ts";
 import type { JournalRecord, ProcessRecord } from "./journal-records.ts";
-import { type Launch, prepareLaunch } from "./launch.ts";
 import {
   type KeptReaders,
   ManagedProcess,
@@ -20,24 +18,15 @@ import {
   removeOutput,
 } from "./managed-process.ts";
 import type { KeptOutput } from "./output.ts";
-import { Pipes } from "./pipes.ts";
 import { look, ticksSinceBoot } from "./proc.ts";
-import {
-  capturedStreams,
-  describeProcess,
-  hashSettings,
-  planProcess,
-  readyRecord,
-} from "./process-record.ts";
+import { hashSettings, readyRecord, snapshotOf } from "./process-record.ts";
 import type { Pump } from "./pump.ts";
 import type { ReaderTable } from "./readers.ts";
 import type { PastProcess } from "./recovery.ts";
+import { type Starting, startProcess } from "./start-process.ts";
 import { signalTree } from "./signal-tree.ts";
 import type { SocketTable } from "./sockets.ts";
 import { viewTrees } from "./tree-view.ts";
-
-/** Of a file name that may have 255 bytes: the rest is for what makes it unique. */
-const ID_NAME_BYTES = 200;
 
 /** What the table works with. */
 export interface ProcessTableParts {
@@ -86,7 +75,7 @@ export class ProcessTable {
           existing: `pid=${pid} running=${existing.running} args=${args.join(" ")}`,
         });
       }
-      return this.#start(request, settings).info();
+      return startProcess(request, settings, this.#parts, this.#starting).info();
     },
     list: (patterns = []) =>
       this.#matching(patterns)
@@ -167,24 +156,11 @@ export class ProcessTable {
   }
 
   *snapshot(): Iterable<JournalRecord> {
-    for (const managed of [...this.#processes.values(), ...this.#departures.all]) {
-      const { record, ready, status, endedMs, exitCode, incomplete } = managed;
-      yield record;
-      if (this.#departures.has(managed)) yield { type: "process left", id: record.id };
-      if (managed.leaving) yield { type: "process leaving", id: record.id };
-      if (ready || status !== undefined) yield readyRecord(managed);
-      if (endedMs !== undefined)
-        yield {
-          type: "process ended",
-          id: record.id,
-          endedMs,
-          exitCode: exitCode ?? null,
-          ...(incomplete ? { incomplete } : {}),
-        };
-    }
+    for (const managed of [...this.#processes.values(), ...this.#departures.all])
+      yield* snapshotOf(managed, this.#departures.has(managed));
   }
 
-  /** A process of an earlier kernel: the living go on being kept, the ended can still be read. */
+  /** A process of an earlier kernel: a living one is kept, the output of an ended one can still be read. */
   restore({ record, ...past }: PastProcess, kept?: KeptReaders): void {
     const { home, pump, notice } = this.#parts;
     const output = openOutput(home, record, notice);
@@ -196,7 +172,7 @@ export class ProcessTable {
     else this.#processes.set(managed.name, managed);
     const seen = look(record.info.pid);
     const alive = seen?.startTicks === record.startTicks;
-    // A dead one that nobody waited for yet has no pipes either.
+    // A zombie has no pipes either.
     const unseen = past.endedMs === undefined && (!alive || seen.state === "Z");
     const lost = unseen && kept === undefined && !managed.isHeldElsewhere();
     managed.incomplete = past.incomplete ?? lost;
@@ -204,7 +180,7 @@ export class ProcessTable {
     managed.recapture(sound, past.endedMs !== undefined);
     if (past.incomplete === undefined && managed.incomplete)
       this.#parts.notice(
-        `${managed.name} ended while no kernel ran, and nobody else held its pipes: what it said last may have been lost.`,
+        `${managed.name} ended while no kernel ran, and no other process held its pipes: what it said last may have been lost.`,
       );
     if (past.endedMs !== undefined) this.#end(managed, past.exitCode ?? null, past.endedMs);
     else if (!alive || managed.pidfd === undefined) this.#ended(managed, null);
@@ -228,7 +204,7 @@ export class ProcessTable {
     return Object.fromEntries(all.map((managed) => [managed.record.id, managed.readers]));
   }
 
-  /** Hears of no more ends, once those under way are told. */
+  /** Hears of no more ends, once those under way are recorded. */
   async rest(): Promise<void> {
     process.removeListener("SIGCHLD", this.#reap);
     await Promise.all(this.#ending);
@@ -243,47 +219,10 @@ export class ProcessTable {
     await this.#departures.erased();
   }
 
-  #start(request: ProcessRequest, settings: string): ManagedProcess {
-    const { home, events, journal } = this.#parts;
-    const launch = prepareLaunch(request, (name) => this.#parts.sockets.find(name));
-    // The time too: a home that lost its journal counts its events anew, beside the files of before.
-    const unique = `${events.last + 1}-${Date.now().toString(36)}`;
-    const id = `${toFileName(request.name).slice(0, ID_NAME_BYTES)}~${unique}`;
-    const streams = capturedStreams(request);
-    const plan = planProcess(request, launch, { id, settings, streams });
-    const pipes = new Pipes(home, id);
-    let output: KeptOutput | undefined;
-    let pid: number | undefined;
-    try {
-      output = openOutput(home, plan, (text) => this.#parts.notice(text));
-      for (const stream of streams) pipes.make(stream, launch);
-      if (request.notify === true) pipes.make("notify", launch);
-      const descriptors = pipes.descriptors(request, this.#socketsFor(launch, pipes));
-      // Before it is there: a kernel that dies from here on has a successor that searches for it.
-      journal.commit({ type: "process starting", record: plan });
-      pid = withUmask(request.umask, () => spawnProcess({ ...launch, descriptors }));
-      const managed = this.#begin(describeProcess(plan, pid), output);
-      for (const stream of streams) managed.capture(stream, pipes.reader(stream));
-      if (request.notify === true) managed.listenToNotify(pipes.reader("notify"));
-      events.record({ type: "made", noun: "process", name: request.name, pid });
-      return managed;
-    } catch (error) {
-      if (pid !== undefined) process.kill(pid, "SIGKILL");
-      pipes.remove();
-      this.#discard(id, output);
-      throw isDiskTrouble(error) ? notKept(home.directory, error) : error;
-    } finally {
-      pipes.closeOwn();
-    }
-  }
-
-  #socketsFor(launch: Launch, pipes: Pipes): number[] {
-    return launch.sockets.map((name) => {
-      const { fd, fresh } = this.#parts.sockets.descriptorFor(name);
-      if (fresh) pipes.closeLater(fd);
-      return fd;
-    });
-  }
+  readonly #starting: Starting = {
+    begin: (record, output) => this.#begin(record, output),
+    discard: (id, output) => this.#discard(id, output),
+  };
 
   /** A process that was just started is in the list, and its pid in the journal. */
   #begin(record: ProcessRecord, output: KeptOutput): ManagedProcess {
@@ -389,7 +328,7 @@ export class ProcessTable {
     });
   }
 
-  /** Its last output is read and its end told before this kernel lets go of anything. */
+  /** Its last output is read and its end recorded before this kernel lets go of anything. */
   #end(managed: ManagedProcess, exitCode: number | null, endedMs: number): void {
     const ending = managed
       .end(exitCode, endedMs)
