@@ -4,6 +4,7 @@ import type { Server } from "node:net";
 import { announceDrain } from "../base/draining.ts";
 import { announceClose } from "./answers.ts";
 import { loadTimers } from "./builtins.ts";
+import { afterTwoPolls, type FairClock, openFairClock } from "./fair-time.ts";
 import { standIn } from "./inherited.ts";
 import {
   handleOf,
@@ -13,7 +14,7 @@ import {
   type ServerHandle,
 } from "./internals.ts";
 import { speaksHttp1, speaksHttp2 } from "./protocols.ts";
-import type { Connection, Traffic } from "./traffic.ts";
+import { type Connection, hasBegun, type Traffic } from "./traffic.ts";
 
 /** The highest stream number: "no new streams, but all that are on their way". */
 const LAST_STREAM = 2 ** 31 - 1;
@@ -24,11 +25,37 @@ const BACKLOG_MS = 1_000;
 
 const EVENT_STREAM = /^content-type: *text\/event-stream/im;
 
+/*
+ * States of an HTTP/1 connection in a drain:
+ *
+ *   arriving  bytes have come that are no whole request yet, a TLS handshake among them
+ *             → answering, when the request is whole
+ *   answering → closed by its last answer, which says `Connection: close`
+ *             → quiet, where the headers were sent before the drain and promised keep-alive
+ *   quiet     nothing has come since the last answer, or since it was accepted
+ *             → arriving, with the first byte
+ *             → closed, when the client has had its time for a request (`lingerMs`)
+ *
+ * HTTP allows the close of a quiet connection at any moment, and a client cannot know whether the server
+ * has begun with a request that it sent at that moment. So a quiet connection stays open until its
+ * client, which may be a busy client on a busy machine, had time to use it or to let go of it:
+ *
+ *   - The time is that of fair-time.ts: stalls do not count, a crowded machine makes it longer, and it
+ *     begins when the last answer has left this process.
+ *   - At its end the event loop reads once more what has arrived, and one byte more than the last request
+ *     had (for TLS: also one byte of a record that is not complete) keeps the connection open.
+ *   - The close is FIN and an end to reading. A request that comes after FIN could be carried out but not
+ *     answered, and its client would repeat it.
+ *   - The grace bounds all of it: shortly before its end quiet connections are closed, then the rest.
+ *
+ * An HTTP/2 session has GOAWAY for the same purpose: no stream is lost when its client has seen it.
+ */
+
 /** What a drain goes by. */
 export interface DrainPlan {
   /** From the signal to the supervisor's SIGKILL. */
   readonly graceMs: number;
-  /** How long a connection without a request stays open. */
+  /** How long a connection without a request stays open on a machine that is not busy. */
   readonly lingerMs: number;
   /** Inherited sockets that are closed too when their server has let go of them (node:cluster). */
   readonly handles: Iterable<ServerHandle>;
@@ -55,35 +82,43 @@ export async function drain(traffic: Traffic, plan: DrainPlan): Promise<void> {
   stopAccepting(traffic, plan.handles);
   // For good: after a drain the process ends.
   announceDrain();
-  const marginMs = Math.min(2_000, plan.graceMs / 4);
+  const clock = openFairClock();
   let settle = (): void => undefined;
   const settled = new Promise<void>((resolve) => (settle = resolve));
-  const timers: NodeJS.Timeout[] = [];
   let isAlone = false;
   const check = (): void => {
     if (isAlone && !waits(traffic, plan)) settle();
   };
-  const later = (delayMs: number, action: () => void): void => {
-    timers.push(setTimeout(action, delayMs));
-  };
+  observe(traffic, plan.lingerMs, clock, check);
+  const cancel = endInTime(traffic, plan, graceEnd, settle);
+  void plan.others().then(() => {
+    isAlone = true;
+    check();
+  });
+  await settled;
+  cancel();
+  clock.stop();
+}
+
+/** Closes what is there, and what comes, when it is quiet. */
+function observe(traffic: Traffic, lingerMs: number, clock: FairClock, check: () => void): void {
   const lingers = (connection: Connection): void => {
     const { quietBytes } = connection;
-    later(plan.lingerMs, () => {
-      // After the poll phase, which reads whatever has arrived by now.
-      setImmediate(() => {
-        if (connection.quietBytes === quietBytes) closeQuiet(connection);
-      });
+    clock.after(lingerMs, () => {
+      if (connection.quietBytes !== quietBytes) return;
+      // Its client has not got the last answer yet.
+      if (connection.socket.writableLength > 0) lingers(connection);
+      else closeQuiet(connection);
     });
   };
   const leaves = (connection: Connection): void => {
     const close = (): void => connection.session?.close();
-    goAway(connection, () => later(plan.lingerMs, close));
+    goAway(connection, () => clock.after(lingerMs, close));
     // Node's own client, once idle, answers no ping after a GOAWAY.
-    later(2 * plan.lingerMs, close);
+    clock.after(2 * lingerMs, close);
   };
   const announce = (connection: Connection, response: ServerResponse): void =>
     announceClose(response, () => [...connection.running].at(-1) === response);
-
   traffic.observer = {
     onRequest: announce,
     onQuiet: lingers,
@@ -95,19 +130,36 @@ export async function drain(traffic: Traffic, plan: DrainPlan): Promise<void> {
     leaves(connection);
     lingers(connection);
   }
-  const leftMs = graceEnd - performance.now();
-  later(leftMs - marginMs, () => endStreams(traffic));
-  later(leftMs - marginMs / 2, () => {
+}
+
+/**
+ * Ends what is left before the grace does. Each step waits for the one before and for what has arrived
+ * by then: after a stall both would be due at once, before anything is read.
+ *
+ * @returns a function that calls it off
+ */
+function endInTime(
+  traffic: Traffic,
+  plan: DrainPlan,
+  graceEnd: number,
+  settle: () => void,
+): () => void {
+  const marginMs = Math.min(2_000, plan.graceMs / 4);
+  let timer: NodeJS.Timeout;
+  const cut = (): void => {
     for (const connection of traffic.connections.values())
       if (isAwaited(connection, plan)) connection.socket.destroy();
     settle();
-  });
-  void plan.others().then(() => {
-    isAlone = true;
-    check();
-  });
-  await settled;
-  for (const timer of timers) clearTimeout(timer);
+  };
+  const end = (): void => {
+    endStreams(traffic);
+    for (const connection of traffic.connections.values()) closeQuiet(connection);
+    const leftMs = graceEnd - marginMs / 2 - performance.now();
+    timer = setTimeout(() => afterTwoPolls(cut), Math.max(leftMs, marginMs / 4));
+  };
+  const leftMs = graceEnd - marginMs - performance.now();
+  timer = setTimeout(() => afterTwoPolls(end), leftMs);
+  return () => clearTimeout(timer);
 }
 
 /** Sends FIN to the connections that a drain left to the app, when the app has no use for them. */
@@ -115,12 +167,11 @@ export async function sayFarewell(traffic: Traffic): Promise<void> {
   const ends = [...traffic.connections.values()].map(
     ({ socket }) => new Promise<void>((resolve) => socket.end(resolve)),
   );
-  let timer: NodeJS.Timeout | undefined;
-  const limit = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, FAREWELL_MS);
-  });
-  if (ends.length > 0) await Promise.race([Promise.all(ends), limit]);
-  clearTimeout(timer);
+  if (ends.length === 0) return;
+  const clock = openFairClock();
+  const limit = new Promise<void>((resolve) => clock.after(FAREWELL_MS, resolve));
+  await Promise.race([Promise.all(ends), limit]);
+  clock.stop();
 }
 
 // The socket is closed below the server, which goes on "listening" on nothing: the app's handlers
@@ -176,9 +227,9 @@ function goAway({ session }: Connection, seen: () => void): void {
 }
 
 function closeQuiet(connection: Connection): void {
-  const { server, socket, session, running, quietBytes } = connection;
+  const { server, socket, session, running } = connection;
   if (session !== undefined || !isHttp(server)) return;
-  if (isUpgraded(socket) || running.size > 0 || socket.bytesRead > quietBytes) return;
+  if (isUpgraded(socket) || running.size > 0 || hasBegun(connection)) return;
   socket.destroySoon();
 }
 

@@ -2,6 +2,7 @@
  * Every use of Node's unpublished API by the preload, and why it has to be. The tests of listening,
  * drain, probe and output each need some of it, so a Node version that changes one fails them.
  */
+import type { ChildProcess } from "node:child_process";
 import type { ServerResponse } from "node:http";
 import net from "node:net";
 import type { Server, Socket } from "node:net";
@@ -119,6 +120,15 @@ export function replaceHandle(server: Server, handle: ServerHandle | null): void
 /** Whether an HTTP/1 connection was handed over by an upgrade or CONNECT. */
 export function isUpgraded(socket: Socket): boolean {
   return (socket as SocketInternals).parser === null;
+}
+
+/**
+ * Whether a handle that was sent to a child has not reached it yet: Node.js sends one at a time and waits
+ * for the child's receipt, and has no published API for it.
+ */
+export function hasHandlesUnderWay(child: ChildProcess): boolean {
+  const { _handleQueue: queue } = child as unknown as { _handleQueue?: unknown[] | null };
+  return child.connected && queue !== null && queue !== undefined;
 }
 
 /** The headers of an HTTP/1 answer as they are sent; empty before. */

@@ -16,6 +16,17 @@ export interface Connection {
   session: Http2Session | undefined;
   /** Bytes read when the last request was complete; more than these: another has begun to arrive. */
   quietBytes: number;
+  /** The same of the socket below a TLS socket: records that are not complete are seen only there. */
+  quietBytesBelow: number;
+}
+
+/** Whether bytes have come since the last request was complete. */
+export function hasBegun({ socket, quietBytes, quietBytesBelow }: Connection): boolean {
+  return socket.bytesRead > quietBytes || bytesBelow(socket) > quietBytesBelow;
+}
+
+function bytesBelow(socket: Socket): number {
+  return socketBelow(socket)?.bytesRead ?? 0;
 }
 
 /** What a drain wants to hear. */
@@ -48,9 +59,14 @@ export function watchTraffic(): Traffic {
   const add = (server: Server, socket: Socket): void => {
     if (connections.has(socket)) return;
     accepted += 1;
-    const { bytesRead: quietBytes } = socket;
-    const session = undefined;
-    const connection = { server, socket, running: new Set<ServerResponse>(), session, quietBytes };
+    const connection: Connection = {
+      server,
+      socket,
+      running: new Set(),
+      session: undefined,
+      quietBytes: socket.bytesRead,
+      quietBytesBelow: bytesBelow(socket),
+    };
     const below = socketBelow(socket);
     if (below !== undefined) connections.delete(below);
     connections.set(socket, connection);
@@ -110,5 +126,6 @@ function responseFinished(traffic: Traffic, message: unknown): void {
   if (connection === undefined || !connection.running.delete(response)) return;
   // What is still to come of a body nobody waited for must not look like a new request.
   connection.quietBytes = request.complete ? socket.bytesRead : Infinity;
+  connection.quietBytesBelow = request.complete ? bytesBelow(socket) : Infinity;
   if (connection.running.size === 0) traffic.observer?.onQuiet(connection);
 }

@@ -117,7 +117,11 @@ export interface StopConfig {
    * In each case the whole tree has the grace. Default `'auto'`.
    */
   readonly scope?: "auto" | "main" | "group" | "tree";
-  /** How long a stopping server still answers connections that were accepted unread. Default `'1s'`. */
+  /**
+   * How long a stopping server still waits for a request on each open connection without one. It counts
+   * time in which a client could act: up to twice as long on a crowded machine, up to four times as long
+   * after stalls, always within the grace. Default `'1s'`.
+   */
   readonly linger?: Duration;
 }
 
