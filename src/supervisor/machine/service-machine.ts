@@ -2,14 +2,14 @@ import type { ResolvedService } from "../config/resolved.ts";
 import { describeExit } from "../restart-policy.ts";
 import { type Controls, Operation, type Wanted } from "./operation.ts";
 import { planCommand } from "./plan-command.ts";
+import { converge } from "./converge.ts";
 import { reconcile } from "./reconcile.ts";
-import { endedReplica, excess, failureWithinStable, newReplica } from "./replica-state.ts";
+import { failureWithinStable } from "./replica-state.ts";
+import { ACCEPT_MS, ReplicaTable } from "./replica-table.ts";
 import { completedNumbers, type Missing, RestartTracker } from "./restart-tracker.ts";
 import { planStop } from "./steps.ts";
-import type { Command, Effect, MachineEvent, ReplicaState, StopReason } from "./types.ts";
+import type { Command, Effect, MachineEvent, ReplicaState } from "./types.ts";
 
-/** How long a held replica may take to begin to accept, in milliseconds. */
-const ACCEPT_MS = 30_000;
 /** The wait before a stop ladder that could not be carried out is tried again, in milliseconds. */
 const STOP_AGAIN_MS = 500;
 /** After that many tries the command that waits for the stop fails; the tries continue. */
@@ -46,8 +46,7 @@ export class ServiceMachine {
   why: string | undefined;
   #spec: ResolvedService;
   #wanted: Wanted;
-  readonly #parts: MachineParts;
-  readonly #replicas = new Map<number, ReplicaState>();
+  readonly #table: ReplicaTable;
   readonly #queue: { readonly id: number; readonly command: Command }[] = [];
   #operation: Operation | undefined;
   #effects: Effect[] = [];
@@ -58,8 +57,13 @@ export class ServiceMachine {
   constructor(spec: ResolvedService, wanted: Wanted, parts: MachineParts) {
     this.#spec = spec;
     this.#wanted = wanted;
-    this.#parts = parts;
     this.tracker = new RestartTracker(parts.random);
+    this.#table = new ReplicaTable({
+      tracker: this.tracker,
+      nextGeneration: parts.nextGeneration,
+      nowMs: () => this.#nowMs,
+      effect: (effect) => this.#do(effect),
+    });
   }
 
   get spec(): ResolvedService {
@@ -72,7 +76,7 @@ export class ServiceMachine {
 
   /** Replicas whose process tree is there, oldest first. */
   get replicas(): readonly ReplicaState[] {
-    return [...this.#replicas.values()];
+    return this.#table.all;
   }
 
   /** Whether a command is under way or waits. */
@@ -94,8 +98,8 @@ export class ServiceMachine {
   /** When the next `tick` is due; `undefined`: time alone changes nothing. */
   nextWakeMs(): number | undefined {
     const times = [this.#operation?.nextWakeMs()];
-    if (this.#operation === undefined) times.push(this.tracker.nextDueMs(this.#numbers()));
-    for (const { readyByMs, acceptByMs, stopAgainMs, phase } of this.#replicas.values())
+    if (this.#operation === undefined) times.push(this.tracker.nextDueMs(this.#table.numbers));
+    for (const { readyByMs, acceptByMs, stopAgainMs, phase } of this.#table.all)
       times.push(phase === "starting" ? readyByMs : undefined, acceptByMs, stopAgainMs);
     const known = times.filter((time) => time !== undefined);
     return known.length === 0 ? undefined : Math.min(...known);
@@ -110,13 +114,10 @@ export class ServiceMachine {
         return reconcile(event, {
           machine: this,
           nowMs: this.#nowMs,
-          adopt: (replica) => this.#adopt(replica),
+          adopt: (replica) => this.#table.adopt(replica),
           ended: (replica, exitCode) => this.#ended(replica, exitCode),
-          stop: (replica) => this.#stop(replica, "excess"),
-          cleanUp: (replica) => {
-            this.#replicas.set(replica.generation, replica);
-            this.#stop(replica, "cleanup");
-          },
+          stop: (replica) => this.#table.stop(replica, "excess"),
+          cleanUp: (replica) => this.#table.cleanUp(replica, "cleanup"),
           repair: () => this.#repair(),
         });
       case "tick":
@@ -128,7 +129,7 @@ export class ServiceMachine {
       case "ended":
       case "stopped":
       case "stop failed":
-        return this.#takeOf(this.#replicas.get(event.generation), event);
+        return this.#takeOf(this.#table.get(event.generation), event);
     }
   }
 
@@ -177,7 +178,7 @@ export class ServiceMachine {
       return;
     }
     this.#noteEnd(replica, null, ending);
-    this.#stop(replica, "cleanup");
+    this.#table.stop(replica, "cleanup");
     this.#operation?.failed(replica, "launch", ending);
   }
 
@@ -203,8 +204,8 @@ export class ServiceMachine {
     if (isFailure)
       replica.failure = replica.readyMs === undefined ? `it ${how}` : `it got ready, then ${how}`;
     // Descendants may hold what a successor needs; without a successor they may be the service.
-    if (missing.kind === "completed" && this.#operation === undefined) this.#forget(replica);
-    else this.#stop(replica, "cleanup");
+    if (missing.kind === "completed" && this.#operation === undefined) this.#table.forget(replica);
+    else this.#table.stop(replica, "cleanup");
     if (isFailure)
       this.#operation?.failed(replica, "not ready", failureWithinStable(replica, this.#nowMs));
   }
@@ -230,13 +231,7 @@ export class ServiceMachine {
     if (replica.phase !== "stopping") return;
     const { stopReason, failure = "it was not ready in time" } = replica;
     if (stopReason === "late") this.#noteEnd(replica, null, failure);
-    this.#forget(replica);
-  }
-
-  #forget(replica: ReplicaState): void {
-    const { generation, number, exitCode, asked, failure } = replica;
-    this.#replicas.delete(generation);
-    this.#do({ do: "forget", generation, number, exitCode, asked, failure });
+    this.#table.forget(replica);
   }
 
   #enqueue(id: number, command: Command): void {
@@ -261,35 +256,22 @@ export class ServiceMachine {
       if (!this.#operation.advance(this.#nowMs)) return;
       this.#complete(this.#operation);
     }
-    if (this.#isOpen) this.#converge();
+    if (!this.#isOpen) return;
+    const { tracker } = this;
+    const [spec, wanted, table, nowMs] = [this.#spec, this.#wanted, this.#table, this.#nowMs];
+    converge({ spec, wanted, tracker, table, nowMs });
   }
 
   #beginOperation(id: number, command: Command): Operation {
     const former = { spec: this.#spec, wanted: this.#wanted };
     const { spec, wanted, steps, keepsCompleted } = planCommand(command, this);
     const acts = steps.length > 0 || command.kind === "stop";
-    const swept = acts && !keepsCompleted ? this.#sweepCompleted() : [];
+    const swept = acts && !keepsCompleted ? this.#table.sweepCompleted(this.#spec) : [];
     this.#spec = spec;
     this.#wanted = wanted;
     // What is missing is started by the plan, or not wanted.
     if (acts) this.tracker.clearAll(keepsCompleted);
     return new Operation(id, command, [...planStop(swept), ...steps], former, this.#controls);
-  }
-
-  /** Has what completed replicas left behind ended; gives their numbers. */
-  #sweepCompleted(): number[] {
-    return this.tracker.entries().flatMap(([number, missing]) => {
-      if (missing.kind !== "completed") return [];
-      this.#sweep(number, missing.generation, "command");
-      return [number];
-    });
-  }
-
-  #sweep(number: number, generation: number, reason: StopReason): void {
-    const replica = endedReplica(generation, number, this.#spec, this.#nowMs);
-    replica.exitCode = 0;
-    this.#replicas.set(generation, replica);
-    this.#stop(replica, reason);
   }
 
   #complete(operation: Operation): void {
@@ -307,55 +289,6 @@ export class ServiceMachine {
     if (id >= 0) this.#do({ do: "finish", id, changed, failure });
   }
 
-  /** Between commands: what is missing is started when its time has come, what is too much is stopped. */
-  #converge(): void {
-    if (!this.#wanted.up) {
-      for (const [number, missing] of this.tracker.entries())
-        if (missing.kind === "completed") this.#sweep(number, missing.generation, "excess");
-      this.tracker.clearAll();
-      for (const replica of this.#replicas.values())
-        if (replica.phase !== "stopping") this.#stop(replica, "excess");
-      return;
-    }
-    const { replicas } = this.#wanted;
-    const present = this.replicas.filter(({ phase }) => phase !== "stopping");
-    for (const replica of excess(present, replicas, this.#spec.hash)) this.#stop(replica, "excess");
-    this.#dropMissing();
-    for (const number of this.tracker.takeDue(this.#nowMs, this.#spec.restart, this.#numbers()))
-      this.#launch(number, false);
-    for (let number = 1; this.#count() < replicas; number += 1)
-      if (!this.#isTaken(number)) this.#launch(number, false);
-    for (const replica of this.#replicas.values())
-      if (replica.held && replica.ready && replica.acceptByMs === undefined) this.#accept(replica);
-  }
-
-  /** Missing numbers for which there is no room any more, the highest first. */
-  #dropMissing(): void {
-    const numbers = this.tracker.entries().map(([number]) => number);
-    for (const number of numbers.sort((a, b) => b - a)) {
-      if (this.#count() <= this.#wanted.replicas) return;
-      const missing = this.tracker.get(number);
-      if (missing?.kind === "completed") this.#sweep(number, missing.generation, "excess");
-      this.tracker.clear(number);
-    }
-  }
-
-  /** Numbers with a process tree that is not meant to go, or that are waited for. */
-  #count(): number {
-    const numbers = new Set(this.tracker.entries().map(([number]) => number));
-    for (const { number, stopReason } of this.#replicas.values())
-      if (stopReason !== "excess") numbers.add(number);
-    return numbers.size;
-  }
-
-  #numbers(): ReadonlySet<number> {
-    return new Set([...this.#replicas.values()].map(({ number }) => number));
-  }
-
-  #isTaken(number: number): boolean {
-    return this.tracker.has(number) || this.#numbers().has(number);
-  }
-
   /** Replicas with other settings than the rest are what a command under way left at a supervisor's death. */
   #repair(): void {
     const { spec, wanted } = this;
@@ -363,7 +296,7 @@ export class ServiceMachine {
   }
 
   #expire(): void {
-    for (const replica of this.#replicas.values()) {
+    for (const replica of this.#table.all) {
       const { phase, readyByMs, acceptByMs, stopAgainMs, spec } = replica;
       if (phase === "starting" && readyByMs !== undefined && readyByMs <= this.#nowMs)
         this.#late(replica, `it was not ready within ${spec.ready.timeoutMs} ms`);
@@ -378,50 +311,8 @@ export class ServiceMachine {
 
   #late(replica: ReplicaState, failure: string): void {
     replica.failure = failure;
-    this.#stop(replica, "late");
+    this.#table.stop(replica, "late");
     this.#operation?.failed(replica, "not ready", failure);
-  }
-
-  #launch(number: number, hold: boolean): ReplicaState {
-    const spec = this.#spec;
-    const generation = this.#parts.nextGeneration();
-    this.tracker.clear(number);
-    const replica: ReplicaState = {
-      ...newReplica(generation, number, spec, this.#nowMs),
-      held: hold,
-      readyByMs: this.#nowMs + spec.ready.timeoutMs,
-    };
-    this.#replicas.set(generation, replica);
-    this.#do({ do: "launch", generation, number, spec, hold });
-    return replica;
-  }
-
-  #adopt(replica: ReplicaState): void {
-    this.#replicas.set(replica.generation, replica);
-    this.#do({ do: "probe", generation: replica.generation });
-  }
-
-  #stop(replica: ReplicaState, reason: StopReason, now = false): void {
-    const { generation } = replica;
-    if (replica.phase === "stopping") {
-      // A command decides what becomes of it from now on.
-      if (reason === "command") replica.stopReason = reason;
-      if (now && replica.launched) this.#do({ do: "stop", generation, now });
-      return;
-    }
-    replica.phase = "stopping";
-    replica.stopReason = reason;
-    replica.asked ||= !replica.exited;
-    replica.ready = false;
-    replica.acceptByMs = undefined;
-    // A ladder that comes before the process would find nothing to stop.
-    if (replica.launched || replica.exited) this.#do({ do: "stop", generation, now });
-  }
-
-  #accept(replica: ReplicaState): void {
-    if (!replica.held || replica.phase === "stopping") return;
-    replica.acceptByMs = this.#nowMs + ACCEPT_MS;
-    this.#do({ do: "accept", generation: replica.generation });
   }
 
   #nameOf(number: number): string {
@@ -453,9 +344,9 @@ export class ServiceMachine {
         this.#wanted = wanted;
       },
       forgetMissing: (number) => this.tracker.clear(number),
-      launch: (number, hold) => this.#launch(number, hold),
-      stop: (replica, reason, now) => this.#stop(replica, reason, now),
-      accept: (replica) => this.#accept(replica),
+      launch: (number, hold) => this.#table.launch(this.#spec, number, hold),
+      stop: (replica, reason, now) => this.#table.stop(replica, reason, now),
+      accept: (replica) => this.#table.accept(replica),
       report: (step) => {
         const id = this.#operation?.id ?? -1;
         if (id >= 0) this.#do({ do: "report", id, step });

@@ -1,0 +1,63 @@
+import type { ResolvedService } from "../config/resolved.ts";
+import type { Wanted } from "./operation.ts";
+import { excess } from "./replica-state.ts";
+import type { ReplicaTable } from "./replica-table.ts";
+import type { RestartTracker } from "./restart-tracker.ts";
+
+/** A service without a command under way. */
+interface Converging {
+  readonly spec: ResolvedService;
+  readonly wanted: Wanted;
+  readonly tracker: RestartTracker;
+  readonly table: ReplicaTable;
+  readonly nowMs: number;
+}
+
+/**
+ * Leads a service to what is wanted, between commands: missing replicas are started when their time
+ * has come, and replicas that are too many are stopped.
+ */
+export function converge(service: Converging): void {
+  const { wanted, spec, tracker, table, nowMs } = service;
+  if (!wanted.up) {
+    for (const [number, missing] of tracker.entries())
+      if (missing.kind === "completed") table.sweep(spec, number, missing.generation, "excess");
+    tracker.clearAll();
+    for (const replica of table.all)
+      if (replica.phase !== "stopping") table.stop(replica, "excess");
+    return;
+  }
+  const { replicas } = wanted;
+  const present = table.all.filter(({ phase }) => phase !== "stopping");
+  for (const replica of excess(present, replicas, spec.hash)) table.stop(replica, "excess");
+  dropMissing(service);
+  for (const number of tracker.takeDue(nowMs, spec.restart, table.numbers))
+    table.launch(spec, number, false);
+  for (let number = 1; count(service) < replicas; number += 1)
+    if (!isTaken(service, number)) table.launch(spec, number, false);
+  for (const replica of table.all)
+    if (replica.held && replica.ready && replica.acceptByMs === undefined) table.accept(replica);
+}
+
+/** Drops missing numbers for which there is no room any more, the highest first. */
+function dropMissing(service: Converging): void {
+  const { wanted, spec, tracker, table } = service;
+  const numbers = tracker.entries().map(([number]) => number);
+  for (const number of numbers.sort((a, b) => b - a)) {
+    if (count(service) <= wanted.replicas) return;
+    const missing = tracker.get(number);
+    if (missing?.kind === "completed") table.sweep(spec, number, missing.generation, "excess");
+    tracker.clear(number);
+  }
+}
+
+/** How many numbers have a process tree that is to stay, or are to be started again. */
+function count({ tracker, table }: Converging): number {
+  const numbers = new Set(tracker.entries().map(([number]) => number));
+  for (const { number, stopReason } of table.all) if (stopReason !== "excess") numbers.add(number);
+  return numbers.size;
+}
+
+function isTaken({ tracker, table }: Converging, number: number): boolean {
+  return tracker.has(number) || table.numbers.has(number);
+}
