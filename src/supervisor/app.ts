@@ -9,6 +9,7 @@ import {
 import { nameSockets } from "./plan-sockets.ts";
 import { appValueName, type RunName, socketName } from "./process-names.ts";
 import { type FoundProcess, Service, type ServiceParts } from "./service.ts";
+import { SharedWrite } from "./shared-write.ts";
 import { VerbLock } from "./verb-lock.ts";
 
 /** A service's desired state. */
@@ -65,6 +66,9 @@ export class App {
   #nextRun: number;
   /** The desired states of before an `up` under way. */
   #committed: Readonly<Record<string, Wanted>> | undefined;
+  /** Desired states that commands under way bring about. */
+  readonly #underWay = new Map<string, Wanted>();
+  readonly #writing = new SharedWrite(() => this.#write());
   #saved = "";
 
   constructor(stored: StoredApp, parts: AppParts) {
@@ -200,30 +204,26 @@ export class App {
    *
    * @throws NEWEL_E_DISK_FULL and others of the kernel: nothing was written
    */
-  async save(): Promise<void> {
-    const text = JSON.stringify(this.#stored());
-    if (text === this.#saved) return;
-    await this.#parts.kernel.values.set(appValueName(this.name), text);
-    this.#saved = text;
+  save(): Promise<void> {
+    return this.#writing.run();
   }
 
   /**
-   * The same with another desired state of one service, before that is acted upon.
+   * Writes down another desired state of one service, then acts upon it. Until that is done, it is part of all
+   * that is saved: commands of other services at the same time must not write the former state again.
    *
-   * @throws NEWEL_E_DISK_FULL and others of the kernel: nothing was written
+   * @throws NEWEL_E_DISK_FULL and others of the kernel: nothing was written, nothing is done
    */
-  async saveWanted(service: string, wanted: Wanted): Promise<void> {
-    const stored = this.#stored();
-    // What is started again is not going down any more.
-    const ending = this.ending && !wanted.up;
-    const text = JSON.stringify({
-      ...stored,
-      wanted: { ...stored.wanted, [service]: wanted },
-      ...(this.ending ? { ending } : {}),
-    });
-    await this.#parts.kernel.values.set(appValueName(this.name), text);
-    this.#saved = text;
-    this.ending = ending;
+  async want<T>(service: string, wanted: Wanted, act: () => Promise<T>): Promise<T> {
+    this.#underWay.set(service, wanted);
+    try {
+      await this.save();
+      // What is started again is not going down any more.
+      if (wanted.up) this.ending = false;
+      return await act();
+    } finally {
+      if (this.#underWay.get(service) === wanted) this.#underWay.delete(service);
+    }
   }
 
   /** Writes it again where the kernel has it no more. */
@@ -233,6 +233,13 @@ export class App {
     await this.save();
   }
 
+  async #write(): Promise<void> {
+    const text = JSON.stringify(this.#stored());
+    if (text === this.#saved) return;
+    await this.#parts.kernel.values.set(appValueName(this.name), text);
+    this.#saved = text;
+  }
+
   #stored(): StoredApp {
     const { coming, name } = this;
     // Processes that a rename under way has started are this app's, should this supervisor die now.
@@ -240,13 +247,14 @@ export class App {
       coming === undefined || coming.name === name
         ? this.#formerNames
         : [...this.#formerNames, { name: coming.name, before: Number.MAX_SAFE_INTEGER }];
+    const starts = [...this.#underWay.values()].some(({ up }) => up);
     return {
       // A next supervisor ends the processes of a first `up` as their own settings say.
       config: this.ending && coming !== undefined ? coming : this.config,
-      wanted: this.#committed ?? this.#wanted(),
+      wanted: { ...(this.#committed ?? this.#wanted()), ...Object.fromEntries(this.#underWay) },
       nextRun: this.#nextRun,
       ...(formerNames.length === 0 ? {} : { formerNames }),
-      ...(this.ending ? { ending: true } : {}),
+      ...(this.ending && !starts ? { ending: true } : {}),
     };
   }
 

@@ -93,8 +93,8 @@ async function performCommand(
   // Before anything is stopped.
   if (command.kind !== "stop") checkStartable(spec);
   if (command.kind !== "reload" && command.kind !== "scale" && command.kind !== "apply") {
-    await app.saveWanted(service.name, { up: command.kind !== "stop", replicas });
-    return service.command(command, report);
+    const wanted = { up: command.kind !== "stop", replicas };
+    return app.want(service.name, wanted, () => service.command(command, report));
   }
   const changed = await service.command(command, report);
   try {

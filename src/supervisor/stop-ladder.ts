@@ -18,7 +18,8 @@ import { chooseTargets, type Ledger, type StopTerms } from "./stop-targets.ts";
 export interface LadderState {
   readonly phase: "asking" | "killing" | "done";
   readonly terms: StopTerms;
-  readonly startedMs: number;
+  /** The grace counts from the first look: before it, nothing has been asked to end. */
+  readonly startedMs: number | undefined;
   /** When the first SIGKILL was sent. */
   readonly killingSinceMs?: number;
   readonly emptyOnce: boolean;
@@ -47,11 +48,13 @@ const KILL_WAIT_MS = 10_000;
 const SOONEST_MS = 20;
 const LATEST_MS = 250;
 
-export function beginLadder(terms: StopTerms, nowMs: number): LadderState {
+type SeenState = LadderState & { readonly startedMs: number };
+
+export function beginLadder(terms: StopTerms): LadderState {
   return {
     phase: "asking",
     terms,
-    startedMs: nowMs,
+    startedMs: undefined,
     emptyOnce: false,
     isFamily: false,
     ledger: new Map(),
@@ -87,17 +90,18 @@ export function stepLadder(
 }
 
 /** The first look: an earlier supervisor may have begun this stop, and what is left may have no program. */
-function resume(state: LadderState, tree: ProcessTree, nowMs: number): LadderState {
-  if (state.ledger.size > 0) return state;
+function resume(state: LadderState, tree: ProcessTree, nowMs: number): SeenState {
+  const { startedMs = nowMs } = state;
+  if (state.ledger.size > 0) return { ...state, startedMs };
   const { signal } = state.terms;
   const ages = tree.processes.flatMap(({ detail }) =>
     detail?.asked?.signal === signal ? [detail.asked.agoMs] : [],
   );
   const terms = tree.running ? state.terms : { ...state.terms, scope: "auto" as const };
-  return { ...state, terms, startedMs: Math.min(state.startedMs, nowMs - Math.max(0, ...ages)) };
+  return { ...state, terms, startedMs: Math.min(startedMs, nowMs - Math.max(0, ...ages)) };
 }
 
-function ask(state: LadderState, tree: ProcessTree, nowMs: number): ReturnType<typeof stepLadder> {
+function ask(state: SeenState, tree: ProcessTree, nowMs: number): ReturnType<typeof stepLadder> {
   const { startedMs, terms } = state;
   const elapsedMs = nowMs - startedMs;
   const { signal, ledger } = chooseTargets(tree, state.ledger, terms, elapsedMs);

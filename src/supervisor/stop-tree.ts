@@ -33,7 +33,7 @@ export interface StopTreeOptions {
 /**
  * Stops the tree of a process of the kernel: the driver of the stop ladder. One object is one stop;
  * {@link run} may be called again after a failure, and goes on where it was: no process gets the stop
- * signal twice, and the grace counts from the first call.
+ * signal twice, and the grace counts from the first look at the tree.
  */
 export class TreeStop {
   readonly #kernel: KernelClient;
@@ -65,10 +65,8 @@ export class TreeStop {
       ([name]) => name === this.#options.signal,
     )?.[1];
     const { scope, graceMs } = this.#options;
-    this.#state ??= beginLadder(
-      { signal: number ?? constants.signals.SIGTERM, scope, graceMs },
-      performance.now(),
-    );
+    const signal = number ?? constants.signals.SIGTERM;
+    this.#state ??= beginLadder({ signal, scope, graceMs });
     if (this.#hurry.signal.aborted) await this.#step({ type: "now" });
     // The first event of a run is a look, whatever the last run left undone.
     let atMs: number | undefined = performance.now();

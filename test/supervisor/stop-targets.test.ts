@@ -4,6 +4,7 @@ import { test } from "node:test";
 
 import type { ProcessDetail, ProcessTree, TreeProcess } from "../../src/kernel/api.ts";
 import { mayGoOn, treatmentOf } from "../../src/supervisor/signal-treatment.ts";
+import { beginLadder, type LadderState, stepLadder } from "../../src/supervisor/stop-ladder.ts";
 import {
   chooseTargets,
   type Ledger,
@@ -204,4 +205,19 @@ test("a shell may go on after a list or in a script, not after one command line"
   assert.equal(mayGoOn(["sh", "start.sh", "-c", "a"]), true);
   assert.equal(mayGoOn(["bash", "-eo", "pipefail", "-c", "a | b"]), false);
   assert.equal(treatmentOf(shell("a; b"), SIGQUIT), "default");
+});
+
+test("the grace of a stop counts from the first look, however late a busy kernel answers it", () => {
+  const tree = { name: "web", pid: 100, running: true, processes: [one(100, 1, SLEEP)] };
+  const terms = { signal: SIGTERM, scope: "auto", graceMs: 10_000 } as const;
+  const look = (state: LadderState, nowMs: number): ReturnType<typeof stepLadder> =>
+    stepLadder(state, { type: "tree", tree }, nowMs);
+  const signals = ({ effects }: ReturnType<typeof stepLadder>): string[] =>
+    effects.flatMap((effect) => (effect.do === "signal" ? [effect.signal] : []));
+
+  const late = look(beginLadder(terms), 1_000_000);
+  assert.deepEqual(signals(late), ["stop"]);
+  const within = look(late.state, 1_009_999);
+  assert.deepEqual(signals(within), []);
+  assert.deepEqual(signals(look(within.state, 1_010_000)), ["SIGKILL"]);
 });
