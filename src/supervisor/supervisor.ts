@@ -1,5 +1,3 @@
-import { existsSync } from "node:fs";
-
 import { hasCode, messageOf, newelError } from "../base/errors.ts";
 import type { Home } from "../base/home.ts";
 import type { KernelEvent } from "../kernel/api.ts";
@@ -18,24 +16,24 @@ import type {
   UpOptions,
   UpPlan,
 } from "./api.ts";
+import { AppVerbs, admitted } from "./app-verbs.ts";
 import { App, parseStoredApp, type StoredApp } from "./app.ts";
 import { Apps } from "./apps.ts";
-import { Commands, note, waiting } from "./commands.ts";
+import { Commands } from "./commands.ts";
 import type { ResolvedConfig } from "./config/resolved.ts";
-import { type Admitted, admit, describeMove, pendingChanges } from "./config/running.ts";
+import { pendingChanges } from "./config/running.ts";
 import { EventLog } from "./event-log.ts";
 import { ListenEvents } from "./listen-events.ts";
 import type { Command } from "./machine/types.ts";
 import { describePlan } from "./plan.ts";
 import { appValueName, parseRunName } from "./process-names.ts";
-import { progressOf, type Report } from "./progress.ts";
-import { endStray, Reconciler, findRuns } from "./reconcile.ts";
-import type { FoundProcess } from "./service.ts";
+import { progressOf } from "./progress.ts";
+import { findRuns, Reconciler } from "./reconcile.ts";
 import type { SocketHolder } from "./socket-holder.ts";
 import { Refusing } from "./refusing.ts";
 import { Sockets } from "./sockets.ts";
 import { type Found, findServices } from "./targets.ts";
-import { planUpOf, takeDown, Up } from "./up.ts";
+import { planUpOf } from "./up.ts";
 import { Usages } from "./usage.ts";
 import { viewDetail, viewService } from "./views.ts";
 
@@ -60,6 +58,7 @@ export class Supervisor implements SupervisorApi {
   readonly #abort = new AbortController();
   readonly #events = new EventLog(this.#abort.signal);
   readonly #sockets: Sockets;
+  readonly #verbs: AppVerbs;
   readonly #reconciler: Reconciler;
   readonly #refusing: Refusing;
   readonly #listening: ListenEvents;
@@ -77,6 +76,13 @@ export class Supervisor implements SupervisorApi {
       apps,
       replicaOf: (pid) => this.#apps.replicaOf(pid),
     });
+    this.#verbs = new AppVerbs({
+      kernel,
+      apps: this.#apps,
+      sockets: this.#sockets,
+      makeApp: (stored) => this.#makeApp(stored),
+      log,
+    });
     this.#refusing = new Refusing({ kernel, log });
     this.#reconciler = new Reconciler({
       kernel,
@@ -92,7 +98,7 @@ export class Supervisor implements SupervisorApi {
   async open(): Promise<void> {
     const { kernel, log } = this.#parts;
     const { lastEvent, recovery } = await kernel.status();
-    const runs = await this.#runs();
+    const runs = await findRuns(this.#parts.kernel);
     const lastRun = Math.max(0, ...runs.map(({ run }) => run.run));
     for (const { name, value } of await kernel.values.list(appValueName("*"))) {
       try {
@@ -113,7 +119,7 @@ export class Supervisor implements SupervisorApi {
         );
     void this.#follow(lastEvent);
     this.#holdSockets();
-    for (const app of this.#apps) if (app.ending) this.#finishDown(app);
+    for (const app of this.#apps) if (app.ending) this.#verbs.finishDown(app);
   }
 
   /** Lets go of everything; services run on. */
@@ -155,7 +161,7 @@ export class Supervisor implements SupervisorApi {
   up(given: ResolvedConfig, options: UpOptions): AsyncIterable<Progress> {
     return progressOf(async (report) => {
       const prepared = Promise.withResolvers<boolean>();
-      const done = this.#up(given, options, report, () => prepared.resolve(true));
+      const done = this.#verbs.up(given, options, report, () => prepared.resolve(true));
       if (options.wait) return done;
       done.catch((error: unknown) => this.#parts.log(`up ${given.name}: ${messageOf(error)}`));
       return Promise.race([prepared.promise, done]);
@@ -165,9 +171,9 @@ export class Supervisor implements SupervisorApi {
   down(name: string | undefined): AsyncIterable<Progress> {
     return progressOf(async (report) => {
       const apps = [...this.#apps].filter((app) => name === undefined || app.name === name);
-      const results = await Promise.allSettled(apps.map((app) => this.#down(app, report)));
+      const results = await Promise.allSettled(apps.map((app) => this.#verbs.down(app, report)));
       for (const result of results) if (result.status === "rejected") throw result.reason;
-      if (name !== undefined && apps.length === 0) await this.#forgetRuns(name);
+      if (name !== undefined && apps.length === 0) await this.#verbs.forgetRuns(name);
       return apps.length > 0;
     });
   }
@@ -251,120 +257,6 @@ export class Supervisor implements SupervisorApi {
     return progressOf((report) => this.#commands.each(this.#find(target), command, report));
   }
 
-  async #up(
-    given: ResolvedConfig,
-    options: UpOptions,
-    report: Report,
-    prepared: () => void,
-  ): Promise<boolean> {
-    for (;;) {
-      const runs = await this.#runs();
-      const app = this.#apps.appFor(given) ?? this.#register(given, runs);
-      const run = async (signal: AbortSignal): Promise<boolean | "gone"> => {
-        // A `down` that came later ends it too.
-        if (signal.aborted)
-          throw newelError("NEWEL_E_CANCELLED", { what: `The up of ${given.name}` });
-        if (!this.#apps.has(app)) return "gone";
-        try {
-          const { config, move } = admitted(given, app, options);
-          if (move !== undefined) report(note(`${config.name} ${describeMove(move)}`));
-          const work = await planUpOf(config, app, this.#sockets);
-          const up = new Up(app, work, this.#sockets, runs);
-          await up.prepare();
-          prepared();
-          return await up.perform(report, signal);
-        } finally {
-          await this.#settle(app);
-        }
-      };
-      const result = await app.lock.run("up", "exclusive", run, waiting(app, report));
-      if (result !== "gone") return result;
-    }
-  }
-
-  /** An app under its first `up`; it is written down as one that ends, until that has succeeded. */
-  #register(config: ResolvedConfig, runs: readonly FoundProcess[]): App {
-    const empty = { ...config, services: [], sockets: [] };
-    // Output of an earlier life of the app is still there, under its numbers.
-    const lastRun = Math.max(0, ...runs.map(({ run }) => run.run));
-    const nextRun = Math.max(lastRun + 1, this.#apps.firstRun(config.name));
-    const app = this.#makeApp({ config: empty, wanted: {}, nextRun, ending: true });
-    this.#apps.add(app);
-    return app;
-  }
-
-  /** After an `up`: the app under its name of now, or gone after a first `up` that failed. */
-  async #settle(app: App): Promise<void> {
-    this.#apps.remove(app);
-    if (app.ending && app.services.size === 0) await app.erase();
-    else this.#apps.add(app);
-  }
-
-  async #down(app: App, report: Report): Promise<void> {
-    app.goingDown = true;
-    app.lock.interrupt();
-    const run = async (): Promise<void> => {
-      if (!this.#apps.has(app)) return;
-      await this.#takeDown(app, report);
-    };
-    await app.lock.run("down", "exclusive", run, waiting(app, report)).finally(() => {
-      app.goingDown = false;
-    });
-  }
-
-  async #takeDown(app: App, report: Report): Promise<void> {
-    const { ending } = app;
-    app.ending = true;
-    try {
-      // Whatever happens now, the next supervisor goes on with it.
-      await app.save();
-    } catch (error) {
-      app.ending = ending;
-      throw error;
-    }
-    const left = await takeDown(app, report);
-    if (left.length > 0) {
-      const why = "its processes did not end";
-      throw newelError("NEWEL_E_DOWN_FAILED", { app: app.name, services: left.join(", "), why });
-    }
-    await this.#endStrays(app);
-    await this.#sockets.removeAll(app);
-    await app.erase();
-    this.#apps.remove(app);
-  }
-
-  /** What is left of an app whose first `up` failed. */
-  async #forgetRuns(name: string): Promise<void> {
-    const ended = (await this.#runs()).filter(
-      ({ run, info }) =>
-        run.app === name && !info.running && this.#apps.find(run).app === undefined,
-    );
-    for (const { info } of ended) await this.#parts.kernel.processes.remove(info.name);
-  }
-
-  /** Processes of an app that no service of it has, and their descendants. */
-  async #endStrays(app: App): Promise<void> {
-    const { kernel } = this.#parts;
-    const names = (await this.#runs()).flatMap(({ run, info }) =>
-      this.#apps.find(run).app === app ? [info.name] : [],
-    );
-    if (names.length === 0) return;
-    const strays = await kernel.processes.trees(names);
-    await Promise.all(strays.map(({ name }) => endStray(kernel, name)));
-  }
-
-  /** The processes of all apps that the kernel has, the earliest first. */
-  #runs(): Promise<readonly FoundProcess[]> {
-    return findRuns(this.#parts.kernel);
-  }
-
-  /** An earlier supervisor ended in the middle of a `down` or of a first `up`. */
-  #finishDown(app: App): void {
-    this.#down(app, () => {}).catch((error: unknown) =>
-      this.#parts.log(`down ${app.name}: ${messageOf(error)}`),
-    );
-  }
-
   #find(target: Target): Found[] {
     return findServices(this.#apps.byName, target);
   }
@@ -418,14 +310,6 @@ export class Supervisor implements SupervisorApi {
       this.#listening.hear(event, app, service);
     service?.hear(event, run);
   }
-}
-
-function admitted(
-  given: ResolvedConfig,
-  app: App | undefined,
-  { move = false }: { readonly move?: boolean },
-): Admitted {
-  return admit(given, app?.config, { move, isThere: existsSync });
 }
 
 /** A kernel that makes missing sockets before a process that needs them. */
