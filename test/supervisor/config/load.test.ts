@@ -30,7 +30,7 @@ test("every default is filled in", async (t) => {
         listen: [],
         replicas: 1,
         ready: { probe: { kind: "alive" }, afterMs: 1000, timeoutMs: 30_000, stableMs: 3000 },
-        stop: { signal: "SIGTERM", graceMs: 10_000, lingerMs: 1000 },
+        stop: { signal: "SIGTERM", scope: "auto", graceMs: 10_000, lingerMs: 1000 },
         reload: { order: "stop-first" },
         restart: {
           policy: "always",
@@ -113,7 +113,7 @@ test("everything that can be written comes out as plain data", async (t) => {
     stableMs: 0,
   });
   // The default linger is never longer than the grace.
-  assert.deepEqual(web.stop, { signal: "SIGINT", graceMs: 500, lingerMs: 500 });
+  assert.deepEqual(web.stop, { signal: "SIGINT", scope: "auto", graceMs: 500, lingerMs: 500 });
   assert.deepEqual(web.restart, {
     policy: "on-failure",
     max: 3,
