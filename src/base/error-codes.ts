@@ -312,7 +312,7 @@ export const ERROR_CODES = {
 
   // Apps
   NEWEL_E_APP_NAME_TAKEN: {
-    text: "The app name {name} is in use by {file}. The configuration here, {here}, has no name of its own: it would get the name of its directory, {word}.",
+    text: "The app name {name} is in use by {file}. The configuration here, {here}, has no name: it would get the name of its directory, {word}.",
     fix: 'Nothing was touched. Write another name into this configuration (name: "shop"), or stop the other app with `newel down --app {name}`.',
   },
   NEWEL_E_APP_UNRELATED: {

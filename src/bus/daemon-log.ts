@@ -25,7 +25,7 @@ export function openDaemonLog(path: string, limitBytes: number = LIMIT_BYTES): L
   let failure: string | undefined;
   const write = (line: string): void => {
     const why = rotate(path, Buffer.byteLength(line), limitBytes);
-    // Said once a reason: the log goes on growing, which is better than to lose it.
+    // Reported once for each reason: the log continues to grow, which is better than losing it.
     if (why !== undefined && why !== failure) log.warn({ why }, "The log could not be put aside.");
     failure = why;
     stdout.write(line);

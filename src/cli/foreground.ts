@@ -174,8 +174,8 @@ export class Foreground {
   }
 
   /**
-   * Whoever signals every process of a container or a control group ends supervisor and kernel at the same moment
-   * as this program, in any order: a try that meets one that is just ending is made again with the next one.
+   * A signal to every process of a container or a control group ends supervisor and kernel at the same time as this
+   * program, in any order: an attempt that reaches a daemon that is ending is made again with the next daemon.
    */
   async #takeDown(): Promise<void> {
     this.#say(`Taking ${this.#config.name} down.`);

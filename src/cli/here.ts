@@ -103,7 +103,7 @@ export function noteOtherConfig({ cwd }: Context, files: readonly string[]): str
 
 function everything(names: readonly string[]): Target {
   if (names.length === 0) return { names };
-  throw newelError("NEWEL_E_USAGE", { what: "--all means every service: name none beside it." });
+  throw newelError("NEWEL_E_USAGE", { what: "--all means every service: use it without names." });
 }
 
 function checkApp(named: string, apps: readonly AppView[]): string {

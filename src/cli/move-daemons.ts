@@ -28,7 +28,7 @@ export interface Moves {
  * Replaces kernel and supervisor by a build that runs with the caller's Node.js; no service restarts. Both are
  * tried before either is replaced.
  *
- * @throws NEWEL_E_UPGRADE_REFUSED when the build cannot take over; what ran before goes on
+ * @throws NEWEL_E_UPGRADE_REFUSED when the build cannot take over; the former build continues
  */
 export async function moveDaemons(context: Context, build: StagedBuild): Promise<Moves> {
   const home = findHome(context.environment);

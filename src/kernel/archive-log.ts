@@ -38,14 +38,14 @@ export interface GroupBounds {
   readonly maxAgeMs?: number;
 }
 
-/** What an archive remembers of itself, beside the bytes. */
+/** The state of an archive in addition to its bytes. */
 export interface ArchiveState {
   bounds: GroupBounds;
   chapters: Chapter[];
   losses: Loss[];
 }
 
-/** After so many lines the file is written again with what they amount to. */
+/** After this number of lines the file is replaced by one with the present state. */
 const REWRITE_LINES = 1_000;
 
 /**

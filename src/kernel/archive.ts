@@ -39,7 +39,7 @@ const MOVED_BYTES_MIN = 64 << 10;
 /** A file that small ones were appended to is not made longer than this. */
 const APPENDED_BYTES_MAX = 1 << 20;
 const LOSSES = 100;
-/** The time index is let go of when it was not used for so long, in milliseconds. */
+/** The time index is released when it was not used for this time, in milliseconds. */
 const INDEX_IDLE_MS = 5_000;
 const LINE_FEED = 0x0a;
 const STREAMS: readonly StreamName[] = ["out", "err"];
@@ -110,7 +110,7 @@ export class Archive {
     return this.#segments[stream].sizeBytes;
   }
 
-  /** Takes over the output of a process. Its directory is left to the caller, who removes it. */
+  /** Takes over the output of a process. The caller removes its directory. */
   add({ directory, streams, ...process }: Ended): void {
     const found = streams.map((stream) => [stream, new Segments(directory, stream)] as const);
     const known = this.#state.chapters.find(({ id }) => id === process.id);

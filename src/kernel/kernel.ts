@@ -221,7 +221,7 @@ function reportReboot({ processes, sockets }: PastState, notice: (text: string) 
   );
 }
 
-/** The output of another boot is kept: it tells what there was before the machine went down. */
+/** The output of another boot is kept: it shows what happened before the machine went down. */
 function leaveBoot(
   home: Home,
   state: PastState,

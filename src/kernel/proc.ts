@@ -9,7 +9,7 @@ const PAGE_BYTES = 4_096;
 /** A command line and an environment may be as long as 2 MiB; this is enough to recognize a program. */
 const ARGUMENTS_BYTES = 8_192;
 
-/** open(2): the bits that tell how a file may be used. */
+/** open(2): the bits that say how a file may be used. */
 const ACCESS_MODE = 3;
 const READ_ONLY = 0;
 

@@ -56,7 +56,7 @@ function isSame(seen: Seen, id: ProcessId): boolean {
   return seen.pid === id.pid && seen.startTicks === id.startTicks;
 }
 
-/** All at one instant: a shell that outlives its command would go on to the next one. */
+/** Signals all at once: a shell that outlives its command would continue with the next one. */
 function signalGroup(group: number, members: readonly Seen[], signal: number): readonly Seen[] {
   if (members.length === 0) return [];
   try {

@@ -74,7 +74,7 @@ export class SocketTable {
       for (const pattern of patterns) for (const info of this.#found(pattern)) this.#remove(info);
     },
     refuse: (patterns) => {
-      // One that is not bound has no clients.
+      // A socket without an address has no clients.
       const found = patterns
         .flatMap((pattern) => this.#found(pattern))
         .filter((info) => !isUnbound(info));

@@ -101,8 +101,8 @@ export class Spool implements ReadableStream {
   }
 
   /**
-   * That many bytes of the stream could not be stored: readers will see a gap. The next segment's name
-   * tells it to a next kernel; where not even that can be made, it is made with the next bytes.
+   * That many bytes of the stream could not be stored: readers will see a gap. The name of
+   * the next segment shows it to a next kernel; where that segment cannot be made, it is made with the next bytes.
    */
   skipped(bytes: number): void {
     this.#gapBytes += bytes;

@@ -22,7 +22,7 @@ import type { OpenKernel } from "./kernel.ts";
 import { replay } from "./recovery.ts";
 
 /**
- * The trial of a build before it replaces the running kernel: a process of its own loads it, replays
+ * The trial of a build before it replaces the running kernel: a separate process loads it, replays
  * a copy of the journal and reports. Its directory and all its processes are gone afterwards, also
  * when the kernel was killed in the middle: then the next kernel removes them.
  */

@@ -84,7 +84,10 @@ export class Upgrades {
       try {
         this.#execute(build, handover);
       } catch (error) {
-        this.#log.error({ err: error, build }, "The build was not executed; this one goes on.");
+        this.#log.error(
+          { err: error, build },
+          "The build was not executed; the running build continues.",
+        );
         this.#execute({ node: process.execPath, program: PROGRAM }, handover);
       }
     } catch (error) {

@@ -84,7 +84,7 @@ export function takeDescriptor(pidfd: number, theirFd: number): number | undefin
 
 /**
  * Replaces this process by a program: same pid, its children still its children. Unlike
- * process.execve it returns when that is not possible, and the process goes on.
+ * process.execve it returns when that is not possible, and the process continues.
  *
  * @throws NEWEL_E_SYSCALL
  */

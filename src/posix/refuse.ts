@@ -35,7 +35,7 @@ const DISMISSED_AT_ONCE = 256;
 
 /**
  * Refuses the clients of a listening TCP socket while its port stays bound: waiting connections are
- * reset, and new ones get ECONNREFUSED until somebody calls listen(2) on any descriptor of the socket.
+ * reset, and new ones get ECONNREFUSED until a process calls listen(2) on any descriptor of the socket.
  *
  * The model is that of inet_shutdown() and inet_csk_get_port() in Linux:
  * - shutdown(2) of a listening socket takes it to the state CLOSE. It keeps its port only if bind(2)

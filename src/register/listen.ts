@@ -60,7 +60,7 @@ export interface ListenParts {
     hosts: readonly string[],
     members: readonly string[],
   ) => Promise<ListenAnswer | undefined>;
-  /** Tells the supervisor about a listen() that it has to know of. */
+  /** Reports a listen() to the supervisor. */
   readonly tell: (report: ListenReport) => void;
 }
 

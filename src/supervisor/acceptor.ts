@@ -15,7 +15,7 @@ const ESTABLISHED = "01";
 
 /** Whose process answers at an address. */
 export type Acceptor =
-  /** A process of the replica, or one that cannot be told. */
+  /** A process of the replica, or one that cannot be identified. */
   | "own"
   /** Another replica, or a program that was there before the replica. */
   | "other"
@@ -98,7 +98,7 @@ function portOf(address: string): number {
 
 function ownerKind(inode: string, port: number, pid: number): Acceptor {
   const owner = findSocketOwner(inode, pid);
-  // A process of another user cannot be told.
+  // The sockets of a process of another user cannot be read.
   if (owner === undefined || ancestorsOf(owner).includes(pid)) return "own";
   const mark = environmentOf(owner, PRELOAD_ENV.mark);
   if (mark !== undefined && mark === environmentOf(pid, PRELOAD_ENV.mark)) return "own";

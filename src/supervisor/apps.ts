@@ -81,7 +81,7 @@ export class Apps implements Iterable<App> {
   }
 }
 
-/** Services of the same name, of which at least one app's have no address to tell two apps apart. */
+/** Services of the same name, of which at least one app's have no address that distinguishes two apps. */
 function mayBeRenamed(a: ResolvedConfig, b: ResolvedConfig): boolean {
   const isShared = a.services.some(({ name }) => b.services.some((other) => other.name === name));
   return isShared && (a.sockets.length === 0 || b.sockets.length === 0);

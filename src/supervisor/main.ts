@@ -22,7 +22,7 @@ async function main(): Promise<number> {
       wait: { type: "boolean", default: false },
       // The home's lock, taken by the program that this process ran before.
       "lock-fd": { type: "string" },
-      // Only report whether this build could go on from what the kernel keeps.
+      // Only report whether this build could continue from the state that the kernel keeps.
       rehearse: { type: "boolean", default: false },
     },
   });

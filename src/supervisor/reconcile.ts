@@ -112,7 +112,7 @@ export class Reconciler {
     await Promise.all(running.map(({ run, info }) => this.#stray(run, info)));
   }
 
-  /** A process that the kernel does not know any more: its service goes on without it. */
+  /** Ends a process that the kernel does not know any more: its service continues without it. */
   async #endForgotten({ pid = 0, name, spec }: Replica): Promise<void> {
     this.#parts.log(`${name} (pid ${pid}) is unknown to the kernel that came back: it is ended`);
     await endForgotten(pid, name, spec.stop);

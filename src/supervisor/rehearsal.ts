@@ -5,7 +5,7 @@ import { parseStoredApp } from "./app.ts";
 import { appValueName } from "./process-names.ts";
 
 /**
- * Reads what a supervisor of this build would go on from: every app that the kernel keeps. Nothing is started
+ * Reads the state that a supervisor of this build would continue from: every app that the kernel keeps. Nothing is started
  * or changed.
  *
  * @throws NEWEL_E_CONFIG_STORED when one of them cannot be read

@@ -449,7 +449,7 @@ export class Service {
         : launchError instanceof Error
           ? launchError
           : newelError("NEWEL_E_NOT_READY", { name, service: this.name, why: explained });
-    const told = failed.reloading
+    const shown = failed.reloading
       ? newelError(
           "NEWEL_E_RELOAD_FAILED",
           { service: this.name, why: messageOf(error).replace(/\.$/, "") },
@@ -459,8 +459,8 @@ export class Service {
     const replica = this.#replicas.get(generation ?? -1);
     const run =
       replica?.kernelName ?? this.#ended.names.findLast((each) => each.includes(`#${generation}-`));
-    if (run !== undefined) this.#failedOn.set(told, { name, run });
-    return told;
+    if (run !== undefined) this.#failedOn.set(shown, { name, run });
+    return shown;
   }
 
   #changed(): void {

@@ -32,7 +32,7 @@ export interface StopTreeOptions {
 
 /**
  * Stops the tree of a process of the kernel: the driver of the stop ladder. One object is one stop;
- * {@link run} may be called again after a failure, and goes on where it was: no process gets the stop
+ * {@link run} may be called again after a failure, and continues where it was: no process gets the stop
  * signal twice, and the grace counts from the first look at the tree.
  */
 export class TreeStop {

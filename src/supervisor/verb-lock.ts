@@ -6,7 +6,7 @@ interface Turn {
   readonly begin: () => void;
 }
 
-/** What a verb that has to wait is told of the one before it. */
+/** Reports the verb that a waiting one waits for. */
 export type OnWait = (verb: string) => void;
 
 /**

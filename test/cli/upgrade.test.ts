@@ -27,7 +27,7 @@ import { smallFileSystem } from "../helpers/small-file-system.ts";
 
 const SERVER = `require("node:http").createServer((request, response) => response.end(String(process.pid))).listen(Number(process.env.PORT), "127.0.0.1");`;
 
-/** A release of an app: newel and the app in a directory of its own. */
+/** A release of an app: newel and the app in its own directory. */
 function release(scope: Scope, home: string, port: number, version = "1.0.0"): Installation {
   const installation = new Installation(scope, { version, home });
   installation.write("server.cjs", SERVER);

@@ -138,7 +138,7 @@ describe("the archive of a group", () => {
     assert.deepEqual(gaps, []);
   });
 
-  test("over all processes no more than the bound is kept, the oldest goes first, and the gap tells its size", async (t) => {
+  test("all processes together keep no more than the bound, the oldest output goes first, and the gap has its size", async (t) => {
     const { kernel, home } = openTestKernel(t);
     const bufsize = 1 << 20;
     let written = 0;
@@ -259,7 +259,7 @@ describe("the archive of a group", () => {
 });
 
 describe("the archive outlives", () => {
-  test("the kernel: what was archived is there, and positions go on", async (t) => {
+  test("the kernel: archived output is readable, and positions continue", async (t) => {
     const home = homeAt(temporaryDirectory(t));
     const first = openKernel(home, { version: "test", notice: () => undefined });
     await live(first, 1, "echo one");

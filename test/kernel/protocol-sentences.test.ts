@@ -33,7 +33,7 @@ describe("session", () => {
     prompt.wire.send("\n\n");
     await prompt.wire.expect("> > ");
   });
-  test("a failure is Error, a message and the prompt; the session goes on", async () => {
+  test("a failure is Error, a message and the prompt; the session continues", async () => {
     prompt.wire.send("nonsense\nget s.r\n");
     await prompt.wire.expect('Error: Unknown command "nonsense"\n> 1\n> ');
   });
@@ -115,7 +115,7 @@ describe("words", () => {
 });
 
 describe("sockets", () => {
-  test("by default a TCP socket of a loopback port that the system chooses, told in the reply", async () => {
+  test("by default a TCP socket of a loopback port that the system chooses, named in the reply", async () => {
     const line = await prompt.ask("make socket k.a");
     assert.match(
       line,
@@ -159,7 +159,7 @@ describe("sockets", () => {
     assert.match(await prompt.ask("make socket k.a backlog=9"), /^Error: .*k\.a.*"backlog":5/);
     assert.match(await prompt.ask("make socket k.a port=1"), /^Error: .*k\.a/);
   });
-  test("reuseport: no fileno, a socket of its own for each process", async () => {
+  test("reuseport: no fileno, another socket for each process", async () => {
     assert.match(await prompt.ask("make socket k.r reuseport=1"), /port=\d+ reuseport=\S+$/);
   });
   test("remove takes names, patterns and file numbers; list lines are sorted", async () => {

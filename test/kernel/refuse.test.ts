@@ -259,7 +259,7 @@ describe("the state outlives", () => {
     ["a kill of the kernel", killKernel],
     ["an upgrade", (kernel: KernelClient) => kernel.upgrade()],
   ] as const) {
-    test(`${what}: refusing goes on, serve works afterwards`, async (t) => {
+    test(`${what}: the socket still refuses, and serve works afterwards`, async (t) => {
       const kernel = await connectScenario(t);
       const path = join(temporaryDirectory(t), "s");
       for (const address of [{}, { path }]) {
@@ -316,7 +316,7 @@ describe("the state outlives", () => {
       assert.equal((await clientOf(t, info)).socket.readyState, "open");
   });
 
-  test("a reboot: the socket that is made again refuses, until it is removed or told to serve", (t) => {
+  test("a reboot: the socket that is made again refuses, until it is removed or serves again", (t) => {
     const home = homeAt(temporaryDirectory(t));
     const port = 0;
     const first = openKernel(home, OPTIONS);

@@ -133,7 +133,7 @@ test("only the file that the kernel made is removed", async (t) => {
   assert.equal(readFileSync(path, "utf8"), "mine");
 });
 
-test("a next kernel replaces the file of its own, and refuses that of another program", async (t) => {
+test("a next kernel replaces its own file, and refuses that of another program", async (t) => {
   const home = homeAt(temporaryDirectory(t));
   const directory = temporaryDirectory(t);
   const notices: string[] = [];

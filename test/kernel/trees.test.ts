@@ -91,7 +91,7 @@ test("a signal to exact processes reaches those alone, and is remembered", async
   assert.ok(isAlive(second));
 });
 
-test("details tell the program, its arguments, descriptors and how it treats signals", async (t) => {
+test("details have the program, its arguments, descriptors and how it treats signals", async (t) => {
   const { kernel } = openTestKernel(t);
   const script = "trap 'echo got it' TERM; trap '' USR2; echo $$; sleep 1000 | cat";
   const env = { PATH, NEWEL_MARK: "detail" };

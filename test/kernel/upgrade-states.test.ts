@@ -125,7 +125,7 @@ test("a descriptor that stands for something else is not taken", (t) => {
   assert.deepEqual(soundReaders(home, "a", { out: reader }), {});
 });
 
-/** A build that never answers, with a child that has a session of its own. */
+/** A build that never answers, with a child in its own session. */
 function hangingBuild(directory: string): { node: string; program: string } {
   const node = join(directory, "node");
   writeFileSync(node, "#!/bin/sh\nsetsid sleep 1000 &\nsleep 1000\n", { mode: 0o700 });
@@ -183,7 +183,7 @@ test("the next kernel removes what a killed one left of an upgrade", async (t) =
   await kernel.close();
 });
 
-test("an upgrade that cannot be done is refused with its reason, and the kernel goes on", async (t) => {
+test("an upgrade that cannot be done is refused with its reason, and the kernel continues", async (t) => {
   const { home, child } = await startDaemon(t);
   const kernel = await connectKernel({ home, autostart: false });
   cleanUp(t, () => kernel.close());

@@ -11,7 +11,7 @@ export interface Stored {
   wanted: { readonly up: boolean; readonly replicas: number };
 }
 
-/** What the simulation is told of a supervisor. */
+/** The reports of a supervisor to the simulation. */
 export interface Observer {
   /** Before an event is handled, and after it with the effects. */
   before(event: MachineEvent, machine: ServiceMachine): void;

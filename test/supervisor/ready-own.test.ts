@@ -61,7 +61,7 @@ test("a process that the replica left in another session answers for it", async 
   assert.ok(up.ok, JSON.stringify(up));
 });
 
-test("a service on a port of its own takes changed settings and new code by stop-first", async (t) => {
+test("a service that binds its own port takes changed settings and new code by stop-first", async (t) => {
   const app = new SupervisedApp(t);
   const port = await freePort();
   app.write("app.cjs", server(port, 200));

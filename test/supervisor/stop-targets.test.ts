@@ -163,7 +163,7 @@ test("bash takes SIGINT and becomes the last command of its line: that gets it t
   assert.deepEqual(stop.look(600, [become]), []);
 });
 
-test("a supervisor that comes back goes on with the stop of the last one", () => {
+test("a supervisor that comes back continues the stop of the last one", () => {
   const asked = { asked: { signal: SIGTERM, agoMs: 2_000 } };
   const processes = [one(100, 1, { ...NODE, ...asked }), one(101, 100, NODE)];
   assert.deepEqual(new Stop().look(2_000, processes), []);
@@ -197,7 +197,7 @@ test("wrappers are known by what runs, whatever their path", () => {
     assert.equal(treatmentOf({ ...NODE, args }, SIGTERM), "handles", args.join(" "));
 });
 
-test("a shell may go on after a list or in a script, not after one command line", () => {
+test("a shell may continue after a list or in a script, not after one command line", () => {
   for (const line of ["node s.js 2>&1 | tee log", "a && node s.js", "A=1 node 'my file.js' >&2"])
     assert.equal(mayGoOn(["sh", "-c", line]), false, line);
   for (const line of ["a; b", "a\nb", "a || b", "a & wait", "while true\ndo a\ndone", "(a) && b"])

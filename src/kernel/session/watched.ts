@@ -34,8 +34,8 @@ export class Watched {
   #gone = false;
 
   /**
-   * @param wake - called whenever it may be worth looking again
-   * @param wholeLines - after a gap, continue with a whole line or piece: the reader is not told of gaps
+   * @param wake - called when there may be more to read
+   * @param wholeLines - after a gap, continue with a whole line or piece: gaps are not reported to the reader
    */
   constructor(
     kernel: Kernel,

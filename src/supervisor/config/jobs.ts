@@ -97,7 +97,7 @@ function toService(jobs: CheckedJobs, directory: string): CheckedService {
       "--modules",
       ...patternsOf(jobs),
     ],
-    // Two servers share a store well; only an address of its own cannot be bound twice.
+    // Two servers share a store well; only a server with an address cannot run twice at a time.
     reload: { order: listen === undefined ? "start-first" : "stop-first" },
     ready: { notify: true, timeout: "2m" },
     stop: { grace: `${graceMs + CLOSE_MS}ms` },

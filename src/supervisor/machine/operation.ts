@@ -37,7 +37,7 @@ const TRANSACTIONAL: ReadonlySet<Command["kind"]> = new Set(["reload", "scale", 
  * | `undo` | the end of the replicas that the plan started and that serve no client | `restore` |
  * | `restore` | each step back to the former settings and number | `done` |
  *
- * A failure within `restore` ends it: the restart policy goes on from there.
+ * A failure within `restore` ends it: the restart policy takes over.
  */
 export class Operation {
   readonly id: number;

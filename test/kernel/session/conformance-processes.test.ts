@@ -92,7 +92,7 @@ describe("processes", () => {
 });
 
 describe("sockets of processes", () => {
-  test("with reuseport each process gets a socket of its own that listens", async () => {
+  test("with reuseport each process gets its own socket, which listens", async () => {
     const wire = await open();
     const line = await wire.ask("make socket rp reuseport=1 backlog=7");
     const port = Number(/port=(\d+)/.exec(line)?.[1]);
@@ -132,7 +132,7 @@ describe("watching", () => {
     assert.equal(served.kernel.processes.list(["w1"]).length, 0);
   });
 
-  test("after a full buffer output goes on with a whole line, for every size of the buffer", async () => {
+  test("after a full buffer output continues with a whole line, for every size of the buffer", async () => {
     const wire = await open();
     const lines = ["12345678901234567890\n", "abc\n", "\n", "def\n"];
     const sizes = Array.from({ length: 32 }, (_, index) => index + 1);
@@ -155,7 +155,7 @@ describe("watching", () => {
     }
   });
 
-  test("output without lines goes on with a whole piece", async () => {
+  test("output without lines continues with a whole piece", async () => {
     const wire = await open();
     const directory = temporaryDirectory(scope);
     const wait = (file: string): string => `while ! [ -e ${file} ]; do /bin/sleep .02; done`;
