@@ -58,7 +58,7 @@ export function launchRequest(
       // Its output is captured, and a crash would lose what Python has buffered.
       PYTHONUNBUFFERED: "1",
       ...environment,
-      ...socketNames(spec),
+      ...socketNames(spec, run.app),
       [PRELOAD_ENV.process]: shownName(run),
       [PRELOAD_ENV.replica]: String(run.slot),
       ...(spec.instanceVar === undefined ? {} : { [spec.instanceVar]: String(run.slot - 1) }),
@@ -81,10 +81,20 @@ export function launchRequest(
   };
 }
 
-/** The configuration's names; a socket may have another one in the kernel. */
-function socketNames({ listen }: ResolvedService): Record<string, string> {
+/** The names of the passed sockets, in the order of `listen`. */
+function socketNames({ listen }: ResolvedService, app: string): Record<string, string> {
   if (listen.length === 0) return {};
-  return { LISTEN_FDNAMES: listen.map(({ name }) => name.replaceAll(":", "_")).join(":") };
+  return { LISTEN_FDNAMES: listen.map((socket) => passedName(app, socket)).join(":") };
+}
+
+/**
+ * What a process calls a socket: the configuration's name, whatever the kernel calls it. A socket
+ * that follows the app is one of several, which the kernel's names tell apart.
+ */
+function passedName(app: string, socket: ResolvedService["listen"][number]): string {
+  return followsApp(socket)
+    ? programSocketName(socketName(app, socket))
+    : socket.name.replaceAll(":", "_");
 }
 
 function commandOf(
@@ -115,8 +125,7 @@ function preloadEnvironment(
   const targets = spec.listen.map((socket): ListenTarget => {
     const { port, path } = socket;
     return {
-      // The kernel's socket may have been made under another name of the configuration.
-      name: programSocketName(socketName(run.app, socket)),
+      name: passedName(run.app, socket),
       ...(port === undefined ? {} : { port }),
       ...(path === undefined ? {} : { path }),
       ...(followsApp(socket) ? { follows: true } : {}),

@@ -100,7 +100,7 @@ test("an up that is refused changes nothing, and names the cause and the step to
     { web: { ...web, listen }, clock: worker({ env: { A: "1" } }) },
   );
   await refused("NEWEL_E_ADDRESS_TAKEN", /another host/, {
-    web: server(port, { listen: port }),
+    web: server(port, { listen: `0.0.0.0:${port}` }),
     clock: worker(),
   });
   await refused("NEWEL_E_CANNOT_START", /no-such-program was not found in its PATH/, {
