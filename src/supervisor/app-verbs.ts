@@ -10,7 +10,7 @@ import type { ResolvedConfig } from "./config/resolved.ts";
 import { type Admitted, admit, describeMove } from "./config/running.ts";
 import type { Report } from "./progress.ts";
 import { endStray, findRuns } from "./reconcile.ts";
-import type { FoundProcess } from "./service.ts";
+import type { FoundProcess } from "./found-process.ts";
 import type { Sockets } from "./sockets.ts";
 import { planUpOf, takeDown, Up } from "./up.ts";
 

@@ -8,7 +8,8 @@ import {
 } from "./config/resolved.ts";
 import { nameSockets } from "./plan-sockets.ts";
 import { appValueName, type RunName, socketName } from "./process-names.ts";
-import { type FoundProcess, Service, type ServiceParts } from "./service.ts";
+import type { FoundProcess } from "./found-process.ts";
+import { Service, type ServiceParts } from "./service.ts";
 import { SharedWrite } from "./shared-write.ts";
 import { VerbLock } from "./verb-lock.ts";
 

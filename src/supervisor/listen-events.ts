@@ -8,7 +8,8 @@ import { followsApp } from "./config/sockets.ts";
 import { answerListen, controlPath } from "./control.ts";
 import { Listening, type ListeningParts } from "./listening.ts";
 import { programSocketName, socketName } from "./process-names.ts";
-import type { FoundProcess, Service } from "./service.ts";
+import type { FoundProcess } from "./found-process.ts";
+import type { Service } from "./service.ts";
 
 interface ListenEventsParts extends ListeningParts {
   readonly home: Home;

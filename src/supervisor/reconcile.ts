@@ -9,7 +9,8 @@ import type { App } from "./app.ts";
 import { parseRunName, type RunName } from "./process-names.ts";
 import type { Refusing } from "./refusing.ts";
 import type { Replica } from "./replica.ts";
-import type { FoundProcess, Service } from "./service.ts";
+import type { FoundProcess } from "./found-process.ts";
+import type { Service } from "./service.ts";
 import type { Sockets } from "./sockets.ts";
 import { stopTree } from "./stop-tree.ts";
 

@@ -1,20 +1,24 @@
-import { isNewelError, messageOf, newelError } from "../base/errors.ts";
+import { isNewelError, messageOf } from "../base/errors.ts";
 import { sleep } from "../base/timers.ts";
-import type { KernelEvent, ProcessInfo } from "../kernel/api.ts";
+import type { KernelEvent } from "../kernel/api.ts";
 import type { LastExit, ServiceState } from "./api.ts";
 import type { ResolvedService } from "./config/resolved.ts";
 import { EndedRuns } from "./ended-runs.ts";
+import { type FoundProcess, toFoundReplica } from "./found-process.ts";
 import type { Missing } from "./machine/restart-tracker.ts";
 import { ServiceMachine } from "./machine/service-machine.ts";
 import { describeStep } from "./machine/steps.ts";
-import type { Command, CommandFailure, Effect, MachineEvent } from "./machine/types.ts";
+import type { Command, Effect, MachineEvent } from "./machine/types.ts";
 import { ListenRemarks } from "./listen-remarks.ts";
+import { PendingCommands } from "./pending-commands.ts";
 import type { PresentService } from "./plan.ts";
-import { processAgeMs, toWallMs } from "./process-age.ts";
-import { isOfHash, parseRunName, type RunName } from "./process-names.ts";
+import { toWallMs } from "./process-age.ts";
+import { parseRunName, type RunName } from "./process-names.ts";
 import { failure, killedEvent, type Report } from "./progress.ts";
 import { Replica, type ReplicaParts } from "./replica.ts";
+import { serviceState } from "./service-state.ts";
 import type { Killed } from "./stop-tree.ts";
+import { Waiters } from "./waiters.ts";
 
 const EXITS_KEPT = 10;
 const LAST_LINES = 20;
@@ -32,20 +36,6 @@ export interface ServiceParts extends ReplicaParts {
   readonly log: (text: string) => void;
 }
 
-/** A process of the kernel that belongs to a service. */
-export interface FoundProcess {
-  readonly run: RunName;
-  readonly info: ProcessInfo;
-  /** Whether a process of its tree lives. */
-  readonly isAlive: boolean;
-}
-
-/** A command whose end its caller waits for. */
-interface Pending {
-  readonly report: Report;
-  readonly settle: PromiseWithResolvers<boolean>;
-}
-
 /**
  * One service: performs what its {@link ServiceMachine} decides, and reports to the machine what came
  * of it. Every decision is the machine's.
@@ -59,14 +49,9 @@ export class Service {
   /** Living replicas by generation, oldest first. */
   readonly #replicas = new Map<number, Replica>();
   readonly #ended: EndedRuns;
-  readonly #commands = new Map<number, Pending>();
-  readonly #waiters = new Set<() => void>();
-  /** Why the kernel did not make a generation: the caller gets this very error. */
-  readonly #launchErrors = new Map<number, unknown>();
+  readonly #commands: PendingCommands;
+  readonly #waiters = new Waiters();
   readonly #remarks = new ListenRemarks();
-  /** The replica that a failed command failed on. */
-  readonly #failedOn = new WeakMap<Error, { readonly name: string; readonly run: string }>();
-  #nextCommand = 0;
   #timer: NodeJS.Timeout | undefined;
   #isClosed = false;
   #shownState: ServiceState = "stopped";
@@ -78,6 +63,12 @@ export class Service {
   ) {
     this.#parts = parts;
     this.#ended = new EndedRuns(parts);
+    this.#commands = new PendingCommands({
+      name: () => this.name,
+      explain: (generation, why) => this.#remarks.explain(generation, why),
+      runOf: (generation) =>
+        this.#replicas.get(generation)?.kernelName ?? this.#endedRunOf(generation),
+    });
     this.#machine = new ServiceMachine(spec, wanted, {
       nextGeneration: parts.nextRun,
       random: Math.random,
@@ -138,23 +129,11 @@ export class Service {
 
   /** Every replica ended by itself as it should. */
   get completed(): boolean {
-    const { missing } = this;
-    return (
-      this.#replicas.size === 0 &&
-      missing.length > 0 &&
-      missing.every(([, { kind }]) => kind === "completed")
-    );
+    return this.state === "completed";
   }
 
   get state(): ServiceState {
-    const phases = this.#machine.replicas.map(({ phase }) => phase);
-    if (phases.includes("running")) return "running";
-    if (phases.includes("starting")) return "starting";
-    const kinds = this.missing.map(([, { kind }]) => kind);
-    if (kinds.includes("backoff")) return "backoff";
-    if (phases.length > 0) return "stopping";
-    if (kinds.includes("failed")) return "failed";
-    return this.completed ? "completed" : "stopped";
+    return serviceState(this.#machine.replicas, this.missing);
   }
 
   /** For the plan of `up`. */
@@ -174,12 +153,9 @@ export class Service {
    * kernel's error when a process could not be made
    */
   command(command: Command, report: Report): Promise<boolean> {
-    const id = this.#nextCommand;
-    this.#nextCommand += 1;
-    const settle = Promise.withResolvers<boolean>();
-    this.#commands.set(id, { report, settle });
+    const { id, done } = this.#commands.add(report);
     this.#dispatch({ type: "command", id, command });
-    return settle.promise;
+    return done;
   }
 
   /**
@@ -197,18 +173,7 @@ export class Service {
       } else if (info.running) this.#makeReplica(run, this.#specOf(run)).take(info);
       else this.#ended.add(info.name);
     }
-    const replicas = found.map(({ run, info, isAlive }) => ({
-      generation: run.run,
-      number: run.slot,
-      spec: this.#specOf(run),
-      current: isOfHash(run, this.spec.hash),
-      running: info.running,
-      hasDescendants: !info.running && isAlive,
-      ...(info.exitCode === undefined ? {} : { exitCode: info.exitCode }),
-      ageMs: info.running
-        ? processAgeMs(info.pid)
-        : Math.max(0, (info.endedMs ?? info.startedMs) - info.startedMs),
-    }));
+    const replicas = found.map((each) => toFoundReplica(each, this.#specOf(each.run), this.spec));
     this.#dispatch({ type: "found", replicas, rebooted });
     // It has been in this state for as long as its oldest process.
     this.sinceMs = Math.min(this.sinceMs, ...this.replicas.map(({ startedMs }) => startedMs));
@@ -220,21 +185,13 @@ export class Service {
   }
 
   /** Resolves once `test` holds; checked whenever something changes. */
-  async until(test: () => boolean, signal: AbortSignal): Promise<void> {
-    const end = Promise.withResolvers<void>();
-    const stop = (): void => end.resolve();
-    signal.addEventListener("abort", stop, { once: true });
-    try {
-      while (!test() && !signal.aborted)
-        await Promise.race([new Promise<void>((wake) => this.#waiters.add(wake)), end.promise]);
-    } finally {
-      signal.removeEventListener("abort", stop);
-    }
+  until(test: () => boolean, signal: AbortSignal): Promise<void> {
+    return this.#waiters.until(test, signal);
   }
 
   /** Reports a failed command with the last lines of the replica that failed. */
   async reportFailure(error: unknown, report: Report): Promise<void> {
-    const on = error instanceof Error ? this.#failedOn.get(error) : undefined;
+    const on = this.#commands.failedOn(error);
     const lines = on === undefined ? [] : await this.lastLines(on.run);
     report(failure(this.name, error, on?.name, lines));
   }
@@ -294,13 +251,13 @@ export class Service {
       case "forget":
         return this.#forget(effect);
       case "report":
-        return this.#commands.get(effect.id)?.report({
+        return this.#commands.report(effect.id, {
           type: "step",
           service: this.name,
           text: describeStep(effect.step, this.name),
         });
       case "finish":
-        return this.#finish(effect);
+        return this.#commands.finish(effect);
     }
   }
 
@@ -316,7 +273,7 @@ export class Service {
     replica.launch(hold).then(
       () => this.#dispatch({ type: "launched", generation }),
       (error: unknown) => {
-        this.#launchErrors.set(generation, error);
+        this.#commands.launchFailed(generation, error);
         const why = messageOf(error).replace(/\.$/, "");
         this.#parts.log(`${replica.name}: ${why}`);
         this.#dispatch({ type: "launch failed", generation, why });
@@ -400,7 +357,7 @@ export class Service {
 
   /** A replica that ended while no supervisor ran; its descendants may be left. */
   #endedReplica(generation: number): Replica | undefined {
-    const name = this.#ended.names.findLast((each) => each.includes(`#${generation}-`));
+    const name = this.#endedRunOf(generation);
     const run = name === undefined ? undefined : parseRunName(name);
     if (run === undefined) return undefined;
     const replica = this.#makeReplica(run, this.#specOf(run));
@@ -408,9 +365,12 @@ export class Service {
     return replica;
   }
 
+  #endedRunOf(generation: number): string | undefined {
+    return this.#ended.names.findLast((each) => each.includes(`#${generation}-`));
+  }
+
   #reportKilled(replica: Replica, killed: readonly Killed[]): void {
-    for (const { report } of this.#commands.values())
-      report(killedEvent(this.name, replica.kernelName, killed));
+    this.#commands.reportAll(killedEvent(this.name, replica.kernelName, killed));
   }
 
   #forget({ generation, exitCode, asked, failure: why }: Extract<Effect, { do: "forget" }>): void {
@@ -428,48 +388,12 @@ export class Service {
     if (!asked) this.#parts.log(`${name} (pid ${pid ?? "none"}): ${why ?? "it has completed"}`);
   }
 
-  #finish({ id, changed, failure: failed }: Extract<Effect, { do: "finish" }>): void {
-    const pending = this.#commands.get(id);
-    this.#commands.delete(id);
-    if (failed === undefined) pending?.settle.resolve(changed);
-    else pending?.settle.reject(this.#errorOf(failed));
-  }
-
-  #errorOf(failed: CommandFailure): Error {
-    const { reason, number, generation, why } = failed;
-    if (reason === "cancelled")
-      return newelError("NEWEL_E_CANCELLED", { what: `The work on ${this.name}` });
-    const name = `${this.name}.${number ?? ""}`;
-    const launchError = this.#launchErrors.get(generation ?? -1);
-    this.#launchErrors.clear();
-    const explained = this.#remarks.explain(generation, why);
-    const error =
-      reason === "not stopped"
-        ? newelError("NEWEL_E_NOT_STOPPED", { name, why })
-        : launchError instanceof Error
-          ? launchError
-          : newelError("NEWEL_E_NOT_READY", { name, service: this.name, why: explained });
-    const shown = failed.reloading
-      ? newelError(
-          "NEWEL_E_RELOAD_FAILED",
-          { service: this.name, why: messageOf(error).replace(/\.$/, "") },
-          error,
-        )
-      : error;
-    const replica = this.#replicas.get(generation ?? -1);
-    const run =
-      replica?.kernelName ?? this.#ended.names.findLast((each) => each.includes(`#${generation}-`));
-    if (run !== undefined) this.#failedOn.set(shown, { name, run });
-    return shown;
-  }
-
   #changed(): void {
     if (this.state !== this.#shownState) {
       this.#shownState = this.state;
       this.sinceMs = Date.now();
     }
-    for (const wake of this.#waiters) wake();
-    this.#waiters.clear();
+    this.#waiters.wake();
     this.#parts.changed(this);
   }
 }

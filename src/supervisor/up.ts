@@ -6,7 +6,8 @@ import type { ResolvedConfig, ResolvedService } from "./config/resolved.ts";
 import { dependencyOrder, planUp, type PresentService, type ServiceChange } from "./plan.ts";
 import { checkStartable } from "./preflight.ts";
 import { failure, type Report } from "./progress.ts";
-import type { FoundProcess, Service } from "./service.ts";
+import type { FoundProcess } from "./found-process.ts";
+import type { Service } from "./service.ts";
 import type { Sockets } from "./sockets.ts";
 
 /** What an `up` will do; nothing has been touched yet. */

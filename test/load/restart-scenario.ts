@@ -9,7 +9,7 @@ const LIMIT_MS = 1_800_000;
 const DAEMONS = ["kernel", "supervisor"] as const;
 
 /** What a daemon uses at one moment. */
-export interface DaemonUsage {
+interface DaemonUsage {
   readonly descriptors: number;
   readonly children: number;
   /** Memory that is its own alone. */

@@ -1,0 +1,33 @@
+import type { ProcessInfo } from "../kernel/api.ts";
+import type { ResolvedService } from "./config/resolved.ts";
+import type { FoundReplica } from "./machine/types.ts";
+import { processAgeMs } from "./process-age.ts";
+import { isOfHash, type RunName } from "./process-names.ts";
+
+/** A process of the kernel that belongs to a service. */
+export interface FoundProcess {
+  readonly run: RunName;
+  readonly info: ProcessInfo;
+  /** Whether a process of its tree lives. */
+  readonly isAlive: boolean;
+}
+
+/** The same process as the machine reads it. `current`: the settings that the service has now. */
+export function toFoundReplica(
+  { run, info, isAlive }: FoundProcess,
+  spec: ResolvedService,
+  current: ResolvedService,
+): FoundReplica {
+  return {
+    generation: run.run,
+    number: run.slot,
+    spec,
+    current: isOfHash(run, current.hash),
+    running: info.running,
+    hasDescendants: !info.running && isAlive,
+    ...(info.exitCode === undefined ? {} : { exitCode: info.exitCode }),
+    ageMs: info.running
+      ? processAgeMs(info.pid)
+      : Math.max(0, (info.endedMs ?? info.startedMs) - info.startedMs),
+  };
+}
