@@ -1,16 +1,21 @@
 import assert from "node:assert/strict";
-import { readdirSync, readFileSync, statSync } from "node:fs";
+import { readdirSync, readFileSync, readlinkSync, statSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 
+import { systemCode } from "../../src/base/errors.ts";
 import { eventually, type Scope } from "../helpers/resources.ts";
 import { SupervisedApp } from "../helpers/supervised.ts";
 
 const LIMIT_MS = 1_800_000;
+/** The kernel closes what it has not used for 5 s. */
+const IDLE_MS = 20_000;
 const DAEMONS = ["kernel", "supervisor"] as const;
 
 /** What a daemon uses at one moment. */
-interface DaemonUsage {
-  readonly descriptors: number;
+export interface DaemonUsage {
+  /** The kind of each open descriptor, sorted. */
+  readonly descriptors: readonly string[];
   readonly children: number;
   /** Memory that is its own alone. */
   readonly privateBytes: number;
@@ -34,6 +39,8 @@ export interface RestartReport {
   readonly samples: readonly RestartSample[];
   /** With the service stopped: at the first sample and at the end. */
   readonly atRest: readonly [Usages, Usages];
+  /** What kernel and supervisor wrote to their logs. */
+  readonly logs: readonly string[];
 }
 
 /**
@@ -94,7 +101,23 @@ export async function restartQuickly(
     void app.verb("start", "quick");
   }
   assert.ok(first !== undefined);
-  return { samples, atRest: [first, await atRest()] };
+  const before = first;
+  let last = await atRest();
+  // What is kept open for a moment after its last use is not held.
+  const deadline = performance.now() + IDLE_MS;
+  while (opensMore(before, last) && performance.now() < deadline) {
+    await sleep(100);
+    last = usages();
+  }
+  const logs = [app.home.kernelLog, app.home.supervisorLog].map((log) => readFileSync(log, "utf8"));
+  return { samples, atRest: [before, last], logs };
+}
+
+/** Whether a daemon has more descriptors than before. */
+function opensMore(before: Usages, after: Usages): boolean {
+  return DAEMONS.some(
+    (daemon) => after[daemon].descriptors.length > before[daemon].descriptors.length,
+  );
 }
 
 /** Bytes of private memory a restart, by least squares over these samples. */
@@ -120,10 +143,24 @@ function usageOf(pid: number): DaemonUsage {
   let kilobytes = 0;
   for (const [, size] of rollup.matchAll(/^Private_\w+:\s+(\d+) kB$/gm)) kilobytes += Number(size);
   return {
-    descriptors: readdirSync(`/proc/${pid}/fd`).length,
+    descriptors: descriptorsOf(`/proc/${pid}/fd`),
     children: children.split(" ").filter(Boolean).length,
     privateBytes: kilobytes * 1_024,
   };
+}
+
+/** The output of the last replicas stays open, under names that change. */
+function descriptorsOf(directory: string): string[] {
+  const kinds = readdirSync(directory).map((fd) => {
+    try {
+      return readlinkSync(join(directory, fd)).replace(/:\[\d+\]$|(?<=\/spool\/).*/, "");
+    } catch (error) {
+      // While restarts go on, it may be closed at any moment.
+      if (systemCode(error) === "ENOENT") return "closed";
+      throw error;
+    }
+  });
+  return kinds.sort();
 }
 
 function archiveOf(directory: string): Pick<RestartSample, "archiveFiles" | "archiveBytes"> {
