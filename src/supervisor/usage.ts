@@ -7,6 +7,8 @@ import type { KernelClient } from "../kernel/client-api.ts";
 const TICKS_PER_SECOND = 100;
 /** A tree that was not looked at for this long is as good as new: most of these are gone. */
 const FORGET_MS = 3_600_000;
+/** Trees that are remembered besides those of the present look: those of quick restarts come and go. */
+const OTHERS_KEPT = 1_000;
 /** A kernel that takes longer is busy or not there: services are shown without their usage. */
 const ANSWER_MS = 2_000;
 
@@ -60,7 +62,7 @@ export class Usages {
 }
 
 /** Sums the memory and the CPU time of process trees, and remembers the last look at each tree. */
-class UsageMeter {
+export class UsageMeter {
   readonly #last = new Map<string, Last>();
 
   /**
@@ -76,10 +78,16 @@ class UsageMeter {
     for (const { name, processes } of trees) {
       const last = this.#last.get(name);
       const ticks = new Map(processes.map((each) => [keyOf(each), each.cpuTicks]));
+      // The latest look is the last entry.
+      this.#last.delete(name);
       this.#last.set(name, { atMs: nowMs, ticks });
       const memoryBytes = processes.reduce((sum, each) => sum + each.memoryBytes, 0);
       const cpuPercent = last === undefined ? undefined : percentOf(last, ticks, nowMs);
       usages.set(name, { memoryBytes, ...(cpuPercent === undefined ? {} : { cpuPercent }) });
+    }
+    for (const name of this.#last.keys()) {
+      if (this.#last.size <= trees.length + OTHERS_KEPT) break;
+      this.#last.delete(name);
     }
     return usages;
   }
