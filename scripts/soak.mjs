@@ -11,7 +11,14 @@ import { fileURLToPath } from "node:url";
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const directory = join(root, "test", "soak");
 /** Programs that are run several times, with these arguments. */
-const ARGUMENTS = { "zero-downtime": [["http"], ["fastify"], ["express"], ["hono"]] };
+const ARGUMENTS = {
+  "zero-downtime": [
+    ...["http", "fastify", "express", "hono", "https", "http2", "cluster", "npm"].map((app) => [
+      app,
+    ]),
+    ["--hogs", "8", "--rounds", "4"],
+  ],
+};
 const SHOWN_LINES = 40;
 
 const asked = process.argv.slice(2);

@@ -94,7 +94,7 @@ function stopActions(
         lingerMs,
         handles: inheritance.taken.values(),
         appHandles,
-        others: () => (appHandles() ? Promise.resolve() : drainWorkers(stopSignal, graceMs / 16)),
+        others: () => (appHandles() ? Promise.resolve() : drainWorkers(stopSignal, graceMs / 2)),
       });
     },
     farewell: () => sayFarewell(traffic),

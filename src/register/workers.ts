@@ -5,10 +5,9 @@ import { loadCluster } from "./builtins.ts";
 import { openFairClock } from "./fair-time.ts";
 import { hasHandlesUnderWay } from "./internals.ts";
 
-/** How long connections that the primary has accepted may take to reach a worker. */
+/** For how long no connection must have been under way to a worker before it gets the signal. */
 const HAND_OVER_MS = 100;
-/** How often it is asked whether one is under way after that. */
-const AGAIN_MS = 10;
+const LOOK_MS = 10;
 
 /**
  * Drains the workers of a node:cluster primary: each gets the stop signal, and drains by its own
@@ -34,11 +33,13 @@ export async function drainWorkers(signal: NodeJS.Signals, limitMs: number): Pro
   );
 }
 
+// Between a worker's receipt and its word to the primary, which then sends the next connection, none
+// seems to be under way; hence more than one look.
 async function handedOver(workers: readonly Worker[], end: number): Promise<void> {
   const clock = openFairClock();
-  const wait = (fullMs: number): Promise<void> =>
-    new Promise((resolve) => clock.after(fullMs, resolve));
-  await wait(HAND_OVER_MS);
-  while (workers.some((worker) => hasHandlesUnderWay(worker.process)) && performance.now() < end)
-    await wait(AGAIN_MS);
+  const isUnderWay = (): boolean => workers.some((worker) => hasHandlesUnderWay(worker.process));
+  for (let quietMs = 0; quietMs < HAND_OVER_MS && performance.now() < end;) {
+    await new Promise<void>((resolve) => clock.after(LOOK_MS, resolve));
+    quietMs = isUnderWay() ? 0 : quietMs + LOOK_MS;
+  }
 }

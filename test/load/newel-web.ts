@@ -22,6 +22,11 @@ interface ListedService {
   readonly processes: readonly { readonly pid?: number }[];
 }
 
+interface Daemons {
+  readonly supervisor: { readonly pid: number } | null;
+  readonly kernel: { readonly pid: number } | null;
+}
+
 /** A web app under newel, in a home of its own. */
 export class NewelWeb implements WebTool {
   readonly name = "newel";
@@ -37,7 +42,7 @@ export class NewelWeb implements WebTool {
     this.#env = { ...process.env, NEWEL_HOME: join(site.directory, "h") };
     mkdirSync(join(site.directory, "h"), { mode: 0o700 });
     const web = {
-      node: "app.ts",
+      ...(site.app === "npm" ? { run: "npm start" } : { node: "app.ts" }),
       listen: `127.0.0.1:${site.port}`,
       replicas: REPLICAS,
       env: { PORT: site.port },
@@ -96,15 +101,34 @@ export class NewelWeb implements WebTool {
     await eventually(() => !isAlive(pid), "the supervisor is dead");
   }
 
+  /** Kills the kernel with SIGKILL; the supervisor brings the next one. */
+  async killKernel(): Promise<CommandResult> {
+    const { kernel } = await this.#daemons();
+    if (kernel === null) throw new Error("no kernel to kill");
+    process.kill(kernel.pid, "SIGKILL");
+    await eventually(async () => {
+      const next = (await this.#daemons()).kernel;
+      return next !== null && next.pid !== kernel.pid;
+    }, "the next kernel is there");
+    return this.command("ps");
+  }
+
+  upgradeKernel(): Promise<CommandResult> {
+    return this.command("kernel", "upgrade");
+  }
+
+  /** Moves both daemons to the same version, as to another one. */
+  upgrade(): Promise<CommandResult> {
+    return this.command("upgrade");
+  }
+
   /** The next command brings it back. */
   recover(): Promise<CommandResult> {
     return this.up();
   }
 
   async supervisorPid(): Promise<number | undefined> {
-    const { stdout } = await this.command("version", "--json");
-    const { supervisor } = JSON.parse(stdout) as { supervisor: { pid: number } | null };
-    return supervisor?.pid;
+    return (await this.#daemons()).supervisor?.pid;
   }
 
   async pids(): Promise<readonly number[]> {
@@ -121,6 +145,10 @@ export class NewelWeb implements WebTool {
 
   async end(): Promise<void> {
     await this.command("down", "--all");
+  }
+
+  async #daemons(): Promise<Daemons> {
+    return JSON.parse((await this.command("version", "--json")).stdout) as Daemons;
   }
 
   async #services(): Promise<readonly ListedService[]> {

@@ -7,7 +7,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { eventually, type Scope } from "../helpers/resources.ts";
 import type { Kind } from "./client.ts";
 import type { CommandResult } from "./command.ts";
-import { startLoadProcess } from "./process.ts";
+import { startSiteLoad } from "./site-load.ts";
 import { REPLICAS, type WebTool } from "./web-tool.ts";
 
 /** Of each kind. A little above the 200 that are promised, as a busy machine falls behind. */
@@ -26,6 +26,14 @@ export interface ScenarioPlan {
   readonly killDaemon: boolean;
   /** Whether to reload to code that throws at boot. */
   readonly breakCode: boolean;
+  /** Requests of each kind. Default {@link RATE_PER_SECOND}. */
+  readonly ratePerSecond?: number;
+  /** What only this tool can do, each under a load of its own, before the code is broken. */
+  readonly more?: readonly {
+    readonly name: string;
+    readonly action: () => Promise<CommandResult>;
+    readonly times: number;
+  }[];
 }
 
 /** How one part of the scenario went. */
@@ -58,32 +66,32 @@ export async function* runScenario(
   if (up.exitCode !== 0) throw new Error(`${tool.name} does not come up: ${up.stderr}`);
   const times = (count: number, action: () => Promise<CommandResult>) =>
     Array.from({ length: count }, () => action);
+  const under = (name: string, actions: readonly (() => Promise<CommandResult>)[]) =>
+    underLoad(scope, tool, name, actions, plan.ratePerSecond);
   if (plan.reloads > 0)
-    yield await underLoad(scope, tool, `reload × ${plan.reloads}`, [
-      ...times(plan.reloads, () => tool.reload()),
-    ]);
+    yield await under(`reload × ${plan.reloads}`, [...times(plan.reloads, () => tool.reload())]);
   if (plan.restarts > 0)
-    yield await underLoad(scope, tool, `restart × ${plan.restarts}`, [
+    yield await under(`restart × ${plan.restarts}`, [
       ...times(plan.restarts, () => tool.restart()),
     ]);
   if (plan.scales.length > 0)
-    yield await underLoad(
-      scope,
-      tool,
+    yield await under(
       `scale ${[REPLICAS, ...plan.scales].join("→")}`,
       plan.scales.map((replicas) => () => tool.scale(replicas)),
     );
   if (plan.killDaemon)
-    yield await underLoad(scope, tool, "daemon killed", [
+    yield await under("daemon killed", [
       async () => {
         await tool.killDaemon();
         await sleep(UNSUPERVISED_MS);
         return tool.recover();
       },
     ]);
+  for (const { name, action, times: count } of plan.more ?? [])
+    yield await under(name, times(count, action));
   if (plan.breakCode) {
     tool.site.break();
-    yield await underLoad(scope, tool, "reload to broken code", [() => tool.reload()]);
+    yield await under("reload to broken code", [() => tool.reload()]);
     tool.site.mend();
   }
 }
@@ -93,12 +101,13 @@ async function underLoad(
   tool: WebTool,
   name: string,
   actions: readonly (() => Promise<CommandResult>)[],
+  ratePerSecond = RATE_PER_SECOND,
 ): Promise<Phase> {
   await eventually(() => tool.site.isServing(), "the app serves", 20_000);
   const before = await tool.pids();
-  const load = startLoadProcess(scope, tool.site.port, {
+  const load = startSiteLoad(scope, tool.site, {
     limitSeconds: PHASE_LIMIT_SECONDS,
-    ratePerSecond: RATE_PER_SECOND,
+    ratePerSecond,
   });
   await sleep(AROUND_MS);
   const results: CommandResult[] = [];

@@ -5,14 +5,18 @@ import { fileURLToPath } from "node:url";
 
 import { freePort, type Scope } from "../helpers/resources.ts";
 import type { CommandResult } from "./command.ts";
+import { LoadConnection } from "./connection.ts";
 import { killProcessesOf } from "./leftovers.ts";
 
 /** How many processes the web app has, unless it is scaled. */
 export const REPLICAS = 2;
 
-/** The apps of test/fixtures/apps that the scenario runs on, unmodified. */
+/** The apps of test/fixtures/apps that the benches run on, unmodified. */
 export const APPS = ["http", "fastify", "express", "hono"] as const;
-export type AppName = (typeof APPS)[number];
+
+/** All that the scenario runs on: also with TLS, with HTTP/2, with workers, and below `npm start`. */
+export const SITES = [...APPS, "https", "http2", "cluster", "npm"] as const;
+export type AppName = (typeof SITES)[number];
 
 /** A process manager with one web app, driven by its command line alone, as an operator would. */
 export interface WebTool {
@@ -34,11 +38,13 @@ export interface WebTool {
 /** One app in a directory of its own, where its code can be exchanged. */
 export class Site {
   readonly directory: string;
+  readonly app: AppName;
   readonly port: number;
   readonly file: string;
   readonly #source: string;
 
-  private constructor(directory: string, port: number, source: string) {
+  private constructor(app: AppName, directory: string, port: number, source: string) {
+    this.app = app;
     this.directory = directory;
     this.port = port;
     this.file = join(directory, "app.ts");
@@ -51,13 +57,20 @@ export class Site {
       await killProcessesOf(directory);
       rmSync(directory, { recursive: true, force: true, maxRetries: 5 });
     });
-    const source = fileURLToPath(new URL(`../fixtures/apps/${app}.ts`, import.meta.url));
-    const site = new Site(directory, await freePort(), source);
+    const fixtures = fileURLToPath(new URL("../fixtures/apps", import.meta.url));
+    const source = join(fixtures, `${app === "npm" ? "http" : app}.ts`);
+    const site = new Site(app, directory, await freePort(), source);
     const modules = fileURLToPath(new URL("../../node_modules", import.meta.url));
     symlinkSync(modules, join(directory, "node_modules"));
-    writeFileSync(join(directory, "package.json"), JSON.stringify({ type: "module" }));
+    symlinkSync(join(fixtures, "tls"), join(directory, "tls"));
+    const manifest = { type: "module", scripts: { start: "node app.ts" } };
+    writeFileSync(join(directory, "package.json"), JSON.stringify(manifest));
     site.mend();
     return site;
+  }
+
+  get tls(): boolean {
+    return this.app === "https" || this.app === "http2";
   }
 
   /** The next process that starts throws at its boot. */
@@ -71,14 +84,13 @@ export class Site {
 
   /** Whether it answers; any failure means that it does not. */
   async isServing(): Promise<boolean> {
+    const connection = new LoadConnection({ host: "127.0.0.1", port: this.port, tls: this.tls });
     try {
-      const answer = await fetch(`http://127.0.0.1:${this.port}/healthz`, {
-        headers: { connection: "close" },
-        signal: AbortSignal.timeout(2_000),
-      });
-      return (await answer.text()) === "ok";
+      return (await connection.request("/healthz", true, 2_000)).body === "ok";
     } catch {
       return false;
+    } finally {
+      connection.close();
     }
   }
 }

@@ -1,58 +1,94 @@
-// Soak: one app under load through 20 reloads, 20 restarts, three rounds of scaling, the death of
-// its supervisor and a reload to broken code, with the built newel.
-// `node test/soak/zero-downtime.ts [app] [rounds]`; one line at the end, exit code 1 on failure.
+// Soak: apps under load through reloads, restarts, three rounds of scaling, the death of supervisor and
+// kernel, their upgrades, and a reload to broken code, with the built newel.
+// `node test/soak/zero-downtime.ts [--rounds 20] [--hogs 8] [APP...]`: without names all apps, with CPU
+// hogs that take the processors from them. A line for each app and verb; exit code 1 on failure.
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
 
 import type { Scope } from "../helpers/resources.ts";
+import { startHogs } from "../load/hogs.ts";
 import { NewelWeb } from "../load/newel-web.ts";
 import { type Phase, runScenario } from "../load/scenario.ts";
 import { withScope } from "../load/scope.ts";
-import { APPS, Site } from "../load/web-tool.ts";
+import { Site, SITES } from "../load/web-tool.ts";
 
 const CLI = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
+/** For a machine that does nothing else. */
 const SLOWEST_MS = 3_000;
+const SCALES = [1, 4, 2, 1, 4, 2, 1, 4, 2];
+/** Requests of each kind with hogs: what the apps can answer with their part of the processors. */
+const BUSY_RATE = 60;
+/** The parts that must leave the processes of the app alone. */
+const CALM = ["daemon killed", "kernel killed", "kernel upgrade", "newel upgrade"];
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    rounds: { type: "string", default: "20" },
+    hogs: { type: "string", default: "0" },
+  },
+});
+const rounds = Number(values.rounds);
+const hogs = Number(values.hogs);
 
 /** What is wrong with a part of the scenario. */
 function complaintsOf({ name, ...phase }: Phase): string[] {
   const broken = name === "reload to broken code";
-  const stays = broken || name === "daemon killed";
+  const stays = broken || CALM.some((calm) => name.startsWith(calm));
   return [
     ...Object.entries(phase.errors).map(([error, count]) => `${count} × ${error}`),
-    ...(phase.slowestMs < SLOWEST_MS ? [] : [`a request took ${phase.slowestMs} ms`]),
+    ...(phase.slowestMs < SLOWEST_MS || hogs > 0 ? [] : [`a request took ${phase.slowestMs} ms`]),
     ...(phase.exitCodes.every((code) => code === (broken ? 1 : 0))
       ? []
       : [`exit codes ${phase.exitCodes.join(", ")}: ${phase.complaints.join(" ")}`]),
     ...(stays && !phase.samePids ? ["its processes were replaced"] : []),
     ...(phase.serves ? [] : ["it does not serve any more"]),
-  ].map((what) => `${name}: ${what}`);
+  ];
 }
 
-async function run(scope: Scope): Promise<string> {
-  const [named = "http", rounds = "20"] = process.argv.slice(2);
-  const app = APPS.find((each) => each === named);
-  if (app === undefined) throw new Error(`no app ${named}: it is one of ${APPS.join(", ")}`);
-  if (!existsSync(CLI)) throw new Error("dist/ is missing: npm run build");
+async function run(scope: Scope, named: string): Promise<number> {
+  const app = SITES.find((each) => each === named);
+  if (app === undefined) throw new Error(`no app ${named}: it is one of ${SITES.join(", ")}`);
+  startHogs(scope, hogs);
   const tool = new NewelWeb(scope, await Site.open(scope, app), { cli: CLI, stable: "100ms" });
+  const few = Math.ceil(rounds / 4);
   const plan = {
-    reloads: Number(rounds),
-    restarts: Number(rounds),
-    scales: [1, 4, 2, 1, 4, 2, 1, 4, 2],
+    reloads: rounds,
+    restarts: rounds,
+    scales: SCALES.slice(0, 3 * Math.min(3, few)),
     killDaemon: true,
     breakCode: true,
+    ...(hogs > 0 && { ratePerSecond: BUSY_RATE }),
+    more: [
+      { name: `kernel killed × ${few}`, action: () => tool.killKernel(), times: few },
+      { name: `kernel upgrade × ${few}`, action: () => tool.upgradeKernel(), times: few },
+      { name: `newel upgrade × ${few}`, action: () => tool.upgrade(), times: few },
+    ],
   };
-  const phases = await Array.fromAsync(runScenario(scope, tool, plan));
-  const complaints = phases.flatMap(complaintsOf);
-  if (complaints.length > 0) throw new Error(complaints.join("; "));
+  let bad = 0;
+  for await (const phase of runScenario(scope, tool, plan)) {
+    const complaints = complaintsOf(phase);
+    if (complaints.length > 0) bad += 1;
+    const { name, requests, failed, slowestMs } = phase;
+    const figures = `${requests} requests, ${failed} failed, slowest ${slowestMs} ms`;
+    console.log(
+      [`${app}: ${name}: ${figures}`, ...complaints.map((what) => `FAILED: ${what}`)].join("; "),
+    );
+  }
   await tool.end();
-  const requests = phases.reduce((sum, phase) => sum + phase.requests, 0);
-  const slowest = Math.max(...phases.map((phase) => phase.slowestMs));
-  return `${app}: ${requests} requests, none failed, the slowest took ${slowest} ms`;
+  return bad;
 }
 
-try {
-  console.log(await withScope(run));
-} catch (error) {
-  console.log(error instanceof Error ? error.message : error);
-  process.exitCode = 1;
+if (!existsSync(CLI)) throw new Error("dist/ is missing: npm run build");
+let bad = 0;
+for (const app of positionals.length > 0 ? positionals : SITES) {
+  try {
+    bad += await withScope((scope) => run(scope, app));
+  } catch (error) {
+    bad += 1;
+    console.log(`${app}: FAILED: ${error instanceof Error ? error.message : String(error)}`);
+  }
 }
+console.log(bad === 0 ? "no request failed" : `${bad} parts failed`);
+process.exitCode = bad === 0 ? 0 : 1;
