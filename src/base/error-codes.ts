@@ -87,7 +87,7 @@ export const ERROR_CODES = {
   },
   NEWEL_E_CONTRACT: {
     text: "The method {method} does not fit its contract: {why}.",
-    fix: "Mend the contract or its implementation.",
+    fix: "Fix the contract or its implementation.",
   },
   NEWEL_E_SECRET: {
     text: "The peer at {peer} could not prove that it knows the shared secret: {why}.",
@@ -155,7 +155,7 @@ export const ERROR_CODES = {
   },
   NEWEL_E_BUS_RESTART_REFUSED: {
     text: "The program was not restarted: {why}.",
-    fix: "It goes on as it was. Mend the cause and restart again.",
+    fix: "It continues as it was. Fix the cause and restart again.",
   },
   NEWEL_E_BUS_PIDFILE: {
     text: "The pidfile {path} belongs to {holder}.",
@@ -197,7 +197,7 @@ export const ERROR_CODES = {
   },
   NEWEL_E_KERNEL_RUNNING: {
     text: "A kernel already serves {home}{holder}.",
-    fix: "Use that one, or set NEWEL_HOME to run a second kernel beside it.",
+    fix: "Use that one, or set NEWEL_HOME to run a second kernel.",
   },
   NEWEL_E_KERNEL_UNREACHABLE: {
     text: "No kernel answers at {path}: {why}.",
@@ -259,7 +259,7 @@ export const ERROR_CODES = {
   },
   NEWEL_E_UPGRADE_REFUSED: {
     text: "The build {program} cannot take over: {why}.",
-    fix: "The running kernel goes on. Mend the installation and upgrade again.",
+    fix: "The running kernel continues. Fix the installation and upgrade again.",
   },
   NEWEL_E_REFUSED_UID: {
     text: "The peer with uid {uid} may not talk to this daemon.",
@@ -299,7 +299,7 @@ export const ERROR_CODES = {
   // Configuration
   NEWEL_E_CONFIG: {
     text: "{problems}",
-    fix: "Nothing was touched. Mend the file and run the command again; `newel check` shows the problems without starting anything.",
+    fix: "Nothing was changed. Fix the file and run the command again; `newel check` shows the problems without starting anything.",
   },
   NEWEL_E_CONFIG_MISSING: {
     text: "No configuration found: {looked}.",
@@ -406,7 +406,7 @@ export const ERROR_CODES = {
   },
   NEWEL_E_JOB_INPUT: {
     text: "The input of {job} does not fit its schema: {problems}.",
-    fix: "Nothing was enqueued. Mend the input; dates and the like travel as JSON, so let the schema take their text.",
+    fix: "Nothing was enqueued. Fix the input; dates and the like travel as JSON, so let the schema take their text.",
   },
   NEWEL_E_JOB_VALUE: {
     text: "{what} cannot be kept as JSON: {why}.",
@@ -522,7 +522,7 @@ export const ERROR_CODES = {
   },
   NEWEL_E_JOBS_MODULE: {
     text: "The module {module} cannot be loaded by the job server: {why}",
-    fix: "Mend the module; `node FILE` by itself shows the same.",
+    fix: "Fix the module; `node FILE` by itself shows the same.",
   },
   NEWEL_E_JOBS_SETTING: {
     text: 'The setting "{setting}" of the job server {why}.',

@@ -233,7 +233,7 @@ function collisions(
     const other = placed.find((candidate) => collide(candidate.socket, socket));
     placed.push({ socket, keys });
     if (other === undefined) return;
-    const says = `is ${quoted(addressText(socket))}, which cannot be bound beside ${quoted(addressText(other.socket))} of ${pathText(other.keys)}: use one socket, or another port.`;
+    const says = `is ${quoted(addressText(socket))}, which cannot be bound together with ${quoted(addressText(other.socket))} of ${pathText(other.keys)}: use one socket, or another port.`;
     findings.push({ keys, says });
   };
   for (const socket of declared) place(socket, ["sockets", socket.name]);

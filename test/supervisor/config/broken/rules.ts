@@ -134,7 +134,7 @@ export const RULES: readonly BrokenCase[] = [
   [
     "sockets that collide",
     sockets('a: { port: 3000 },\n    b: { port: 3000, host: "127.0.0.1" },'),
-    'newel.config.ts:4  sockets.b is "127.0.0.1:3000", which cannot be bound beside ":3000" of sockets.a: use one socket, or another port.',
+    'newel.config.ts:4  sockets.b is "127.0.0.1:3000", which cannot be bound together with ":3000" of sockets.a: use one socket, or another port.',
   ],
   [
     "long socket path",
