@@ -11,7 +11,7 @@ export const jobsRetry: Command = {
     { line: "newel jobs retry imports~3fa9c2d1", does: "one run, with all its attempts" },
     {
       line: "newel jobs retry --all-matching --state failed --error ECONNREFUSED",
-      does: "once it is mended",
+      does: "after the fix",
     },
   ],
   notes: ["With --all-matching and no --state, runs that were cancelled wait again too."],
