@@ -355,7 +355,7 @@ export const ERROR_CODES = {
   },
   NEWEL_E_NOT_READY: {
     text: "{name} did not get ready: {why}.",
-    fix: "Read its last lines, printed above; `newel logs {service}` shows more.",
+    fix: "`newel logs {service}` shows its output.",
   },
   NEWEL_E_NOT_STOPPED: {
     text: "{name} could not be stopped: {why}. newel tries again.",
@@ -363,7 +363,7 @@ export const ERROR_CODES = {
   },
   NEWEL_E_RELOAD_FAILED: {
     text: "The reload of {service} failed: {why}. The old replicas continue to serve.",
-    fix: "Fix the code and reload again; the last lines of the new replica are printed above.",
+    fix: "Fix the code and reload again; `newel logs {service}` shows the output of the new replica.",
   },
   NEWEL_E_DEPENDENCY: {
     text: "{service} was not started: it depends on {dependency}, which failed.",

@@ -6,6 +6,7 @@ import {
   type ResolvedConfig,
   type ResolvedService,
 } from "./config/resolved.ts";
+import type { Completed } from "./ended-runs.ts";
 import { nameSockets } from "./plan-sockets.ts";
 import { appValueName, type RunName, socketName } from "./process-names.ts";
 import type { FoundProcess } from "./found-process.ts";
@@ -32,6 +33,8 @@ export interface StoredApp {
   readonly wanted: Readonly<Record<string, Wanted>>;
   readonly nextRun: number;
   readonly formerNames?: readonly FormerName[];
+  /** By service: the kernel forgets ended processes in time, and all of them with a reboot. */
+  readonly completed?: Readonly<Record<string, readonly Completed[]>>;
   /** A first `up` or a `down` was under way: the next supervisor ends what is left of the app. */
   readonly ending?: boolean;
 }
@@ -71,6 +74,7 @@ export class App {
   readonly #underWay = new Map<string, Wanted>();
   readonly #writing = new SharedWrite(() => this.#write());
   #saved = "";
+  #savedCompleted: string;
 
   constructor(stored: StoredApp, parts: AppParts) {
     // Earlier versions stored no names of the kernel.
@@ -81,8 +85,9 @@ export class App {
     this.#parts = parts;
     for (const spec of this.config.services) {
       const wanted = stored.wanted[spec.name] ?? { up: false, replicas: spec.replicas };
-      if (spec.enabled) this.#make(spec, wanted);
+      if (spec.enabled) this.#make(spec, wanted, stored.completed?.[spec.name]);
     }
+    this.#savedCompleted = JSON.stringify(stored.completed ?? {});
   }
 
   get name(): string {
@@ -176,7 +181,7 @@ export class App {
     return service;
   }
 
-  #make(spec: ResolvedService, wanted: Wanted): Service {
+  #make(spec: ResolvedService, wanted: Wanted, completed: readonly Completed[] = []): Service {
     const name = (): string => this.coming?.name ?? this.name;
     const parts: ServiceParts = {
       kernel: this.#parts.kernel,
@@ -189,7 +194,7 @@ export class App {
       nextRun: () => this.#takeRun(),
       changed: (service) => this.#parts.changed(this, service),
     };
-    const service = new Service(spec, wanted, parts);
+    const service = new Service(spec, wanted, parts, completed);
     this.services.set(spec.name, service);
     return service;
   }
@@ -207,6 +212,23 @@ export class App {
    */
   save(): Promise<void> {
     return this.#writing.run();
+  }
+
+  /**
+   * Saves once which replicas have completed, when that has changed.
+   *
+   * @throws as {@link save}
+   */
+  async saveCompleted(): Promise<void> {
+    const text = JSON.stringify(this.#completed());
+    if (text === this.#savedCompleted || this.ending || this.goingDown) return;
+    this.#savedCompleted = text;
+    try {
+      await this.save();
+    } catch (error) {
+      this.#savedCompleted = "";
+      throw error;
+    }
   }
 
   /**
@@ -255,6 +277,7 @@ export class App {
       wanted: { ...(this.#committed ?? this.#wanted()), ...Object.fromEntries(this.#underWay) },
       nextRun: this.#nextRun,
       ...(formerNames.length === 0 ? {} : { formerNames }),
+      completed: this.#completed(),
       ...(this.ending && !starts ? { ending: true } : {}),
     };
   }
@@ -265,6 +288,14 @@ export class App {
         name,
         { up: wanted.up, replicas: wanted.replicas },
       ]),
+    );
+  }
+
+  #completed(): Record<string, readonly Completed[]> {
+    return Object.fromEntries(
+      [...this.services].flatMap(([name, { completedRuns }]) =>
+        completedRuns.length === 0 ? [] : [[name, completedRuns]],
+      ),
     );
   }
 
@@ -298,6 +329,7 @@ export function parseStoredApp(text: string, runsSeen: number): StoredApp {
     wanted,
     nextRun: Math.max(nextRun, runsSeen + 1),
     formerNames: parseFormerNames("formerNames" in value ? value.formerNames : undefined),
+    completed: parseCompleted("completed" in value ? value.completed : undefined),
     ending: stored.ending === true,
   };
 }
@@ -308,6 +340,19 @@ function parseFormerNames(value: unknown): readonly FormerName[] {
     const { name, before }: { name?: unknown; before?: unknown } = Object(entry);
     return typeof name === "string" && typeof before === "number" ? [{ name, before }] : [];
   });
+}
+
+function parseCompleted(value: unknown): Record<string, readonly Completed[]> {
+  const completed: Record<string, readonly Completed[]> = {};
+  for (const [service, entries] of Object.entries(Object(value))) {
+    if (!Array.isArray(entries)) continue;
+    completed[service] = entries.flatMap((entry: unknown) => {
+      const { number, generation, hash }: { [Key in keyof Completed]?: unknown } = Object(entry);
+      const isWhole = typeof number === "number" && typeof generation === "number";
+      return isWhole && typeof hash === "string" ? [{ number, generation, hash }] : [];
+    });
+  }
+  return completed;
 }
 
 function parseJson(text: string): unknown {

@@ -1,9 +1,21 @@
 import { hasCode, messageOf } from "../base/errors.ts";
 import type { KernelClient } from "../kernel/client-api.ts";
+import type { ResolvedService } from "./config/resolved.ts";
+import type { Missing } from "./machine/restart-tracker.ts";
+import type { FoundReplica } from "./machine/types.ts";
+import { parseRunName, type RunName } from "./process-names.ts";
 import { treeReader } from "./tree-reader.ts";
 
 /** Ended runs whose output stays readable, in addition to one for each wanted replica. */
 const RUNS_KEPT = 5;
+
+/** The last generation of a replica, which completed its work and is not run again. */
+export interface Completed {
+  readonly number: number;
+  readonly generation: number;
+  /** Of the settings it ran with, shortened as in the name of the process. */
+  readonly hash: string;
+}
 
 interface EndedRunsParts {
   readonly kernel: KernelClient;
@@ -18,8 +30,13 @@ export class EndedRuns {
   readonly #parts: EndedRunsParts;
   #names: string[] = [];
 
-  constructor(parts: EndedRunsParts) {
+  /** As an earlier supervisor wrote it down. */
+  readonly #completedBefore: readonly Completed[];
+  #isReconciled = false;
+
+  constructor(parts: EndedRunsParts, completed: readonly Completed[]) {
     this.#parts = parts;
+    this.#completedBefore = completed;
   }
 
   /** Oldest first. */
@@ -29,6 +46,42 @@ export class EndedRuns {
 
   add(name: string): void {
     if (!this.#names.includes(name)) this.#names.push(name);
+  }
+
+  /** A kept run by its generation. */
+  run(generation: number): RunName | undefined {
+    const name = this.#names.findLast((each) => each.includes(`#${generation}-`));
+    return name === undefined ? undefined : parseRunName(name);
+  }
+
+  /** The missing replicas that completed, with the settings they ran with. */
+  completed(missing: readonly (readonly [number, Missing])[]): readonly Completed[] {
+    if (!this.#isReconciled) return this.#completedBefore;
+    return missing.flatMap(([number, each]) => {
+      if (each.kind !== "completed") return [];
+      const { generation } = each;
+      const before = this.#completedBefore.find((past) => past.generation === generation);
+      const hash = this.run(generation)?.hash ?? before?.hash;
+      return hash === undefined ? [] : [{ number, generation, hash }];
+    });
+  }
+
+  /** Replicas that completed with these settings, and that the kernel has forgotten. */
+  forgotten(found: readonly { readonly run: RunName }[], spec: ResolvedService): FoundReplica[] {
+    this.#isReconciled = true;
+    const known = new Set(found.map(({ run }) => run.run));
+    return this.#completedBefore
+      .filter(({ generation, hash }) => !known.has(generation) && spec.hash.startsWith(hash))
+      .map(({ number, generation }) => ({
+        number,
+        generation,
+        spec,
+        current: true,
+        running: false,
+        hasDescendants: false,
+        exitCode: 0,
+        ageMs: 0,
+      }));
   }
 
   /** Has the kernel forget the oldest, but none of which a process still lives: that one can be ended only by its run. */

@@ -3,7 +3,7 @@ import { sleep } from "../base/timers.ts";
 import type { KernelEvent } from "../kernel/api.ts";
 import type { LastExit, ServiceState } from "./api.ts";
 import type { ResolvedService } from "./config/resolved.ts";
-import { EndedRuns } from "./ended-runs.ts";
+import { type Completed, EndedRuns } from "./ended-runs.ts";
 import { type FoundProcess, toFoundReplica } from "./found-process.ts";
 import type { Missing } from "./machine/restart-tracker.ts";
 import { ServiceMachine } from "./machine/service-machine.ts";
@@ -60,9 +60,10 @@ export class Service {
     spec: ResolvedService,
     wanted: { readonly up: boolean; readonly replicas: number },
     parts: ServiceParts,
+    completed: readonly Completed[] = [],
   ) {
     this.#parts = parts;
-    this.#ended = new EndedRuns(parts);
+    this.#ended = new EndedRuns(parts, completed);
     this.#commands = new PendingCommands({
       name: () => this.name,
       explain: (generation, why) => this.#remarks.explain(generation, why),
@@ -132,6 +133,11 @@ export class Service {
     return this.state === "completed";
   }
 
+  /** The replicas that completed their work, for the next supervisor. */
+  get completedRuns(): readonly Completed[] {
+    return this.#ended.completed(this.missing);
+  }
+
   get state(): ServiceState {
     return serviceState(this.#machine.replicas, this.missing);
   }
@@ -174,6 +180,7 @@ export class Service {
       else this.#ended.add(info.name);
     }
     const replicas = found.map((each) => toFoundReplica(each, this.#specOf(each.run), this.spec));
+    replicas.push(...this.#ended.forgotten(found, this.spec));
     this.#dispatch({ type: "found", replicas, rebooted });
     // It has been in this state for as long as its oldest process.
     this.sinceMs = Math.min(this.sinceMs, ...this.replicas.map(({ startedMs }) => startedMs));
@@ -337,7 +344,11 @@ export class Service {
 
   #stop(generation: number, now: boolean): void {
     const replica = this.#replicas.get(generation) ?? this.#endedReplica(generation);
-    if (replica === undefined) return;
+    if (replica === undefined) {
+      // The kernel has forgotten it: nothing of it is left to stop.
+      queueMicrotask(() => this.#dispatch({ type: "stopped", generation }));
+      return;
+    }
     replica.endProbe();
     replica.stop(now).then(
       (killed) => {

@@ -272,6 +272,10 @@ export class Supervisor implements SupervisorApi {
       changed: (app, service) => {
         this.#events.record(app, service);
         this.#refusing.check(app);
+        if (!this.#apps.has(app)) return;
+        app
+          .saveCompleted()
+          .catch((error: unknown) => log(`saving what has completed: ${messageOf(error)}`));
       },
     });
     return app;

@@ -33,7 +33,7 @@ async function leave(app: SupervisedApp, grace = "30s"): Promise<number> {
   const pid = await pidIn(app, "start.sh.pid");
   // During a command it would end with what it started.
   app.write("end", "");
-  await eventually(async () => (await app.service("daemon")).state === "stopped", "it ends");
+  await eventually(async () => (await app.service("daemon")).state === "completed", "it ends");
   return pid;
 }
 

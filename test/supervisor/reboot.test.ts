@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
+import { readFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -53,4 +54,47 @@ test("after a reboot every service runs as before, and a port that is taken keep
   await once(thief, "close");
   await eventually(() => ready("web", 1), "its port is free, and it is tried again", 60_000);
   assert.equal(await (await fetch(`http://127.0.0.1:${port}/echo/7`)).text(), "7");
+});
+
+test("a one-off service that has completed is not run again after a reboot, and is by a command", async (t) => {
+  const app = new SupervisedApp(t);
+  const file = join(app.directory, "runs.txt");
+  const lines = (name: string): number =>
+    readFileSync(file, "utf8")
+      .split("\n")
+      .filter((line) => line === name).length;
+  const oneOff = (name: string): object => ({
+    run: `echo ${name} >> ${file}`,
+    restart: "on-failure",
+  });
+  const config = {
+    services: {
+      migrate: oneOff("migrate"),
+      twice: { ...oneOff("twice"), replicas: 2 },
+      web: {
+        run: "exec sleep 1000",
+        dependsOn: { migrate: "completed" },
+        ready: { after: "10ms" },
+      },
+    },
+  };
+  assert.ok((await app.up(config)).ok);
+  for (let boot = 1; boot <= 2; boot += 1) {
+    await reboot(app);
+    await app.supervisor();
+    await eventually(async () => (await app.service("web")).ready === 1, "web runs", 30_000);
+    assert.equal((await app.service("migrate")).state, "completed");
+    assert.equal((await app.service("twice")).state, "completed");
+    assert.deepEqual([lines("migrate"), lines("twice")], [1, 2]);
+  }
+  assert.ok((await app.up(config)).ok);
+  assert.equal(lines("migrate"), 1, "up finds nothing to do");
+
+  assert.ok((await app.verb("restart", "migrate")).ok);
+  assert.equal(lines("migrate"), 2, "a command runs it again");
+  await reboot(app);
+  await app.supervisor();
+  const changed = { ...config.services, migrate: { ...oneOff("migrate"), env: { NEW: "1" } } };
+  assert.ok((await app.up({ services: changed })).ok);
+  assert.equal(lines("migrate"), 3, "it runs again with other settings");
 });
