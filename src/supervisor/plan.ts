@@ -10,6 +10,7 @@ import {
   planStop,
   type Step,
 } from "./machine/steps.ts";
+import type { CompletedReplica } from "./machine/types.ts";
 
 /**
  * The pure half of the supervisor: from what is wanted and what is there to the steps that lead from
@@ -34,6 +35,8 @@ export interface PresentService {
   readonly copies: readonly { readonly slot: number; readonly current: boolean }[];
   /** Every replica ended with exit code 0, and the restart policy wants no more. */
   readonly completed: boolean;
+  /** The replicas that completed, for the way back of an `up`. */
+  readonly completedReplicas?: readonly CompletedReplica[];
 }
 
 /** What `up` does to one service. */

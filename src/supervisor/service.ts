@@ -148,7 +148,10 @@ export class Service {
     const copies = this.#machine.replicas
       .filter(({ phase }) => phase !== "stopping")
       .map((replica) => ({ slot: replica.number, current: replica.spec.hash === spec.hash }));
-    return { spec, ...wanted, copies, completed: this.completed };
+    const completedReplicas = this.missing.flatMap(([number, missing]) =>
+      missing.kind === "completed" ? [{ number, generation: missing.generation }] : [],
+    );
+    return { spec, ...wanted, copies, completed: this.completed, completedReplicas };
   }
 
   /**

@@ -332,13 +332,13 @@ function whenAborted(
 /** Brings a service back to its former settings and number. */
 async function restore(
   service: Service,
-  { spec, up, replicas, copies }: PresentService,
+  { spec, up, replicas, copies, completedReplicas: completed = [] }: PresentService,
   stopped: ReadonlySet<string>,
   report: Report,
 ): Promise<void> {
   const wanted = { up: up && !stopped.has(service.name), replicas };
   try {
-    await service.command({ kind: "apply", spec, ...wanted }, report);
+    await service.command({ kind: "apply", spec, ...wanted, completed }, report);
   } catch (error) {
     // What did not run before need not run now.
     if (copies.length > 0) throw error;

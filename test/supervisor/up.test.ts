@@ -168,6 +168,28 @@ test("an up that fails in one service brings all of them back", async (t) => {
   await eventually(() => answers(port), "a crash is answered by a restart");
 });
 
+test("the way back of an up runs no one-off service of before again", async (t) => {
+  const app = new SupervisedApp(t);
+  const log = app.write("log", "");
+  const migrate = (version: string, code: number): Record<string, unknown> => ({
+    run: `echo ${version} >> ${log}; exit ${code}`,
+    restart: "never",
+  });
+  const done = migrate("done", 0);
+  assert.ok((await app.up({ services: { done, own: migrate("own", 0), web: worker() } })).ok);
+  // One of them fails itself; the other succeeds in an `up` that fails elsewhere.
+  for (const services of [
+    { done, own: migrate("own-bad", 3), web: worker() },
+    { done: migrate("done-2", 0), own: migrate("own", 0), web: worker({ run: "exit 1" }) },
+  ]) {
+    const up = await app.up({ services });
+    assert.equal(up.ok, false);
+    for (const name of ["done", "own"]) assert.equal((await app.service(name)).state, "completed");
+  }
+  const runs = readFileSync(log, "utf8").trim().split("\n").toSorted();
+  assert.deepEqual(runs, ["done", "done-2", "own", "own-bad"]);
+});
+
 test("a changed port, a port that moves and a new name lose no request", async (t) => {
   const app = new SupervisedApp(t);
   const [a, b] = [await freePort(), await freePort()];

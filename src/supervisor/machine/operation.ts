@@ -1,11 +1,24 @@
 import type { ResolvedService } from "../config/resolved.ts";
 import { planReload, planStart, planStop, type Step } from "./steps.ts";
-import type { Command, CommandFailure, ReplicaState, StopReason } from "./types.ts";
+import type {
+  Command,
+  CommandFailure,
+  CompletedReplica,
+  ReplicaState,
+  StopReason,
+} from "./types.ts";
 
 /** Whether a service is to run, and how many replicas. */
 export interface Wanted {
   readonly up: boolean;
   readonly replicas: number;
+}
+
+/** What a service was before a command. */
+export interface Former {
+  readonly spec: ResolvedService;
+  readonly wanted: Wanted;
+  readonly completed: readonly CompletedReplica[];
 }
 
 /** What an operation may do to its service. */
@@ -19,6 +32,8 @@ export interface Controls {
   want(spec: ResolvedService, wanted: Wanted): void;
   /** The number is missed no more. */
   forgetMissing(number: number): void;
+  /** The number has completed its work. */
+  setCompleted(replica: CompletedReplica): void;
   launch(number: number, hold: boolean): ReplicaState;
   stop(replica: ReplicaState, reason: StopReason, now?: boolean): void;
   accept(replica: ReplicaState): void;
@@ -48,7 +63,7 @@ export class Operation {
   #isBegun = false;
   #failure: CommandFailure | undefined;
   readonly #planned: number;
-  readonly #former: { readonly spec: ResolvedService; readonly wanted: Wanted };
+  readonly #former: Former;
   /** The generations that this operation launched, by replica number: the newest of each. */
   readonly #launched = new Map<number, number>();
   readonly #controls: Controls;
@@ -58,7 +73,7 @@ export class Operation {
     id: number,
     command: Command,
     steps: readonly Step[],
-    former: { readonly spec: ResolvedService; readonly wanted: Wanted },
+    former: Former,
     controls: Controls,
   ) {
     this.id = id;
@@ -184,8 +199,9 @@ export class Operation {
     const { spec, wanted } = this.#former;
     if (!wanted.up) return;
     const living = this.#controls.replicas;
-    const taken = [...living.map(({ number }) => number), ...this.#controls.completed];
     const present = living.filter(({ phase }) => phase !== "stopping");
+    this.#restoreCompleted(wanted.replicas - present.length);
+    const taken = [...living.map(({ number }) => number), ...this.#controls.completed];
     const foreign = present.filter((replica) => replica.spec.hash !== spec.hash);
     const kept = present.length - foreign.length;
     const numbers = foreign.map(({ number }) => number);
@@ -206,6 +222,13 @@ export class Operation {
     this.#index = 0;
     this.#isBegun = false;
     this.#phase = "restore";
+  }
+
+  /** Work that was done before the command is not done again. */
+  #restoreCompleted(room: number): void {
+    const taken = new Set(this.#controls.replicas.map(({ number }) => number));
+    const free = this.#former.completed.filter(({ number }) => !taken.has(number));
+    for (const replica of free.slice(0, Math.max(0, room))) this.#controls.setCompleted(replica);
   }
 
   #begin(step: Step): void {

@@ -80,7 +80,8 @@ function planApply(command: Extract<Command, { kind: "apply" }>, present: Presen
   const { spec, up, replicas } = command;
   const wanted = { up, replicas };
   const all = present.replicas.map(({ number }) => number);
-  if (!up) return { spec, wanted, steps: planStop(all), keepsCompleted: false };
+  const isDone = (command.completed ?? []).length > 0;
+  if (!up || isDone) return { spec, wanted, steps: planStop(all), keepsCompleted: false };
   const living = readyFirst(present.replicas.filter(({ phase }) => phase !== "stopping"));
   const ending = present.replicas.filter(({ phase }) => phase === "stopping").map(toNumber);
   const outdated = replaceOrder(living.filter((replica) => replica.spec.hash !== spec.hash));

@@ -1,5 +1,6 @@
 import type { ResolvedService } from "../config/resolved.ts";
 import { decideRestart } from "../restart-policy.ts";
+import type { CompletedReplica } from "./types.ts";
 
 /** A replica that is wanted and not there, and what becomes of it. */
 export type Missing =
@@ -121,7 +122,14 @@ export class RestartTracker {
 
 /** The numbers whose work is done. */
 export function completedNumbers(tracker: RestartTracker): number[] {
+  return completedReplicas(tracker).map(({ number }) => number);
+}
+
+/** The replicas whose work is done. */
+export function completedReplicas(tracker: RestartTracker): CompletedReplica[] {
   return tracker
     .entries()
-    .flatMap(([number, missing]) => (missing.kind === "completed" ? [number] : []));
+    .flatMap(([number, missing]) =>
+      missing.kind === "completed" ? [{ number, generation: missing.generation }] : [],
+    );
 }

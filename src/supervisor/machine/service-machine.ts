@@ -6,9 +6,14 @@ import { converge } from "./converge.ts";
 import { reconcile } from "./reconcile.ts";
 import { failureWithinStable } from "./replica-state.ts";
 import { ACCEPT_MS, ReplicaTable } from "./replica-table.ts";
-import { completedNumbers, type Missing, RestartTracker } from "./restart-tracker.ts";
+import {
+  completedNumbers,
+  completedReplicas,
+  type Missing,
+  RestartTracker,
+} from "./restart-tracker.ts";
 import { planStop } from "./steps.ts";
-import type { Command, Effect, MachineEvent, ReplicaState } from "./types.ts";
+import type { Command, CompletedReplica, Effect, MachineEvent, ReplicaState } from "./types.ts";
 
 /** The wait before a stop ladder that could not be carried out is tried again, in milliseconds. */
 const STOP_AGAIN_MS = 500;
@@ -263,7 +268,8 @@ export class ServiceMachine {
   }
 
   #beginOperation(id: number, command: Command): Operation {
-    const former = { spec: this.#spec, wanted: this.#wanted };
+    const completed = completedReplicas(this.tracker);
+    const former = { spec: this.#spec, wanted: this.#wanted, completed };
     const { spec, wanted, steps, keepsCompleted } = planCommand(command, this);
     const acts = steps.length > 0 || command.kind === "stop";
     const swept = acts && !keepsCompleted ? this.#table.sweepCompleted(this.#spec) : [];
@@ -271,8 +277,13 @@ export class ServiceMachine {
     this.#wanted = wanted;
     // What is missing is started by the plan, or not wanted.
     if (acts) this.tracker.clearAll(keepsCompleted);
+    if (command.kind === "apply") command.completed?.forEach(this.#setCompleted);
     return new Operation(id, command, [...planStop(swept), ...steps], former, this.#controls);
   }
+
+  readonly #setCompleted = ({ number, generation }: CompletedReplica): void => {
+    this.tracker.set(number, { kind: "completed", generation });
+  };
 
   #complete(operation: Operation): void {
     this.#operation = undefined;
@@ -343,6 +354,7 @@ export class ServiceMachine {
         this.#spec = spec;
         this.#wanted = wanted;
       },
+      setCompleted: this.#setCompleted,
       forgetMissing: (number) => this.tracker.clear(number),
       launch: (number, hold) => this.#table.launch(this.#spec, number, hold),
       stop: (replica, reason, now) => this.#table.stop(replica, reason, now),

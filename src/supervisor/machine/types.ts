@@ -75,6 +75,12 @@ export interface FoundReplica {
   readonly ageMs: number;
 }
 
+/** A replica that ended with exit code 0 and is not run again. */
+export interface CompletedReplica {
+  readonly number: number;
+  readonly generation: number;
+}
+
 /** What an operator, or `up`, asks of a service. */
 export type Command =
   | { readonly kind: "start" | "restart" | "reload" }
@@ -87,6 +93,8 @@ export type Command =
       readonly spec: ResolvedService;
       readonly up: boolean;
       readonly replicas: number;
+      /** Replicas that completed their work under these settings: they are not run again. */
+      readonly completed?: readonly CompletedReplica[];
     };
 
 export type MachineEvent =
