@@ -9,6 +9,7 @@ import type { ResolvedService } from "./config/resolved.ts";
 import { clearControl, controlPath, letAccept } from "./control.ts";
 import { canHold, launchRequest } from "./launch-request.ts";
 import type { ReplicaState } from "./machine/types.ts";
+import { toWallMs } from "./process-age.ts";
 import { formatRunName, type RunName, shownName } from "./process-names.ts";
 import { probeReady } from "./readiness.ts";
 import { type Killed, TreeStop } from "./stop-tree.ts";
@@ -30,8 +31,6 @@ export class Replica {
   readonly run: RunName;
   readonly spec: ResolvedService;
   pid: number | undefined;
-  /** By the wall clock, for showing it. */
-  startedMs: number = Date.now();
   readonly #parts: ReplicaParts;
   readonly #look: () => ReplicaState | undefined;
   readonly #onEnded: (exitCode: number | null) => void;
@@ -73,6 +72,11 @@ export class Replica {
     return formatRunName(this.run);
   }
 
+  /** When it was started, as the wall clock shows that moment now. */
+  get startedMs(): number {
+    return toWallMs(this.#look()?.startedMs ?? performance.now());
+  }
+
   get state(): ReplicaState["phase"] {
     return this.#look()?.phase ?? "stopping";
   }
@@ -94,7 +98,6 @@ export class Replica {
   /** Takes over what the kernel says of the process. */
   take(info: ProcessInfo): void {
     this.pid = info.pid;
-    this.startedMs = info.startedMs;
     if (info.ready) this.#saidReady.resolve();
     if (info.running) for (const path of info.fifos) this.#holdFifo(path);
   }

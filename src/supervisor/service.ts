@@ -41,8 +41,6 @@ export interface ServiceParts extends ReplicaParts {
  * of it. Every decision is the machine's.
  */
 export class Service {
-  /** Since when the service has been in its state, by the wall clock. */
-  sinceMs: number = Date.now();
   readonly lastExits: LastExit[] = [];
   readonly #parts: ServiceParts;
   readonly #machine: ServiceMachine;
@@ -54,6 +52,8 @@ export class Service {
   readonly #remarks = new ListenRemarks();
   #timer: NodeJS.Timeout | undefined;
   #isClosed = false;
+  /** Since when the service has been in its state, by the monotonic clock. */
+  #sinceMs: number = performance.now();
   #shownState: ServiceState = "stopped";
 
   constructor(
@@ -89,6 +89,11 @@ export class Service {
   /** Why it is not as wanted, or what the last failed command said. */
   get why(): string | undefined {
     return this.#machine.why;
+  }
+
+  /** Since when the service has been in its state, as the wall clock shows that moment now. */
+  get sinceMs(): number {
+    return toWallMs(this.#sinceMs);
   }
 
   get name(): string {
@@ -186,7 +191,8 @@ export class Service {
     replicas.push(...this.#ended.forgotten(found, this.spec));
     this.#dispatch({ type: "found", replicas, rebooted });
     // It has been in this state for as long as its oldest process.
-    this.sinceMs = Math.min(this.sinceMs, ...this.replicas.map(({ startedMs }) => startedMs));
+    const starts = this.#machine.replicas.map(({ startedMs }) => startedMs);
+    this.#sinceMs = Math.min(this.#sinceMs, ...starts);
   }
 
   hear(event: KernelEvent, run: RunName): void {
@@ -405,7 +411,7 @@ export class Service {
   #changed(): void {
     if (this.state !== this.#shownState) {
       this.#shownState = this.state;
-      this.sinceMs = Date.now();
+      this.#sinceMs = performance.now();
     }
     this.#waiters.wake();
     this.#parts.changed(this);
