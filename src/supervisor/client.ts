@@ -8,6 +8,7 @@ import { connectUnix } from "../wire/unix.ts";
 import type { SupervisorApi } from "./api.ts";
 import { SUPERVISOR_CONTRACT } from "./contract.ts";
 import { SUPERVISOR_EXIT } from "./exit-codes.ts";
+import { SUPERVISOR_NODE_ARGS } from "./node-args.ts";
 
 const TIMEOUT_MS = 20_000;
 const RETRY_MS = 20;
@@ -105,7 +106,8 @@ async function startSupervisor(home: Home): Promise<Launch> {
   const { launchDaemon } = await import("../base/launch-daemon.ts");
   const { daemonProgram } = await import("../base/runtime.ts");
   const program = await daemonProgram(home, "supervisor/main");
-  await launchDaemon({ home, program, log: home.supervisorLog }, (code, why) => {
+  const nodeArgs = SUPERVISOR_NODE_ARGS;
+  await launchDaemon({ home, program, log: home.supervisorLog, nodeArgs }, (code, why) => {
     if (code === SUPERVISOR_EXIT.running || code === 0) launch.lostRace = true;
     else launch.failed = why;
   });

@@ -7,6 +7,7 @@ import { PRELOAD_ENV } from "../base/preload.ts";
 import { setCloseOnExec } from "../posix/descriptors.ts";
 import { reapChild } from "../posix/process.ts";
 import type { SupervisorBuild } from "./api.ts";
+import { SUPERVISOR_NODE_ARGS } from "./node-args.ts";
 
 /** How long a build may take to load and to read what is stored, in milliseconds. */
 const TRIAL_MS = 20_000;
@@ -24,7 +25,7 @@ export function executeSupervisor(build: SupervisorBuild, home: Home, lockFd: nu
   const args = ["--home", home.directory, "--lock-fd", String(lockFd)];
   // A directory that is removed while the supervisor runs is not the one it runs in.
   process.chdir("/");
-  process.execve(node, [node, program, ...args], process.env);
+  process.execve(node, [node, ...SUPERVISOR_NODE_ARGS, program, ...args], process.env);
 }
 
 /**
