@@ -22,20 +22,20 @@ export const VARIANTS: readonly Variant[] = [
   {
     name: "a late replica counts as gone before its process tree is",
     file: "service-machine.ts",
-    from: '    replica.failure = failure;\n    this.#stop(replica, "late");',
-    to: '    replica.failure = failure;\n    this.#stop(replica, "late");\n    this.#gone(replica);',
+    from: '    replica.failure = failure;\n    this.#table.stop(replica, "late");',
+    to: '    replica.failure = failure;\n    this.#table.stop(replica, "late");\n    this.#gone(replica);',
   },
   {
     name: "a replica that ended is started again while its descendants live",
     file: "service-machine.ts",
-    from: '    else this.#stop(replica, "cleanup");\n    if (isFailure)',
-    to: "    else this.#forget(replica);\n    if (isFailure)",
+    from: '    else this.#table.stop(replica, "cleanup");\n    if (isFailure)',
+    to: "    else this.#table.forget(replica);\n    if (isFailure)",
   },
   {
     name: "a stop does not wait for the answer to the launch",
-    file: "service-machine.ts",
-    from: '    if (replica.launched || replica.exited) this.#do({ do: "stop", generation, now });',
-    to: '    this.#do({ do: "stop", generation, now });',
+    file: "replica-table.ts",
+    from: '    if (replica.launched || replica.exited) this.#parts.effect({ do: "stop", generation, now });',
+    to: '    this.#parts.effect({ do: "stop", generation, now });',
   },
   {
     name: "a process that the supervisor does not know is not adopted",
@@ -57,8 +57,8 @@ export const VARIANTS: readonly Variant[] = [
   },
   {
     name: "a held replica is never allowed to accept",
-    file: "service-machine.ts",
-    from: '    this.#do({ do: "accept", generation: replica.generation });',
+    file: "replica-table.ts",
+    from: '    this.#parts.effect({ do: "accept", generation: replica.generation });',
     to: "    replica.held = false;",
   },
   {
