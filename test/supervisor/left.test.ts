@@ -96,8 +96,9 @@ test("memory and CPU are those of the tree", async (t) => {
   assert.ok((await app.up({ services: { tree } })).ok);
   const [process_] = await eventually(async () => {
     const { processes } = await app.service("tree");
-    return (processes[0]?.memoryBytes ?? 0) > 100e6 && processes;
-  }, "the memory of the program counts");
+    const [first] = processes;
+    // CPU is a difference: the first look has none.
+    return (first?.memoryBytes ?? 0) > 100e6 && first?.cpuPercent !== undefined && processes;
+  }, "memory and CPU of the program count");
   assert.equal(process_?.pids?.length, 2);
-  assert.equal(typeof process_.cpuPercent, "number");
 });
