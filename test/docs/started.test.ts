@@ -108,8 +108,8 @@ const CONFIG = (port: number): object => ({
   },
 });
 
-/** The line in a shell that finds this newel, also by npx. */
-function shell(t: Parameters<typeof startProcess>[0], world: World, line: string) {
+/** Programs in PATH by which a shell finds this newel, also by npx. */
+function putCommands(world: World): void {
   const bin = join(world.directory, "bin");
   mkdirSync(bin, { recursive: true });
   for (const [name, program] of [
@@ -117,6 +117,10 @@ function shell(t: Parameters<typeof startProcess>[0], world: World, line: string
     ["npx", '"$@"'],
   ] as const)
     writeFileSync(join(bin, name), `#!/bin/sh\nexec ${program}\n`, { mode: 0o755 });
+}
+
+function shell(t: Parameters<typeof startProcess>[0], world: World, line: string) {
+  const bin = join(world.directory, "bin");
   return startProcess(t, "/bin/sh", ["-c", line], {
     cwd: world.directory,
     env: { ...world.environment, PATH: `${bin}:${process.env["PATH"]}` },
@@ -127,6 +131,7 @@ test("the command lines of the pages run, in their order", async (t) => {
   const world = new World(t);
   const port = await freePort();
   putPrograms(world, port);
+  putCommands(world);
   world.write("newel.config.ts", `export default ${JSON.stringify(CONFIG(port))};`);
   const isDown = ({ line }: { line: string }): boolean => line.startsWith("newel down");
   const order = [

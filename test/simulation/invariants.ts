@@ -238,7 +238,7 @@ export class Invariants implements Observer {
         !process.wasReady,
         () => `generation ${generation} was ready and is stopped for being late`,
       );
-    if (event.type === "found") this.#checkFound(process, machine);
+    if (event.type === "found" && state?.stopReason !== "late") this.#checkFound(process, machine);
     // A replica that the kernel has no record of counts as lost, not as stopped by the reload.
     if (state?.stopReason !== "late" && event.type !== "found") this.#checkReload(process, machine);
   }

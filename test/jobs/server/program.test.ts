@@ -59,12 +59,12 @@ test("--start, --status, --restart and --stop, with a pidfile", async (scope) =>
 
   assert.equal((await newel(scope, world, "--restart", ...where, ...what)).code, 0);
   assert.notEqual(pidNow(), first);
-  assert.equal(runs(first), false);
+  await eventually(() => !runs(first), "the former server has ended");
   const second = pidNow();
   const waiting = await queue.add("waiting", 60_000);
   await eventually(() => world.notes().length === 1, "a job runs");
   assert.equal((await newel(scope, world, "--stop", ...where)).code, 0);
-  assert.equal(runs(second), false);
+  await eventually(() => !runs(second), "the server has ended");
   assert.equal(existsSync(pidfile), false);
   assert.equal(await (await queue.getJob(waiting.id ?? ""))?.getState(), "waiting");
   assert.equal((await newel(scope, world, "--stop", ...where)).code, 3);
