@@ -37,14 +37,20 @@ async function isOpen(host: string, port: number): Promise<boolean> {
   }
 }
 
+/** The answer of a server; a connection that ends or waits without one is made again. */
 async function answerAt(host: string, port: number): Promise<string> {
-  const socket = connect(port, host);
-  try {
-    const [chunk] = (await once(socket, "data")) as [Buffer];
-    return chunk.toString();
-  } finally {
-    socket.destroy();
-  }
+  return eventually(async () => {
+    const socket = connect(port, host);
+    try {
+      const signal = AbortSignal.timeout(3_000);
+      const [chunk] = (await once(socket, "data", { signal })) as [Buffer];
+      return chunk.toString();
+    } catch {
+      return false;
+    } finally {
+      socket.destroy();
+    }
+  }, "an answer");
 }
 
 /** A program that has the socket and begins to listen only when it is let. */
