@@ -10,10 +10,15 @@ import { isUnixSocketHeld } from "../posix/sockets.ts";
  * file that no process holds any more, and the very file that the kernel made (see {@link SocketFile}).
  */
 
-/** The identity of a socket file: the number is not used again while the kernel holds the socket. */
+/**
+ * The identity of a socket file. Once the file is removed, another file may get its inode number, and
+ * only the time of birth tells the two apart.
+ */
 export interface SocketFile {
   readonly dev: string;
   readonly ino: string;
+  /** In nanoseconds; missing in records of older kernels, `"0"` on file systems without it. */
+  readonly born?: string;
 }
 
 const SOCKET_PATH_BYTES = 107;
@@ -100,10 +105,12 @@ function statsOf(path: string): BigIntStats | undefined {
   return lstatSync(path, { bigint: true, throwIfNoEntry: false });
 }
 
-function identityOf({ dev, ino }: BigIntStats): SocketFile {
-  return { dev: String(dev), ino: String(ino) };
+function identityOf({ dev, ino, birthtimeNs }: BigIntStats): SocketFile {
+  return { dev: String(dev), ino: String(ino), born: String(birthtimeNs) };
 }
 
 function isSame(one: SocketFile, other: SocketFile): boolean {
-  return one.dev === other.dev && one.ino === other.ino;
+  const [first = "0", second = "0"] = [one.born, other.born];
+  const isBornThen = first === second || first === "0" || second === "0";
+  return one.dev === other.dev && one.ino === other.ino && isBornThen;
 }
