@@ -1,12 +1,14 @@
 /**
- * The bars of newel: what it has to reach, measured on the built JavaScript. One line a bar; exits
- * with 1 when one is missed. `node bench/bars.ts [--only output,memory,cli,reload,parts]`
+ * The bars of newel, measured on the built JavaScript. One line a bar; exits
+ * with 1 when one is missed. `node bench/bars.ts [--only install,daemons,output,memory,cli,reload,parts]`
  */
 import { parseArgs } from "node:util";
 
 import { withScope, type Ends } from "../test/load/scope.ts";
 import { type Bar, describeBar, type OpenBar } from "./bars/bar.ts";
 import { measureCommandLine } from "./bars/command-line.ts";
+import { measureDaemons } from "./bars/daemons.ts";
+import { measureInstall } from "./bars/install.ts";
 import { measureMemory } from "./bars/memory.ts";
 import { measureLastWords, measureLoop, measureOutput } from "./bars/output.ts";
 import { measureParts } from "./bars/parts.ts";
@@ -17,6 +19,8 @@ import { describeMachine, machine, versionOf, writeResult } from "./tools/machin
 type Measure = (scope: Ends) => Promise<readonly (Bar | OpenBar)[]>;
 
 const MEASURES: Readonly<Record<string, Measure>> = {
+  install: measureInstall,
+  daemons: measureDaemons,
   memory: measureMemory,
   output: async (scope) => [
     ...(await measureOutput(scope)),

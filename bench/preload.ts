@@ -1,5 +1,5 @@
 /**
- * What the preload costs a Node.js process of a service that never listens, such as npm: the
+ * The cost of the preload in a Node.js process of a service that never listens, such as npm: the
  * processor time between a file that is required before it and one after it, on each Node.js that is
  * named. Bar: 3 ms on a quiet machine.
  *
@@ -24,7 +24,7 @@ writeFileSync(
   after,
   "const { user, system } = process.cpuUsage(begun); process.stdout.write(String((user + system) / 1000));",
 );
-// What the preload loads too, and most programs load anyway.
+// Modules that the preload loads too, and most programs load anyway.
 writeFileSync(modules, "require('net'); require('child_process');");
 
 const environment = {

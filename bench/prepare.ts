@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 
 const ROOT: string = fileURLToPath(new URL("..", import.meta.url));
 
-/** The directory of the benches, with a package of its own for what newel is compared with. */
+/** The directory of the benches, with a separate package for the peers that newel is compared with. */
 export const BENCH_DIRECTORY: string = join(ROOT, "bench");
 
 /** Builds dist/ when it is missing or older than a source: users run that, so it is measured. */

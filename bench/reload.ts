@@ -41,7 +41,7 @@ async function runOne(
   return { app, tool, phases };
 }
 
-/** A row for each part of the scenario, the tools beside each other. */
+/** A row for each part of the scenario, with both tools. */
 function tableOf(app: AppName, runs: readonly Run[]): string[] {
   const tools = [app, ...runs.flatMap(({ tool }) => [tool, "", "", "", ""])];
   const heads = ["requests", "failed", "slowest ms", "exit code", "command ms"];
@@ -60,11 +60,11 @@ function cellsOf(phase: Phase | undefined): string[] {
   return [String(requests), String(failed), String(slowestMs), codes, String(commandMs)];
 }
 
-/** What the failures were, and what became of the processes when the daemon died. */
+/** The failures, and the processes after the death of the daemon. */
 function remarksOf({ tool, phases }: Run): string[] {
   return phases.flatMap(({ name, failed, errors, samePids, serves }) => {
     const kinds = Object.entries(errors).map(([error, count]) => `${count} × ${error}`);
-    // The load client keeps so many in full.
+    // The load client keeps that number in full.
     if (failed > 1_000) kinds.unshift("of the first 1,000");
     const restarted = name === "daemon killed" && !samePids ? ["not the same processes"] : [];
     const down = serves ? [] : ["down afterwards"];

@@ -1,6 +1,7 @@
-// Builds dist/ from src/ with the TypeScript compiler, under another name, then puts it in its place:
-// a newel that runs from dist/ never finds half of it. Runs on any Node.js that can run the compiler.
-// The preload is built by esbuild, for dist/ and for programs that run from the sources.
+// Builds dist/ from src/ under another name, then puts it in its place: a newel that runs from dist/ never finds half
+// of it. The TypeScript compiler writes the types and the modules for browsers, esbuild the bundles for Node.js
+// (scripts/chunks.mjs, scripts/bundle.mjs) and the preload, for dist/ and for programs that run from the sources.
+// Runs on any Node.js that can run the compiler.
 import { spawnSync } from "node:child_process";
 import {
   chmodSync,
@@ -18,22 +19,30 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const modules = join(root, "node_modules");
 const dist = join(root, "dist");
 
-// What runs in Node.js, and what runs in browsers.
-const PROJECTS = ["tsconfig.build.json", "src/jobs/web/browser/tsconfig.json"];
+// The sources for Node.js, of which only the types are used, and those for browsers.
+const PROJECTS = [
+  ["tsconfig.build.json", "--emitDeclarationOnly"],
+  ["src/jobs/web/browser/tsconfig.json"],
+];
 
 if (existsSync(join(modules, "typescript")) && existsSync(join(modules, "esbuild"))) {
   const { buildPreload } = await import("./preload.mjs");
-  const { bundleRuntime } = await import("./bundle.mjs");
-  await build(buildPreload, bundleRuntime);
+  const { bundleElement } = await import("./element.mjs");
+  const { bundlePackage } = await import("./chunks.mjs");
+  const { bundleRuntime, licenses } = await import("./bundle.mjs");
+  const { pruneTypes } = await import("./types.mjs");
+  await build({ buildPreload, bundleElement, bundlePackage, bundleRuntime, licenses, pruneTypes });
   if (process.platform !== "win32") linkCommand();
 } else console.error("newel: TypeScript or esbuild is not installed, so dist/ is left as it is.");
 
-async function build(buildPreload, bundleRuntime) {
+async function build(steps) {
+  const { buildPreload, bundleElement, bundlePackage, bundleRuntime, licenses, pruneTypes } = steps;
   const fresh = join(modules, `.newel-build-${process.pid}`);
   const old = join(modules, `.newel-old-${process.pid}`);
   const compiler = join(modules, "typescript", "bin", "tsc");
-  for (const project of PROJECTS) {
-    const args = [compiler, "-p", join(root, project), "--noEmit", "false", "--outDir", fresh];
+  for (const [project, ...options] of PROJECTS) {
+    const where = ["-p", join(root, project), "--outDir", fresh];
+    const args = [compiler, ...where, "--noEmit", "false", ...options];
     const { status } = spawnSync(process.execPath, args, { stdio: "inherit" });
     if (status !== 0) {
       rmSync(fresh, { recursive: true, force: true });
@@ -43,7 +52,11 @@ async function build(buildPreload, bundleRuntime) {
   buildPreload();
   buildPreload(join(fresh, "register", "newel-preload.cjs"));
   writeFileSync(join(fresh, "register", "newel-preload.d.cts"), "export {};\n");
+  await bundleElement(join(fresh, "jobs", "web", "browser", "element.js"));
+  const inlined = await bundlePackage(root, fresh);
+  writeFileSync(join(fresh, "LICENSES"), licenses(root, inlined));
   await bundleRuntime(root, fresh);
+  pruneTypes(root, fresh);
   chmodSync(join(fresh, "cli", "main.js"), 0o755);
   if (existsSync(dist)) renameSync(dist, old);
   renameSync(fresh, dist);

@@ -1,6 +1,6 @@
-// Bundles the programs that a home keeps a copy of (kernel, supervisor, preload) into dist/runtime/: few
-// files, quick to copy and to load, and 10 MB less memory for the supervisor than with one file a module.
-// dist/build.json names the build by its content and lists the files of the copy with their sizes.
+// Bundles the programs that a home keeps a copy of (kernel, supervisor, preload) into dist/runtime/: one
+// minified CommonJS file a program, quick to copy and to load. dist/build.json names the build by its content and
+// lists the files of the copy with their sizes.
 import { createHash } from "node:crypto";
 import {
   copyFileSync,
@@ -21,12 +21,12 @@ const PROGRAMS = ["kernel/main", "supervisor/main"];
 
 const PRELOAD = "register/newel-preload.cjs";
 
-// The native build of koffi is that of the machine newel is installed on, so it is copied from there.
-const NATIVE = "@koromix/*";
+// koffi has native code for the machine newel is installed on, so it is copied from there.
+const NATIVE = "koffi";
 
-// CommonJS packages call require() of Node.js's own modules.
-const REQUIRE =
-  'import { createRequire as createRequireHere } from "node:module"; const require = createRequireHere(import.meta.url);';
+// CommonJS, because an ES module that imports node:fs or node:http loads all that their getters lead to (undici,
+// web streams, web crypto), 5 MB for the supervisor. A package.json next to the programs says so for their `.js`.
+const URL_OF_FILE = "const urlOfFile = require('node:url').pathToFileURL(__filename).href;";
 
 /** Writes `runtime/` and `build.json` into the compiled package at `dist`. */
 export async function bundleRuntime(root, dist) {
@@ -36,20 +36,22 @@ export async function bundleRuntime(root, dist) {
     bundle: true,
     platform: "node",
     target: "node24",
-    format: "esm",
+    format: "cjs",
+    define: { "import.meta.url": "urlOfFile" },
+    banner: { js: URL_OF_FILE },
+    minifySyntax: true,
+    minifyWhitespace: true,
     outdir,
     external: [NATIVE],
     legalComments: "none",
     logLevel: "warning",
     metafile: true,
     entryPoints: Object.fromEntries(PROGRAMS.map((name) => [name, `src/${name}.ts`])),
-    splitting: true,
-    chunkNames: "chunks/[name]-[hash]",
-    banner: { js: REQUIRE },
   });
   mkdirSync(join(outdir, "register"));
   copyFileSync(join(dist, PRELOAD), join(outdir, PRELOAD));
   const inputs = Object.keys(daemons.metafile.inputs);
+  writeFileSync(join(outdir, "package.json"), '{ "type": "commonjs" }\n');
   writeFileSync(join(outdir, "LICENSES"), licenses(root, inputs));
   writeFileSync(join(dist, "build.json"), `${JSON.stringify(describe(outdir), undefined, 2)}\n`);
 }
@@ -70,7 +72,7 @@ function describe(directory) {
 }
 
 /** The licenses of the packages that are in the bundle. */
-function licenses(root, inputs) {
+export function licenses(root, inputs) {
   const packages = inputs.flatMap((input) => {
     const [found] = /^.*node_modules\/(?:@[^/]+\/)?[^/]+/.exec(input) ?? [];
     return found === undefined ? [] : [found];

@@ -1,9 +1,11 @@
-// Everything but the tests: types, lint with layers and cycles, format, dead code, the package.
+// Everything but the tests: types, lint with layers and cycles, format, prose, dead code, the package.
 import { spawnSync } from "node:child_process";
 import process from "node:process";
 
 const CHECKS = [
   { name: "types", command: "tsc", args: ["-p", "tsconfig.json"] },
+  { name: "types on TypeScript 5.9", command: "node", args: ["scripts/older-types.mjs", "5.9"] },
+  { name: "types on TypeScript 6", command: "node", args: ["scripts/older-types.mjs", "6"] },
   {
     name: "types for browsers",
     command: "tsc",
@@ -19,6 +21,23 @@ const CHECKS = [
     command: "oxfmt",
     args: ["--check", "src", "test", "scripts", "bench", "examples"],
   },
+  { name: "prose", command: "node", args: ["scripts/prose.mjs"] },
+  {
+    name: "spelling",
+    command: "cspell",
+    args: ["lint", "--no-progress", "--cache", "--cache-location", "node_modules/.cache/cspell"],
+  },
+  {
+    name: "pages describe the code",
+    command: "node",
+    args: [
+      "--test",
+      ...["architecture", "links", "workflows"].map((name) => `test/docs/${name}.test.ts`),
+    ],
+  },
+  { name: "public types", command: "node", args: ["scripts/api.mjs"] },
+  { name: "API reference", command: "node", args: ["scripts/reference.mjs"] },
+  { name: "size", command: "node", args: ["scripts/size.mjs"] },
   { name: "dead code", command: "knip", args: ["--no-progress"] },
   { name: "package", command: "publint", args: ["--strict"] },
   {

@@ -13,13 +13,10 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)));
 /** Where programs that run from the sources find the preload (src/base/modules.ts). */
 const CACHED = join(root, "node_modules/.cache/newel/newel-preload.cjs");
 
-export function buildPreload(file = CACHED) {
-  mkdirSync(dirname(file), { recursive: true });
-  const fresh = `${file}.${process.pid}`;
-  buildSync({
+function bundle(name, options) {
+  return buildSync({
     absWorkingDir: root,
-    entryPoints: ["src/register/register.ts"],
-    outfile: fresh,
+    entryPoints: [`src/register/${name}.ts`],
     bundle: true,
     platform: "node",
     format: "cjs",
@@ -27,8 +24,19 @@ export function buildPreload(file = CACHED) {
     minifySyntax: true,
     minifyWhitespace: true,
     legalComments: "none",
-    banner: { js: '"use strict"; if (parseInt(process.versions.node, 10) < 20) return;' },
     logLevel: "warning",
+    ...options,
+  });
+}
+
+export function buildPreload(file = CACHED) {
+  mkdirSync(dirname(file), { recursive: true });
+  const fresh = `${file}.${process.pid}`;
+  const [serving] = bundle("serving", { write: false }).outputFiles;
+  bundle("register", {
+    outfile: fresh,
+    define: { SERVING_SOURCE: JSON.stringify(serving.text) },
+    banner: { js: '"use strict"; if (parseInt(process.versions.node, 10) < 20) return;' },
   });
   renameSync(fresh, file);
 }

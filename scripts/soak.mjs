@@ -1,5 +1,6 @@
 // The long runs: every program of test/soak at its full counts, one after the other, a line each.
-// `npm run soak` for all, `npm run soak -- kernel-lines` for some.
+// `npm run soak` for all, `npm run soak -- kernel-lines` for some; `npm run soak -- zero-downtime --hogs 8 https`
+// runs one with these arguments, those from the first option on, and prints all its lines.
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { readdirSync } from "node:fs";
@@ -13,15 +14,18 @@ const directory = join(root, "test", "soak");
 /** Programs that are run several times, with these arguments. */
 const ARGUMENTS = {
   "zero-downtime": [
-    ...["http", "fastify", "express", "hono", "https", "http2", "cluster", "npm"].map((app) => [
-      app,
-    ]),
+    ...["http", "fastify", "express", "hono", "next", "https", "http2", "cluster", "npm"].map(
+      (app) => [app],
+    ),
     ["--hogs", "8", "--rounds", "4"],
   ],
 };
 const SHOWN_LINES = 40;
 
-const asked = process.argv.slice(2);
+const words = process.argv.slice(2);
+const firstOption = words.findIndex((word) => word.startsWith("--"));
+const asked = firstOption < 0 ? words : words.slice(0, firstOption);
+const given = firstOption < 0 ? [] : words.slice(firstOption);
 const programs = readdirSync(directory)
   .filter((file) => file.endsWith(".ts"))
   .map((file) => basename(file, ".ts"))
@@ -38,7 +42,8 @@ if (built.status !== 0) process.exit(1);
 
 let failed = 0;
 for (const name of programs.sort())
-  for (const args of ARGUMENTS[name] ?? [[]]) if (!(await soak(name, args))) failed += 1;
+  for (const args of given.length > 0 ? [given] : (ARGUMENTS[name] ?? [[]]))
+    if (!(await soak(name, args))) failed += 1;
 if (failed > 0) console.log(`${failed} failed.`);
 process.exit(failed === 0 ? 0 : 1);
 
@@ -54,6 +59,7 @@ async function soak(name, args) {
   const lines = `${stderr}${stdout}`.trimEnd().split("\n");
   const title = [name, ...args].join(" ");
   console.log(`${code === 0 ? "ok  " : "FAIL"} ${title} (${seconds} s): ${lines.at(-1)}`);
-  if (code !== 0) for (const line of lines.slice(-SHOWN_LINES, -1)) console.log(`     ${line}`);
+  if (code !== 0 || given.length > 0)
+    for (const line of lines.slice(-SHOWN_LINES, -1)) console.log(`     ${line}`);
   return code === 0;
 }

@@ -1,24 +1,38 @@
 // `npm start`: brings the example app up in the foreground and tells what to try with it. This file
 // has to parse on Node.js 12, so that an old one ends with a sentence.
 import { spawnSync } from "node:child_process";
-import { existsSync, readdirSync, statSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 
-const OLDEST_MAJOR = 24;
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const { engines } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
+/** The oldest Node.js that newel runs on, as `24.15`. */
+const oldest = engines.node.replace(/^[^0-9]+/, "");
 const config = join(root, "examples", "shop", "newel.config.ts");
-const cli = join(root, "dist", "cli", "cli.js");
+const cli = join(root, "dist", "cli", "main.js");
 
-if (parseInt(process.versions.node, 10) < OLDEST_MAJOR) {
+if (isTooOld()) {
   tellTooOld();
   process.exit(1);
 }
 if (isStale()) buildFirst();
-void import(pathToFileURL(cli).href).then(run).then((code) => process.exit(code));
+void import(pathToFileURL(commands()).href).then(run).then((code) => process.exit(code));
+
+/** The bundle of the commands has a hash in its name. */
+function commands() {
+  const name = readdirSync(dirname(cli)).find((each) => /^cli-\w+\.js$/.test(each));
+  return join(dirname(cli), name);
+}
+
+function isTooOld() {
+  const [major, minor] = process.versions.node.split(".").map(Number);
+  const [oldestMajor, oldestMinor] = oldest.split(".").map(Number);
+  return major < oldestMajor || (major === oldestMajor && minor < oldestMinor);
+}
 
 function tellTooOld() {
-  console.error(`newel needs Node.js ${OLDEST_MAJOR} or newer; this is ${process.version}.`);
+  console.error(`newel needs Node.js ${oldest} or newer; this is ${process.version}.`);
   if (existsSync(join(root, "node_modules", "node"))) {
     console.error("This clone brings one along, but its install script has not run. Run");
     console.error("  npm rebuild node");

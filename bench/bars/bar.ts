@@ -1,13 +1,13 @@
 export { median } from "../../test/load/scenario.ts";
 
-/** A figure of DESIGN §6 and what it has to reach. */
+/** A figure of DESIGN §6 with its limit. */
 export interface Bar {
-  /** What is measured and the bar: `captured output, line writes: ≥ 0.8 × cat`. */
+  /** The measured quantity and the bar: `captured output, line writes: ≥ 0.8 × cat`. */
   readonly bar: string;
   readonly value: number;
   readonly unit?: string;
   readonly met: boolean;
-  /** What else was seen: the figures behind a ratio. */
+  /** The figures behind a ratio. */
   readonly seen?: Readonly<Record<string, number | string>>;
 }
 

@@ -11,7 +11,7 @@ const PROCESSES = 100;
 /** Until a program has settled. */
 const SETTLE_MS = 2_000;
 
-/** The kernel idle beside a bare Node, and what a managed process adds. */
+/** The idle kernel compared with a bare Node.js, and the addition for a managed process. */
 export async function measureMemory(scope: Ends): Promise<Bar[]> {
   const idle: number[] = [];
   const bare: number[] = [];

@@ -11,7 +11,7 @@ import { type Bar, barOf, type OpenBar } from "./bar.ts";
 
 const LIMIT_MS = 180_000;
 
-/** What the same output costs the daemons of others, in processor time. */
+/** The processor time that the same output costs the daemons of other tools. */
 export async function compareCpu(
   scope: Ends,
   writer: readonly string[],

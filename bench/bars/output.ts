@@ -20,7 +20,7 @@ const LINES = 2_000_000;
 const BYTES = LINES * 100;
 /** Line writes take the writer several times as long, and are steadier for it. */
 const ROUNDS: Readonly<Record<Mode, number>> = { line: 3, block: 9 };
-/** Above what a warm kernel's heap moves by itself; 200 MB of output would be far above. */
+/** More than the heap of a warm kernel changes by itself; 200 MB of output would be far above. */
 const FLAT_BYTES = 16e6;
 const BLOCKED_MS = 5;
 const LOOP_ATTEMPTS = 5;
@@ -29,13 +29,13 @@ type Mode = "line" | "block";
 
 const writerArgs = (mode: Mode): string[] => [WRITER, String(LINES), mode];
 
-/** What a captured 200 MB cost. */
+/** The cost of 200 MB of captured output. */
 interface Capture {
   readonly ms: number;
   readonly cpuSeconds: number;
 }
 
-/** Captured output beside `cat`, the same writer alternating; the kernel's memory meanwhile. */
+/** Captured output compared with `cat`, the same writer alternating; the kernel's memory at the same time. */
 export async function measureOutput(scope: Ends): Promise<(Bar | OpenBar)[]> {
   const kernel = await startKernel(scope);
   const directory = temporaryDirectory(scope);
@@ -59,7 +59,7 @@ export async function measureOutput(scope: Ends): Promise<(Bar | OpenBar)[]> {
     bars.push(
       barOf(
         `captured output, 200 MB in ${mode} writes, × cat`,
-        // Each beside its neighbour, which met the same machine.
+        // Each is compared with its neighbour, which met the same machine.
         median(rounds.map(({ ours, catMs }) => catMs / ours.ms)),
         { atLeast: 0.8 },
         {
@@ -106,7 +106,7 @@ async function captureByCat(directory: string, mode: Mode): Promise<number> {
   const cat = spawn("/bin/sh", ["-c", `exec cat ${fifo} > ${file}`], { stdio: "ignore" });
   const ended = once(cat, "exit");
   const out = openSync(fifo, "w");
-  // In a session of its own, as the kernel's processes are: Linux shares processors by session.
+  // In its own session, as the kernel's processes are: Linux shares processors by session.
   const writer = spawn(process.execPath, writerArgs(mode), {
     stdio: ["ignore", out, "inherit"],
     detached: true,
@@ -136,8 +136,8 @@ export async function measureLastWords(scope: Ends): Promise<Bar> {
 }
 
 /**
- * The longest time the kernel's main loop was blocked while 200 MB came in, twice. An idle Node is
- * watched beside it: where that one stands still too it is the machine, and the attempt tells nothing.
+ * The longest time the kernel's main loop was blocked while 200 MB came in, twice. An idle Node.js is
+ * watched at the same time: if that one stands still too, the machine is the cause, and the attempt shows nothing.
  */
 export async function measureLoop(scope: Ends): Promise<Bar | OpenBar> {
   const what = "main loop of the kernel under output, blocked at most";

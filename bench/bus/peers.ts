@@ -89,7 +89,7 @@ const eventEmitter: Publisher = {
   },
 };
 
-/** Those that are installed, ours and EventEmitter first. */
+/** The installed peers, newel and EventEmitter first. */
 export async function publishers(): Promise<Publisher[]> {
   const found = [eventEmitter, newel, newelAsync];
   const emittery = await peer("emittery");

@@ -1,4 +1,4 @@
-// Publishes a second beside the peers, the time of a shutdown, and the wake-ups of an idle bus.
+// Publishes a second compared with the peers, the time of a shutdown, and the wake-ups of an idle bus.
 // `--json FILE` writes the figures; the exit code is 1 when a bar of DESIGN §6 is missed.
 import { spawn } from "node:child_process";
 import { once } from "node:events";

@@ -3,6 +3,6 @@ export function now(): number {
   return performance.timeOrigin + performance.now();
 }
 
-/** How many times progress is told in a row, and how far apart: well below the 10/s that are stored. */
+/** The number of progress reports in a row, and the time between them: well below the 10/s that are stored. */
 export const TOLD = 60;
 export const APART_MS = 200;

@@ -1,4 +1,4 @@
-// From `ctx.progress()` in a job to the page in Chromium, beside BullMQ's `updateProgress` with a stream
+// From `ctx.progress()` in a job to the page in Chromium, compared with BullMQ's `updateProgress` with a stream
 // written by hand, alternating in one run: `node bench/jobs-web/run.ts [--rounds 3]`. Exits with 1 above the
 // bar; bench/results/jobs-web.json has the figures.
 import { join } from "node:path";

@@ -36,7 +36,7 @@ function answer(response: ServerResponse): (run: { id?: string }) => void {
   return ({ id }) => response.end(id);
 }
 
-/** What people write by hand. */
+/** The usual code, written by hand. */
 function streamBare(id: string, response: ServerResponse): void {
   response.writeHead(200, { "content-type": "text/event-stream" });
   const told = ({ jobId, data }: { jobId: string; data: unknown }): void => {

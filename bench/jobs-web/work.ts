@@ -1,4 +1,4 @@
-// The job of newel's side: it says when it told.
+// The job of newel's side: it prints the time of each report.
 import { setTimeout as sleep } from "node:timers/promises";
 
 import type * as Jobs from "../../src/jobs/index.ts";

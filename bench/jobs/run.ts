@@ -1,4 +1,4 @@
-// BullMQ on the SQLite store beside BullMQ on Redis (AOF everysec) and on PostgreSQL, alternating in one
+// BullMQ on the SQLite store compared with BullMQ on Redis (AOF everysec) and on PostgreSQL, alternating in one
 // run: `node bench/jobs/run.ts [--rounds 5]`; with `--table` also plainjob, pg-boss, and the least that is a
 // queue on SQLite. Exits with 1 below a bar; bench/results/jobs.json has the figures.
 import { spawn } from "node:child_process";
@@ -25,7 +25,7 @@ const ADDS = 2_000;
 const PICK_UPS = 500;
 const SIDE: string = fileURLToPath(new URL("side.ts", import.meta.url));
 
-/** A contender on a store, with what of it is measured. */
+/** A contender on a store, with its measurements. */
 interface Side {
   readonly name: string;
   readonly contender: SideTask["contender"];
@@ -38,7 +38,7 @@ interface Side {
 
 type Figures = Record<string, number>;
 
-/** What the bars are about. */
+/** The stores that have bars. */
 const STORES = ["SQLite FULL", "SQLite NORMAL", "Redis", "PostgreSQL"];
 
 async function openSides(scope: Ends, peers: boolean): Promise<Side[]> {
@@ -172,7 +172,7 @@ async function pickUpAcross(echo: SideTask, send: SideTask): Promise<[number, nu
   }
 }
 
-/** What the figures have to reach. */
+/** The limits of the figures. */
 function jobBars(figures: ReadonlyMap<string, Figures>): (Bar | OpenBar)[] {
   const [full, normal] = [figures.get("SQLite FULL") ?? {}, figures.get("SQLite NORMAL") ?? {}];
   const redis = figures.get("Redis");

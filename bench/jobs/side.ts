@@ -1,5 +1,5 @@
 /**
- * One measurement in a process of its own: `side.ts JSON`. It prints its figures as a line of JSON; the task
+ * One measurement in a separate process: `side.ts JSON`. It prints its figures as a line of JSON; the task
  * `echo` prints when it began each job instead.
  */
 import { sharedClock } from "../../test/helpers/shared-clock.ts";
@@ -26,7 +26,7 @@ const CONCURRENCY = 10;
 const IN_FLIGHT = 50;
 const BULK = 500;
 const PAUSE_MS = 12;
-/** Pick-ups before those that count, and the pause between them: until then code is compiled, whoever's it is. */
+/** Pick-ups before those that count, and the pause between them: until then Node.js compiles the code of each contender. */
 const WARM_UP = 600;
 const WARM_UP_PAUSE_MS = 2;
 
@@ -61,7 +61,7 @@ async function rate(
   return Math.round((count * 1_000) / (performance.now() - start));
 }
 
-/** Jobs a second, from the first handler's beginning to the last one's end; what the process took. */
+/** Jobs a second, from the first handler's beginning to the last one's end; the processor time of the process. */
 async function work(count: number): Promise<object> {
   for (let i = 0; i < count; i += BULK) await contender.addBulk(numbers(BULK, i));
   const { promise, resolve } = Promise.withResolvers<void>();
@@ -111,7 +111,7 @@ async function idle(count: number): Promise<object> {
   return { p50: at(0.5), p99: at(0.99) };
 }
 
-/** Tells when it began each job that counts. */
+/** Prints the start time of each job that counts. */
 async function echo(): Promise<never> {
   let begun = -WARM_UP;
   const end = await contender.work(() => {

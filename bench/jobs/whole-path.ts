@@ -1,4 +1,4 @@
-// A job's whole path: newel's `enqueue`, job server and `events`, beside BullMQ's own Queue, Worker and
+// A job's whole path: newel's `enqueue`, job server and `events`, compared with BullMQ's own Queue, Worker and
 // QueueEvents on the same store, its handler in the worker or sandboxed; alternating in one run:
 // `node bench/jobs/whole-path.ts [--rounds 3]`. Exits with 1 below a bar; bench/results/jobs-whole-path.json
 // has the figures.
@@ -27,7 +27,7 @@ const IN_FLIGHT = 100;
 const IDLE_JOBS = 100;
 const REACTIONS = 10;
 const PAUSE_MS = 10;
-/** Also what Node.js still compiles is not the path. */
+/** The time in which Node.js compiles is no part of the path either. */
 const WARM_UP = 20;
 
 const CONTENDERS: Readonly<Record<string, (store: string) => Promise<Contender>>> = {
@@ -159,7 +159,7 @@ function cpuOfTree(pid: number): number {
   return [...parents.keys()].filter(isBelow).reduce((sum, each) => sum + cpuSeconds(each), 0);
 }
 
-/** `undefined` when it has ended meanwhile. */
+/** `undefined` when the process has ended. */
 function parentOf(pid: number): number | undefined {
   try {
     const parent = /^PPid:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1];

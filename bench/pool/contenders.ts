@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 import type * as PoolModule from "../../src/pool/index.ts";
 import { fromDist } from "../prepare.ts";
 
-/** What a task asks for: see workers/work.mjs. */
+/** The work of a task: see workers/work.mjs. */
 export interface Work {
   readonly n?: number;
   readonly s?: number;
@@ -202,7 +202,7 @@ function jestWorker(kind: "process" | "thread"): Contender {
   };
 }
 
-/** Frames over sockets and nothing else: what a pool of processes could reach at best. */
+/** Frames over sockets and nothing else: the upper bound for a pool of processes. */
 const raw: Contender = {
   name: "raw frames",
   kind: "process",

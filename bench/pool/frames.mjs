@@ -1,4 +1,4 @@
-// The least that tasks over a socket need: all that is ready in one turn of the event loop is one
+// The least that tasks over a socket need: all results of one turn of the event loop are one
 // JSON list of [id, value] in one frame. No queue, no recovery, no limits, no other values.
 const HEADER_BYTES = 4;
 

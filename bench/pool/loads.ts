@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 import type { CallOptions, Opened, Work } from "./contenders.ts";
 
-/** Tasks a second with so many outstanding, during some milliseconds. */
+/** Tasks a second with a number of outstanding tasks, during some milliseconds. */
 export async function rate(
   pool: Opened,
   outstanding: number,
@@ -26,7 +26,7 @@ export async function rate(
 export const noop = (): Work => ({ n: 1 });
 export const sleeping = (): Work => ({ s: 5 });
 
-/** So many 5 ms sleeps at once in this event loop: what one loop reaches by itself. */
+/** A number of 5 ms sleeps at once in this event loop: the result of one loop by itself. */
 export async function localSleeps(outstanding: number, ms: number): Promise<number> {
   return rate(
     { run: async ({ s }) => sleep(s), close: async () => undefined },

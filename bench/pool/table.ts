@@ -13,7 +13,7 @@ const ROUNDS = 5;
 const ROUND_MS = 200;
 const MEGABYTE = 1_000_000;
 
-/** A column: what is measured, for which pools, and how it is shown. */
+/** A column: the quantity, its pools, and its format. */
 interface Load {
   readonly title: string;
   readonly digits?: number;
@@ -59,11 +59,11 @@ const LOADS: readonly Load[] = [
   { title: "p99 ms", digits: 2, rounds: 3, measure: async (pool) => (await arrivals(pool)).p99 },
 ];
 
-/** More arrivals a second the program that makes them does not keep up with beside measuring them. */
+/** The program that makes and measures the arrivals does not keep up with more of them a second. */
 const MAX_ARRIVALS = 50_000;
 const HALF_LOAD = `½ a s: half of a pool's own rate with 64 outstanding, but at most ${MAX_ARRIVALS.toLocaleString("en")}; p50, p99: no-ops that arrive so often.`;
 
-/** What each pool reached with 64 outstanding. */
+/** The result of each pool with 64 outstanding tasks. */
 const fullRates = new WeakMap<Opened, number[]>();
 
 async function fullRate(pool: Opened): Promise<number> {
@@ -122,17 +122,29 @@ function startOf(name: string, size: number): string[] {
   const firsts: number[] = [];
   const sizes: number[] = [];
   for (let round = 0; round < 3; round += 1) {
-    const { stdout, stderr, status } = spawnSync(
-      process.execPath,
-      [fileURLToPath(import.meta.url), name, String(size)],
-      { encoding: "utf8", timeout: 60_000 },
-    );
-    if (status !== 0) throw new Error(`${name}: ${stderr}`);
-    const { first, memory } = JSON.parse(stdout) as { first: number; memory: number | null };
+    const { first, memory } = startAlone(name, size);
     firsts.push(first);
     if (memory !== null) sizes.push(memory);
   }
   return [shown(median(firsts), 0), sizes.length === 0 ? "–" : shown(median(sizes), 1)];
+}
+
+/** The start of one pool in a process that has only this pool. */
+export function startAlone(name: string, size: number): Start {
+  const { stdout, stderr, status } = spawnSync(
+    process.execPath,
+    [fileURLToPath(import.meta.url), name, String(size)],
+    { encoding: "utf8", timeout: 60_000 },
+  );
+  if (status !== 0) throw new Error(`${name}: ${stderr}`);
+  return JSON.parse(stdout) as Start;
+}
+
+interface Start {
+  /** Milliseconds from the import of the pool to its first result. */
+  readonly first: number;
+  /** Megabytes for each worker. */
+  readonly memory: number | null;
 }
 
 async function measureStart(of: Contender, size: number): Promise<object> {
@@ -146,7 +158,7 @@ async function measureStart(of: Contender, size: number): Promise<object> {
   return { first, memory: memoryPerWorker(of, size, rssBefore) ?? null };
 }
 
-/** Private memory of a worker process, or what this process grew by for each thread, in MB. */
+/** Private memory of a worker process, or the growth of this process for each thread, in MB. */
 function memoryPerWorker({ kind }: Contender, size: number, rssBefore: number): number | undefined {
   if (kind === "thread") return (process.memoryUsage().rss - rssBefore) / size / 1e6;
   const children = `/proc/${process.pid}/task/${process.pid}/children`;

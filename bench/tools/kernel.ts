@@ -1,17 +1,16 @@
 import { hasCode } from "../../src/base/errors.ts";
-import type * as HomeModule from "../../src/base/home.ts";
-import type * as KernelClientModule from "../../src/kernel/client/client.ts";
+import type * as KernelModule from "../../src/kernel/index.ts";
 import type { KernelClient } from "../../src/kernel/client-api.ts";
 import { FRUGAL_ARGS } from "../../src/kernel/frugal-args.ts";
 import { eventually, startProcess, temporaryDirectory } from "../../test/helpers/resources.ts";
 import type { Ends } from "../../test/load/scope.ts";
 import { distProgram, fromDist } from "../prepare.ts";
 
-/** A kernel of its own from dist/, as a process of its own. */
+/** A kernel from dist/, as a separate process. */
 export interface BenchKernel {
   readonly pid: number;
   readonly client: KernelClient;
-  /** Ends what it runs, and it. */
+  /** Ends its processes, then the kernel. */
   end(): Promise<void>;
 }
 
@@ -20,8 +19,7 @@ export async function startKernel(
   scope: Ends,
   nodeArgs: readonly string[] = [],
 ): Promise<BenchKernel> {
-  const { homeAt } = await fromDist<typeof HomeModule>("base/home");
-  const { connectKernel } = await fromDist<typeof KernelClientModule>("kernel/client/client");
+  const { connect, homeAt } = await fromDist<typeof KernelModule>("kernel/index");
   const home = homeAt(temporaryDirectory(scope));
   // As a client starts it.
   const args = [...FRUGAL_ARGS, ...nodeArgs, distProgram("kernel/main"), "--home", home.directory];
@@ -30,7 +28,7 @@ export async function startKernel(
   if (pid === undefined) throw new Error("the kernel did not start");
   const client = await eventually(
     () =>
-      connectKernel({ home, autostart: false }).catch((error: unknown): undefined => {
+      connect({ home, autostart: false }).catch((error: unknown): undefined => {
         if (!hasCode(error, "NEWEL_E_KERNEL_UNREACHABLE")) throw error;
         return undefined;
       }),

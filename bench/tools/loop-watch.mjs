@@ -14,7 +14,7 @@ if (file !== undefined) {
     const length = readSync(schedule, text, 0, text.length, 0);
     return Number(text.toString("latin1", 0, length).split(" ")[1]) / 1e6;
   };
-  // What came before is the start of the program.
+  // Earlier delays belong to the start of the program.
   const WARM_UP_MS = 1_000;
   const begin = performance.now();
   let [atMs, waited, worstMs] = [begin, waitedMs(), 0];

@@ -4,7 +4,7 @@ import { join } from "node:path";
 
 import { BENCH_DIRECTORY } from "../prepare.ts";
 
-/** What a figure depends on; nothing that tells whose machine it is. */
+/** The facts that a figure depends on; none of them identifies the machine. */
 export interface Machine {
   readonly node: string;
   readonly system: string;

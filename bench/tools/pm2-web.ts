@@ -26,7 +26,7 @@ export function pm2Pid(home: string): number {
   return Number(readFileSync(join(home, "pm2.pid"), "utf8"));
 }
 
-/** A web app under pm2 in cluster mode, as its documentation has it for reloads, in a PM2_HOME of its own. */
+/** A web app under pm2 in cluster mode, as its documentation describes it for reloads, in its own PM2_HOME. */
 export class Pm2Web implements WebTool {
   readonly name = "pm2";
   readonly site: Site;

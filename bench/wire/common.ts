@@ -1,6 +1,6 @@
 import { defineContract, type Contract } from "../../src/wire/contract.ts";
 
-/** What the wire is measured with: a call and an answer of about 32 bytes each. */
+/** The measured call of the wire: a call and an answer of about 32 bytes each. */
 export interface Echo {
   add(left: number, right: number): number;
   addLater(left: number, right: number): Promise<number>;

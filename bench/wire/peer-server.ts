@@ -7,7 +7,7 @@ import { GRPC_SERVICE, type Birpc, type CapnWeb, type Grpc } from "./peer-types.
 
 const add = (left: number, right: number): number => left + right;
 
-/** Serves the same addition through the peers that are installed, each at a socket of its own. */
+/** Serves the same addition through the peers that are installed, each at its own socket. */
 export async function servePeers(directory: string): Promise<void> {
   const capnweb = (await peer("capnweb")) as CapnWeb | undefined;
   if (capnweb !== undefined) {

@@ -11,7 +11,7 @@ import { lineTransport, onLine } from "./lines.ts";
 import { GRPC_SERVICE, type Birpc, type CapnWeb, type Comlink, type Grpc } from "./peer-types.ts";
 import { callVariant, type Variant } from "./variants.ts";
 
-/** What is measured of the peers that are installed, and how they are ended. */
+/** The measurements of the installed peers, and their end. */
 export interface Peers {
   readonly variants: Readonly<Record<string, Variant>>;
   readonly close: () => Promise<void>;
@@ -21,7 +21,7 @@ type Call = () => unknown;
 
 const [LEFT, RIGHT] = [12_345, 67_890];
 
-/** Connects to what bench/wire/peer-server.ts serves in `directory`, and to the child itself by IPC. */
+/** Connects to the sockets of bench/wire/peer-server.ts in `directory`, and to the child itself by IPC. */
 export async function openPeers(directory: string, child: ChildProcess): Promise<Peers> {
   const closes: (() => unknown)[] = [];
   const calls: Record<string, Call | undefined> = {
@@ -67,7 +67,7 @@ async function openBirpc(path: string, closes: (() => unknown)[]): Promise<Call 
     {
       post: (message) => void socket.write(`${JSON.stringify(message)}\n`),
       on: (take) => onLine(socket, (line) => take(JSON.parse(line))),
-      // A timer for each call is what its users have by default, but here it is to be as fast as it can.
+      // Its default is a timer for each call, but here it is to be as fast as possible.
       timeout: -1,
     },
   );

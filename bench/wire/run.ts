@@ -17,7 +17,7 @@ import { preparePeers } from "../prepare.ts";
 import { describeMachine, machine, writeResult } from "../tools/machine.ts";
 import { ECHO, SECRET, TLS_OPTIONS } from "./common.ts";
 import { openPeers } from "./peers.ts";
-import { callVariant, rawVariant, streamVariant, type Variant } from "./variants.ts";
+import { burstVariant, callVariant, rawVariant, streamVariant, type Variant } from "./variants.ts";
 
 const ROUNDS = 11;
 const WARM_UP_ROUNDS = 2;
@@ -32,8 +32,8 @@ interface Ratio {
 }
 
 const RATIOS: readonly Ratio[] = [
-  { what: "RPC one at a time, × raw socket", of: "wire 1", to: "raw 1", atLeast: 0.75 },
-  { what: "RPC 64 in flight, × raw one-write", of: "wire 64", to: "raw 64", atLeast: 2 },
+  { what: "RPC one at a time, × raw socket", of: "wire 1", to: "raw 1", atLeast: 0.9 },
+  { what: "RPC 64 in flight, × raw one-write", of: "wire 64", to: "raw 64", atLeast: 3 },
   {
     what: "RPC 64, async methods, × raw one-write",
     of: "wire 64 async",
@@ -45,6 +45,12 @@ const RATIOS: readonly Ratio[] = [
     of: "wire TLS 1",
     to: "raw TLS 1",
     atLeast: 0.7,
+  },
+  {
+    what: "RPC, 65,000 calls at once, × 1,000 at once",
+    of: "wire burst 65,000",
+    to: "wire burst 1,000",
+    atLeast: 0.5,
   },
   { what: "stream items, × raw one-write", of: "wire stream", to: "raw 64", atLeast: 2 },
   { what: "RPC 64 in flight, × birpc", of: "wire 64", to: "birpc 64", atLeast: 5 },
@@ -60,13 +66,13 @@ const RATIOS: readonly Ratio[] = [
   },
 ];
 
-/** What a run found: the bars, and every rate by the name of its variant. */
+/** The results of a run: the bars, and every rate by the name of its variant. */
 export interface WireResult {
   readonly bars: readonly (Bar | OpenBar)[];
   readonly rates: Readonly<Record<string, number>>;
 }
 
-/** Calls over the wire beside bare sockets and other libraries, client and server on one core. */
+/** Calls over the wire compared with bare sockets and other libraries, client and server on one core. */
 export async function measureWire(): Promise<WireResult> {
   const directory = mkdtempSync(join(tmpdir(), "nwl-"));
   const child = fork(new URL("server.ts", import.meta.url), [directory]);
@@ -141,6 +147,9 @@ async function openAll(
     "raw TCP 64": rawVariant(tcp, 64),
     "raw TLS 1": rawVariant(tls, 1),
     "wire TLS 1": callVariant(() => overTls.remote.add(12_345, 67_890), 1),
+    "wire burst 1,000": burstVariant(add, 1_000),
+    "wire burst 4,000": burstVariant(add, 4_000),
+    "wire burst 65,000": burstVariant(add, 65_000),
     "wire stream": streamVariant(unix),
   };
   const close = async (): Promise<void> => {
@@ -152,7 +161,7 @@ async function openAll(
   return { variants, close };
 }
 
-/** Each variant in turn, again and again, so that what slows the machine slows all of them. */
+/** Each variant in turn, again and again, so that a slow machine slows all of them. */
 async function alternate(
   variants: Readonly<Record<string, Variant>>,
 ): Promise<Record<string, number>> {

@@ -1,5 +1,5 @@
-// The server process of the wire's measurements: raw echoes, the wire and its peers, each at an address of its
-// own. Sends the TLS ports to its parent and ends with it.
+// The server process of the wire's measurements: raw echoes, the wire and its peers, each at its own
+// address. Sends the TLS ports to its parent and ends with it.
 import { once } from "node:events";
 import { createServer, type AddressInfo, type Socket } from "node:net";
 import { join } from "node:path";
@@ -21,7 +21,7 @@ const echo: Echo = {
   },
 };
 
-/** Answers each message with a write of its own, as the plain way of doing it would. */
+/** Answers each message with a separate write, as simple code would. */
 function echoMessages(socket: Socket): void {
   let rest: Buffer = Buffer.alloc(0);
   socket.setNoDelay(true);

@@ -6,7 +6,7 @@ import { MESSAGE_BYTES, type Echo } from "./common.ts";
 /** Runs for some milliseconds and gives how many calls a second it made. */
 export type Variant = (ms: number) => Promise<number>;
 
-/** Messages back and forth over a bare socket, each with a write of its own. */
+/** Messages back and forth over a bare socket, each with a separate write. */
 export function rawVariant(socket: Socket, inFlight: number): Variant {
   const message = Buffer.alloc(MESSAGE_BYTES, 65);
   return (ms) =>
@@ -29,7 +29,7 @@ export function rawVariant(socket: Socket, inFlight: number): Variant {
     });
 }
 
-/** Calls, so many of them in flight at any time. */
+/** Calls, a fixed number of them in flight at any time. */
 export function callVariant(call: () => Promise<unknown>, inFlight: number): Variant {
   return async (ms) => {
     const start = performance.now();
@@ -41,6 +41,19 @@ export function callVariant(call: () => Promise<unknown>, inFlight: number): Var
       }
     };
     await Promise.all(Array.from({ length: inFlight }, caller));
+    return (answers * 1_000) / (performance.now() - start);
+  };
+}
+
+/** A number of calls made at once, and all awaited, again and again. */
+export function burstVariant(call: () => Promise<unknown>, atOnce: number): Variant {
+  return async (ms) => {
+    const start = performance.now();
+    let answers = 0;
+    while (performance.now() - start < ms) {
+      await Promise.all(Array.from({ length: atOnce }, call));
+      answers += atOnce;
+    }
     return (answers * 1_000) / (performance.now() - start);
   };
 }

@@ -1,4 +1,4 @@
-// A bank places random orders; a broker in a process of its own carries them out.
+// A bank places random orders; a broker in a separate process carries them out.
 // Run it with `node examples/bank-broker/bank.ts`, stop it with Ctrl-C: both end cleanly.
 // (In a project of your own the import is from "newel/bus".)
 import { Bus, logToStream, signals, startChild } from "../../src/bus/index.ts";

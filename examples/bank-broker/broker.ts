@@ -1,4 +1,4 @@
-// The broker: a child process of the bank, on a bus of its own.
+// The broker: a child process of the bank, with its own bus.
 import { Bus, joinParent, signals } from "../../src/bus/index.ts";
 import type { Order } from "./orders.ts";
 
@@ -7,8 +7,8 @@ interface BrokerChannels {
 }
 
 const bus = new Bus<BrokerChannels>({ name: "Broker" });
-// Ctrl-C reaches both processes; the bank tells when to end, after the last order.
-signals(bus, { map: { SIGINT: "ignore" } });
+// Ctrl-C reaches both processes; a joined child leaves it to its parent, which ends it after the last order.
+signals(bus);
 joinParent(bus, { channels: ["order"] });
 
 let done = 0;

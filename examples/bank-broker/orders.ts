@@ -1,4 +1,4 @@
-/** What a bank asks a broker to do. */
+/** An order of a bank for a broker. */
 export interface Order {
   readonly side: "BUY" | "SELL";
   /** Four letters. */

@@ -1,7 +1,7 @@
 import { mkdirSync } from "node:fs";
 import { join, resolve } from "node:path";
 
-/** Where the site and the handlers of its jobs keep things; the jobs themselves are there too by default. */
+/** The directory for the files of the site and of the handlers; by default it holds the jobs too. */
 const DATA: string = resolve(process.env["DATA"] ?? "data");
 
 /** A place in it, whose directory is there. */

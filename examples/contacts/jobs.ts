@@ -1,4 +1,4 @@
-// What the job server runs. The web site imports the same module to hand the work over.
+// The jobs that the job server runs. The web site imports the same module to hand the work over.
 // (In a project of your own the import is from "newel/jobs".)
 import { setTimeout as sleep } from "node:timers/promises";
 
@@ -9,7 +9,7 @@ import { saveContacts, type Contact } from "./contacts.ts";
 import { readUpload } from "./uploads.ts";
 
 const CHUNK = 250;
-/** What the look-up of one chunk takes. */
+/** The duration of the look-up of one chunk. */
 const LOOKUP_MS = Number(process.env["LOOKUP_MS"] ?? 250);
 
 export const importContacts = job(

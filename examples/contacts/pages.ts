@@ -1,7 +1,7 @@
 import type { Run } from "../../src/jobs/index.ts";
 import type { Contact } from "./contacts.ts";
 
-/** What every page says of its visitor. */
+/** The line about the visitor on every page. */
 export interface Visitor {
   /** Imports that are not finished. */
   readonly running: readonly Run[];

@@ -5,7 +5,7 @@ import { dataPath } from "./data.ts";
 
 const SECRET = secret();
 
-/** Who sends this request, by the signed cookie; `undefined` for somebody new. */
+/** The user of this request, by the signed cookie; `undefined` for a new visitor. */
 export function sessionUser(cookies: string | undefined): string | undefined {
   const [user, signature] =
     /(?:^|; )session=([\w-]+)\.([\w-]+)/.exec(cookies ?? "")?.slice(1) ?? [];

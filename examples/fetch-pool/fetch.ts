@@ -1,5 +1,5 @@
 // Fetches many addresses on a few workers: `node examples/fetch-pool/fetch.ts [URL…]`. Without
-// addresses it starts a server of its own and asks that.
+// addresses it starts its own server and asks that.
 import { once } from "node:events";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";

@@ -5,7 +5,7 @@ import { StatsD } from "hot-shots";
 
 import { ResourceReporter, Worker } from "../../src/pool/index.ts";
 
-/** What the pool gives to every worker. */
+/** The data that the pool gives to every worker. */
 export interface Settings {
   readonly statsd: { readonly host: string; readonly port: number };
   readonly reportMs: number;
@@ -23,7 +23,7 @@ export default class InstrumentedWorker extends Worker<string, string, never, Se
 
   override initialise(): void {
     process.title = `shop pool worker ${this.number}`;
-    // What nobody catches: it is seen, then the worker ends and another takes its place.
+    // An uncaught error is recorded, then the worker ends and another takes its place.
     process.on("uncaughtExceptionMonitor", captureException);
     const { statsd, reportMs } = this.data;
     this.#statsd = new StatsD({ ...statsd, prefix: "shop.", errorHandler: captureException });

@@ -1,4 +1,4 @@
-/** Does one piece of work after the other, whoever hands it over. */
+/** Does one piece of work after the other, for all of its callers. */
 export class Worker {
   readonly #tasks: { readonly ms: number; readonly message: string }[] = [];
   #isWorking = false;

@@ -1,4 +1,4 @@
-/** What the shop has: newels, the posts that a spiral stair hangs on. */
+/** The goods of the shop: newels, the posts that a spiral stair hangs on. */
 const PRODUCTS = [
   { name: "The Plain", wood: "ash", price: 140, top: "M9 8h14v4H9z" },
   {

@@ -38,7 +38,7 @@ app.get("/who", async () => ({
   upSeconds: Math.round((Date.now() - served.since) / 1_000),
 }));
 
-// An order that takes its time: what a restart must not cut off.
+// A slow order, which a restart must not cut off.
 app.get("/slow", async () => {
   await new Promise((resolve) => setTimeout(resolve, 2_000));
   return { process: name, pid: process.pid, order: Math.floor(Math.random() * 90_000) + 10_000 };

@@ -1,4 +1,4 @@
-// A web server on the descriptor it is told: the kernel listens already, so there is no port to name
+// A web server on the given descriptor: the kernel listens already, so there is no port to name
 // and nothing to bind.
 import { createServer } from "node:http";
 

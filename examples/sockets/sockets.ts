@@ -1,7 +1,7 @@
 // A socket, a server on it and a receiver, left in the care of the kernel.
 //
 //   node examples/sockets/sockets.ts        makes them, lists them and leaves
-//   node examples/sockets/sockets.ts        finds them all, reads what they printed meanwhile
+//   node examples/sockets/sockets.ts        finds them all, reads their output until then
 //   node examples/sockets/sockets.ts stop   ends them
 //
 // (In a project of your own the import is from "newel/kernel".)
@@ -38,9 +38,9 @@ async function make(kernel: KernelClient): Promise<void> {
     console.log(`made ${name} with pid ${pid}`);
 }
 
-/** Prints what a process printed since the last time; a process that ended then leaves the list. */
+/** Prints the output of a process since the last time; a process that ended then leaves the list. */
 async function read(kernel: KernelClient, name: string): Promise<void> {
-  // What has to be known the next time is a value: the kernel keeps it, whatever becomes of us.
+  // The state for the next run is a value: the kernel keeps it after the end of this program.
   const mark = `${name}.read`;
   const position: { -readonly [Stream in keyof OutputPosition]: number } = {
     out: 0,

@@ -1,4 +1,4 @@
-/** How long to wait before trying again, growing with each failure in a row. */
+/** The wait before a retry, which grows with each failure in a row. */
 export interface Backoff {
   /** The first wait, in milliseconds. */
   readonly minMs: number;
@@ -6,14 +6,17 @@ export interface Backoff {
   readonly maxMs: number;
   /** Each wait is this many times the one before. Default 2. */
   readonly factor?: number;
-  /** The share of a wait that chance adds or takes, 0 to 1, so that many do not return at once. Default 0.2. */
+  /**
+   * The share of a wait that is random, 0 to 1, so that many clients do not retry at the same moment. Default
+   * 0.2.
+   */
   readonly jitter?: number;
 }
 
 /**
  * The wait before the next try.
  *
- * @param backoff - the shape of the growth
+ * @param backoff - the limits and the growth of the wait
  * @param failures - failures in a row so far, from 1
  * @param random - 0 to 1; given in tests
  * @returns milliseconds

@@ -5,14 +5,14 @@ import { packageVersion } from "./version.ts";
 
 /** A build of newel's programs, named by its version and its content. */
 export interface Build {
-  /** `0.1.0-3fa9c2d1e4b7`: also the name of its directory in a home. */
+  /** The name, such as `0.1.0-3fa9c2d1e4b7`; the directory of the build in a home has the same name. */
   readonly name: string;
   readonly version: string;
 }
 
 /** The build this code belongs to, with the files that a home gets a copy of. */
 export interface OwnBuild extends Build {
-  /** Where those files are; absent when this code runs from such a copy. */
+  /** The directory of those files; absent when this code runs from such a copy. */
   readonly source: string | undefined;
   /** The size of each file in bytes, by its path below `source`. */
   readonly files: Readonly<Record<string, number>>;
@@ -39,7 +39,10 @@ export function parseBuildName(name: string): Build | undefined {
   return version === undefined ? undefined : { name, version };
 }
 
-/** Negative when `a` is older than `b`, as semantic versioning orders them; build metadata is ignored. */
+/**
+ * Compares versions by the order of semantic versioning: negative when `a` is older than `b`. Build metadata
+ * is ignored.
+ */
 export function compareVersions(a: string, b: string): number {
   const [one, two] = [readVersion(a), readVersion(b)];
   for (const [index, number] of one.numbers.entries()) {
@@ -51,7 +54,7 @@ export function compareVersions(a: string, b: string): number {
 
 interface Version {
   readonly numbers: readonly number[];
-  /** Empty for a release. */
+  /** The prerelease identifiers; empty for a release. */
   readonly prerelease: readonly string[];
 }
 

@@ -8,8 +8,8 @@ const TABLE = Uint32Array.from({ length: 256 }, (_, index) => {
 });
 
 /**
- * The CRC-32 of zlib, without loading it: Node's module brings all of compression along, two megabytes
- * of a kernel that is to be small.
+ * The CRC-32 of zlib, computed without zlib: Node's module also loads compression, which adds two megabytes
+ * to a kernel that should be small.
  */
 export function crc32(text: string): number {
   let crc = 0xffff_ffff;

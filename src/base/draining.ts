@@ -1,9 +1,9 @@
 import { channel } from "node:diagnostics_channel";
 
 /**
- * What the preload or a bus tells streams that never end by themselves when a server of this process
- * drains: end now, your client comes back to another process. Preload and library may be two copies of
- * this module, hence the named channel and the registered symbol.
+ * The announcement of a drain, from the preload or a bus to streams that never end by themselves: each stream
+ * ends now, and its client connects again to another process. Preload and library may be two copies of this
+ * module, hence the named channel and the registered symbol.
  */
 const DRAIN = channel("newel.drain");
 const COUNT = Symbol.for("newel.draining");
@@ -15,9 +15,9 @@ interface Shared {
 const shared = globalThis as Shared;
 
 /**
- * Says that a server stopped accepting and waits for its answers to end.
+ * Announces that a server stopped accepting and waits for its responses to end.
  *
- * @returns says that it is over, for a process that goes on
+ * @returns a function that announces the end of the drain, for a process that continues to run
  */
 export function announceDrain(): () => void {
   shared[COUNT] = (shared[COUNT] ?? 0) + 1;
@@ -35,7 +35,7 @@ export function isDraining(): boolean {
 /**
  * Calls `listener` when a server of this process begins to drain.
  *
- * @returns forgets the listener
+ * @returns a function that removes the listener
  */
 export function onDrain(listener: () => void): () => void {
   const told = (): void => listener();

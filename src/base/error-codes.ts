@@ -6,8 +6,8 @@
 export const ERROR_CODES = {
   // General
   NEWEL_E_INTERNAL: {
-    text: "newel met a state it does not know: {what}.",
-    fix: "This is a bug of newel. Please report it with the lines above.",
+    text: "newel reached an unexpected state: {what}.",
+    fix: "This is a bug in newel. Please report it with the lines above.",
   },
   NEWEL_E_USAGE: {
     text: "{what}",
@@ -26,7 +26,7 @@ export const ERROR_CODES = {
     fix: 'Use 1 to 200 characters without spaces or control characters; not starting with "-" or "{".',
   },
   NEWEL_E_NODE_TOO_OLD: {
-    text: "newel needs Node.js 24 or newer; this is {version}.",
+    text: "newel needs Node.js {oldest} or newer; this is {version}.",
     fix: 'Install a newer Node.js, or run it through npm in a project that has the "node" package as a dependency.',
   },
   NEWEL_E_PLATFORM: {
@@ -37,7 +37,15 @@ export const ERROR_CODES = {
   // Operating system
   NEWEL_E_SYSCALL: {
     text: "{call} failed: {errno} ({why}){about}.",
-    fix: "The operating system refused the call; the reason above is its own.",
+    fix: "The operating system refused the call and gave the reason above.",
+  },
+  NEWEL_E_DESCRIPTORS: {
+    text: "The kernel (pid {pid}) has no file descriptor left for {call} ({errno}): its limit is {limit}.",
+    fix: "`prlimit --pid {pid} --nofile=65536` (as root) raises the limit at once. For later kernels raise it where they are started: `ulimit -n 65536`, or LimitNOFILE=65536 in the systemd unit. Each process takes about 5, each socket 1.",
+  },
+  NEWEL_E_OPEN_FILES: {
+    text: "The limit of open files here (`ulimit -n`) is {limit}, which is too low: {why}.",
+    fix: "Raise it before the command: `ulimit -n 65536` in the shell (as root where the hard limit is lower), LimitNOFILE=65536 in a systemd unit, `docker run --ulimit nofile=65536`.",
   },
 
   // Wire
@@ -50,7 +58,7 @@ export const ERROR_CODES = {
     fix: "Run the same newel version on both sides; `newel upgrade` moves the daemons of a home to the version that calls it.",
   },
   NEWEL_E_LIMIT: {
-    text: "A limit was passed: {what} is at most {limit} {unit}.",
+    text: "A limit was exceeded: {what} is at most {limit} {unit}.",
     fix: "Send less at once, or raise the limit by its option.",
   },
   NEWEL_E_NO_METHOD: {
@@ -63,7 +71,7 @@ export const ERROR_CODES = {
   },
   NEWEL_E_DEADLINE: {
     text: "{what} did not finish within {limitMs} ms.",
-    fix: "Give it more time, or find out what it waits for.",
+    fix: "Give it more time, or find the operation that it waits for.",
   },
   NEWEL_E_CANCELLED: {
     text: "{what} was cancelled.",
@@ -71,19 +79,19 @@ export const ERROR_CODES = {
   },
   NEWEL_E_REMOTE: {
     text: "The peer failed: {message}",
-    fix: "The cause carries what the peer said.",
+    fix: "The error of the peer is in the `cause` of this error.",
   },
   NEWEL_E_UNREACHABLE: {
-    text: "Nobody answers at {path}: {why}.",
-    fix: "Check that the program which serves it runs, as the same user.",
+    text: "No process answers at {path}: {why}.",
+    fix: "Check that the program that serves it runs, and runs as the same user.",
   },
   NEWEL_E_CLOSED: {
     text: "The connection to {peer} takes no calls: {why}.",
     fix: "The call was not made. Connect again and repeat it.",
   },
   NEWEL_E_NOT_SENDABLE: {
-    text: "The value cannot be sent: it has {what}, and {why}.",
-    fix: "Send plain data, binary data, Date, Map, Set, errors or functions.",
+    text: "The value cannot be sent: {path} is {what}, and {why}.",
+    fix: "Send its content as plain data; docs/reference/values.md lists the values that can be sent.",
   },
   NEWEL_E_CONTRACT: {
     text: "The method {method} does not fit its contract: {why}.",
@@ -104,7 +112,7 @@ export const ERROR_CODES = {
     fix: "Hand tasks over before `stop()` or `close()`.",
   },
   NEWEL_E_POOL_FULL: {
-    text: "The queues of the pool {pool} are full: {waiting} tasks wait.",
+    text: "The queues of the pool {pool} are full; tasks that wait: {waiting}.",
     fix: "Wait with `await pool.put(task)`, use `run()`, or raise queueSize.",
   },
   NEWEL_E_POOL_NO_WORKER: {
@@ -112,7 +120,7 @@ export const ERROR_CODES = {
     fix: "Workers are numbered from 0; `pool.stats().workers` lists them.",
   },
   NEWEL_E_POOL_WORKER_LOST: {
-    text: "Worker {worker} (pid {pid}) ended with the task in its hands: {how}.",
+    text: "Worker {worker} (pid {pid}) ended while it ran the task: {how}.",
     fix: "The task may have run in part. Declare `retries` for tasks that may run again.",
   },
   NEWEL_E_POOL_WORKER_START: {
@@ -123,17 +131,41 @@ export const ERROR_CODES = {
     text: "The task was still running {graceMs} ms after the pool {pool} was closed, and was ended.",
     fix: "Give `close()` a longer graceMs, or let the task listen to `ctx.signal`.",
   },
+  NEWEL_E_POOL_UNREAD: {
+    text: "The results of the pool {pool} are not read, and their limit of {limit} is reached: no more tasks of `put` start, and `post` in the workers waits.",
+    fix: "Give the pool an `onResult`, iterate over it, or listen to `message`; tasks whose results do not matter return undefined.",
+  },
+  NEWEL_E_POOL_BLOCKED: {
+    text: "Worker {worker} (pid {pid}) of the pool {pool} has been blocked for {blockedMs} ms; the tasks it has begun: {tasks}.",
+    fix: "Split long computations with `await`, or run them with `concurrency: 1`; listen to `blocked` to log it in another way.",
+  },
+  NEWEL_E_POOL_PROGRAM: {
+    text: "The pool {pool} cannot start workers: {why}.",
+    fix: "{advice}",
+  },
   NEWEL_E_POOL_MEMORY: {
-    text: "Worker {worker} and what it started had {usedBytes} bytes of memory, more than the {limitBytes} of the task, and was killed.",
+    text: "Worker {worker} and the processes it started used {usedBytes} bytes of memory, more than the {limitBytes} of the task, and was killed.",
     fix: "Raise `memoryBytes`, or let the task work in smaller pieces.",
   },
   NEWEL_E_POOL_NO_ANSWER: {
-    text: "Nobody answers the question: {why}.",
+    text: "The question has no answer: {why}.",
     fix: "Give `run()` an `onAsk`, and ask while the task runs.",
   },
+  NEWEL_E_POOL_NO_STREAM: {
+    text: "The task gave no stream: it returned {what}.",
+    fix: "Write it as a generator, or call it with `run()` or `fn()`.",
+  },
+  NEWEL_E_POOL_NO_FUNCTION: {
+    text: "The worker module of the pool {pool} exports no function {name}.",
+    fix: "Export the function by that name, or correct the name; `run()` and `stream()` need a default export.",
+  },
+  NEWEL_E_POOL_NO_CONTEXT: {
+    text: "taskContext() was called outside of a task.",
+    fix: "Call it in a function that a pool runs, before its first `await`; a generator may call it again after each `yield`.",
+  },
   NEWEL_E_POOL_GUARD: {
-    text: "The pool {pool} has no guard: {why}. What its workers start outlives this program if that is killed.",
-    fix: "Provide a POSIX shell as /bin/sh, or do without `processGroup`.",
+    text: "The pool {pool} has no guard: {why}. If this program is killed, processes started by its workers may survive.",
+    fix: "Provide a POSIX shell as /bin/sh, or leave `processGroup` out.",
   },
 
   // Bus
@@ -142,15 +174,15 @@ export const ERROR_CODES = {
     fix: "See the state table in docs/guide/bus.md.",
   },
   NEWEL_E_BUS_LISTENERS: {
-    text: '{count} listener(s) of the channel "{channel}" failed: {first}',
+    text: 'Listeners of the channel "{channel}" failed ({count}): {first}',
     fix: "Every listener ran; each failure is in `errors`.",
   },
   NEWEL_E_BUS_TIMEOUT: {
     text: 'The listener {listener} of the channel "{channel}" did not finish within {limitMs} ms.',
-    fix: "Raise its timeoutMs, or find out what it waits for.",
+    fix: "Raise its timeoutMs, or find the operation that it waits for.",
   },
   NEWEL_E_BUS_NO_RESTART: {
-    text: "This bus cannot restart its program: no plugin does it.",
+    text: "This bus cannot restart its program: it has no restart plugin.",
     fix: "Add the restart plugin: `reexec(bus)`.",
   },
   NEWEL_E_BUS_RESTART_REFUSED: {
@@ -161,13 +193,17 @@ export const ERROR_CODES = {
     text: "The pidfile {path} belongs to {holder}.",
     fix: "Stop that process first, or use another pidfile.",
   },
+  NEWEL_E_BUS_FILE: {
+    text: "The {what} {path} cannot be used: {why}.",
+    fix: "Make its directory, give this user the right to write there, or name another path.",
+  },
   NEWEL_E_BUS_PRIVILEGES: {
     text: "The privileges could not be dropped to the user {user}: {why}.",
     fix: "Check the user and group, and start the program as root or as that user.",
   },
   NEWEL_E_BUS_CHILD: {
     text: "The child process {name} did not start: {why}.",
-    fix: "What it wrote to stderr stands above; run its module by itself to see more.",
+    fix: "Its stderr is printed above; run its module by itself to see more.",
   },
   NEWEL_E_BUS_SIGNAL: {
     text: "There is no signal {signal} on this platform.",
@@ -204,7 +240,7 @@ export const ERROR_CODES = {
     fix: "Start one with `newel kernel --detach`, or let `newel up` do it.",
   },
   NEWEL_E_COMMAND: { text: "{what}", fix: "Send `help` for the commands." },
-  NEWEL_E_NOT_FOUND: { text: "{name} not found", fix: "List what there is: `list {noun}`." },
+  NEWEL_E_NOT_FOUND: { text: "{name} not found", fix: "List the present names: `list {noun}`." },
   NEWEL_E_EXISTS: {
     text: "{noun} {name} exists with other settings: {existing}",
     fix: "Remove it first, or use another name.",
@@ -247,7 +283,7 @@ export const ERROR_CODES = {
   },
   NEWEL_E_DISK_FULL: {
     text: "There is no room to write {path}.",
-    fix: "Free space on that file system; newel goes on and counts what it could not keep.",
+    fix: "Free space on that file system; newel continues and counts the bytes that it could not keep.",
   },
   NEWEL_E_NOT_KEPT: {
     text: "Nothing was changed, because the change cannot be written to {path}: {why}.",
@@ -255,45 +291,57 @@ export const ERROR_CODES = {
   },
   NEWEL_E_OUTPUT_WRITE: {
     text: "Output of processes cannot be kept: {errno} ({why}).",
-    fix: "Repair the file system of the home or raise the limit; newel counts what it drops and tries again.",
+    fix: "Repair the file system of the home or raise the limit; newel counts the bytes that it drops and tries again.",
   },
   NEWEL_E_UPGRADE_REFUSED: {
     text: "The build {program} cannot take over: {why}.",
     fix: "The running kernel continues. Fix the installation and upgrade again.",
   },
   NEWEL_E_REFUSED_UID: {
-    text: "The peer with uid {uid} may not talk to this daemon.",
-    fix: "Run the command as the user that owns the home directory.",
+    text: "The process at the other end belongs to another user (uid {uid}), which is not trusted.",
+    fix: "Run both as one user, the one that owns the home directory; over a port, give both the same secret. `ss -lxtnp` shows which process has an address.",
   },
 
   // Singleton
   NEWEL_E_SINGLETON: {
-    text: "The singleton {name} cannot be had this way: {why}.",
+    text: "The singleton {name} cannot be used this way: {why}.",
     fix: "See docs/guide/singleton.md.",
+  },
+  NEWEL_E_SINGLETON_CLASS: {
+    text: "The singleton {name} belongs to the class {theirs}; this process has the class {ours} under that name.",
+    fix: "Give one of them another name. After a rename, or where a bundler shortens names, set the option className; a deliberate break is the option version.",
+  },
+  NEWEL_E_OWNER_LACKS: {
+    text: "The owner of {name} has no method {method} of this kind ({owner}).",
+    fix: "It runs another release of the class. Call it again when that release is replaced; `newel owners release NAME` lets another process take over.",
+  },
+  NEWEL_E_OWNER_SILENT: {
+    text: "The owner of {name} has answered no heartbeat for {limitMs} ms, so the call of {method} was given up; it may have run.",
+    fix: "Its event loop is blocked, or it is stopped, or the network is down. `newel owners` shows its pid; the option unresponsiveMs sets the limit.",
   },
   NEWEL_E_OWNER_LOST: {
     text: "The owner of {name} ended before the answer of {method} came.",
     fix: "The call may or may not have run. Ask for the state before calling again, or declare the method idempotent.",
   },
   NEWEL_E_NO_OWNER: {
-    text: "Nobody who owns {name} answered within {limitMs} ms: {why}.",
-    fix: "`newel owners` shows who owns what; `newel owners release NAME --force` takes it from a process that hangs.",
+    text: "No owner of {name} answered within {limitMs} ms: {why}.",
+    fix: "`newel owners` lists the owners; `newel owners release NAME --force` takes it from a process that hangs.",
   },
   NEWEL_E_NO_SINGLETON: {
-    text: "Nobody owns a singleton {name}.",
-    fix: "`newel owners` lists those of this home.",
+    text: "The singleton {name} has no owner.",
+    fix: "`newel owners` lists the singletons of this home.",
   },
   NEWEL_E_SUPERSEDED: {
-    text: "{name} is not owned with the number {epoch} any more.",
-    fix: "Another process owns it now, or nobody. What was to be written was not.",
+    text: "The ownership of {name} with the epoch {epoch} has ended.",
+    fix: "Another process may own it now. Nothing was written.",
   },
   NEWEL_E_SINGLETON_HOST: {
-    text: "The process that was to own {name} did not start: {why}.",
-    fix: "Its last lines stand there; run its module by itself to see more.",
+    text: "The process that hosts the singleton {name} did not start: {why}.",
+    fix: "The message ends with its last lines; run its module by itself to see more.",
   },
   NEWEL_E_SINGLETON_STATE: {
     text: "The state of {name} cannot be kept: {why}.",
-    fix: "Let save() give what JSON can carry, at most 4 MB of it.",
+    fix: "Let save() return JSON data of at most 4 MB.",
   },
 
   // Configuration
@@ -301,9 +349,25 @@ export const ERROR_CODES = {
     text: "{problems}",
     fix: "Nothing was changed. Fix the file and run the command again; `newel check` shows the problems without starting anything.",
   },
+  NEWEL_E_STARTUP: {
+    text: "The systemd unit {path} cannot be written or removed: {why}.",
+    fix: "`newel startup` prints the units, so that they can be installed by hand; for the units of the machine run it as root.",
+  },
   NEWEL_E_CONFIG_MISSING: {
     text: "No configuration found: {looked}.",
     fix: "Write a newel.config.ts (see `newel help config`), or name a file with -c FILE.",
+  },
+  NEWEL_E_PORT_RANGE: {
+    text: "Replica {replica} of {service} has no port: portRange {range} has {ports}.",
+    fix: "Run fewer replicas, or give portRange more ports and run `newel up`. A reload with order start-first needs one more port than there are replicas.",
+  },
+  NEWEL_E_INIT_EMPTY: {
+    text: "{file} has no service that newel could start.",
+    fix: "Nothing was written. Name another file with --from, or write a newel.config.ts (see `newel help config`).",
+  },
+  NEWEL_E_INIT_EXISTS: {
+    text: "{file} exists already.",
+    fix: "Nothing was written. `newel init --print` prints the configuration, `newel init --force` replaces the one that is there.",
   },
   NEWEL_E_CONFIG_STORED: {
     text: "The stored configuration cannot be read: {why}.",
@@ -341,17 +405,21 @@ export const ERROR_CODES = {
     text: "The supervisor (pid {pid}) does not answer within {waitedMs} ms.{advice}",
     fix: "`kill -KILL {pid} && newel up` replaces it: services run on and are not restarted.",
   },
+  NEWEL_E_KERNEL_HANGS: {
+    text: "The kernel (pid {pid}) does not answer.{advice}",
+    fix: "`kill -KILL {pid} && newel ps` replaces it: services run on and are not restarted. A command that it did not answer may still be carried out once it continues.",
+  },
   NEWEL_E_SUPERVISOR_RUNNING: {
     text: "A supervisor already serves {home}.",
-    fix: "Use that one, or set NEWEL_HOME to run a second one beside it.",
+    fix: "Use that one, or set NEWEL_HOME to run a second supervisor.",
   },
   NEWEL_E_NO_SERVICE: {
     text: "There is no service {name}{hint}.",
-    fix: "Run `newel ps` to see what there is.",
+    fix: "Run `newel ps` to list the services.",
   },
   NEWEL_E_AMBIGUOUS: {
     text: "{name} stands for more than one service: {matches}.",
-    fix: "Write one of them in full.",
+    fix: "Write one of them in full, such as shop/web, or name the app with --app NAME.",
   },
   NEWEL_E_NOT_READY: {
     text: "{name} did not get ready: {why}.",
@@ -373,25 +441,89 @@ export const ERROR_CODES = {
     text: "{service} cannot listen on {address}: {owner}.",
     fix: "{step}",
   },
+  NEWEL_E_LISTEN_WIDER: {
+    text: "listen: the app asks for {asked}, and the socket of its configuration is {held}, which more clients reach: write {setting}.",
+    fix: "Write that line into the configuration and run `newel up`, or have the app listen on the configured address.",
+  },
+  NEWEL_E_LISTEN_UNANSWERED: {
+    text: "listen: newel's supervisor did not answer within 60 s where {asked} may be served.",
+    fix: "Run any command, such as `newel ps`: it starts a supervisor that is missing. Then start the service again.",
+  },
+  NEWEL_E_METRICS_ADDRESS: {
+    text: "The metrics cannot be served at {address}: {why}.",
+    fix: "Nothing was changed. Write another address into `metrics.prometheus`, or end the program that has it (`ss -ltnp` shows it), then run the command again.",
+  },
   NEWEL_E_CANNOT_START: {
     text: "{service} cannot be started: {why}.",
     fix: "Nothing was changed. Correct the configuration or put the file in its place, then run the command again.",
   },
   NEWEL_E_APP_FILE_USED: {
     text: "{file} already runs as the app {former}, so it cannot also run as {app}.",
-    fix: "If {app} replaces it, run `newel down {former}` first; a second app needs a configuration file for itself.",
+    fix: "If {app} replaces it, run `newel down --app {former}` first; a second app needs a configuration file for itself.",
+  },
+  NEWEL_E_DEV_RUNNING: {
+    text: "`newel dev` of {app} runs already (pid {pid}).",
+    fix: "End it there with Ctrl-C, or by `kill {pid}`. Another program of the same directory needs another name: `--name`.",
+  },
+  NEWEL_E_WATCH_LIMIT: {
+    text: "{directory} cannot be watched ({code}): the limit {limit} of this user is used up.",
+    fix: "`sudo sysctl {limit}=524288` raises it until the next boot; a line in /etc/sysctl.d keeps it. Or watch fewer directories, by `watch.paths` and `watch.ignore` of the service.",
+  },
+  NEWEL_E_WATCH: {
+    text: "{directory} cannot be watched: {code}.",
+    fix: "Check that the directory is on a local file system. Changes in it cause no reload.",
+  },
+  NEWEL_E_DEPLOY_SOURCE: {
+    text: "{source} cannot be deployed: {why}.",
+    fix: "Name a directory, a commit, branch or tag of the repository you are in, or - for a tar stream on stdin.",
+  },
+  NEWEL_E_DEPLOY_COMMAND: {
+    text: "`{line}` {how}.",
+    fix: "Its output stands above. The command comes from `deploy` of the configuration.",
+  },
+  NEWEL_E_DEPLOY_RUNNING: {
+    text: "A deploy of {app} is under way already.",
+    fix: "`newel deploy --attach` follows it, `newel deploy --cancel` ends and undoes it.",
+  },
+  NEWEL_E_DEPLOY_NOT_RUNNING: {
+    text: "No deploy of {app} is under way.",
+    fix: "`newel releases` lists the releases.",
+  },
+  NEWEL_E_DEPLOY_DISK: {
+    text: "The disk of {path} has {free} left, and a release needs about {needed}. Nothing was changed.",
+    fix: "Make room, or keep fewer releases: `keep` in `deploy` of the configuration.",
+  },
+  NEWEL_E_DEPLOY_DATA: {
+    text: "The job store {path} lies in the directory of the release, so that no later release would have its jobs.",
+    fix: "Share its directory between releases: add it to `shared` in `deploy` of the configuration.",
+  },
+  NEWEL_E_DEPLOY_NAME: {
+    text: "Release {number} is of the app {theirs}, not of {app}.",
+    fix: "Deploy it by its own name, or give the configuration that name.",
+  },
+  NEWEL_E_DEPLOY_FAILED: {
+    text: "Release {number} of {app} failed at {step}: {why}.{state}",
+    fix: "`newel releases --log {number}` shows its output; its directory is kept for inspection.",
+  },
+  NEWEL_E_DEPLOY_NO_RELEASE: {
+    text: "There is no release {number} of {app} that was live.",
+    fix: "`newel releases` lists the releases.",
+  },
+  NEWEL_E_DEPLOY_NO_APP: {
+    text: "It is not known which app this is: there is no configuration here.",
+    fix: "Name the app: newel deploy NAME -, newel releases NAME.",
   },
   NEWEL_E_UP_FAILED: {
     text: "The configuration of {app} was not applied, because {services} failed: {why}. {state}",
     fix: "`newel logs {service}` shows the output. Correct the cause and run `newel up` again.",
   },
   NEWEL_E_NOT_RESTORED: {
-    text: "The configuration of {app} was not applied, because {services} failed: {why}. The way back failed too: {back}.",
+    text: "The configuration of {app} was not applied, because {services} failed: {why}. The rollback failed too: {back}.",
     fix: "`newel ps` shows the services as they are now. Correct the cause and run `newel up` again.",
   },
   NEWEL_E_DOWN_FAILED: {
     text: "{app} is not down: {services} could not be stopped: {why}.",
-    fix: "Its sockets are kept and nothing is started again. Run `newel down {app}` again; `newel ps` shows the rest.",
+    fix: "Its sockets are kept and nothing is started again. Run `newel down --app {app}` again; `newel ps` shows the rest.",
   },
   NEWEL_E_OPERATION_FAILED: { text: "{what}", fix: "See `newel ps` and `newel logs`." },
 
@@ -416,25 +548,37 @@ export const ERROR_CODES = {
     text: "{what} is larger than {limit} as JSON.",
     fix: "Put it into a file, a database or an object store and send its name, or raise the limit by the option `payload` of `jobs.use()`.",
   },
+  NEWEL_E_JOB_STEPS: {
+    text: "The steps of this run of {job} are more than {limit}, which is the limit.",
+    fix: "Do several rows in one step, keep large results in a file or a database and return their name, or enqueue a run for each part.",
+  },
   NEWEL_E_JOB_BY: {
-    text: "`by` is there, but it is {value}: it says nobody.",
-    fix: "Give the id of the user or session whose runs are meant; leave `by` out for everybody's.",
+    text: "`by` is {value}, which names no user or session.",
+    fix: "Give the id of the user or session whose runs are meant; leave `by` out for the runs of all users.",
   },
   NEWEL_E_JOB_RETRY: {
-    text: "The run {run} cannot be tried again now: it is {state}.",
-    fix: "Only a run that failed or was cancelled can; enqueue a new one instead.",
+    text: "The run {run} cannot be retried now: it is {state}.",
+    fix: "Only a failed or cancelled run can be retried; enqueue a new run instead.",
+  },
+  NEWEL_E_JOB_KEY: {
+    text: 'The run {run} cannot be requeued now: the run {other} has the same key, "{key}", and is not finished.',
+    fix: "Wait for the end of the other run, or cancel it.",
+  },
+  NEWEL_E_JOB_OWN_KEY: {
+    text: 'The run {run} of {job} cannot enqueue another run with its own key "{key}": it holds that key until it ends. Nothing was enqueued.',
+    fix: "Give the next run another key or none, use a schedule, or enqueue it from the program that follows this run to its end.",
   },
   NEWEL_E_JOBS_STORE: {
     text: 'The store "{url}" cannot be used: {why}.',
     fix: 'Write "sqlite:./data/jobs.db", "redis://host:6379" or "postgres://user@host/database".',
   },
   NEWEL_E_JOBS_NO_STORE: {
-    text: "There are no jobs at {path} ({by} says so).",
+    text: "There are no jobs at {path} (from {by}).",
     fix: "Nothing was made. Run the command where the app is, or name the store with --store URL.",
   },
   NEWEL_E_JOBS_NO_QUEUE: {
     text: "There is no queue {queue}{hint}.",
-    fix: "Run `newel jobs stats` to see what there is.",
+    fix: "Run `newel jobs stats` to list the queues.",
   },
   NEWEL_E_JOBS_IN_USE: {
     text: "These jobs are already in use with another store.",
@@ -444,9 +588,13 @@ export const ERROR_CODES = {
     text: "The store {url} does not answer: {why}.",
     fix: "Check that the server runs and may be reached from here.",
   },
+  NEWEL_E_JOBS_BULLMQ: {
+    text: "Jobs need the package bullmq: {why}.",
+    fix: "Install the newest version that this newel was tested with: `npm install bullmq@{version}`.",
+  },
   NEWEL_E_JOBS_DRIVER: {
     text: "The store {url} needs the package {driver}, which is not installed.",
-    fix: "Install it beside newel: `npm install {driver}`.",
+    fix: "Install it next to newel: `npm install {driver}`.",
   },
   NEWEL_E_JOB_REQUEST: {
     text: "The job server cannot read the request: {why}.",
@@ -455,12 +603,12 @@ export const ERROR_CODES = {
 
   // Jobs on a file
   NEWEL_E_JOB_FORBIDDEN: {
-    text: "The run {id} is somebody else's.",
-    fix: "Ask as the one who enqueued it: `by` has to be the same.",
+    text: "The run {id} belongs to another user.",
+    fix: "Give the `by` that the run was enqueued with.",
   },
   NEWEL_E_JOB_NO_RUN: {
     text: "There is no run {id}.",
-    fix: "It was removed, or its time was over; see `keep` of its job.",
+    fix: "It was removed, or its retention has ended; see `keep` of its job.",
   },
   NEWEL_E_JOBS_CONNECTION: {
     text: "The connection {value} cannot be used: {why}.",
@@ -475,8 +623,8 @@ export const ERROR_CODES = {
     fix: "Make room; the next call works again.",
   },
   NEWEL_E_JOBS_GONE: {
-    text: "The file {path} was deleted or replaced while it was in use: nothing of the call was written.",
-    fix: "What was in it is lost unless there is a backup. The next call opens, or makes, the file at that path.",
+    text: "The file {part} was deleted or replaced while the jobs at {path} were in use: the call failed.",
+    fix: "Jobs of a deleted file are lost unless there is a backup. The next call opens, or makes, the file at {path}.",
   },
   NEWEL_E_JOBS_DAMAGED: {
     text: "The file {path} is damaged: {why}{copy}.",
@@ -486,9 +634,30 @@ export const ERROR_CODES = {
     text: "The file {path} was written by a newer newel: its tables have version {theirs}, this one knows {ours}.",
     fix: "Run the newer newel here too.",
   },
+  NEWEL_E_JOBS_UNSAFE: {
+    text: "The disk of {path} failed to keep jobs that were written ({why}): the call is refused, because a power cut could undo it.",
+    fix: "See the system's log for errors of the disk. Each call tries to write everything again; calls are answered when that succeeds.",
+  },
+  NEWEL_E_JOBS_NETWORK: {
+    text: "The file {path} is on a network file system ({kind}), where the locks of SQLite are not reliable: jobs may be lost or run twice.",
+    fix: "Keep the file on a disk of the machine. For several machines use Redis or PostgreSQL.",
+  },
+  NEWEL_E_JOBS_REPLACED: {
+    text: "The file {path} was put in the place of another one. The WAL of that one was set aside as {kept} and not applied.",
+    fix: "Nothing, if a backup was restored. Jobs that were added after the backup are in the WAL and the old file alone.",
+  },
+  NEWEL_E_JOBS_SQLITE: {
+    text: "SQLite {sqlite} of this Node.js {node} can lose committed transactions (the WAL-reset bug of SQLite 3.7.0 to 3.51.2).",
+    fix: "Install Node.js 24.15 or later, which has SQLite 3.51.3 or later. `allowUnsafeSqlite: true` of the connection opens the file all the same.",
+  },
   NEWEL_E_JOBS_BUSY: {
     text: "Another process kept the jobs locked for more than {seconds} s: nothing of the call was written.",
-    fix: "Find who has a transaction open on the file: a shell of sqlite3, a backup program.",
+    fix: "Find the process that has a transaction open on the file: a shell of sqlite3, a backup program.",
+  },
+
+  NEWEL_E_STORE_ARGUMENT: {
+    text: "{what} cannot be stored: {why}.",
+    fix: "Nothing of the call was written; the store remains usable. Pass a text, a number or plain JSON data.",
   },
 
   // Job server
@@ -497,32 +666,48 @@ export const ERROR_CODES = {
     fix: "Let --modules name the file that defines it, and restart a server whose files have changed.",
   },
   NEWEL_E_JOB_THROWN: {
-    text: "The handler of {job} threw {value}, which is no Error.",
+    text: "The handler of {job} threw {value}, which is not an Error.",
     fix: "Throw an Error: it has a message, a stack and may have a code.",
   },
   NEWEL_E_JOB_CANCELLED: {
     text: "The run {run} was cancelled.",
-    fix: "Somebody asked for it; `newel jobs retry` lets it wait again.",
+    fix: "A client asked for it; `newel jobs retry` requeues it.",
   },
   NEWEL_E_JOB_TIMEOUT: {
     text: "{job} was not done within {timeout}, its timeout.",
     fix: "Raise `timeout`, or do less in one run.",
   },
   NEWEL_E_JOB_MEMORY: {
-    text: "{job} and what it started had {used} of memory, more than {limit}, and was killed.",
+    text: "{job} and the processes it started used {used} of memory, more than {limit}, and was killed.",
     fix: "Raise `memory`, or work in smaller pieces.",
   },
   NEWEL_E_JOB_WORKER_LOST: {
-    text: "The process that ran {job} ended in the middle: {how}.",
+    text: "The process that ran {job} ended before the job was done: {how}.",
     fix: "Look at the output of the job server; native code and process.exit() end a process.",
   },
   NEWEL_E_JOB_SERVER_STOPPING: {
-    text: "The job server stops: what does not end within {grace} runs again later.",
-    fix: "End early, or go on: the run waits again without having used up an attempt.",
+    text: "The job server stops: a job that does not end within {grace} runs again later.",
+    fix: "End early, or continue: the run is requeued and its attempts are unchanged.",
+  },
+  NEWEL_E_JOB_CHILDREN: {
+    text: "{job} was not executed: runs that it waits for have failed.",
+    fix: "Fix them, then run `newel jobs retry` for this run; it retries them and waits.",
+  },
+  NEWEL_E_JOB_LEASE_LOST: {
+    text: "This job server has lost the lease of the run {run}: another server may have it now.",
+    fix: "End at once; nothing more of this attempt is stored. It happens when the server, its machine or the store was stopped or blocked.",
+  },
+  NEWEL_E_JOB_DEADLOCK: {
+    text: "Runs wait for runs that cannot start, because waiting runs hold all permits ({limits}): {runs}.",
+    fix: "Raise the limit (--processes, share, concurrency), let another server run the awaited job, or make the waiting run the parent of a flow (jobs.flow), which holds no permit while it waits.",
   },
   NEWEL_E_JOBS_MODULE: {
     text: "The module {module} cannot be loaded by the job server: {why}",
     fix: "Fix the module; `node FILE` by itself shows the same.",
+  },
+  NEWEL_E_JOBS_NONE: {
+    text: "The modules of the job server define no job: {modules}.",
+    fix: "Define one with job(name, options, handler) of newel/jobs, or let --modules name the files that do.",
   },
   NEWEL_E_JOBS_SETTING: {
     text: 'The setting "{setting}" of the job server {why}.',

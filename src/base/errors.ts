@@ -4,7 +4,7 @@ type ParametersIn<Text extends string> = Text extends `${string}{${infer Name}}$
   ? Name | ParametersIn<Rest>
   : never;
 
-/** The parameters that the text and the fix of a code name. */
+/** The parameters in the text and the fix of a code. */
 export type ErrorParameters<Code extends ErrorCode> = {
   readonly [
     Name in
@@ -14,15 +14,18 @@ export type ErrorParameters<Code extends ErrorCode> = {
 };
 
 /**
- * The error newel throws: `code` is stable and documented (docs/errors.md), `message` says what
- * failed and why, `fix` says what to do. Recognise one with {@link isNewelError}, which also holds
- * for errors of another copy of this module; `instanceof` would not.
+ * An error of newel: `code` is stable and documented (docs/errors.md), `message` says why the operation
+ * failed, `fix` says how to correct it. Recognise one with {@link isNewelError}, which also accepts errors of
+ * another copy of this module; `instanceof` would not.
  */
 export class NewelError extends Error {
+  /** The name of the class, in a bundle too. */
   override readonly name = "NewelError";
+  /** The code, as in docs/errors.md. */
   readonly code: ErrorCode;
+  /** The advice of the code table: how to correct it. */
   readonly fix: string;
-  /** What the text was filled with, for programs. */
+  /** The parameters of the text, for programs. */
   readonly data: Readonly<Record<string, string | number>>;
 
   constructor(
@@ -38,7 +41,7 @@ export class NewelError extends Error {
     this.data = data;
   }
 
-  /** What a program prints or sends: code, message, fix and data. */
+  /** The form that programs print or send: code, message, fix and data. */
   toJSON(): {
     code: ErrorCode;
     message: string;
@@ -54,7 +57,7 @@ export class NewelError extends Error {
  *
  * @param code - a row of the code table
  * @param parameters - a value for each `{name}` in the row's text and fix
- * @param cause - the error behind it, if there is one
+ * @param cause - the underlying error, if there is one
  */
 export function newelError<Code extends ErrorCode>(
   code: Code,
@@ -72,7 +75,14 @@ function fill(text: string, data: Readonly<Record<string, string | number>>): st
 
 /** Whether a value is an error of newel, of this copy of the module or another. */
 export function isNewelError(value: unknown): value is NewelError {
-  return value instanceof Error && value.name === "NewelError" && "code" in value && "fix" in value;
+  try {
+    return (
+      value instanceof Error && value.name === "NewelError" && "code" in value && "fix" in value
+    );
+  } catch {
+    // A getter or a Proxy of a program's error threw.
+    return false;
+  }
 }
 
 /** Whether a value is an error of newel with this code. */
@@ -80,7 +90,7 @@ export function hasCode(value: unknown, code: ErrorCode): boolean {
   return isNewelError(value) && value.code === code;
 }
 
-/** Rebuilds an error that came over a socket; an unknown code becomes NEWEL_E_REMOTE. */
+/** Rebuilds an error that was received over a socket; an unknown code becomes NEWEL_E_REMOTE. */
 export function revive(value: {
   code?: unknown;
   message?: unknown;
@@ -105,14 +115,22 @@ function plainData(value: unknown): Record<string, string | number> {
   return data;
 }
 
-/** The message of anything that was thrown. */
+/** The message of any thrown value, including an error whose getters fail. */
 export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  try {
+    return String(error instanceof Error ? error.message : error);
+  } catch {
+    return "an error whose message cannot be read";
+  }
 }
 
 /** The `code` of a Node.js system error (`ENOENT`, `ECONNREFUSED`, …), if it has one. */
 export function systemCode(error: unknown): string | undefined {
-  return error instanceof Error && "code" in error && typeof error.code === "string"
-    ? error.code
-    : undefined;
+  try {
+    return error instanceof Error && "code" in error && typeof error.code === "string"
+      ? error.code
+      : undefined;
+  } catch {
+    return undefined;
+  }
 }

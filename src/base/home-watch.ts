@@ -4,15 +4,15 @@ const LOOK_MS = 5_000;
 
 /** A daemon's lock on its home, as seen from the file system. */
 export interface WatchedLock {
-  /** Whether the file is still the one that was locked: else it keeps no other daemon away. */
+  /** Whether the file is still the locked one; otherwise it excludes no other daemon. */
   isWhole(): boolean;
   stop(): void;
 }
 
 /**
- * Looks after the file of a daemon's lock.
+ * Watches the file of a daemon's lock.
  *
- * @param lost - called once when it was removed or replaced: nobody can reach this daemon any more
+ * @param lost - called once when the file was removed or replaced: clients cannot reach this daemon any more
  */
 export function watchLock(path: string, lost: () => void): WatchedLock {
   const held = statSync(path);

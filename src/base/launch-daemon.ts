@@ -1,15 +1,16 @@
-import { closeSync, openSync, readFileSync } from "node:fs";
+import { closeSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 
 import { messageOf, newelError } from "./errors.ts";
 import { type Home, makeHome } from "./home.ts";
 import { nodeProgram } from "./node.ts";
 
-/** A daemon of ours that is started by whoever needs it. */
+/** A daemon of newel that is started by the first process that needs it. */
 export interface DaemonProgram {
   readonly home: Home;
   /** Its main module. */
   readonly program: string;
-  /** Where its output goes: one of the home's logs. */
+  /** The file for its output: one of the home's logs. */
   readonly log: string;
   /** Options of Node.js for it. */
   readonly nodeArgs?: readonly string[];
@@ -17,13 +18,16 @@ export interface DaemonProgram {
   readonly stored?: Readonly<Record<string, number>>;
 }
 
-/** Says who is meant as systemd does: only in the process itself its pid is known. */
+/** A block of a file system. */
+const PROBE_BYTES = 4_096;
+
+/** Sets LISTEN_PID as systemd does: only the process itself knows its pid. */
 const WITH_LISTEN_PID = 'LISTEN_PID=$$; export LISTEN_PID; exec "$0" "$@"';
 
 /**
- * Starts a daemon in a session of its own, with its output in its log.
+ * Starts a daemon in a new session, with its output in its log.
  *
- * @param ended - called when it ends while this process lives: the exit code, and in words why
+ * @param ended - called when the daemon ends while this process lives: the exit code, and the reason as text
  */
 export async function launchDaemon(
   { home, program, log, nodeArgs = [], stored = {} }: DaemonProgram,
@@ -48,13 +52,13 @@ export async function launchDaemon(
   child.on("exit", (code, signal) =>
     ended(
       code,
-      `it ended with ${signal ?? code} as it started; the end of ${log}: ${lastLine(log)}`,
+      `it ended with ${signal ?? code} as it started; ${writeTrouble(home) ?? `the end of ${log}: ${lastLine(log)}`}`,
     ),
   );
   child.unref();
 }
 
-/** @throws NEWEL_E_HOME_ACCESS when it cannot be written */
+/** @throws NEWEL_E_HOME_ACCESS when the log cannot be written */
 function openLog(home: Home, log: string): number {
   try {
     return openSync(log, "a", 0o600);
@@ -64,12 +68,25 @@ function openLog(home: Home, log: string): number {
 }
 
 /**
- * The environment a daemon is started with: not what was meant for the caller alone, such as its
- * descriptors and the modules it preloads.
+ * The environment of a daemon: without variables that are for the caller alone, such as those of its
+ * descriptors and preloaded modules.
  */
 function daemonEnvironment(): NodeJS.ProcessEnv {
   const personal = /^(NEWEL_|LISTEN_|NODE_OPTIONS$|NODE_CHANNEL_|NOTIFY_SOCKET$|WATCHDOG_)/;
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => !personal.test(name)));
+}
+
+/** Why a home cannot be written, such as a full disk: then the log of the daemon lacks the reason too. */
+function writeTrouble({ directory }: Home): string | undefined {
+  const probe = join(directory, `probe-${process.pid}`);
+  try {
+    writeFileSync(probe, Buffer.alloc(PROBE_BYTES));
+    return undefined;
+  } catch (error) {
+    return `its home cannot be written (${messageOf(error)})`;
+  } finally {
+    rmSync(probe, { force: true });
+  }
 }
 
 function lastLine(file: string): string {

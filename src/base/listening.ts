@@ -1,9 +1,9 @@
-import { isIP, isIPv4, isIPv6, SocketAddress } from "node:net";
+import { isIP, isIPv4, isIPv6 } from "node:net";
 
 /**
- * The hosts of listening sockets, as the preload and the supervisor speak of them, and the lines of
- * their conversation: the preload writes `LISTEN=…` to its notify descriptor, the supervisor answers
- * over the control socket of the process.
+ * The hosts of listening sockets, as the preload and the supervisor write them, and the lines of their
+ * protocol: the preload writes `LISTEN=…` to its notify descriptor, the supervisor answers over the control
+ * socket of the process.
  *
  * A host is an IP address, or one of two words:
  * - `every`: listen() without a host, which is `::` with IPv4, or `0.0.0.0` where there is no IPv6;
@@ -12,19 +12,22 @@ import { isIP, isIPv4, isIPv6, SocketAddress } from "node:net";
 
 export const EVERY = "every";
 export const IPV6_ONLY = "ipv6-only";
-/** What `localhost` stands for, as far as this machine has the families. */
+/** The addresses of `localhost`, as far as this machine has the families. */
 export const LOOPBACK: readonly string[] = ["127.0.0.1", "::1"];
 
 /** How many hosts one listen() can have. */
 const HOSTS_LIMIT = 8;
 
-/** The one way to write an IP address; `undefined` for other text, and for a scoped address. */
+/** The canonical spelling of an IP address; `undefined` for other text, and for a scoped address. */
 export function toHost(text: string): string | undefined {
   if (isIP(text) === 0 || text.includes("%")) return undefined;
-  return isIPv4(text) ? text : new SocketAddress({ family: "ipv6", address: text }).address;
+  if (isIPv4(text)) return text;
+  // Loaded here, because most programs that import this module never ask.
+  const { SocketAddress } = process.getBuiltinModule("node:net");
+  return new SocketAddress({ family: "ipv6", address: text }).address;
 }
 
-/** Whether a socket is one of those that stand for a socket without a host: `web` or `web~2` of `web`. */
+/** Whether a socket is a member of a socket without a host: `web` or `web~2` of `web`. */
 export function isMember(name: string, socket: string): boolean {
   return name === socket || name.startsWith(`${socket}~`);
 }
@@ -43,19 +46,19 @@ export function covers(wide: string, narrow: string): boolean {
   return false;
 }
 
-/** Whether a socket of this host is reached by no client that the asked hosts exclude. */
+/** Whether every client that reaches a socket of this host is among the clients of the asked hosts. */
 export function isWithin(host: string, asked: readonly string[]): boolean {
   return asked.some((wide) => covers(wide, host));
 }
 
-/** An address for people and for `listen` of the configuration: `127.0.0.1:3000`, `[::1]:3000`. */
+/** An address in readable form, as in `listen` of the configuration: `127.0.0.1:3000`, `[::1]:3000`. */
 export function listenAddress(host: string, port: number): string {
   if (host === EVERY) return `every address, port ${port}`;
   if (host === IPV6_ONLY) return `[::]:${port} without IPv4`;
   return isIPv6(host) ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
-/** The line of the configuration that has newel listen where an app asks. */
+/** The line of the configuration that makes newel listen at an app's hosts. */
 export function listenSetting(hosts: readonly string[], port: number): string {
   const entries = hosts.map((host) =>
     host === EVERY || host === IPV6_ONLY ? String(port) : JSON.stringify(listenAddress(host, port)),
@@ -63,9 +66,12 @@ export function listenSetting(hosts: readonly string[], port: number): string {
   return `listen: ${entries.length === 1 ? entries.join("") : `[${entries.join(", ")}]`}`;
 }
 
-/** What a process writes about its listen() calls. */
+/** A report of a process about its listen() calls. */
 export type ListenReport =
-  /** It asks for the socket of a target at these hosts, and has these of them; repeated until it is answered. */
+  /**
+   * The process asks for the socket of a target at these hosts, and has these of them; repeated until it is
+   * answered.
+   */
   | {
       readonly kind: "ask";
       readonly id: number;
@@ -73,9 +79,9 @@ export type ListenReport =
       readonly hosts: readonly string[];
       readonly members: readonly string[];
     }
-  /** It listens on a port that its configuration does not have. */
+  /** The process listens on a port that its configuration does not have. */
   | { readonly kind: "elsewhere"; readonly port: number }
-  /** It was not given a socket; the text says why and what to write. */
+  /** The process was refused a socket; the text gives the reason and the correction. */
   | { readonly kind: "refused"; readonly why: string };
 
 /** The text after `LISTEN=`. */
@@ -90,7 +96,7 @@ export function formatReport(report: ListenReport): string {
   }
 }
 
-/** Reads what any process of a service may have written; `undefined` for anything else. */
+/** Reads a report, which any process of a service may have written; `undefined` for any other text. */
 export function parseReport(text: string): ListenReport | undefined {
   const refused = /^refused (.{1,1000})$/.exec(text)?.[1];
   if (refused !== undefined) return { kind: "refused", why: refused };
@@ -114,7 +120,7 @@ export type ListenAnswer =
   | { readonly kind: "bound"; readonly id: number; readonly sockets: readonly string[] }
   /** Listening failed as it would have without newel: EADDRINUSE and the like. */
   | { readonly kind: "failed"; readonly id: number; readonly code: string; readonly host: string }
-  /** No socket that this process has can be bound there: it may listen by itself. */
+  /** None of this process's sockets can be bound there: the app may listen by itself. */
   | { readonly kind: "none"; readonly id: number };
 
 /** The control line of an answer, without its first word. */

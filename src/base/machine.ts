@@ -1,6 +1,6 @@
 /**
- * A state machine as data: for each state, the events that are legal in it and the state each leads
- * to. A table cannot forget a state, since the compiler wants every one.
+ * A state machine as data: for each state, the legal events and the state that each event leads to. A table
+ * cannot omit a state, because the compiler requires every one.
  */
 export type Transitions<State extends string, Event extends string> = Readonly<
   Record<State, Readonly<Partial<Record<Event, State>>>>

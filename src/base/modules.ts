@@ -3,10 +3,10 @@ import { fileURLToPath } from "node:url";
 import { PRELOAD_FILE } from "./node-options.ts";
 
 /**
- * The path of a module that is started as a program of its own: `.ts` when this runs from the sources,
- * `.js` when it runs from the built package.
+ * The path of a module that is started as a separate program: `.ts` when this runs from the sources, `.js`
+ * when it runs from the built package.
  *
- * @param name - from the root of the sources, without its extension: `'kernel/main'`
+ * @param name - the path from the root of the sources, without extension: `'kernel/main'`
  */
 export function programPath(name: string): string {
   const extension = import.meta.url.endsWith(".ts") ? ".ts" : ".js";

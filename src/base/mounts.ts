@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 
-/** The mount points and options of this process's view of the file systems; absent where there is no /proc. */
+/** The mount points and options as this process sees them; the file is absent without /proc. */
 const MOUNTS = "/proc/self/mountinfo";
 
 /** Whether a path (without links) is on a file system that is mounted `noexec`. */
@@ -30,7 +30,7 @@ export function mountOptions(mounts: string, path: string): readonly string[] {
   return found?.options ?? [];
 }
 
-/** A space is written `\040`. */
+/** Decodes octal escapes: a space is written `\040`. */
 function unescape(text: string): string {
   return text.replaceAll(/\\([0-7]{3})/g, (_, digits: string) =>
     String.fromCharCode(Number.parseInt(digits, 8)),

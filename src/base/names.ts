@@ -31,8 +31,8 @@ export function matches(pattern: string, name: string): boolean {
 }
 
 /**
- * A name as a file name: letters, digits, `-`, `_` and inner dots stay, all else becomes `%XX` of
- * its UTF-8 bytes, so that no name can leave its directory or meet another's.
+ * A name as a file name: letters, digits, `-`, `_` and inner dots stay, and every other character becomes
+ * `%XX` of its UTF-8 bytes, so that no name can leave its directory or collide with another.
  */
 export function toFileName(name: string): string {
   return [...Buffer.from(name, "utf8")]
@@ -44,7 +44,7 @@ export function toFileName(name: string): string {
     .join("");
 }
 
-/** The name of which {@link toFileName} made a file name; what was cut from its end is missing. */
+/** The name from which {@link toFileName} made a file name; a part that was cut off is missing. */
 export function fromFileName(file: string): string {
   const bytes: number[] = [];
   for (let at = 0; at < file.length; at += 1) {
@@ -72,7 +72,7 @@ export function closest(word: string, known: readonly string[]): string | undefi
   return best;
 }
 
-/** Counts a swapped pair of letters as one edit, as people type (Damerau). */
+/** Counts a swapped pair of letters, a common typing error, as one edit (Damerau). */
 function editDistance(a: string, b: string): number {
   let beforePrevious: number[] = [];
   let previous = Array.from({ length: b.length + 1 }, (_, index) => index);

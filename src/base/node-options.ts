@@ -12,11 +12,10 @@ const PART = new RegExp(
 );
 
 /**
- * Adds the preload to the value of NODE_OPTIONS, and keeps what is there.
+ * Adds the preload to the value of NODE_OPTIONS, and keeps the present options.
  *
- * The preload comes first: it must see the first listener of the stop signal, and hooks of the app
- * (tracing, Yarn's `.pnp.cjs`, compilers) then wrap what the preload has changed, as they would wrap
- * Node's own functions.
+ * The preload comes first: it must see the first listener of the stop signal. Hooks of the app (tracing,
+ * Yarn's `.pnp.cjs`, compilers) then wrap the functions of the preload as they would wrap Node's.
  */
 export function withPreload(nodeOptions: string | undefined, path: string): string {
   const own = `--require="${path.replaceAll(/["\\]/g, String.raw`\$&`)}"`;
@@ -24,7 +23,7 @@ export function withPreload(nodeOptions: string | undefined, path: string): stri
   return other === undefined ? own : `${own} ${other}`;
 }
 
-/** Removes the preload from the value of NODE_OPTIONS; `undefined` where nothing else is there. */
+/** Removes the preload from the value of NODE_OPTIONS; `undefined` when no other option is left. */
 export function withoutPreload(nodeOptions: string | undefined): string | undefined {
   const other = nodeOptions?.replaceAll(PART, "").trim();
   return other === "" ? undefined : other;
@@ -36,8 +35,8 @@ export function hasPreload(nodeOptions: string): boolean {
 }
 
 /**
- * The environment for a program of newel's own, such as a worker of a pool: without the preload, which
- * is for the programs of a service.
+ * The environment for a program of newel, such as a worker of a pool: without the preload, which is for the
+ * programs of a service.
  */
 export function environmentWithoutPreload(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   const { NODE_OPTIONS, ...rest } = environment;

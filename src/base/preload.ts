@@ -1,5 +1,5 @@
 /**
- * How the supervisor and the preload (`newel/register`) speak: through the environment at the start,
+ * The protocol between the supervisor and the preload (`newel/register`): environment variables at the start,
  * then one line each way over Unix sockets.
  */
 
@@ -9,13 +9,13 @@ export const PRELOAD_ENV = {
   listen: "NEWEL_LISTEN",
   /** Descriptor for `READY=1`, `STATUS=…` and `LISTEN=…` lines, set by the kernel. */
   notifyFd: "NEWEL_NOTIFY_FD",
-  /** `1`: listen, say READY, but accept nothing until the control socket says `accept`. */
+  /** `1`: listen, write READY, but accept no connection until the control socket gets `accept`. */
   hold: "NEWEL_HOLD",
-  /** Beginning of the paths of control sockets and files, see {@link controlSocketPath}. */
+  /** The beginning of the paths of control sockets and files, see {@link controlSocketPath}. */
   control: "NEWEL_CONTROL",
-  /** `1`: this process is the program of a `node:` service, and no child of one. */
+  /** `1`: this process is the program of a `node:` service, not a child of one. */
   entry: "NEWEL_ENTRY",
-  /** `app`: READY=1 is left to the app, which has `ready: { notify: true }`. */
+  /** `app`: the app writes READY=1, because it has `ready: { notify: true }`. */
   ready: "NEWEL_READY",
   /** The first descriptor in the order of LISTEN_FDNAMES, where a parent passes them on; default 3. */
   firstFd: "NEWEL_LISTEN_FD",
@@ -28,27 +28,32 @@ export const PRELOAD_ENV = {
    * that a request already on its way is answered. Default 1000.
    */
   lingerMs: "NEWEL_LINGER_MS",
-  /** The process's own name (`web.1`); stays in the environment. */
+  /** The name of the process (`web.1`); stays in the environment. */
   process: "NEWEL_PROCESS",
   /** The number of the replica, from 1: 3 in `web.3`; stays in the environment. */
   replica: "NEWEL_REPLICA",
-  /** Marks every descendant, so that stop means stopped; stays in the environment. */
+  /** Marks every descendant, so that a stop also reaches descendants; stays in the environment. */
   mark: "NEWEL_MARK",
 } as const;
 
 /** One inherited socket. Its descriptor is 3 + the index of its name in LISTEN_FDNAMES. */
 export interface ListenTarget {
   readonly name: string;
-  /** The TCP port the app asks for in `listen()`; also 0 never matches. */
+  /** The TCP port that the app passes to `listen()`; 0 never matches. */
   readonly port?: number;
-  /** The Unix socket path the app asks for. */
+  /** The Unix socket path that the app passes to `listen()`. */
   readonly path?: string;
   /**
-   * The socket follows the host of the app's listen(): the supervisor chooses, when the preload asks,
-   * among the inherited sockets of this name and of names that begin with it and `~`.
+   * The socket follows the host of the app's listen(): when the preload asks, the supervisor chooses among
+   * the inherited sockets of this name and of names that begin with it and `~`.
    */
   readonly follows?: true;
+  /** The backlog of the socket. Default {@link DEFAULT_BACKLOG}. */
+  readonly backlog?: number;
 }
+
+/** Node's own backlog of 511 overflows when all replicas of a busy service restart at once. */
+export const DEFAULT_BACKLOG = 4_096;
 
 /** The control socket of one process of a replica. */
 export function controlSocketPath(control: string, pid: number): string {
@@ -60,24 +65,26 @@ export function presencePath(control: string, pid: number): string {
   return `${control}.${pid}.node`;
 }
 
-/** The file that exists once the replica may accept: for a process that listens only afterwards. */
+/** The file that exists once the replica may accept, for a process that listens only later. */
 export function acceptPath(control: string): string {
   return `${control}.accept`;
 }
 
-/** The lines the control socket understands; each is answered by one line, `ok` or `error: …`. */
+/** The lines of the control socket; each is answered by one line: `ok`, `error: …`, or the figures. */
 export const CONTROL = {
   /** Begin to accept connections (again: no effect). */
   accept: "accept",
-  /** `ok`, and from then on this connection is one of the app's own HTTP server: a health probe. */
+  /** Answered with `ok`; from then on this connection belongs to the app's HTTP server: a health probe. */
   probe: "probe",
-  /** With a space and the text of a ListenAnswer: where the app may listen. */
+  /** With a space and the text of a ListenAnswer: the address at which the app may listen. */
   listen: "listen",
+  /** Answered with one line, the JSON of NodeFigures (src/base/node-figures.ts). */
+  figures: "figures",
 } as const;
 
 /**
- * Marks a server of newel's own in a user's process, such as that of a singleton: the preload leaves
- * it alone. It is no traffic of the app, and closing it early would give away what its address
- * stands for. A registered symbol, since the preload may be another copy of this package.
+ * Marks a server of newel in a user's process, such as that of a singleton: the preload does not manage it.
+ * Its connections are not traffic of the app, and closing it early would release the ownership that its
+ * address represents. A registered symbol, because the preload may be another copy of this package.
  */
 export const OWN_SERVER: unique symbol = Symbol.for("newel.ownServer") as never;

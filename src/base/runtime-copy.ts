@@ -1,21 +1,25 @@
-import { existsSync, globSync, mkdirSync, readFileSync, statSync } from "node:fs";
-import { open, rename, rm } from "node:fs/promises";
+import type * as FileSystem from "node:fs/promises";
+import { existsSync, globSync, readFileSync, statSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 
 import type { Build, OwnBuild } from "./build.ts";
 import { parseBuildName } from "./build.ts";
+import { makeDirectory } from "./make-directory.ts";
 
-/** The manifest of a copy, below its directory: the last file of a copy that is read when it is checked. */
+/** Loaded only when a copy is written, because it would stay in the memory of the supervisor. */
+const files = (): typeof FileSystem => process.getBuiltinModule("node:fs/promises");
+
+/** The manifest of a copy, relative to its directory: the check of a copy reads this file last. */
 const MANIFEST = "dist/build.json";
 
 /** The files of a copy that still have to be written: the path below the copy, and the content. */
 type Files = ReadonlyMap<string, Buffer>;
 
 /**
- * The build that is in `directory`, if all its files are there with their sizes.
+ * The build in `directory`, if all its files exist with their sizes.
  *
- * @returns `undefined` when there is none or part of it is missing, as after a power cut
+ * @returns `undefined` when there is no build or a part of it is missing, as after a power loss
  */
 export function readCopy(directory: string, name: string): Build | undefined {
   const build = parseBuildName(name);
@@ -34,25 +38,32 @@ function readSizes(manifest: string): Readonly<Record<string, number>> | undefin
     if (typeof files !== "object" || files === null) return undefined;
     return files as Readonly<Record<string, number>>;
   } catch (error) {
-    // Cut off in the middle: the copy is not whole.
+    // A truncated manifest: the copy is incomplete.
     if (error instanceof SyntaxError) return undefined;
     throw error;
   }
 }
 
 /**
- * Copies a build to `directory`, as a whole: the files are written to another directory and synced, then
- * that gets its name. A damaged copy of the name is replaced; a whole one that came about at the same time
- * is left.
+ * Copies a build to `directory` atomically: the files are written to another directory and synced, then that
+ * directory is renamed. A damaged copy of the same name is replaced; a complete copy that another process
+ * wrote at the same time stays.
  */
 export async function writeCopy(build: OwnBuild, source: string, directory: string): Promise<void> {
-  const temporary = join(dirname(directory), `.${build.name}.${process.pid}.new`);
+  const { rename, rm } = files();
+  const { threadId } = process.getBuiltinModule("node:worker_threads");
+  const own = `.${build.name}.${process.pid}-${threadId}.new`;
+  const temporary = join(dirname(directory), own);
   await rm(temporary, { recursive: true, force: true });
   try {
-    const files = filesOf(build, source);
-    for (const folder of new Set([...files.keys()].map((file) => dirname(join(temporary, file)))))
-      mkdirSync(folder, { recursive: true, mode: 0o700 });
-    const all = [...files].map(([file, content]) => writeDurably(join(temporary, file), content));
+    const contents = filesOf(build, source);
+    for (const folder of new Set(
+      [...contents.keys()].map((file) => dirname(join(temporary, file))),
+    ))
+      makeDirectory(folder, 0o700);
+    const all = [...contents].map(([file, content]) =>
+      writeDurably(join(temporary, file), content),
+    );
     await Promise.all(all);
     if (readCopy(directory, build.name) !== undefined) return;
     await rm(directory, { recursive: true, force: true });
@@ -63,7 +74,7 @@ export async function writeCopy(build: OwnBuild, source: string, directory: stri
 }
 
 async function writeDurably(path: string, content: Buffer): Promise<void> {
-  const handle = await open(path, "wx", 0o600);
+  const handle = await files().open(path, "wx", 0o600);
   try {
     await handle.writeFile(content);
     await handle.sync();
@@ -86,21 +97,32 @@ function toJson(value: object): Buffer {
   return Buffer.from(`${JSON.stringify(value)}\n`);
 }
 
+/** The files of koffi that a process loads; the package also has its sources, for a build at installation. */
+const KOFFI_FILES = ["package.json", "index.cjs", "src/**/*.cjs", "build/**/*.node"];
+
 /**
- * koffi's native build for this machine, where the bundled koffi finds it: the package of the platform, or
- * what was compiled at installation. Of the builds for glibc and musl only the one in use is copied.
+ * koffi with its native build for this machine, which the installation has and the bundle has not. Of the
+ * builds for glibc and musl only the one in use is copied.
  */
 function* nativeFiles(source: string): Generator<readonly [string, Buffer]> {
   const koffi = packageDirectory(createRequire(join(source, "package.json")).resolve("koffi"));
+  yield* filesIn(koffi, KOFFI_FILES, "node_modules/koffi");
   const name = `@koromix/koffi-${process.platform}-${process.arch}`;
   const platform = findPackage(koffi, name);
-  const [from, to] =
-    platform === undefined ? [join(koffi, "build"), "build"] : [platform, `node_modules/${name}`];
-  const files = globSync("**/*.{js,cjs,json,node}", { cwd: from });
-  const foreign = isMusl() ? /linux_/ : /musl_/;
-  const used = files.filter((file) => !foreign.test(file));
-  const chosen = used.some((file) => file.endsWith(".node")) ? used : files;
-  for (const file of chosen) yield [join(to, file), readFileSync(join(from, file))];
+  if (platform === undefined) return;
+  const builds = globSync("**/*.node", { cwd: platform });
+  const used = builds.filter((file) => file.startsWith(isMusl() ? "musl_" : "linux_"));
+  const chosen = used.length > 0 ? used : builds;
+  yield* filesIn(platform, ["package.json", "*.js", ...chosen], `node_modules/${name}`);
+}
+
+function* filesIn(
+  directory: string,
+  patterns: readonly string[],
+  to: string,
+): Generator<readonly [string, Buffer]> {
+  for (const file of globSync([...patterns], { cwd: directory }))
+    yield [join(to, file), readFileSync(join(directory, file))];
 }
 
 /** The directory of the package that a module belongs to. */
@@ -110,7 +132,7 @@ function packageDirectory(module: string): string {
   return dirname(module);
 }
 
-/** Looked for as Node.js does: next to the package that needs it, or in any directory above. */
+/** Searches as Node.js does: next to the package that needs it, or in any directory above. */
 function findPackage(from: string, name: string): string | undefined {
   for (let directory = from; ; directory = dirname(directory)) {
     const candidate = join(directory, "node_modules", name);

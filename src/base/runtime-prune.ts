@@ -8,12 +8,12 @@ import type { Home } from "./home.ts";
 import { isRunning } from "./runtime.ts";
 import { readLink } from "./runtime-links.ts";
 
-/** What an installation that was interrupted leaves, with the pid of its process. */
-const LEFT_BEHIND = /^(?:\..+\.(\d+)\.new|(?:current|next)\.(\d+))$/;
+/** The names of files that an interrupted installation leaves, with the pid and the thread of its process. */
+const LEFT_BEHIND = /^(?:\..+\.(\d+)(?:-\d+)?\.new|(?:current|next)\.(\d+)(?:-\d+)?)$/;
 
 /**
- * Removes the copies of a home that no process uses any more: neither a daemon that runs from one, nor a
- * service whose preload is in it (its command line or its environment names it), nor one of the links.
+ * Removes the copies of a home that no process uses any more: no daemon runs from the copy, no service uses
+ * its preload (by its command line or environment), and no link names it.
  *
  * @returns the names of the copies that were removed
  */
@@ -37,7 +37,7 @@ function remove(home: Home, name: string): void {
   rmSync(join(home.runtimeDirectory, name), { recursive: true, force: true });
 }
 
-/** Those of the copies that the command line and environment of no process name. */
+/** The copies that the command line and environment of no process name. */
 function unusedOf(names: readonly string[], ...directories: string[]): readonly string[] {
   let unused = names;
   for (const pid of listDirectory("/proc").filter((name) => /^\d+$/.test(name))) {
@@ -66,7 +66,9 @@ function listDirectory(path: string): readonly string[] {
   }
 }
 
-/** A file's text; empty when it is gone, or when it is another user's process, which cannot be ours. */
+/**
+ * A file's text; empty when the file is gone or belongs to another user's process, which cannot be newel's.
+ */
 function readAny(path: string): string {
   try {
     return readFileSync(path, "utf8");

@@ -1,21 +1,23 @@
-import { mkdirSync, readFileSync, realpathSync, renameSync, rmSync, symlinkSync } from "node:fs";
+import { readFileSync, realpathSync, renameSync, rmSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 
 import { type Build, compareVersions, type OwnBuild, ownBuild } from "./build.ts";
 import { messageOf, newelError, systemCode } from "./errors.ts";
 import { type Home, makeHome } from "./home.ts";
+import { makeDirectory } from "./make-directory.ts";
 import { programPath } from "./modules.ts";
 import { isNoexec } from "./mounts.ts";
+import { checkOpenFiles } from "./open-files.ts";
 import { readLink, readLinkAt, type RuntimeLink } from "./runtime-links.ts";
 import { readCopy, writeCopy } from "./runtime-copy.ts";
 import { sleep } from "./timers.ts";
 import { packageVersion } from "./version.ts";
 
 /**
- * The daemons of a home and the preload run from a copy in the home, `runtime/VERSION-HASH/`, never from
- * the installation of the command that started them: that may be removed while they run (a release
- * directory that is pruned, `npm ci` in place). The link `runtime/current` names the copy that daemons are
- * started from; `runtime/next` the one that an upgrade is about to start. Each process that starts a daemon
+ * The daemons of a home and the preload run from a copy in the home, `runtime/VERSION-HASH/`, never from the
+ * installation of the command that started them, because that may be removed while they run (a release
+ * directory that is pruned, `npm ci` in place). The link `runtime/current` names the copy from which daemons
+ * are started; `runtime/next` the one that an upgrade is about to start. Each process that starts a daemon
  * asks {@link daemonProgram} for its path.
  */
 
@@ -26,20 +28,26 @@ const POLL_MS = 10;
 /** How long another process may take to write a copy, in milliseconds. */
 const WAIT_MS = 30_000;
 
-/** The build that the daemons of a home are started from; `undefined` when none was copied yet, or it is damaged. */
+/**
+ * The build from which the daemons of a home are started; `undefined` when none was copied yet, or it is
+ * damaged.
+ */
 function currentBuild(home: Home): Build | undefined {
   const name = readLink(home, "current");
   return name === undefined ? undefined : readCopy(join(home.runtimeDirectory, name), name);
 }
 
 /**
- * Where a daemon's program is started from. The copy that was used last is used again while a daemon of the
- * home runs, and whenever the caller is older. Else the caller's build is copied, unless it is there already.
+ * The path from which a daemon's program is started. The last used copy is used again while a daemon of the
+ * home runs, and whenever the caller is older. Otherwise the caller's build is copied, unless it exists
+ * already.
  *
  * @throws NEWEL_E_RUNTIME_COPY when the copy cannot be written
  * @throws NEWEL_E_RUNTIME_NOEXEC when the home is on a file system without the right to execute
+ * @throws NEWEL_E_OPEN_FILES when the daemon would inherit a limit that is too low for it
  */
 export async function daemonProgram(home: Home, name: DaemonName): Promise<string> {
+  checkOpenFiles();
   const own = ownBuild();
   if (own === undefined) return programPath(name);
   makeHome(home);
@@ -49,8 +57,8 @@ export async function daemonProgram(home: Home, name: DaemonName): Promise<strin
     try {
       await installBuild(home, own, own.source);
     } catch (error) {
-      // A file size limit of the caller (RLIMIT_FSIZE) is no lack of room: the installation is used
-      // in place, and the next start without the limit makes the copy.
+      // A file size limit of the caller (RLIMIT_FSIZE) does not mean a full disk: the installation is used in
+      // place, and the next start without the limit makes the copy.
       if (!isSizeLimit(error)) throw error;
       return programPath(name);
     }
@@ -62,8 +70,8 @@ export async function daemonProgram(home: Home, name: DaemonName): Promise<strin
 /**
  * Decides between the caller's build and the one of the last start.
  *
- * @param hasDaemon - whether a daemon of the home runs: what one home runs should be of one version, and only
- * `newel upgrade` changes it
+ * @param hasDaemon - whether a daemon of the home runs: all daemons of a home should have one version, which
+ *   only `newel upgrade` changes
  */
 export function chooseBuild(
   own: Build,
@@ -84,21 +92,24 @@ export function programIn(home: Home, link: RuntimeLink, name: DaemonName): stri
   return path;
 }
 
-/** A build that is ready in a home, and not yet used. */
+/** A build that is ready in a home, but not yet used. */
 export interface StagedBuild {
   readonly version: string;
-  /** Where a program of it is started from. */
+  /** The path from which a program of the build is started. */
   program(name: DaemonName): string;
-  /** Makes it the one that daemons are started from. */
+  /** Makes the build the one from which daemons are started. */
   activate(): void;
-  /** To be called in the end, whatever became of the upgrade: the copy may be removed unless it is used. */
+  /**
+   * Must be called in the end, whether the upgrade succeeded or not: the copy may then be removed unless it
+   * is used.
+   */
   release(): void;
 }
 
 /**
  * Copies the caller's build to a home for an upgrade of its daemons.
  *
- * @param allowDowngrade - also when the home runs a newer version
+ * @param allowDowngrade - copy also when the home runs a newer version
  * @throws NEWEL_E_OLDER_CALLER when the home runs a newer version
  * @throws NEWEL_E_RUNTIME_COPY
  */
@@ -122,7 +133,8 @@ export async function stageBuild(home: Home, allowDowngrade: boolean): Promise<S
 }
 
 /**
- * Refuses a change by a caller that is older than the daemons of a home: it may not know what they know.
+ * Refuses a change by a caller that is older than the daemons of a home, because it may not know their
+ * formats.
  *
  * @throws NEWEL_E_OLDER_CALLER
  */
@@ -135,7 +147,7 @@ export function refuseOlderCaller(home: Home, own: Build | undefined = ownBuild(
 }
 
 /**
- * Makes sure that a home has a whole copy of a build. Any number of processes may do this at once: one
+ * Ensures that a home has a complete copy of a build. Any number of processes may call this at once: one
  * writes, the others wait for it.
  */
 async function installBuild(home: Home, build: OwnBuild, source: string): Promise<void> {
@@ -143,7 +155,7 @@ async function installBuild(home: Home, build: OwnBuild, source: string): Promis
   const lock = join(home.runtimeDirectory, `.${build.name}.lock`);
   const until = performance.now() + WAIT_MS;
   try {
-    mkdirSync(home.runtimeDirectory, { recursive: true, mode: 0o700 });
+    makeDirectory(home.runtimeDirectory, 0o700);
     while (readCopy(directory, build.name) === undefined) {
       if (takeLock(lock)) {
         try {
@@ -164,10 +176,11 @@ function isSizeLimit(error: unknown): boolean {
   return error instanceof Error && systemCode(error.cause) === "EFBIG";
 }
 
-/** Makes a link name a build, in one step. */
+/** Makes a link name a build, atomically. */
 function activateBuild(home: Home, build: Build, link: RuntimeLink): void {
   const path = join(home.runtimeDirectory, link);
-  const temporary = `${path}.${process.pid}`;
+  const { threadId } = process.getBuiltinModule("node:worker_threads");
+  const temporary = `${path}.${process.pid}-${threadId}`;
   try {
     rmSync(temporary, { force: true });
     symlinkSync(build.name, temporary);
@@ -178,8 +191,8 @@ function activateBuild(home: Home, build: Build, link: RuntimeLink): void {
 }
 
 /**
- * Whether this process may write the copy now. The lock is a link whose target is the pid of its owner, so
- * that it is never there without it; one whose process is gone is removed.
+ * Tries to take the lock for writing the copy. The lock is a link whose target is the pid of its owner, so
+ * that it never exists without a pid; a lock whose process is gone is removed.
  */
 function takeLock(path: string): boolean {
   try {
@@ -197,7 +210,7 @@ function hasDaemon({ kernelLock, supervisorLock }: Home): boolean {
   return [kernelLock, supervisorLock].some((lock) => {
     const pid = Number(readText(lock) ?? Number.NaN);
     if (!(pid > 0)) return false;
-    // After a reboot the number may be another program's.
+    // After a reboot another program may have the pid.
     return /(kernel|supervisor)\/main\./.test(readText(`/proc/${pid}/cmdline`) ?? "");
   });
 }

@@ -6,9 +6,9 @@ import { sleep } from "./timers.ts";
 const POLL_MS = 500;
 
 /**
- * Takes a home's lock; when another daemon has it, fails or waits for that one's end.
+ * Takes a home's lock; when another daemon has it, fails or waits until that daemon ends.
  *
- * @param taken - the code that `lock` throws when another has it
+ * @param taken - the code that `lock` throws when another daemon has it
  */
 export async function takeHome<T>(lock: () => T, taken: ErrorCode, wait: boolean): Promise<T> {
   for (;;) {

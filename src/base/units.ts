@@ -11,15 +11,15 @@ const SIZE_BYTES = {
   GiB: 1_073_741_824,
 } as const;
 
-/** A duration as the configuration has it: `'500ms'`, `'10s'`, `'2m'`, `'1h'`, `'3d'`. */
+/** A duration as in the configuration: `'500ms'`, `'10s'`, `'2m'`, `'1h'`, `'3d'`. */
 export type Duration = `${number}${keyof typeof DURATION_MS}`;
-/** A size as the configuration has it: `'64kB'`, `'512MB'`, `'1GB'`. */
+/** A size as in the configuration: `'64kB'`, `'512MB'`, `'1GB'`. */
 export type Size = `${number}${keyof typeof SIZE_BYTES}`;
 
 /**
  * Reads a duration with its unit.
  *
- * @param text - `'10s'` and the like
+ * @param text - such as `'10s'`
  * @param what - names the setting in the error
  * @returns milliseconds
  * @throws NEWEL_E_DURATION when the text is no duration
@@ -31,7 +31,7 @@ export function durationMs(text: string, what = "The value"): number {
   return parsed;
 }
 
-/** As {@link durationMs}, but `undefined` instead of an error. */
+/** Like {@link durationMs}, but returns `undefined` instead of throwing. */
 export function tryDurationMs(text: string): number | undefined {
   const match = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/.exec(text);
   if (match === null) return undefined;
@@ -42,7 +42,7 @@ export function tryDurationMs(text: string): number | undefined {
 /**
  * Reads a size with its unit; kB, MB and GB are powers of 1000.
  *
- * @param text - `'512MB'` and the like
+ * @param text - such as `'512MB'`
  * @param what - names the setting in the error
  * @returns bytes
  * @throws NEWEL_E_SIZE when the text is no size
@@ -53,7 +53,7 @@ export function sizeBytes(text: string, what = "The value"): number {
   return parsed;
 }
 
-/** As {@link sizeBytes}, but `undefined` instead of an error. */
+/** Like {@link sizeBytes}, but returns `undefined` instead of throwing. */
 export function trySizeBytes(text: string): number | undefined {
   const match = /^(\d+(?:\.\d+)?)(B|kB|MB|GB|KiB|MiB|GiB)$/.exec(text);
   if (match === null) return undefined;
@@ -61,7 +61,7 @@ export function trySizeBytes(text: string): number | undefined {
   return bytes <= Number.MAX_SAFE_INTEGER ? Math.round(bytes) : undefined;
 }
 
-/** A duration for people, two units at most: `'3d4h'`, `'9m'`, `'12s'`, `'350ms'`. */
+/** A duration in readable form, two units at most: `'3d4h'`, `'9m'`, `'12s'`, `'350ms'`. */
 export function formatDuration(milliseconds: number): string {
   if (milliseconds < 1_000) return `${Math.max(0, Math.round(milliseconds))}ms`;
   const parts = [
@@ -78,7 +78,7 @@ export function formatDuration(milliseconds: number): string {
     .join("");
 }
 
-/** A size for people: `'141MB'`, `'64kB'`, `'1.2GB'`. */
+/** A size in readable form: `'141MB'`, `'64kB'`, `'1.2GB'`. */
 export function formatSize(bytes: number): string {
   if (bytes >= 1e9) return `${(bytes / 1e9).toFixed(1)}GB`;
   if (bytes >= 1e6) return `${Math.round(bytes / 1e6)}MB`;

@@ -1,7 +1,8 @@
 import type { LogEntry } from "./log.ts";
-import type { BusState } from "./states.ts";
+import type { PluginChannels } from "./plugin-channels.ts";
+import type { BusState } from "./lifecycle/states.ts";
 
-/** What a lifecycle listener is told about the step it is. */
+/** The step of a lifecycle listener: its time, and the signal that ends it. */
 export interface Step {
   /** Aborts when the listener's time is over, or when the bus no longer wants the step. */
   readonly signal: AbortSignal;
@@ -9,7 +10,10 @@ export interface Step {
   readonly limitMs: number;
 }
 
-/** The channels the bus publishes itself, one listener after the other, each within its time. */
+/**
+ * The channels that the bus itself publishes, one listener after the other, each with its time
+ * limit.
+ */
 interface LifecycleChannels {
   start(step: Step): unknown;
   stop(step: Step): unknown;
@@ -19,9 +23,11 @@ interface LifecycleChannels {
 }
 
 /** The channels every bus has. A state's channel is published when that state is entered. */
-export interface BuiltInChannels extends LifecycleChannels, Record<BusState, () => unknown> {
-  /** Published again and again while `block()` waits. */
+export interface BuiltInChannels
+  extends LifecycleChannels, PluginChannels, Record<BusState, () => unknown> {
+  /** Published again and again while the bus is started and `block()` waits. */
   main(): unknown;
+  /** Published with each entry of the log, in the process it was logged in. */
   log(entry: LogEntry): unknown;
 }
 
@@ -34,6 +40,20 @@ export type ChannelMap<Channels> = {
 export type OpenChannels = Readonly<Record<string, (...args: readonly unknown[]) => unknown>>;
 
 export type LifecycleName = keyof LifecycleChannels;
+
+const LIFECYCLE: ReadonlySet<string> = new Set<LifecycleName>([
+  "start",
+  "stop",
+  "restart",
+  "graceful",
+  "exit",
+]);
+
+/** Whether a channel's listeners get a {@link Step}. */
+export function isLifecycle(channel: string): channel is LifecycleName {
+  return LIFECYCLE.has(channel);
+}
+
 type BuiltInName = keyof BuiltInChannels;
 /** A channel name of a bus with these channels. */
 export type ChannelName<Channels> = BuiltInName | (keyof Channels & string);
@@ -44,31 +64,34 @@ type Signature<Channels, Name> = Name extends BuiltInName
     ? Channels[Name]
     : never;
 
-/** What a channel's listener is given. */
+/** The arguments of a channel's listener. */
 type ListenerArguments<Channels, Name> =
   Signature<Channels, Name> extends (...args: infer Arguments) => unknown ? Arguments : never;
 
-/** What a channel's listener returns, at once. */
+/** The result of a channel's listener, as its signature says: perhaps a promise. */
 export type Result<Channels, Name> =
   Signature<Channels, Name> extends (...args: never[]) => infer Value ? Value : never;
 
 /** A listener of a channel; it may also be asynchronous. */
 export type Listener<Channels, Name> = (
   ...args: ListenerArguments<Channels, Name>
-) => Result<Channels, Name> | PromiseLike<Result<Channels, Name>>;
+) => Result<Channels, Name> | PromiseLike<Awaited<Result<Channels, Name>>>;
 
-/** What `publish` takes: lifecycle listeners get a step of their own when the caller gives none. */
+/**
+ * The arguments of `publish`: each lifecycle listener gets its own step if the caller passes no
+ * arguments.
+ */
 export type PublishArguments<Channels, Name> = Name extends LifecycleName
   ? [step?: Step]
   : ListenerArguments<Channels, Name>;
 
-/** How a listener is subscribed. */
+/** The settings of a subscription. */
 export interface SubscribeOptions {
   /** Lower runs first. Default: the function's own `priority` property, else 50. */
   readonly priority?: number;
   /** Names the listener in logs, plans and failures. Default: the function's name. */
   readonly name?: string;
-  /** How long it may take in `publishAsync` and in a lifecycle step, in milliseconds. */
+  /** The time limit in `publishAsync` and in a lifecycle step, in milliseconds. */
   readonly timeoutMs?: number;
   /** Unsubscribes when aborted. */
   readonly signal?: AbortSignal;
@@ -76,26 +99,26 @@ export interface SubscribeOptions {
   readonly keepContext?: boolean;
 }
 
-/** The priority of a listener that names none. */
+/** The priority of a listener without its own priority. */
 export const DEFAULT_PRIORITY = 50;
 
 /** A subscribed function. */
 export interface Subscription {
-  /** What was subscribed: the key for unsubscribing. */
+  /** The function that was subscribed: the key for unsubscribing. */
   readonly listener: AnyListener;
-  /** What is called: the listener, perhaps bound to its context. */
+  /** The function that is called: the listener, perhaps bound to its context. */
   readonly call: AnyListener;
   readonly name: string;
   readonly priority: number;
   readonly timeoutMs: number | undefined;
 }
 
-/** A listener whose channel is not known here. */
+/** A listener of a channel that is unknown to the compiler. */
 export type AnyListener = (...args: unknown[]) => unknown;
 
 /**
  * The listeners of each channel, in run order. An array is never changed, only replaced, so that a
- * publish that runs goes on with the one it began with.
+ * running publish continues with the array that it began with.
  */
 export class ChannelTable {
   readonly #channels = new Map<string, readonly Subscription[]>();
@@ -105,7 +128,10 @@ export class ChannelTable {
     return this.#channels.get(channel);
   }
 
-  /** Adds a listener behind those of equal priority; one that is there only changes its settings. */
+  /**
+   * Adds a listener after those of equal priority; for a subscribed listener only the settings
+   * change.
+   */
   add(channel: string, added: Subscription): void {
     const others = (this.#channels.get(channel) ?? []).filter(
       (present) => present.listener !== added.listener,
@@ -115,7 +141,7 @@ export class ChannelTable {
     this.#channels.set(channel, others.toSpliced(at, 0, added));
   }
 
-  /** Removes a listener; nothing happens when it is not there. */
+  /** Removes a listener; does nothing when it is not subscribed. */
   remove(channel: string, listener: AnyListener): void {
     const left = this.#channels.get(channel)?.filter((present) => present.listener !== listener);
     if (left === undefined) return;

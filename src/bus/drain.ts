@@ -1,136 +1,181 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import type { IncomingMessage, Server as HttpServer, ServerResponse } from "node:http";
-import { Server as NetServer, type Socket } from "node:net";
-import { Server as TlsServer } from "node:tls";
+import type { ServerHttp2Session } from "node:http2";
+import type { Server as NetServer, Socket } from "node:net";
 
+import { acceptQueued } from "../base/accept-queue.ts";
 import { announceDrain } from "../base/draining.ts";
+import { afterTwoPolls, type FairClock, openFairClock } from "../base/fair-time.ts";
+import { leaveSession } from "../base/go-away.ts";
 import { sleep } from "../base/timers.ts";
 
-/** How a drain ended. */
+/** The result of a drain. */
 export interface DrainReport {
-  /** Connections that were still in use when the grace was over, and were cut. */
+  /** Connections that were still in use at the end of the grace, and were closed by force. */
   readonly cut: number;
   readonly durationMs: number;
 }
 
 export interface DrainOptions {
-  /** How long work in progress may take, in milliseconds. */
+  /** The time limit of work in progress, in milliseconds. */
   readonly graceMs: number;
-  /** How long a quiet connection is kept open for a request that is on its way, in milliseconds. */
+  /** The time that a quiet connection is kept open for a request in transit, in milliseconds. */
   readonly lingerMs: number;
 }
 
-/** An HTTP/2 session, as far as a drain goes. */
-interface Session {
-  readonly closed: boolean;
-  close(): void;
-  destroy(): void;
-  once(event: "close", listener: () => void): unknown;
+/** The time that quiet connections are kept, and the clock that measures it. */
+interface Linger {
+  readonly lingerMs: number;
+  readonly clock: FairClock;
 }
 
 interface Connection {
-  /** The answers that are not complete. */
+  /** The TCP connection below a TLS connection. */
+  readonly below: Socket | undefined;
+  /** The responses that are not complete. */
   readonly active: Set<ServerResponse>;
-  /** The bytes read when it last became idle: more means that a request is arriving. */
+  /** The bytes read when it last became idle: a larger number means that a request is arriving. */
   idleAtBytes: number;
-  /** Not HTTP, or not any more: it lives until it ends or the grace is over. */
+  /** The same for the connection below: an incomplete TLS record is visible only there. */
+  idleAtBytesBelow: number;
+  /** Not HTTP, or not any more: it stays open until it ends or the grace is over. */
   opaque: boolean;
-  /** Its next answer is its last. */
+  /** Its next response is its last. */
   last: boolean;
+  /** The idle time in which a linger runs, by its `idleAtBytes`. */
+  lingersAtBytes: number | undefined;
 }
 
-/** The connection whose request the running code answers. */
+/** The connection whose request the running code handles. */
 const answering = new AsyncLocalStorage<Socket>();
 
-/** The connection whose HTTP request led to here, if one did and its server is on a bus. */
+/**
+ * The connection whose HTTP request led to this call, if there is one and its server is on a bus.
+ */
 export function currentConnection(): Socket | undefined {
   return answering.getStore();
 }
 
-/** What is left of a connection after its FIN, for the peer's last words, in milliseconds. */
+/** How long a connection lasts after the FIN at the end of the grace, in milliseconds. */
 const FIN_MS = 50;
+/** When the grace ended later than this, the process was stalled, in milliseconds. */
+const STALL_MS = 100;
+/**
+ * The time that requests which arrived during that stall have for their responses, in milliseconds.
+ */
+const AFTER_STALL_MS = 250;
 
 /**
  * The connections of a server, so that it can stop without breaking any that is in use. Plain
- * `server.close()` destroys connections whose request was not read yet, goes on serving a busy
- * keep-alive connection without end, and forgets upgraded ones. This one closes the listener alone,
- * answers what arrives with `Connection: close`, ends quiet connections with a FIN after a linger,
- * and cuts what is left after the grace.
+ * `server.close()` destroys connections whose request was not read yet, continues to serve a busy
+ * keep-alive connection without end, and ignores upgraded ones. This class closes only the
+ * listener, answers arriving requests with `Connection: close`, ends quiet connections with a FIN
+ * after a linger, and closes the remaining ones after the grace.
+ *
+ * The linger is a wait of base/fair-time.ts, because its timer also runs out while the process or the
+ * client has no processor. It begins when a connection becomes quiet: at its accept, at the end of its TLS
+ * handshake or at its last answer. src/register/drain.ts has the same states for programs without a bus.
  */
 export class Connections {
   readonly #server: NetServer;
   readonly #connections = new Map<Socket, Connection>();
   /** TCP connections of a TLS server whose handshake is not done, by their peer. */
   readonly #handshaking = new Map<string, Socket>();
-  readonly #sessions = new Set<Session>();
+  readonly #sessions = new Set<ServerHttp2Session>();
   readonly #http: boolean;
-  #draining = false;
+  #accepted = 0;
+  #draining: Linger | undefined;
+  #rotating: Linger | undefined;
   #changed: (() => void) | undefined;
 
   constructor(server: NetServer) {
     this.#server = server;
     this.#http = "headersTimeout" in server || "updateSettings" in server;
+    // A test by the class would load node:tls into every program.
+    const isTls = "setSecureContext" in server;
     server.on("connection", (socket: Socket) => {
+      this.#accepted += 1;
       this.#add(socket);
-      if (server instanceof TlsServer) this.#handshaking.set(peerOf(socket), socket);
+      if (isTls) this.#handshaking.set(peerOf(socket), socket);
     });
     server.on("secureConnection", (socket: Socket) => this.#secured(socket));
-    server.on("session", (session: Session) => this.#addSession(session));
+    server.on("session", (session: ServerHttp2Session) => this.#addSession(session));
     for (const event of ["upgrade", "connect"])
       server.on(event, (_request: IncomingMessage, socket: Socket) => this.#upgraded(socket));
     if (this.#http) {
       const begin = (request: IncomingMessage, response: ServerResponse): void =>
-        this.#begin(request, response);
+        this.begin(request, response);
       (server as HttpServer).prependListener("request", begin);
       for (const event of ["checkContinue", "checkExpectation"] as const)
         if (server.listenerCount(event) > 0) (server as HttpServer).prependListener(event, begin);
     }
   }
 
-  /** How many are open. */
+  /** The number of open connections. */
   get size(): number {
     return this.#connections.size;
   }
 
-  /** Lets each open connection end with its next answer; new ones are served as ever. */
-  rotate(): void {
+  /**
+   * Lets each open HTTP/1.1 connection end with its next answer, or when it stays quiet for the linger; new
+   * ones are served as before. No request fails by it: a connection is never ended between an answer that
+   * promised keep-alive and the request that follows it. HTTP/2 sessions stay, since a client may send on
+   * one at any time.
+   */
+  rotate(lingerMs: number): void {
+    if (this.#draining !== undefined) return;
+    this.#rotating ??= { lingerMs, clock: openFairClock() };
     for (const [socket, connection] of this.#connections) {
       if (connection.opaque) continue;
       connection.last = true;
       for (const response of connection.active) sayLast(response);
-      if (this.#isQuiet(socket, connection)) socket.end();
+      this.#linger(socket, connection);
     }
   }
 
-  /** Closes the listener, then all connections, as the class says. Resolves when none is left. */
+  /**
+   * Closes the listener, then all connections, as described for the class. Resolves when none is
+   * left.
+   */
   async drain({ graceMs, lingerMs }: DrainOptions): Promise<DrainReport> {
     const startedMs = performance.now();
-    this.#draining = true;
-    // The method of net, since those of http and https also close connections they take for idle.
-    if (this.#server.listening) NetServer.prototype.close.call(this.#server);
-    const over = announceDrain();
-    for (const session of this.#sessions) session.close();
-    for (const { active } of this.#connections.values())
-      for (const response of active) sayLast(response);
     const deadlineMs = startedMs + graceMs;
-    await this.#emptyBefore(Math.min(startedMs + lingerMs, deadlineMs));
-    for (const [socket, connection] of this.#connections)
-      if (!connection.opaque && this.#isQuiet(socket, connection)) socket.end();
+    await acceptQueued(() => this.#accepted, graceMs / 4);
+    // Calls the method of net, because those of http and https also close connections that they
+    // consider idle.
+    const { Server } = process.getBuiltinModule("node:net");
+    if (this.#server.listening) Server.prototype.close.call(this.#server);
+    const over = announceDrain();
+    const clock = openFairClock();
+    this.#rotating?.clock.stop();
+    this.#rotating = undefined;
+    this.#draining = { lingerMs, clock };
+    for (const session of this.#sessions) this.#leave(session);
+    for (const [socket, connection] of this.#connections) {
+      for (const response of connection.active) sayLast(response);
+      connection.lingersAtBytes = undefined;
+      this.#linger(socket, connection);
+    }
     await this.#emptyBefore(deadlineMs);
-    const cut = this.#connections.size;
-    await this.#cutAll();
+    const cut = await this.#cutAll(deadlineMs);
+    clock.stop();
     over();
-    this.#draining = false;
+    this.#draining = undefined;
     return { cut, durationMs: performance.now() - startedMs };
   }
 
-  #add(socket: Socket): void {
-    this.#connections.set(socket, {
+  #add(socket: Socket, below?: Socket): void {
+    const connection: Connection = {
+      below,
       active: new Set(),
       idleAtBytes: 0,
+      idleAtBytesBelow: below?.bytesRead ?? 0,
       opaque: !this.#http,
       last: false,
-    });
+      lingersAtBytes: undefined,
+    };
+    this.#connections.set(socket, connection);
+    this.#linger(socket, connection);
     const peer = peerOf(socket);
     socket.once("close", () => {
       this.#connections.delete(socket);
@@ -139,18 +184,18 @@ export class Connections {
     });
   }
 
-  /** From the handshake on, the TLS socket stands for the connection. */
+  /** From the handshake on, the TLS socket represents the connection. */
   #secured(secure: Socket): void {
     const raw = this.#handshaking.get(peerOf(secure));
     if (raw !== undefined) this.#connections.delete(raw);
     this.#handshaking.delete(peerOf(secure));
-    this.#add(secure);
+    this.#add(secure, raw);
   }
 
-  #addSession(session: Session): void {
+  #addSession(session: ServerHttp2Session): void {
     this.#sessions.add(session);
     session.once("close", () => this.#sessions.delete(session));
-    if (this.#draining) session.close();
+    this.#leave(session);
   }
 
   #upgraded(socket: Socket): void {
@@ -158,32 +203,52 @@ export class Connections {
     if (connection !== undefined) connection.opaque = true;
   }
 
-  #begin({ socket }: IncomingMessage, response: ServerResponse): void {
+  /** Notes that a request is being answered. Called before the program's own listeners. */
+  begin({ socket }: IncomingMessage, response: ServerResponse): void {
     const connection = this.#connections.get(socket);
     // HTTP/2 has no such connection: its sessions end by themselves after GOAWAY.
     if (connection === undefined) return;
     answering.enterWith(socket);
     connection.active.add(response);
-    if (this.#draining || connection.last) sayLast(response);
+    if (this.#draining !== undefined || connection.last) sayLast(response);
     response.once("close", () => this.#answered(socket, connection, response));
   }
 
   #answered(socket: Socket, connection: Connection, response: ServerResponse): void {
     connection.active.delete(response);
     connection.idleAtBytes = socket.bytesRead;
+    connection.idleAtBytesBelow = connection.below?.bytesRead ?? 0;
+    connection.lingersAtBytes = undefined;
     if (connection.active.size > 0 || connection.opaque) return;
-    if (connection.last) {
-      socket.end();
-    } else if (this.#draining) {
-      // Its headers had promised keep-alive: the next request may be on its way.
-      void sleep(FIN_MS).then(() => {
-        if (this.#isQuiet(socket, connection)) socket.end();
-      });
-    }
+    // After "Connection: close" Node.js ends it; otherwise the next request may be in transit.
+    this.#linger(socket, connection);
+  }
+
+  /** In a drain, and once it is to end: ends a connection that stays quiet for the linger. */
+  #linger(socket: Socket, connection: Connection): void {
+    const linger = this.#draining ?? (connection.last ? this.#rotating : undefined);
+    const { idleAtBytes } = connection;
+    if (linger === undefined || connection.lingersAtBytes === idleAtBytes) return;
+    connection.lingersAtBytes = idleAtBytes;
+    linger.clock.after(linger.lingerMs, () => {
+      if (connection.opaque || connection.lingersAtBytes !== idleAtBytes) return;
+      connection.lingersAtBytes = undefined;
+      // The client has not received the last response yet.
+      if (socket.writableLength > 0) this.#linger(socket, connection);
+      // Reading ends, too: a request after the FIN could be carried out but not answered.
+      else if (this.#isQuiet(socket, connection)) socket.destroySoon();
+    });
+  }
+
+  #leave(session: ServerHttp2Session): void {
+    if (this.#draining === undefined) return;
+    leaveSession(session, this.#draining.clock, this.#draining.lingerMs);
   }
 
   #isQuiet(socket: Socket, connection: Connection): boolean {
-    return connection.active.size === 0 && socket.bytesRead === connection.idleAtBytes;
+    const { active, below, idleAtBytes, idleAtBytesBelow } = connection;
+    const bytesBelow = below?.bytesRead ?? 0;
+    return active.size === 0 && socket.bytesRead === idleAtBytes && bytesBelow === idleAtBytesBelow;
   }
 
   async #emptyBefore(deadlineMs: number): Promise<void> {
@@ -196,12 +261,18 @@ export class Connections {
     }
   }
 
-  async #cutAll(): Promise<void> {
-    if (this.#connections.size === 0) return;
+  /** Closes the remaining connections by force when the grace is over, and returns their number. */
+  async #cutAll(deadlineMs: number): Promise<number> {
+    if (this.#connections.size === 0) return 0;
+    await new Promise<void>((resolve) => afterTwoPolls(resolve));
+    const lateMs = performance.now() - deadlineMs;
+    if (lateMs > STALL_MS) await this.#emptyBefore(performance.now() + AFTER_STALL_MS);
+    const cut = this.#connections.size;
     for (const socket of this.#connections.keys()) socket.end();
     await this.#emptyBefore(performance.now() + FIN_MS);
     for (const session of this.#sessions) session.destroy();
     for (const socket of this.#connections.keys()) socket.destroy();
+    return cut;
   }
 }
 

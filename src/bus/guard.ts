@@ -1,4 +1,3 @@
-import { Socket } from "node:net";
 import { constants } from "node:os";
 
 import { systemCode } from "../base/errors.ts";
@@ -14,25 +13,29 @@ import {
 import { GUARD, REHEARSAL_FD } from "./rehearsal.ts";
 
 /**
- * Between execve and its first handler a Node.js program has the default action for every signal, and
- * Node.js undoes any mask it was started with: a SIGHUP in these tenths of a second would end what it
- * was to restart. The rehearsal of the new code, a process anyway, stays for that long and holds such
- * signals back.
+ * Between execve and its first handler a Node.js program has the default action for every signal,
+ * and Node.js resets any mask that it was started with: a SIGHUP during these tenths of a second
+ * would end the program that it was meant to restart. The rehearsal of the new code, which is a
+ * process anyway, stays for that time and holds such signals back.
  */
 
 const HELD = ["SIGHUP", "SIGINT", "SIGTERM", "SIGUSR2"] as const;
 const HELD_NUMBERS = new Set<number>(HELD.map((name) => constants.signals[name]));
-/** How often it looks, how long it holds at most, and how long letting go may take, in milliseconds. */
+/**
+ * The poll interval, the longest time that signals are held, and the time limit of the release, in
+ * milliseconds.
+ */
 const LOOK_MS = 1;
 const HOLD_MS = 20_000;
 const LET_GO_MS = 1_000;
 
 /**
- * In the rehearsal: says that the program loads, then waits to be told to guard its parent, or for the
- * parent to let go.
+ * In the rehearsal: reports that the program loads, then waits for the request to guard its parent,
+ * or for the parent to release it.
  */
 export async function guardParent(): Promise<void> {
   const parent = process.ppid;
+  const { Socket } = process.getBuiltinModule("node:net");
   const channel = new Socket({ fd: REHEARSAL_FD, readable: true, writable: true });
   await new Promise<void>((resolve) => {
     channel.on("error", () => resolve());
@@ -50,7 +53,10 @@ export async function guardParent(): Promise<void> {
   });
 }
 
-/** Holds signals back until the new image listens as the old one did, then gives them to it. */
+/**
+ * Holds signals back until the new image has the handlers of the old image, then delivers them to
+ * it.
+ */
 function holdSignals(pid: number, caughtBefore: bigint): void {
   const wanted = [...HELD_NUMBERS].filter((signal) => isIn(caughtBefore, signal));
   const until = performance.now() + HOLD_MS;
@@ -71,7 +77,7 @@ function holdSignals(pid: number, caughtBefore: bigint): void {
   giveBack(pid, held);
 }
 
-/** Whatever comes meanwhile is delivered: from now on there are handlers. */
+/** Signals that arrive in the meantime are delivered: from now on there are handlers. */
 function letGo(pid: number): void {
   const until = performance.now() + LET_GO_MS;
   const traced = new Set(threadsOf(pid));
@@ -87,7 +93,7 @@ function letGo(pid: number): void {
   }
 }
 
-/** One by one: of the same signal twice at once the system makes one. */
+/** One by one: the system merges two pending signals of the same number. */
 function giveBack(pid: number, held: readonly number[]): void {
   for (const signal of held) {
     process.kill(pid, signal);
@@ -100,7 +106,7 @@ function listens(pid: number, wanted: readonly number[]): boolean {
     const caught = caughtSignals(pid);
     return wanted.every((signal) => isIn(caught, signal));
   } catch (error) {
-    // It has just ended; the next look sees that.
+    // The process has just ended; the next poll notices that.
     if (["ENOENT", "ESRCH"].includes(systemCode(error) ?? "")) return false;
     throw error;
   }
@@ -112,7 +118,7 @@ function isIn(mask: bigint, signal: number): boolean {
 
 const clock = new Int32Array(new SharedArrayBuffer(4));
 
-/** On the very thread that traces: only it may ask. */
+/** Blocks the tracing thread, because only that thread may make ptrace requests. */
 function pause(): void {
   Atomics.wait(clock, 0, 0, LOOK_MS);
 }

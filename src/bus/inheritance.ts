@@ -1,23 +1,24 @@
 /**
- * What an image of a program leaves to the next one over execve, in the environment: descriptors by
- * name, and how many images came before. Read once and taken out, so that no child sees it.
+ * The data that an image of a program passes to the next one over execve, in the environment:
+ * descriptors by name, and the number of earlier images. It is read once and removed, so that no
+ * child sees it.
  */
 export interface Inheritance {
-  /** How often this process replaced its program: 0 for the first image. */
+  /** The number of times that this process replaced its program: 0 for the first image. */
   readonly generation: number;
-  /** Descriptors by the name they were handed over with, not taken yet. */
+  /** Descriptors by the name under which they were passed, not taken yet. */
   readonly descriptors: Map<string, number>;
-  /** This process is a daemon already. */
+  /** Whether this process is a daemon already. */
   readonly daemon: boolean;
-  /** The pid of a child that held signals back for this image, to be waited for. */
+  /** The pid of a child that held signals back for this image, and must be reaped. */
   readonly guard: number | undefined;
-  /** How many more restarts were asked for meanwhile. */
+  /** The number of restarts that were requested in the meantime. */
   readonly owed: number;
-  /** It has just become one, and its launcher waits for word. */
+  /** Whether it has just become a daemon, and its launcher waits for the result. */
   readonly launched: boolean;
 }
 
-/** What is written into the environment of the next image. */
+/** The data that is written into the environment of the next image. */
 export interface Estate {
   readonly generation: number;
   readonly descriptors: Readonly<Record<string, number>>;
@@ -33,7 +34,10 @@ const VARIABLE = "NEWEL_BUS_INHERIT";
 
 let read: Inheritance | undefined;
 
-/** What the image before this one left, and the sockets systemd passed (LISTEN_FDS) by their names. */
+/**
+ * The data from the previous image, and the sockets that systemd passed (LISTEN_FDS) by their
+ * names.
+ */
 export function inheritance(): Inheritance {
   if (read !== undefined) return read;
   const text = process.env[VARIABLE];
@@ -55,7 +59,7 @@ export function inheritance(): Inheritance {
   return read;
 }
 
-/** The descriptor handed over under a name, once. */
+/** Takes the descriptor that was passed under a name; a second call finds none. */
 export function takeInherited(name: string): number | undefined {
   const { descriptors } = inheritance();
   const fd = descriptors.get(name);
@@ -79,7 +83,7 @@ function parseEstate(text: string): Estate | undefined {
   try {
     value = JSON.parse(text);
   } catch {
-    // Somebody else's variable of this name: there is nothing to inherit.
+    // Another program's variable of this name: there is nothing to inherit.
     return undefined;
   }
   if (typeof value !== "object" || value === null) return undefined;

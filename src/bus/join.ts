@@ -1,93 +1,104 @@
-import type { Bus } from "./bus.ts";
+import { BUS_STATES, type BusState } from "./lifecycle/states.ts";
 import type { LogEntry, LogLevel } from "./log.ts";
-import { BUS_STATES, type BusState } from "./states.ts";
 
-/** What two joined buses say to each other, over the IPC channel of a child process. */
+/** The messages between two joined buses, over the IPC channel of a child process. */
 export type JoinMessage =
   | { readonly say: "state"; readonly state: BusState }
   | { readonly say: "log"; readonly entry: WireEntry }
-  | { readonly say: "publish"; readonly channel: string; readonly args: readonly unknown[] }
+  /** The arguments of a publish, as `encodeText` of the wire writes them. */
+  | { readonly say: "publish"; readonly channel: string; readonly text: string }
+  /** The total number of publishes of the other side that have been handled. */
+  | { readonly say: "handled"; readonly count: number }
   | { readonly say: "graceful" }
-  | { readonly say: "exit" };
+  | { readonly say: "exit" }
+  /** The child got a signal that requests the exit; the parent answers with `exit` or `wait`. */
+  | { readonly say: "signal"; readonly signal: string }
+  /** The parent's own stop will end the child. */
+  | { readonly say: "wait" };
 
-/** A log entry without its error, whose stack is in the message anyway. */
-type WireEntry = Omit<LogEntry, "error">;
+/** The actions of one side for the messages of the other side; other kinds are ignored. */
+export type JoinActions = {
+  readonly [Say in JoinMessage["say"]]?: (
+    message: Extract<JoinMessage, { readonly say: Say }>,
+  ) => void;
+};
 
-/** The end of a joined pair that is on this side. */
-export interface Link {
-  send(message: JoinMessage): void;
+/** Carries out the action for a message of the other side, if it is one of these messages. */
+export function hearJoinMessage(value: unknown, actions: JoinActions): void {
+  const message = parseJoinMessage(value);
+  if (message === undefined) return;
+  const act = actions[message.say] as ((heard: JoinMessage) => void) | undefined;
+  act?.(message);
 }
 
-/**
- * Makes channels reach across: what is published here is published there. What came from there is
- * not sent back.
- *
- * @returns `deliver` publishes here what was published there; `off` ends the forwarding
- */
-export function forwardChannels(
-  bus: Bus,
-  channels: readonly string[],
-  link: Link,
-): { deliver: (channel: string, args: readonly unknown[]) => void; off: () => void } {
-  let delivered: string | undefined;
-  const offs = channels.map((channel) =>
-    bus.subscribe(
-      channel,
-      (...args: readonly unknown[]) => {
-        if (delivered === channel) delivered = undefined;
-        else link.send({ say: "publish", channel, args });
-      },
-      // Before every other listener, since those may publish in turn.
-      { name: "joined bus", priority: -Infinity },
-    ),
-  );
-  return {
-    deliver: (channel, args) => {
-      // A peer that publishes on channels nobody agreed on is not listened to.
-      if (!channels.includes(channel)) return;
-      delivered = channel;
-      try {
-        bus.publish(channel, ...args);
-      } catch (error) {
-        bus.log(`What the joined bus published on "${channel}" met a failure.`, "error", error);
-      }
-    },
-    off: () => {
-      for (const off of offs) off();
-    },
-  };
+/** A log entry without its error, whose stack is in the message. */
+type WireEntry = Omit<LogEntry, "error">;
+
+/** The parent of a joined child, for a signal that requests the child's exit. */
+interface Parent {
+  /** Leaves the decision to the parent, whose stop ends this process. */
+  leaveTo(signal: string): void;
+}
+
+const parents = new WeakMap<object, Parent>();
+
+/** Records that a bus is joined to a parent, until the returned function is called. */
+export function joinedTo(bus: object, parent: Parent): () => void {
+  parents.set(bus, parent);
+  return () => void parents.delete(bus);
+}
+
+/** The parent that a bus is joined to. */
+export function parentOf(bus: object): Parent | undefined {
+  return parents.get(bus);
+}
+
+const signalled = new WeakSet<object>();
+
+/** Records that a signal has requested the exit of this bus, which follows. */
+export function noteExitSignal(bus: object): void {
+  signalled.add(bus);
+}
+
+/** Whether a signal has requested the exit of this bus. */
+export function hasExitSignal(bus: object): boolean {
+  return signalled.has(bus);
 }
 
 const LEVELS: readonly unknown[] = ["debug", "info", "warn", "error"] satisfies LogLevel[];
 
-/** Reads a message of the other side; `undefined` for what is none: programs may send their own. */
+/**
+ * Reads a message of the other side; `undefined` for any other message: programs may send their
+ * own.
+ */
 export function parseJoinMessage(value: unknown): JoinMessage | undefined {
   if (typeof value !== "object" || value === null || !("newelBus" in value)) return undefined;
   const message: unknown = value.newelBus;
-  if (typeof message !== "object" || message === null || !("say" in message)) return undefined;
-  switch (message.say) {
+  if (typeof message !== "object" || message === null) return undefined;
+  const { say, state, entry, channel, text, count, signal } = message as Record<string, unknown>;
+  switch (say) {
     case "exit":
     case "graceful":
-      return { say: message.say };
+    case "wait":
+      return { say };
     case "state":
-      return "state" in message && isState(message.state)
-        ? { say: "state", state: message.state }
-        : undefined;
+      return isState(state) ? { say, state } : undefined;
     case "log":
-      return "entry" in message ? parseEntry(message.entry) : undefined;
+      return parseEntry(entry);
     case "publish":
-      return "channel" in message &&
-        typeof message.channel === "string" &&
-        "args" in message &&
-        Array.isArray(message.args)
-        ? { say: "publish", channel: message.channel, args: message.args as unknown[] }
+      return typeof channel === "string" && typeof text === "string"
+        ? { say, channel, text }
         : undefined;
+    case "handled":
+      return typeof count === "number" ? { say, count } : undefined;
+    case "signal":
+      return typeof signal === "string" ? { say, signal } : undefined;
     default:
       return undefined;
   }
 }
 
-/** The envelope that tells our messages from the program's own. */
+/** The envelope that distinguishes these messages from those of the program. */
 export function wrapJoinMessage(message: JoinMessage): object {
   return { newelBus: message };
 }

@@ -1,13 +1,13 @@
-import { Session } from "node:inspector";
 import { registerHooks } from "node:module";
 import { fileURLToPath } from "node:url";
 
 /**
- * Tells of each file this program has loaded as a module, and of each it still loads: ESM, CommonJS,
- * JSON and TypeScript, in this thread. Modules without a file (`node:fs`, `data:`) are passed over.
+ * Reports each file that this program has loaded as a module, and each that it loads later: ESM,
+ * CommonJS, JSON and TypeScript, in this thread. Modules without a file (`node:fs`, `data:`) are
+ * skipped.
  *
- * @param found - called with the path, perhaps more than once
- * @returns stops it
+ * @param found - called with the path, possibly more than once
+ * @returns a function that stops the reports
  */
 export function watchLoadedFiles(found: (path: string) => void): () => void {
   const tell = (url: string): void => {
@@ -20,7 +20,7 @@ export function watchLoadedFiles(found: (path: string) => void): () => void {
       return next(url, context);
     },
   });
-  // Hooks see only what is loaded after them; the inspector names what was before.
+  // Hooks see only modules that are loaded after them; the inspector lists the earlier ones.
   for (const url of parsedScripts()) tell(url);
   return () => hooks.deregister();
 }
@@ -32,6 +32,7 @@ function filePath(url: string): string | undefined {
 
 function parsedScripts(): string[] {
   const urls: string[] = [];
+  const { Session } = process.getBuiltinModule("node:inspector");
   const session = new Session();
   session.connect();
   session.on("Debugger.scriptParsed", ({ params }) => urls.push(params.url));

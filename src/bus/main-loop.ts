@@ -1,29 +1,35 @@
 /**
- * Publishes `main` again and again: the next time a pause after the listeners of the last have
- * ended. It sleeps without a timer while nobody listens.
+ * Publishes `main` repeatedly: each time after a pause since the listeners of the last round ended.
+ * It sleeps without a timer while `main` is not wanted.
  */
 export class MainLoop {
   readonly #publish: () => Promise<void>;
   readonly #wanted: () => boolean;
-  readonly #intervalMs: number;
+  #intervalMs: number;
   #timer: NodeJS.Timeout | undefined;
   #busy = false;
   #stopped = false;
 
   /**
    * @param publish - one round; never rejects
-   * @param wanted - whether anybody listens
-   * @param intervalMs - the pause, in milliseconds
+   * @param wanted - whether the bus is started and `main` has listeners
    */
-  constructor(publish: () => Promise<void>, wanted: () => boolean, intervalMs: number) {
+  constructor(publish: () => Promise<void>, wanted: () => boolean) {
     this.#publish = publish;
     this.#wanted = wanted;
-    this.#intervalMs = intervalMs;
+    this.#intervalMs = Infinity;
   }
 
-  /** Begins, or goes on after a listener came: the first round follows at once. */
+  /** Makes the pause between two rounds no longer than this many milliseconds, and begins. */
+  begin(intervalMs: number): void {
+    this.#intervalMs = Math.min(this.#intervalMs, intervalMs);
+    this.wake();
+  }
+
+  /** Begins, or continues once `main` is wanted again: the first round follows immediately. */
   wake(): void {
-    if (this.#busy || this.#timer !== undefined || this.#stopped || !this.#wanted()) return;
+    if (this.#intervalMs === Infinity || this.#busy || this.#timer !== undefined) return;
+    if (this.#stopped || !this.#wanted()) return;
     void this.#round();
   }
 
@@ -33,8 +39,9 @@ export class MainLoop {
   }
 
   async #round(): Promise<void> {
-    this.#busy = true;
     this.#timer = undefined;
+    if (!this.#wanted()) return;
+    this.#busy = true;
     await this.#publish();
     this.#busy = false;
     if (this.#stopped || !this.#wanted()) return;

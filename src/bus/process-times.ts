@@ -2,10 +2,10 @@ import { readFileSync } from "node:fs";
 
 import { systemCode } from "../base/errors.ts";
 
-/** Ticks a second in /proc, on every Linux that Node runs on. */
+/** Ticks per second in /proc, on every Linux that Node runs on. */
 const TICKS = 100;
 
-/** Whether a process with this pid lives, of whatever user. */
+/** Whether a process with this pid is alive, of any user. */
 export function lives(pid: number): boolean {
   try {
     process.kill(pid, 0);
@@ -15,7 +15,10 @@ export function lives(pid: number): boolean {
   return !isZombie(pid);
 }
 
-/** When a process was started, in milliseconds since the epoch; `undefined` where /proc does not tell. */
+/**
+ * The start time of a process, in milliseconds since the epoch; `undefined` if /proc does not
+ * report it.
+ */
 export function startedMs(pid: number): number | undefined {
   const fields = statFields(pid);
   const boot = /^btime (\d+)$/m.exec(readProc("stat") ?? "")?.[1];
@@ -30,7 +33,7 @@ function isZombie(pid: number): boolean {
   return statFields(pid)?.[0] === "Z";
 }
 
-/** What follows the command, which may itself have spaces and parentheses. */
+/** The text after the command, which may itself have spaces and parentheses. */
 function statFields(pid: number): string[] | undefined {
   const text = readProc(`${pid}/stat`);
   return text?.slice(text.lastIndexOf(")") + 2).split(" ");
@@ -40,7 +43,8 @@ function readProc(path: string): string | undefined {
   try {
     return readFileSync(`/proc/${path}`, "utf8");
   } catch {
-    // Gone meanwhile, or no /proc on this platform: the answer is unknown either way.
+    // The process has ended, or there is no /proc on this platform: the answer is unknown either
+    // way.
     return undefined;
   }
 }

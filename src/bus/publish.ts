@@ -1,47 +1,63 @@
 import { newelError } from "../base/errors.ts";
-import type { Step, Subscription } from "./channels.ts";
-import { ChannelFailures, ExitRequest, honestRequest, type ListenerFailure } from "./failures.ts";
+import { isLifecycle, type Step, type Subscription } from "./channels.ts";
+import {
+  ChannelFailures,
+  type ExitRequest,
+  honestRequest,
+  isExitRequest,
+  laterRequest,
+  type ListenerFailure,
+} from "./failures.ts";
 
-/** What a publish came to. With `request`, the listeners behind the one that asked did not run. */
+/** The result of a publish. With `request`, the listeners after the requesting one did not run. */
 export interface Outcome {
   readonly results: unknown[];
   readonly failures: ListenerFailure[];
   readonly request?: ExitRequest;
 }
 
-/** @throws what a publish that came to this throws, if anything */
+/** @throws the error of a publish with this outcome, if it has one */
 export function throwFailures(channel: string, { request, failures, results }: Outcome): void {
   if (request !== undefined) throw request;
   if (failures.length > 0) throw new ChannelFailures(channel, failures, results);
 }
 
-/** How {@link publishInTurn} goes about it. */
+/** Settings of {@link publishInTurn}. */
 export interface TurnOptions {
-  /** For listeners that set none of their own, in milliseconds; `Infinity` for no limit. */
+  /** The limit of listeners without a `timeoutMs`, in milliseconds; `Infinity` for no limit. */
   readonly limitMs: number;
   /** Stops before the next listener and aborts the step of the one that runs. */
   readonly signal?: AbortSignal;
-  /** Run the later listeners also after an exit request: what must be undone is undone. */
+  /**
+   * Run the later listeners even after an exit request, because an orderly shutdown needs them all.
+   */
   readonly thorough?: boolean;
-  /** Told of each listener before it is called. */
+  /** Called before each listener. */
   readonly onBegin?: (listener: string) => void;
-  /** Told when a listener has used up half of its time. */
+  /** Called when a listener has used half of its time. */
   readonly onSlow?: (listener: string, limitMs: number) => void;
-  /** Told of each listener that ended, also when it failed. */
+  /** Called when a listener requests the exit, before the next one begins. */
+  readonly onRequest?: (request: ExitRequest) => void;
+  /** Called after each listener, even if it failed. */
   readonly onDone?: (listener: string, durationMs: number, error: unknown) => void;
 }
 
+/** The longest timer that Node.js has, in milliseconds: a longer one would fire immediately. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
 /**
  * Calls the listeners one after the other and waits for each. A listener that takes too long counts
- * as failed and the next begins; what it still does is then nobody's concern.
+ * as failed and the next begins; its later result is ignored.
  *
- * @param args - for every listener; without any, each gets a {@link Step} of its own
+ * @param args - for every listener; without arguments, each listener of a lifecycle channel gets its own {@link Step}
+ * @param onFailure - called when a listener has failed, before the next one begins
  */
 export async function publishInTurn(
   channel: string,
   listeners: readonly Subscription[],
   args: readonly unknown[],
   options: TurnOptions,
+  onFailure: (listener: string, error: unknown) => void,
 ): Promise<Outcome> {
   const results: unknown[] = [];
   const failures: ListenerFailure[] = [];
@@ -59,17 +75,20 @@ export async function publishInTurn(
     const durationMs = performance.now() - startedMs;
     options.onDone?.(listener.name, durationMs, failure?.error);
     if (failure === undefined) continue;
-    if (failure.error instanceof ExitRequest) {
-      request ??= honestRequest(failure.error, failures.length > 0);
+    if (isExitRequest(failure.error)) {
+      const asked = honestRequest(failure.error, failures.length > 0);
+      request = laterRequest(request, asked);
+      options.onRequest?.(asked);
       if (options.thorough !== true) break;
     } else {
       failures.push(failureOf(channel, listener, failure.error, durationMs));
+      onFailure(listener.name, failure.error);
     }
   }
   return { results, failures, ...(request === undefined ? {} : { request }) };
 }
 
-/** What failures say of a listener. */
+/** The record of a listener's failure. */
 export function failureOf(
   channel: string,
   listener: Subscription,
@@ -93,8 +112,9 @@ function callInTime(
 ): Promise<unknown> {
   const { call } = listener;
   const limitMs = listener.timeoutMs ?? options.limitMs;
-  // Nothing to limit and no step to hand out: the common case of publishAsync.
-  if (limitMs === Infinity && args.length > 0) return (async () => call(...args))();
+  const takesStep = args.length === 0 && isLifecycle(channel);
+  // Neither a limit nor a step is needed: the common case of publishAsync.
+  if (limitMs === Infinity && !takesStep) return (async () => call(...args))();
   const abort = new AbortController();
   const step: Step = { signal: abort.signal, limitMs };
   return new Promise((resolve, reject) => {
@@ -108,7 +128,7 @@ function callInTime(
       abort.abort(error);
       reject(error);
     });
-    // Only while it runs: what has come to its end is not broken off later.
+    // Only while it runs: a step that has ended is not aborted later.
     const brokenOff = (): void => abort.abort(options.signal?.reason);
     options.signal?.addEventListener("abort", brokenOff);
     const settle = (): void => {
@@ -116,12 +136,12 @@ function callInTime(
       clearTimeout(slow);
       clearTimeout(end);
     };
-    const called = (async () => call(...(args.length === 0 ? [step] : args)))();
+    const called = (async () => call(...(takesStep ? [step] : args)))();
     // Settled first: the next listener runs as soon as this promise resolves.
     called.finally(settle).then(resolve, reject);
   });
 }
 
 function timer(ms: number, act: () => void): NodeJS.Timeout | undefined {
-  return Number.isFinite(ms) ? setTimeout(act, ms) : undefined;
+  return ms <= LONGEST_TIMER_MS ? setTimeout(act, ms) : undefined;
 }

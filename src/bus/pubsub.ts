@@ -6,15 +6,24 @@ import {
   type ChannelName,
   ChannelTable,
   DEFAULT_PRIORITY,
+  isLifecycle,
   type Listener,
   type OpenChannels,
   type PublishArguments,
   type Result,
+  type Step,
   type SubscribeOptions,
   type Subscription,
 } from "./channels.ts";
-import { ChannelFailures, ExitRequest, honestRequest, type ListenerFailure } from "./failures.ts";
+import {
+  ChannelFailures,
+  type ExitRequest,
+  honestRequest,
+  isExitRequest,
+  type ListenerFailure,
+} from "./failures.ts";
 import { type LogEntry, type LogLevel, logText } from "./log.ts";
+import { writeError } from "./output.ts";
 import {
   failureOf,
   type Outcome,
@@ -26,8 +35,8 @@ import {
 const NO_LIMIT: TurnOptions = { limitMs: Infinity };
 
 /**
- * Typed channels with listeners in order of priority. Every listener of a channel runs, also when
- * others fail; what failed comes in one {@link ChannelFailures}. The lifecycle is in `Bus`.
+ * Typed channels with listeners in order of priority. Every listener of a channel runs, even if
+ * others fail; the failures are thrown as one {@link ChannelFailures}. The lifecycle is in `Bus`.
  */
 export class PubSub<Channels extends ChannelMap<Channels> = OpenChannels> {
   /** Names the bus in its log. */
@@ -40,17 +49,17 @@ export class PubSub<Channels extends ChannelMap<Channels> = OpenChannels> {
   }
 
   /**
-   * Subscribes a listener: lower priorities run first, equal ones in the order they came. A function
-   * that is there already stays one listener and takes the new settings.
+   * Subscribes a listener: lower priorities run first, equal ones in the order of subscription. A
+   * function that is subscribed already stays one listener and takes the new settings.
    *
-   * @returns takes the listener off again
+   * @returns a function that unsubscribes the listener
    */
   subscribe<Name extends ChannelName<Channels>>(
     channel: Name,
     listener: Listener<Channels, Name>,
     options?: SubscribeOptions,
   ): () => void;
-  /** Without a listener: a function that subscribes what it is given, and returns it. */
+  /** Without a listener: a function that subscribes its argument and returns it. */
   subscribe<Name extends ChannelName<Channels>>(
     channel: Name,
     options?: SubscribeOptions,
@@ -67,7 +76,7 @@ export class PubSub<Channels extends ChannelMap<Channels> = OpenChannels> {
     };
   }
 
-  /** Takes a listener off a channel; nothing happens when it is not there. */
+  /** Unsubscribes a listener from a channel; does nothing when it is not subscribed. */
   unsubscribe<Name extends ChannelName<Channels>>(
     channel: Name,
     listener: Listener<Channels, Name>,
@@ -76,10 +85,9 @@ export class PubSub<Channels extends ChannelMap<Channels> = OpenChannels> {
   }
 
   /**
-   * Calls every listener at once, in order.
+   * Calls every listener immediately, in order.
    *
-   * @returns what they returned, in run order; promises as they are. One that rejects later is
-   * logged, since nobody may be waiting for it.
+   * @returns their results in run order; promises are not awaited. A promise that rejects later is logged
    * @throws ChannelFailures when listeners threw; {@link ExitRequest} as it was thrown
    */
   publish<Name extends ChannelName<Channels>>(
@@ -90,24 +98,26 @@ export class PubSub<Channels extends ChannelMap<Channels> = OpenChannels> {
     return this.publishNow(channel, args);
   }
 
-  /** `publish` for a channel whose type is not known here. */
+  /** `publish` for a channel whose type is unknown to the compiler. */
   protected publishNow(channel: string, args: readonly unknown[]): unknown[] {
     const listeners = this.#table.get(channel);
     if (listeners === undefined) return [];
+    const given = args.length === 0 && isLifecycle(channel) ? [unlimitedStep()] : args;
     const results: unknown[] = [];
     let failures: ListenerFailure[] | undefined;
     let at = 0;
     while (at < listeners.length) {
       try {
-        // One try for all while none fails: entering it for each would cost more than the calls.
+        // One try for all listeners while none fails: entering a try for each would cost more than
+        // the calls.
         for (; at < listeners.length; at += 1) {
-          const result = callWith((listeners[at] as Subscription).call, args);
+          const result = callWith((listeners[at] as Subscription).call, given);
           results.push(result);
           if (typeof result === "object" && result instanceof Promise)
             this.#watch(channel, listeners[at] as Subscription, result);
         }
       } catch (error) {
-        if (error instanceof ExitRequest) throw honestRequest(error, failures !== undefined);
+        if (isExitRequest(error)) throw honestRequest(error, failures !== undefined);
         const listener = listeners[at] as Subscription;
         (failures ??= []).push(failureOf(channel, listener, error));
         this.#report(channel, listener.name, error);
@@ -118,16 +128,35 @@ export class PubSub<Channels extends ChannelMap<Channels> = OpenChannels> {
     return results;
   }
 
+  /** Calls all listeners of a channel without arguments, even if some throw. */
+  protected publishToAll(channel: string): void {
+    let failed = false;
+    for (const listener of this.listenersOf(channel)) {
+      try {
+        const { call } = listener;
+        const result = call();
+        if (result instanceof Promise) this.#watch(channel, listener, result);
+      } catch (error) {
+        if (isExitRequest(error)) {
+          this.exitRequested(honestRequest(error, failed));
+        } else {
+          failed = true;
+          this.#report(channel, listener.name, error);
+        }
+      }
+    }
+  }
+
   /**
    * Calls the listeners one after the other, waiting for each within its `timeoutMs`.
    *
-   * @returns what they resolved to, in run order
+   * @returns the values they resolved to, in run order
    * @throws ChannelFailures when listeners failed or took too long; {@link ExitRequest} as thrown
    */
   publishAsync<Name extends ChannelName<Channels>>(
     channel: Name,
     ...args: PublishArguments<Channels, Name>
-  ): Promise<Result<Channels, Name>[]>;
+  ): Promise<Awaited<Result<Channels, Name>>[]>;
   async publishAsync(channel: string, ...args: unknown[]): Promise<unknown[]> {
     const outcome = await this.inTurn(channel, args, NO_LIMIT);
     throwFailures(channel, outcome);
@@ -136,7 +165,7 @@ export class PubSub<Channels extends ChannelMap<Channels> = OpenChannels> {
 
   /**
    * Publishes an entry on `log`. It never throws: a listener that fails is named once in a process
-   * warning. Warnings and errors that nobody listens to go to stderr, so that none is lost.
+   * warning. Without a listener, warnings and errors go to stderr, so that none is lost.
    *
    * @param level - default `info`
    * @param error - its name and stack are added to the message
@@ -153,12 +182,14 @@ export class PubSub<Channels extends ChannelMap<Channels> = OpenChannels> {
     this.logEntry(entry);
   }
 
-  /** Publishes an entry that was made elsewhere, as that of a joined bus, in the same safe way. */
+  /**
+   * Publishes an entry that was made elsewhere, for example on a joined bus, and never throws
+   * either.
+   */
   logEntry(entry: LogEntry): void {
     const listeners = this.#table.get("log");
     if (listeners === undefined) {
-      if (entry.level === "warn" || entry.level === "error")
-        process.stderr.write(`${entry.message}\n`);
+      if (entry.level === "warn" || entry.level === "error") writeError(entry.message);
       return;
     }
     for (const listener of listeners) {
@@ -178,15 +209,23 @@ export class PubSub<Channels extends ChannelMap<Channels> = OpenChannels> {
     return this.#table.get(channel) ?? [];
   }
 
-  /** As `publishAsync`, but failures are logged and handed back, not thrown. */
-  protected async inTurn(
+  /**
+   * Like `publishAsync`, but failures are returned, not thrown. Each failure is logged when it
+   * happens.
+   */
+  protected inTurn(
     channel: string,
     args: readonly unknown[],
     options: TurnOptions,
   ): Promise<Outcome> {
-    const outcome = await publishInTurn(channel, this.listenersOf(channel), args, options);
-    for (const { listener, error } of outcome.failures) this.#report(channel, listener, error);
-    return outcome;
+    return publishInTurn(channel, this.listenersOf(channel), args, options, (listener, error) =>
+      this.#report(channel, listener, error),
+    );
+  }
+
+  /** Called when a listener that the bus itself called, without a publisher, requests the exit. */
+  protected exitRequested(_request: ExitRequest): void {
+    // The bus exits here.
   }
 
   /** Called after a listener was added. */
@@ -213,10 +252,13 @@ export class PubSub<Channels extends ChannelMap<Channels> = OpenChannels> {
   }
 
   #watch(channel: string, listener: Subscription, result: Promise<unknown>): void {
-    result.catch((error: unknown) => this.#report(channel, listener.name, error));
+    result.catch((error: unknown) => {
+      if (isExitRequest(error)) this.exitRequested(error);
+      else this.#report(channel, listener.name, error);
+    });
   }
 
-  /** A failure on `log` itself cannot be told there. */
+  /** A failure of a `log` listener is not published on `log`. */
   #report(channel: string, listener: string, error: unknown): void {
     if (channel === "log") return;
     this.log(`The listener ${listener} of the channel "${channel}" failed.`, "error", error);
@@ -232,7 +274,14 @@ export class PubSub<Channels extends ChannelMap<Channels> = OpenChannels> {
   }
 }
 
-/** The usual numbers of arguments without a spread, which is several times slower. */
+/**
+ * For lifecycle listeners that are called by `publish`, which neither waits for nor limits them.
+ */
+function unlimitedStep(): Step {
+  return { signal: new AbortController().signal, limitMs: Infinity };
+}
+
+/** The usual numbers of arguments without a spread, because a spread is several times slower. */
 function callWith(call: AnyListener, args: readonly unknown[]): unknown {
   switch (args.length) {
     case 0:

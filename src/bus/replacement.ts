@@ -1,22 +1,19 @@
 import { newelError } from "../base/errors.ts";
 
-/** The new image of the program that takes the process over at the end of a restart. */
+/** The new image of the program that replaces the process's program at the end of a restart. */
 export class Replacement {
   #act: (() => Promise<void> | void) | undefined;
-  #isDue = false;
   #owed = 0;
 
-  /** Whether a plugin can start one. */
+  /** Whether a plugin can start a new image. */
   get isKnown(): boolean {
     return this.#act !== undefined;
   }
 
-  /** Whether the shutdown makes way for it. */
-  get isDue(): boolean {
-    return this.#isDue;
-  }
-
-  /** How many restarts it has to make up for: what was changed since its own began is not in it. */
+  /**
+   * The number of restarts that must follow: the image lacks the changes made since its own restart
+   * began.
+   */
   get owed(): number {
     return this.#owed;
   }
@@ -34,11 +31,12 @@ export class Replacement {
     this.#owed += 1;
   }
 
-  makeDue(isDue: boolean): void {
-    this.#isDue = isDue;
+  /** The restart was refused, and so are the restarts that were to follow. */
+  forgive(): void {
+    this.#owed = 0;
   }
 
-  /** Returns only where the new image is a process of its own. */
+  /** Returns only if the new image is a separate process. */
   async takeOver(): Promise<void> {
     await this.#act?.();
   }

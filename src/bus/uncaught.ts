@@ -2,8 +2,8 @@ const codes = new WeakMap<object, number>();
 let watching = false;
 
 /**
- * Has Node end the process with this code, in place of its own 1, if the error stays uncaught: then
- * `await bus.start()` without a catch ends as the table of exit codes says.
+ * Makes Node end the process with this code, instead of its default 1, if the error stays uncaught:
+ * then `await bus.start()` without a catch ends with the code in the table of exit codes.
  */
 export function codeWhenUncaught(error: object, code: number): void {
   codes.set(error, code);

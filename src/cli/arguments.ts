@@ -28,9 +28,11 @@ export function parseArguments(command: Command, argv: readonly string[]): Argum
     ),
   });
   const words: string[] = [];
+  let end: number | undefined;
   const values = new Map<string, string | true>();
   for (const token of tokens) {
     if (token.kind === "positional") words.push(token.value);
+    if (token.kind === "option-terminator") end = words.length;
     if (token.kind !== "option") continue;
     const { name, rawName } = token;
     values.set(name, readValue(command, options, { name, rawName, value: token.value }));
@@ -38,6 +40,7 @@ export function parseArguments(command: Command, argv: readonly string[]): Argum
   if (!values.has("help")) checkCount(command, words);
   return {
     words,
+    command: end === undefined ? [] : words.slice(end),
     has: (name) => values.has(name),
     text(name) {
       const value = values.get(name);

@@ -1,15 +1,18 @@
 import { isAbsolute } from "node:path";
 
 import { systemCode } from "../base/errors.ts";
+import { asOpenFiles } from "../base/open-files.ts";
 import { leave } from "../bus/output.ts";
 import { parseArguments } from "./arguments.ts";
 import type { Context } from "./command.ts";
 import { EXIT, type ExitCode, exitCodeOf } from "./exit-codes.ts";
+import { foreignWord } from "./foreign-words.ts";
+import { watchingKernel } from "./kernel-watch.ts";
 import { printError } from "./output/errors.ts";
 import { Output, type Screen } from "./output/output.ts";
 import { commandNames, loadCommand, splitName } from "./table.ts";
 
-/** Where a command line is run; the streams may be any. */
+/** The environment of a command line; the streams may be any. */
 export interface Surroundings extends Omit<Context, "output"> {
   readonly stdout: Screen;
   readonly stderr: Screen;
@@ -37,7 +40,7 @@ function workingDirectory(environment: NodeJS.ProcessEnv): string {
   }
 }
 
-/** Runs a command line and prints what comes of it. */
+/** Runs a command line and prints its result. */
 export async function execute(
   argv: readonly string[],
   surroundings: Surroundings,
@@ -47,7 +50,8 @@ export async function execute(
   const output = new Output({ ...surroundings, json });
   try {
     return await dispatch(argv, surroundings, output);
-  } catch (error) {
+  } catch (thrown) {
+    const error = asOpenFiles(thrown) ?? thrown;
     printError(output, error, environment);
     return exitCodeOf(error);
   }
@@ -61,6 +65,12 @@ async function dispatch(
   const words = normalize(argv);
   if (words.length === 0) return printOverview(output);
   const { name, rest } = splitName(words);
+  const foreign = foreignWord(name);
+  if (foreign?.isDone === true) {
+    if (output.json) output.printDocument({ done: true, message: foreign.says });
+    output.say(foreign.says);
+    return EXIT.done;
+  }
   const command = await loadCommand(name);
   const args = parseArguments(command, rest);
   if (args.has("help")) {
@@ -68,7 +78,7 @@ async function dispatch(
     for (const line of formatCommandHelp(command, output)) output.print(line);
     return EXIT.done;
   }
-  return command.run(args, { output, cwd, environment, onUp });
+  return watchingKernel(environment, command.run(args, { output, cwd, environment, onUp }));
 }
 
 /** `newel --help` and `newel --version` are commands too. */

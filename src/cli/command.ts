@@ -17,17 +17,19 @@ interface OptionInfo {
 
 export type Options = Readonly<Record<string, OptionInfo>>;
 
-/** What the command line said, checked against the options of the command. */
+/** The parsed command line, checked against the options of the command. */
 export interface Arguments {
-  /** The words that are no options, in their order. */
+  /** The words that are no options, in their order; those behind `--` too. */
   readonly words: readonly string[];
+  /** The words behind `--`. */
+  readonly command: readonly string[];
   /** Whether an option without a value was given. */
   has(option: string): boolean;
   /** The value of an option, the last one if it was given twice. */
   text(option: string): string | undefined;
 }
 
-/** What a command works with. */
+/** The environment of a command. */
 export interface Context {
   readonly output: Output;
   readonly cwd: string;
@@ -36,7 +38,7 @@ export interface Context {
   readonly onUp?: ((running: Running) => void) | undefined;
 }
 
-/** What `newel run` has brought up. */
+/** The app that `newel run` has brought up. */
 interface Running {
   readonly supervisorPid: number;
   readonly services: readonly ServiceView[];
@@ -70,6 +72,11 @@ export const CONFIG_OPTION: Options = {
     value: "FILE",
     summary: "the configuration (default: newel.config.* here or above)",
   },
+  file: { short: "f", value: "FILE", summary: "the same as --config", hidden: true },
+};
+
+export const PROFILE_OPTION: Options = {
+  profile: { value: "NAMES", summary: "the active profiles, a,b (default: $NEWEL_PROFILES)" },
 };
 
 export const APP_OPTION: Options = {

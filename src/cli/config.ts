@@ -9,8 +9,11 @@ import type { Arguments, Context } from "./command.ts";
  */
 export function readConfig(
   args: Arguments,
-  { cwd, environment }: Context,
+  { cwd, environment, output }: Context,
 ): Promise<ResolvedConfig> {
-  const file = args.text("config");
-  return loadConfig({ cwd, environment, ...(file === undefined ? {} : { file }) });
+  const file = args.text("config") ?? args.text("file");
+  const profiles = args.text("profile")?.split(",");
+  const onForeign = (sentence: string): void => output.say(sentence);
+  const named = file === undefined ? {} : { file };
+  return loadConfig({ cwd, environment, profiles, onForeign, ...named });
 }

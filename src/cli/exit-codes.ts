@@ -1,7 +1,7 @@
 import type { ErrorCode } from "../base/error-codes.ts";
 import { isNewelError } from "../base/errors.ts";
 
-/** What `newel` ends with. docs/reference/cli.md lists the same table. */
+/** The exit codes of `newel`. docs/reference/cli.md lists the same table. */
 export const EXIT = {
   done: 0,
   failed: 1,
@@ -20,7 +20,7 @@ export const EXIT_MEANINGS: Readonly<Record<keyof typeof EXIT, string>> = {
   done: "done",
   failed: "the operation failed: not ready in time, a reload was stopped, …",
   usage: "the command line was not understood",
-  notRunning: "not running, not ready, or nobody supervises (`ps NAME`)",
+  notRunning: "not running, not ready, or no supervisor runs (`ps NAME`, `why`)",
   noSuchName: "no service, process, singleton, queue or run has that name",
   unreachable: "kernel, supervisor or jobs could not be reached",
   configInvalid: "the configuration is missing or wrong; nothing was touched",
@@ -37,6 +37,7 @@ const OF_ERROR: Partial<Record<ErrorCode, ExitCode>> = {
   NEWEL_E_NO_REPLICAS: EXIT.notRunning,
   NEWEL_E_NO_SERVICE: EXIT.noSuchName,
   NEWEL_E_NO_SINGLETON: EXIT.noSuchName,
+  NEWEL_E_NOT_FOUND: EXIT.noSuchName,
   NEWEL_E_JOB_NO_RUN: EXIT.noSuchName,
   NEWEL_E_JOBS_NO_QUEUE: EXIT.noSuchName,
   NEWEL_E_JOB_OPTION: EXIT.usage,
@@ -46,6 +47,7 @@ const OF_ERROR: Partial<Record<ErrorCode, ExitCode>> = {
   NEWEL_E_JOBS_UNREACHABLE: EXIT.unreachable,
   NEWEL_E_JOBS_FILE: EXIT.unreachable,
   NEWEL_E_KERNEL_UNREACHABLE: EXIT.unreachable,
+  NEWEL_E_KERNEL_HANGS: EXIT.unreachable,
   NEWEL_E_SUPERVISOR_HANGS: EXIT.unreachable,
   NEWEL_E_SUPERVISOR_UNREACHABLE: EXIT.unreachable,
   NEWEL_E_CONNECTION_LOST: EXIT.unreachable,
@@ -53,6 +55,7 @@ const OF_ERROR: Partial<Record<ErrorCode, ExitCode>> = {
   NEWEL_E_REFUSED_UID: EXIT.unreachable,
   NEWEL_E_HOME_PATH: EXIT.unreachable,
   NEWEL_E_HOME_ACCESS: EXIT.unreachable,
+  NEWEL_E_OPEN_FILES: EXIT.unreachable,
   NEWEL_E_RUNTIME_COPY: EXIT.unreachable,
   NEWEL_E_RUNTIME_NOEXEC: EXIT.unreachable,
   NEWEL_E_CONFIG: EXIT.configInvalid,

@@ -30,16 +30,43 @@ const SETTLE_MS = 200;
 /** How long the last output may take to arrive once every process has ended. */
 const LAST_OUTPUT_MS = 2_000;
 
+/** The daemons of a foreground command, for its driver. */
+export interface ForegroundSession {
+  readonly kernel: KernelClient;
+  /** Of the supervisor of now: one that died was replaced. */
+  supervisor(): SupervisorConnection["remote"];
+  /** Aborted when the end of the command has begun. */
+  readonly ending: AbortSignal;
+}
+
+/** The work of a foreground command other than `newel run`. */
+export interface ForegroundDriver {
+  /** Brings the app up; resolves to whether the command continues. */
+  begin(session: ForegroundSession): Promise<boolean>;
+  /** Works until `ending`. */
+  work(session: ForegroundSession): Promise<void>;
+}
+
+interface ForegroundOptions {
+  /** Whether the time is printed before each line. */
+  readonly time: boolean;
+  /** The command line, for messages. Default `newel run`. */
+  readonly name?: string;
+  /** Default: `up` once, and exit code 1 if that fails. */
+  readonly driver?: ForegroundDriver;
+}
+
 /**
  * An app in the foreground: brings it up, prints its output, brings its supervisor back, and takes
- * it down when it is told to end.
+ * it down when a signal asks for the end.
  */
 export class Foreground {
   readonly #config: ResolvedConfig;
   readonly #context: Context;
   readonly #home: Home;
   readonly #printer: LinePrinter;
-  readonly #bus = new Bus({ name: "newel run", timeoutsMs: { stop: Infinity, exit: Infinity } });
+  readonly #bus: Bus;
+  readonly #driver: ForegroundDriver | undefined;
   /** Aborted when the end has begun; then when every process has ended; then at last. */
   readonly #ending = new AbortController();
   readonly #stopped = new AbortController();
@@ -49,11 +76,14 @@ export class Foreground {
   /** Whether the end of this program is the end of the app. */
   #takesDown = false;
 
-  constructor(config: ResolvedConfig, context: Context, options: { readonly time: boolean }) {
+  constructor(config: ResolvedConfig, context: Context, options: ForegroundOptions) {
+    const { name = "newel run", time, driver } = options;
+    this.#bus = new Bus({ name, timeoutsMs: { stop: Infinity, exit: Infinity } });
+    this.#driver = driver;
     this.#config = config;
     this.#context = context;
     this.#home = findHome(context.environment);
-    this.#printer = new LinePrinter(context.output, { raw: false, time: options.time });
+    this.#printer = new LinePrinter(context.output, { raw: false, time });
   }
 
   async run(): Promise<ExitCode> {
@@ -64,10 +94,10 @@ export class Foreground {
     signals(bus, { deadlineMs: NO_DEADLINE_MS });
     // `newel run | tee log`: Ctrl-C ends tee too, and the app has to be taken down all the same.
     this.#context.output.onBroken = (failed) => void bus.exit(failed ? EXIT.failed : EXIT.done);
-    bus.subscribe("stop", () => this.#end(), { name: `newel down ${this.#config.name}` });
+    bus.subscribe("stop", () => this.#end(), { name: `newel down --app ${this.#config.name}` });
     await bus.start();
     this.#work().catch((error: unknown) => {
-      // What fails because its daemon is ending is no failure of an app that is ending too.
+      // A call that fails because its daemon is ending is no failure of an app that is ending too.
       if (bus.exiting) return;
       printError(this.#context.output, error, this.#context.environment);
       void bus.exit(EXIT.failed);
@@ -77,7 +107,9 @@ export class Foreground {
 
   async #work(): Promise<void> {
     const { name } = this.#config;
-    this.#supervisor = await reachSupervisor(this.#context);
+    this.#supervisor = await (this.#driver === undefined
+      ? reachSupervisor(this.#context)
+      : connectSupervisor({ home: this.#home }));
     const { remote } = this.#supervisor;
     const wasUp = (await remote.hello()).apps.includes(name);
     const kernel = await connectKernel({ home: this.#home });
@@ -85,23 +117,37 @@ export class Foreground {
     await this.#followLogs(kernel);
     if (this.#bus.exiting) return;
     this.#takesDown = true;
+    const session: ForegroundSession = {
+      kernel,
+      supervisor: () => this.#supervisor?.remote ?? remote,
+      ending: this.#ending.signal,
+    };
+    const goesOn = await (this.#driver?.begin(session) ?? this.#bringUp(remote, wasUp));
+    if (this.#bus.exiting) return;
+    if (!goesOn) return void this.#bus.exit(EXIT.failed);
+    await this.#reportUp();
+    const work = this.#driver?.work(session);
+    await Promise.all([this.#keepSupervisor(kernel), this.#waitTakenDown(kernel), work]);
+  }
+
+  /** Resolves to whether the app is up. */
+  async #bringUp(remote: SupervisorConnection["remote"], wasUp: boolean): Promise<boolean> {
+    const { name } = this.#config;
     const { exitCode } = await followProgress(
       remote.up(this.#config, { wait: true }),
       this.#context.output,
       { isSilent: () => this.#bus.exiting },
     );
-    if (this.#bus.exiting) return;
+    if (this.#bus.exiting) return false;
     if (exitCode !== EXIT.done) {
-      // A running app is not taken down because its new settings or its new code are no good.
+      // A running app is not taken down because its new settings or its new code fail.
       this.#takesDown = !wasUp;
       if (wasUp) this.#say(`${name} was up before and is left as it is.`);
-      void this.#bus.exit(EXIT.failed);
-      return;
+      return false;
     }
     await printSummary(name, this.#context, remote);
     this.#say("Ctrl-C stops it.");
-    await this.#tellUp();
-    await Promise.all([this.#keepSupervisor(kernel), this.#waitTakenDown(kernel)]);
+    return true;
   }
 
   /** Prints the app's output from now on. */
@@ -117,13 +163,13 @@ export class Foreground {
       found: () => begun.resolve(),
       print: (line) => this.#printer.print(line),
     }).catch((error: unknown) => {
-      // The app is not to suffer for it.
+      // A failure of the log output must not end the app.
       this.#say(`Its output cannot be shown any more: ${messageOf(error)}`);
     });
     await Promise.race([begun.promise, this.#following]);
   }
 
-  /** A supervisor that dies is started again at once; services run on meanwhile. */
+  /** Starts a supervisor that dies again at once; services keep running. */
   async #keepSupervisor(kernel: KernelClient): Promise<void> {
     for (;;) {
       await this.#supervisor?.closed;
@@ -149,7 +195,7 @@ export class Foreground {
     }
   }
 
-  /** Somebody else said `newel down`: nothing is left to do here. */
+  /** Ends when another `newel down` has taken the app down. */
   async #waitTakenDown(kernel: KernelClient): Promise<void> {
     const value = appValueName(this.#config.name);
     for await (const event of kernel.events({ signal: this.#ending.signal })) {
@@ -224,7 +270,7 @@ export class Foreground {
     this.#context.output.say(text);
   }
 
-  async #tellUp(): Promise<void> {
+  async #reportUp(): Promise<void> {
     const { onUp } = this.#context;
     if (onUp === undefined || this.#supervisor === undefined) return;
     const { remote } = this.#supervisor;

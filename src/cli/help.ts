@@ -1,4 +1,5 @@
 import { type Command, COMMON_OPTIONS, type Options } from "./command.ts";
+import type { ErrorHelp } from "./error-help.ts";
 import { EXIT, EXIT_MEANINGS } from "./exit-codes.ts";
 import type { Output } from "./output/output.ts";
 import { visibleWidth } from "./output/table.ts";
@@ -11,7 +12,7 @@ const FIRST_EXAMPLES = [
   ["newel logs web -f", "follow what it prints"],
 ] as const;
 
-/** What `newel` alone prints. */
+/** The text that `newel` alone prints. */
 export function formatOverview(everyday: readonly Command[], output: Output): string[] {
   return [
     "newel keeps your services running. Restart anything. Lose nothing.",
@@ -20,11 +21,11 @@ export function formatOverview(everyday: readonly Command[], output: Output): st
     "",
     ...list(FIRST_EXAMPLES.map(([line, does]) => [output.style("bold", line), does])),
     "",
-    "All commands: newel help. One of them: newel help COMMAND.",
+    "All commands: newel help. One: newel help COMMAND. An error: newel help CODE.",
   ];
 }
 
-/** What `newel help` prints. */
+/** The text that `newel help` prints. */
 export function formatCommands(commands: readonly Command[], output: Output): string[] {
   const codes = Object.entries(EXIT).map(([name, code]): [string, string] => [
     String(code),
@@ -50,7 +51,13 @@ export function formatCommands(commands: readonly Command[], output: Output): st
   ];
 }
 
-/** What `newel help COMMAND` prints: examples first. */
+/** The text that `newel help CODE` prints. */
+export function formatErrorHelp({ code, text, fix, page }: ErrorHelp, output: Output): string[] {
+  const toDo = `${output.style("bold", "What to do:")} ${fix}`;
+  return [output.style("bold", code), "", text, "", toDo, "", page];
+}
+
+/** The text that `newel help COMMAND` prints: examples first. */
 export function formatCommandHelp(command: Command, output: Output): string[] {
   const { name, summary, usage, options, examples, notes = [] } = command;
   const shown = { ...options, ...COMMON_OPTIONS };
@@ -66,7 +73,7 @@ export function formatCommandHelp(command: Command, output: Output): string[] {
   ];
 }
 
-/** What `newel help config` prints: a configuration to start from. */
+/** The text that `newel help config` prints: a configuration to start from. */
 export function formatConfigHelp(): string[] {
   return CONFIG_EXAMPLE.split("\n");
 }
@@ -81,7 +88,7 @@ export default defineConfig({
       node: "src/server.ts", // its listen(3000) stays as it is
       listen: 3000, // the socket that is never closed
       replicas: 2,
-      ready: { http: "/healthz" }, // a reload goes on once the new one answers
+      ready: { http: "/healthz" }, // a reload waits for the new one
     },
     worker: { run: "python3 worker.py" }, // any other program
   },

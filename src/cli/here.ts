@@ -38,8 +38,8 @@ export async function chooseTarget(
 ): Promise<Target> {
   const names = args.words;
   const apps = await supervisor.apps();
-  const named = args.text("app");
-  if (named !== undefined) return { app: checkApp(named, apps), names };
+  const named = namedApp(args);
+  if (named !== undefined) return { app: checkApp(named, apps), names: namesIn(named, names) };
   if (args.has("all")) return everything(names);
   const here = await lookHere(context, apps);
   switch (here.kind) {
@@ -55,37 +55,59 @@ export async function chooseTarget(
       context.output.say(`The configuration here cannot be read: ${firstLine(here.error)}`);
       return { names };
     case "none":
-      if (names.length === 0) throw nameNeeded(context, apps);
+      if (names.length === 0)
+        throw nameNeeded(context, apps, "name a service, an app with --app NAME, or take --all");
       return { names };
   }
 }
 
 /**
- * The app a command is for when it takes whole apps: the one named, the one configured here, or the only one.
+ * The app a command is for when it takes a whole app: the one that --app names, or the one configured here. Outside
+ * an app's directory an app has to be named, also when one alone is up.
  *
- * @throws NEWEL_E_NO_SERVICE for a name that is no app, NEWEL_E_USAGE when several are up and none is meant
+ * @returns `undefined` for --all, and when no app is up
+ * @throws NEWEL_E_NO_SERVICE for an --app that is not up, NEWEL_E_USAGE without a name outside an app's directory
+ * @throws NEWEL_E_NOT_UP when the app configured here is not up
  */
 export async function chooseApp(
+  args: Arguments,
   context: Context,
   supervisor: Supervisor,
-  named: string | undefined,
 ): Promise<string | undefined> {
   const apps = await supervisor.apps();
+  const named = namedApp(args);
   if (named !== undefined) return checkApp(named, apps);
-  if (apps.length === 0) return undefined;
+  if (args.has("all") || apps.length === 0) return undefined;
   const here = await lookHere(context, apps);
-  if (here.kind === "running") return here.app.name;
-  if (here.kind === "elsewhere") {
-    context.output.say(`${here.app.name} runs from ${here.app.file}.`);
-    return here.app.name;
+  switch (here.kind) {
+    case "running":
+      return here.app.name;
+    case "elsewhere":
+      context.output.say(`${here.app.name} runs from ${here.app.file}.`);
+      return here.app.name;
+    case "unreadable":
+      throw here.error;
+    case "not up":
+      throw notUp(here.config, apps);
+    case "none":
+      throw nameNeeded(context, apps, "name an app with --app NAME, or take --all");
   }
-  if (here.kind === "unreadable") throw here.error;
-  if (here.kind === "not up") throw notUp(here.config, apps);
-  const [only, ...others] = apps;
-  if (others.length === 0) return only?.name;
-  throw newelError("NEWEL_E_USAGE", {
-    what: `Several apps are up (${listOf(apps)}), and none of them is configured here: name one with --app NAME, or take --all.`,
-  });
+}
+
+/**
+ * The app whose kept output a command is for: the one that --app names, or the one configured here, whether it is up or
+ * not.
+ *
+ * @throws NEWEL_E_USAGE when --app and --all are given
+ */
+export async function chooseOutputApp(
+  args: Arguments,
+  context: Context,
+): Promise<string | undefined> {
+  const named = namedApp(args);
+  if (named !== undefined || args.has("all")) return named;
+  if (nearestConfig(context.cwd) === undefined) return undefined;
+  return (await readHere(context)).name;
 }
 
 /** One line about a configuration here that is not the one of a running app; `undefined` if there is nothing to say. */
@@ -99,6 +121,35 @@ export function noteOtherConfig({ cwd }: Context, files: readonly string[]): str
   }
   if (file === undefined || files.includes(file)) return undefined;
   return `The configuration here, ${file}, is not one that runs: \`newel up\` applies it.`;
+}
+
+/** What `newel up` would start here, in words: the file may have any of the names that newel reads. */
+export function whatUpStarts({ cwd }: Context): string {
+  try {
+    const file = nearestConfig(cwd);
+    if (file !== undefined) return `\`newel up\` starts the app of ${file}.`;
+  } catch (error) {
+    // `up` reports a configuration that cannot be read.
+    if (!isNewelError(error)) throw error;
+  }
+  return "`newel up` starts the app of the configuration in its directory or above.";
+}
+
+/** @throws NEWEL_E_USAGE when --app and --all are given */
+function namedApp(args: Arguments): string | undefined {
+  const named = args.text("app");
+  if (named !== undefined && args.has("all"))
+    throw newelError("NEWEL_E_USAGE", {
+      what: "--app means one app, and --all every app: give one of them.",
+    });
+  return named;
+}
+
+/** @throws NEWEL_E_USAGE for the service of another app */
+function namesIn(app: string, names: readonly string[]): readonly string[] {
+  const other = names.find((name) => name.includes("/") && !name.startsWith(`${app}/`));
+  if (other === undefined) return names;
+  throw newelError("NEWEL_E_USAGE", { what: `--app ${app} and ${other} mean different apps.` });
 }
 
 function everything(names: readonly string[]): Target {
@@ -143,9 +194,14 @@ function nearestConfig(cwd: string): string | undefined {
 }
 
 /** Evaluating a configuration takes a process: it is loaded only by commands that have to know. */
-async function readHere({ cwd, environment }: Context): Promise<ResolvedConfig> {
+async function readHere({ cwd, environment }: Context, app?: AppView): Promise<ResolvedConfig> {
   const { loadConfig } = await import("../supervisor/config/load.ts");
-  return loadConfig({ cwd, environment });
+  // The configuration is compared as it was applied.
+  return loadConfig({
+    cwd,
+    environment,
+    profiles: app === undefined ? undefined : (app.profiles ?? []),
+  });
 }
 
 function besideRunning(
@@ -181,18 +237,18 @@ function notUp({ name, file }: ResolvedConfig, apps: readonly AppView[]): Error 
   return newelError("NEWEL_E_NOT_UP", { what: `The app ${name} of ${file} is not up${others}` });
 }
 
-function nameNeeded({ cwd }: Context, apps: readonly AppView[]): Error {
+function nameNeeded({ cwd }: Context, apps: readonly AppView[], advice: string): Error {
   if (apps.length === 0) return newelError("NEWEL_E_NOT_UP", { what: "No app is up" });
   return newelError("NEWEL_E_USAGE", {
-    what: `No app is configured in ${cwd} or above: name a service, an app with --app NAME, or take --all. Up: ${listOf(apps)}.`,
+    what: `No app is configured in ${cwd} or above: ${advice}. Up: ${listOf(apps)}.`,
   });
 }
 
-/** A verb that does not apply the configuration says what of it does not run yet. */
+/** Names the changes of the configuration that do not run yet, for a verb that does not apply them. */
 async function notePending(app: AppView, context: Context, supervisor: Supervisor): Promise<void> {
   const { output } = context;
   try {
-    const changes = await supervisor.pending(await readHere(context));
+    const changes = await supervisor.pending(await readHere(context, app));
     if (changes.length === 0) return;
     output.say(
       `${app.file} has changes that do not run yet (${changes.join(", ")}): \`newel up\` applies them.`,

@@ -10,6 +10,8 @@ import { findKernel, findSupervisor, type SupervisorConnection } from "./reach.t
 /** How long a daemon may take to answer as the new one, in milliseconds. */
 const ANSWER_MS = 30_000;
 const POLL_MS = 50;
+/** After how long a command says what it waits for, in milliseconds. */
+const NOTE_MS = 2_000;
 
 /** A daemon that was moved to another build, or to another Node.js. */
 export interface Move {
@@ -18,7 +20,7 @@ export interface Move {
   readonly to: string;
 }
 
-/** What became of the daemons of a home; `null` for one that did not run. */
+/** The result of a move for each daemon of a home; `null` for a daemon that did not run. */
 export interface Moves {
   readonly kernel: Move | null;
   readonly supervisor: Move | null;
@@ -60,10 +62,15 @@ async function moveSupervisor(context: Context, build: StagedBuild): Promise<Mov
   const from = running === "foreign" ? "another protocol" : (await running.remote.hello()).version;
   if (running === "foreign") await endForeign(home);
   const program = build.program("supervisor/main");
-  const replaced =
+  // It ends what it does first, so that no command loses its answer.
+  const note = setTimeout(() => {
+    context.output.say("Waits until the commands under way are done.");
+  }, NOTE_MS);
+  const replaced = await (
     running === "foreign"
-      ? await connectSupervisor({ home, timeoutMs: ANSWER_MS })
-      : await replaceSupervisor(home, running, { node: process.execPath, program });
+      ? connectSupervisor({ home, timeoutMs: ANSWER_MS })
+      : replaceSupervisor(home, running, { node: process.execPath, program })
+  ).finally(() => clearTimeout(note));
   try {
     const { pid, version: to } = await replaced.remote.hello();
     return { pid, from, to };
@@ -86,7 +93,7 @@ async function findSpeaking(
   }
 }
 
-/** Ends a supervisor that cannot be asked to; its services run on. */
+/** Ends a supervisor of another protocol by a signal; its services keep running. */
 async function endForeign(home: Home): Promise<void> {
   const pid = pidIn(home.supervisorLock);
   if (pid === undefined) return;

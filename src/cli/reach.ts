@@ -83,7 +83,7 @@ function noteVersions({ environment, output }: Context): void {
   );
 }
 
-/** What connecting fails with when nobody is there; anything else says nothing about that. */
+/** Errors of a connect that prove that no daemon listens; other errors do not prove it. */
 const ABSENT = /\b(ENOENT|ECONNREFUSED|ECONNRESET|EPIPE)\b/;
 
 function isAbsent(error: unknown): boolean {
@@ -147,7 +147,7 @@ export async function withSupervisor<T>(
 
 /** The kernel, if one runs; nothing is started. */
 export async function findKernel(context: Context): Promise<KernelClient | undefined> {
-  // What most commands never need is not loaded for them.
+  // Loaded on demand: most commands do not need it.
   const { connectKernel } = await import("../kernel/client/client.ts");
   try {
     return await connectKernel({ home: findHome(context.environment), autostart: false });
@@ -158,8 +158,8 @@ export async function findKernel(context: Context): Promise<KernelClient | undef
 }
 
 /**
- * The kernel, to read what it has. It is started when it left a journal: after a crash it finds
- * again what lives.
+ * The kernel, to read its state. It is started when it left a journal: after a crash it adopts
+ * the processes that live.
  *
  * @throws NEWEL_E_KERNEL_UNREACHABLE when there never was one in this home
  */
@@ -170,17 +170,16 @@ export async function reachKernel(context: Context): Promise<KernelClient> {
 }
 
 /**
- * Ends the supervisor when it has no app any more, and then the kernel when it holds nothing: what
- * nobody needs does not stay behind.
+ * Ends the supervisor when it has no app any more, and then the kernel when it holds nothing: idle
+ * daemons do not stay behind.
  */
 export async function endIdleDaemons(
   context: Context,
   { remote, closed }: SupervisorConnection,
 ): Promise<void> {
   const { apps } = await remote.hello();
-  if (apps.length > 0) return;
-  await remote.quit();
-  // The next command is not to meet one that is ending.
+  if (apps.length > 0 || !(await remote.quit())) return;
+  // Otherwise the next command could connect to a supervisor that is ending.
   await Promise.race([closed, sleep(ENDING_MS)]);
   await endIdleKernel(context);
 }

@@ -1,6 +1,6 @@
 import { newelError } from "../base/errors.ts";
 import { closest, matches } from "../base/names.ts";
-import type { ProcessInfo } from "../kernel/api.ts";
+import type { ProcessInfo } from "../kernel/process-api.ts";
 import { parseRunName, type RunName, shownName } from "../supervisor/process-names.ts";
 
 /** A process of the kernel, as the operator knows it. */
@@ -18,7 +18,7 @@ export function toSource(info: ProcessInfo): Source {
   return run === undefined ? { info, name: info.name } : { info, run, name: shownName(run) };
 }
 
-/** Old generations whose output was joined in the archive: they stand for the whole service. */
+/** Joined output of old generations in the archive: it stands for the whole service. */
 function parseJoined({ name, group, archived }: ProcessInfo): RunName | undefined {
   const match = archived === true && name === group ? /^([^/]+)\/(.+)$/.exec(name) : null;
   if (match === null) return undefined;
@@ -39,7 +39,7 @@ function coversOne(word: string, { info, run, name }: Source): boolean {
   return names.some((each) => matches(word, each));
 }
 
-/** The words that stand for nothing there is. */
+/** The words that match no process or service. */
 export function unknownWords(words: readonly string[], sources: readonly Source[]): string[] {
   return words.filter((word) => !sources.some((source) => coversOne(word, source)));
 }

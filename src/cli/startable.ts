@@ -51,7 +51,7 @@ async function notUpError(
     if (service === undefined) return undefined;
     return newelError("NEWEL_E_NOT_UP", { what: describe(service, file) });
   } catch (error) {
-    // The configuration here is not what was asked for.
+    // The error about the name given is reported, not one about the configuration here.
     if (isNewelError(error)) return undefined;
     throw error;
   }

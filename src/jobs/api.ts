@@ -1,116 +1,167 @@
 import type { StandardSchemaV1 } from "@standard-schema/spec";
 
 /**
- * The words of the job server: what a definition, a run and an event are, and what everything that
+ * The types of jobs: definitions, runs and events, and the methods of every class that
  * gives access to jobs can do. Two things give it: a store (BullMQ's queues) and a connection to a
  * job server elsewhere.
  */
 
-/** Where a run is. BullMQ's `completed` is `done`, its `active` is `running`. */
+/** The state of a run. BullMQ's `completed` is `done`, its `active` is `running`. */
 export type RunState = "waiting" | "delayed" | "running" | "done" | "failed" | "cancelled";
 
-/** How far a run is. It never goes back while `total` stays the same. */
+/** The progress of a run. `done` never decreases while `total` stays the same. */
 export interface Progress {
+  /** The finished part, in a unit of the handler's choice, at least 0. */
   readonly done: number;
+  /** The whole, in the same unit; 0 when it is unknown. */
   readonly total: number;
+  /** A text for the reader, such as the present step. */
   readonly note?: string;
 }
 
 /** Why a run, or its last attempt, failed. */
 export interface RunError {
-  /** Of newel's code table, or whatever `code` the thrown error had. */
+  /** A code of newel's code table, or the `code` of the thrown error. */
   readonly code?: string;
+  /** The name of the error's class. */
   readonly name: string;
+  /** The message of the error. */
   readonly message: string;
 }
 
-/** One job that was enqueued: its durable state at the moment it was read. */
+/** A failed attempt. It is for developers and operators, and is never sent to browsers. */
+export interface FailedAttempt {
+  /** The number of the attempt; 1 for the first. */
+  readonly attempt: number;
+  readonly error: RunError;
+  /** The stack of the error, at most 8,000 characters. */
+  readonly stack?: string;
+  /** When the attempt began and ended, in milliseconds since 1970. */
+  readonly startedMs?: number;
+  readonly endedMs?: number;
+  /** The job server of the attempt, as `HOST:PID`. */
+  readonly server?: string;
+  /** The last lines, at most 20, that the handler wrote to stderr. */
+  readonly stderr?: readonly string[];
+}
+
+/** An enqueued job: its durable state at the moment it was read. */
 export interface Run<Input = unknown, Result = unknown> {
-  /** `QUEUE~ID`, where ID is the id of BullMQ's job. Unguessable, and safe in a URL's path. */
+  /**
+   * The id of the run, `QUEUE~ID`, where ID is the id of BullMQ's job. It is unguessable and safe in the path of a
+   * URL.
+   */
   readonly id: string;
   /** The name of the job's definition. */
   readonly name: string;
+  /** The queue it is in. */
   readonly queue: string;
+  /** The state at the moment of the read. */
   readonly state: RunState;
+  /** The input, after the schema's defaults. */
   readonly input: Input;
+  /** The last progress the handler reported; absent before the first report. */
   readonly progress?: Progress;
-  /** Once it is done. */
+  /** The result of the handler; absent before the run is done. */
   readonly result?: Result;
-  /** Of the last attempt that failed; a run that is tried again has it too. */
+  /** The error of the last failed attempt; a run that is tried again has it too. */
   readonly error?: RunError;
-  /** Attempts that began. */
+  /** The last five failed attempts, the oldest first; absent when there is none. */
+  readonly failures?: readonly FailedAttempt[];
+  /** The job server that took the run last, as `HOST:PID`. */
+  readonly server?: string;
+  /**
+   * The number of attempts that have ended, and the one that runs. Runs that were delayed for their group, requeued
+   * at a
+   * stop, or lost with their server have not used up an attempt.
+   */
   readonly attempt: number;
-  /** Attempts there may be. */
+  /** The largest number of attempts. */
   readonly attempts: number;
+  /** The owner; absent when it was enqueued without one. */
   readonly by?: string;
+  /** The key that makes it unique while it is unfinished; absent without one. */
   readonly key?: string;
+  /** The priority: 1 is the most urgent; 0, for no priority, goes first. */
   readonly priority: number;
-  /** Milliseconds since 1970, as all that follow. */
+  /** When the run was enqueued, in milliseconds since 1970, as all times that follow. */
   readonly enqueuedMs: number;
-  /** When a delayed run is due. */
+  /** When the delayed run is due. */
   readonly dueMs?: number;
+  /** When its last attempt began; absent before the first. */
   readonly startedMs?: number;
+  /** When it was done, failed for good or cancelled; absent before that. */
   readonly finishedMs?: number;
 }
 
-/** Something that happened to a run. */
+/** An event of a run. */
 export interface RunEvent {
-  /** Its place in the queue's durable events, for resuming: `after` in {@link EventsOptions}. */
+  /** The position in the queue's durable events, for resuming: `after` in {@link EventsOptions}. */
   readonly id: string;
+  /** The id of the run. */
   readonly run: string;
-  /** `run`: the whole state, first of all and after a gap; then what changes. */
+  /** `run` is the whole state, sent first and after a gap; the other types are changes. */
   readonly type: "run" | "state" | "progress";
+  /** The state of the run after the event. */
   readonly state: RunState;
+  /** The last progress the handler reported; absent before the first report. */
   readonly progress?: Progress;
+  /** The result of the handler; absent before the run is done. */
   readonly result?: unknown;
+  /** The error of the last failed attempt; absent when no attempt failed. */
   readonly error?: RunError;
 }
 
-/** Whose runs: reads and changes see only runs that were enqueued with the same `by`. */
+/** The owner of runs: reads and changes see only runs that were enqueued with the same `by`. */
 export interface Scope {
-  /** Absent: everybody's. An empty or undefined `by` is refused, not taken for everybody. */
+  /** The owner. When it is absent, all runs are meant. An empty or undefined `by` is rejected, not treated as "all". */
   readonly by?: string | number;
 }
 
-/** How one run is enqueued. */
+/** Options for enqueueing a run. */
 export interface EnqueueOptions {
-  /** Whose run it is, such as the id of a user or of a session. */
+  /** The owner of the run, such as the id of a user or of a session. */
   readonly by?: string | number;
-  /** While a run with this key is not finished, enqueueing gives that run. Default: the definition's. */
+  /** While a run with this key is unfinished, enqueueing returns that run. Default: the definition's. */
   readonly key?: string;
-  /** Runs of one group share the definition's `groupConcurrency`. Default: the definition's. */
+  /** The group of the run: runs of one group share the definition's `groupConcurrency`. Default: the definition's. */
   readonly group?: string;
-  /** Before this it does not start: `"10m"`, milliseconds, or a date. */
+  /** The earliest start: `"10m"`, milliseconds, or a date. */
   readonly delay?: string | number | Date;
-  /** 1 is the most urgent; runs without one go before all. Default: the definition's. */
+  /** The priority: 1 is the most urgent; runs without a priority go first. Default: the definition's. */
   readonly priority?: number;
 }
 
+/** Conditions that `jobs.list` selects runs by. */
 export interface ListFilter extends Scope {
-  /** Waiting, delayed or running. */
+  /** Runs that are waiting, delayed or running. */
   readonly active?: boolean;
+  /** Runs in one of these states. */
   readonly states?: readonly RunState[];
+  /** Runs of this queue. */
   readonly queue?: string;
+  /** Runs of the definition with this name. */
   readonly name?: string;
-  /** In the message or the code of the error. */
+  /** Text in the message or the code of the error. */
   readonly error?: string;
   /** Milliseconds since 1970. */
   readonly sinceMs?: number;
-  /** Default 50, at most 1,000. */
+  /** The largest number of runs. Default 50, at most 1,000. */
   readonly limit?: number;
-  /** Of the page before. */
+  /** The cursor of the previous page. */
   readonly cursor?: string;
 }
 
+/** A page of runs, with the cursor of the next page. */
 export interface RunPage {
   /** The newest first. */
   readonly runs: readonly Run[];
-  /** There is more. */
+  /** The cursor of the next page; absent on the last. */
   readonly cursor?: string;
 }
 
 export interface EventsOptions extends Scope {
-  /** The id of the last event that was seen: what came later follows. Default: from the state now. */
+  /** The id of the last event that was seen; later events follow. Default: starts with the current state. */
   readonly after?: string;
   readonly signal?: AbortSignal;
 }
@@ -119,42 +170,67 @@ export interface QueueStats {
   readonly queue: string;
   readonly paused: boolean;
   readonly counts: Readonly<Record<RunState, number>>;
-  /** How long the run that waits longest has waited, in milliseconds. */
+  /** How long the oldest waiting run has waited, in milliseconds. */
   readonly latencyMs: number;
+  /**
+   * Names of jobs whose runs a server took in the last minutes and left to other servers, because it could not
+   * execute them.
+   */
+  readonly unserved: readonly string[];
+  /**
+   * Running runs of this queue that wait for other runs which cannot start, because waiting runs hold all
+   * permits (`NEWEL_E_JOB_DEADLOCK`).
+   */
+  readonly blocked: readonly BlockedRun[];
 }
 
-/** When a schedule is due: one of `cron` and `every`. */
+/** A running run that waits for runs which cannot start. */
+export interface BlockedRun {
+  /** The id of the run. */
+  readonly run: string;
+  /** The ids of the runs that it waits for. */
+  readonly waitsFor: readonly string[];
+  /** The limits whose permits are all held by such runs, such as `processes: 4`. */
+  readonly limits: readonly string[];
+}
+
+/** The times of a schedule: either `cron` or `every`. */
 export interface ScheduleSpec {
-  /** Five fields (`"0 3 * * *"`), or six with seconds in front. */
+  /** A cron expression of five fields (`"0 3 * * *"`), or of six with seconds first. */
   readonly cron?: string;
-  /** Of `cron`, as `"Europe/Berlin"`. Default: that of the process that schedules. */
+  /** The time zone of `cron`, such as `"Europe/Berlin"`. Default: that of the process that schedules. */
   readonly tz?: string;
-  /** `"15m"` or milliseconds. */
+  /** The interval: `"15m"` or milliseconds. */
   readonly every?: string | number;
 }
 
-/** A run that is enqueued again and again. */
+/** A schedule that enqueues a run repeatedly. */
 export interface ScheduleView {
-  /** Its name, unique within the queue. */
+  /** The name of the schedule, unique within the queue. */
   readonly id: string;
+  /** The queue of its runs. */
   readonly queue: string;
   /** The name of the job's definition. */
   readonly name: string;
+  /** The cron expression; absent when the schedule has an interval. */
   readonly cron?: string;
+  /** The time zone of the cron expression, such as `Europe/Berlin`; absent for that of the job server. */
   readonly tz?: string;
+  /** The interval in milliseconds; absent when the schedule has a cron expression. */
   readonly everyMs?: number;
+  /** The input of each run. */
   readonly input: unknown;
-  /** When it is due next, milliseconds since 1970. */
+  /** When the next run is due, in milliseconds since 1970. */
   readonly nextMs?: number;
 }
 
-/** A schedule to be made, or to be replaced. */
+/** A schedule to be created or replaced. */
 export interface ScheduleRequest {
   readonly id: string;
   readonly cron?: string;
   readonly tz?: string;
   readonly everyMs?: number;
-  /** What each run is; its delay is not used. */
+  /** The request for each run; its delay is not used. */
   readonly run: EnqueueRequest;
 }
 
@@ -164,44 +240,46 @@ export interface FlowRequest {
   readonly children: readonly FlowRequest[];
 }
 
-/** A run and those it waits for. */
+/** A run and its children. */
 export interface RunTree<Input = unknown, Result = unknown> {
+  /** The run. */
   readonly run: Run<Input, Result>;
+  /** The runs it waits for, with their children. */
   readonly children: readonly RunTree[];
 }
 
-/** What can be asked of jobs by name and id; the same on a store and through a job server. */
+/** Operations on jobs by name and id; the same on a store and through a job server. */
 export interface JobsAccess extends AsyncDisposable {
-  /** @throws NEWEL_E_JOBS_… when the store refuses; resolved means durable */
+  /** Enqueues a run. It is durable when this resolves. @throws NEWEL_E_JOBS_… when the store refuses it */
   enqueue(request: EnqueueRequest): Promise<Run>;
   get(id: string, scope?: Scope): Promise<Run | undefined>;
   list(filter?: ListFilter): Promise<RunPage>;
-  /** Resolves when the wish is durable: a run that waits never starts, one that runs is stopped. */
+  /** Cancels a run. Resolves when the request is durable: a waiting run never starts, a running one is stopped. */
   cancel(id: string, scope?: Scope): Promise<Run | undefined>;
-  /** A run that failed or was cancelled waits again, with all its attempts. */
+  /** Requeues a failed or cancelled run, with all of its attempts. */
   retry(id: string, scope?: Scope): Promise<Run | undefined>;
-  /** The last lines that its handler logged, at most 1,000, the oldest first. */
+  /** Returns the last lines that the handler logged, at most 1,000, the oldest first. */
   logs(id: string, scope?: Scope): Promise<readonly string[]>;
-  /** Ends with the run's last event. Each event comes once, in order. */
+  /** Returns the events of a run up to its last one. Each event comes once, in order. */
   events(id: string, options?: EventsOptions): AsyncIterable<RunEvent>;
   stats(): Promise<readonly QueueStats[]>;
-  /** No run of the queue starts until it is resumed, whatever server there is. */
+  /** Pauses a queue: none of its runs starts on any server until it is resumed. */
   pause(queue: string): Promise<void>;
   resume(queue: string): Promise<void>;
-  /** Removes what waits; with `delayed` also what is delayed. Gives how many. */
+  /** Removes waiting runs, with `delayed` also delayed ones. Returns the number of removed runs. */
   drain(queue: string, options?: { readonly delayed?: boolean }): Promise<number>;
   schedule(request: ScheduleRequest): Promise<ScheduleView>;
-  /** Gives whether there was one. */
+  /** Removes a schedule. Returns whether there was one. */
   unschedule(queue: string, id: string): Promise<boolean>;
   schedules(): Promise<readonly ScheduleView[]>;
-  /** All runs of the tree, or none. */
+  /** Enqueues all runs of the tree, or none. */
   flow(request: FlowRequest): Promise<RunTree>;
   close(): Promise<void>;
 }
 
-/** A run to be made, with what its definition says filled in. */
+/** A run to be created, with the values of its definition filled in. */
 export interface EnqueueRequest {
-  /** 32 hexadecimal digits: enqueueing twice with the same is once. Default: new ones. */
+  /** 32 hexadecimal digits: enqueueing twice with the same id creates one run. Default: a new id. */
   readonly id?: string;
   readonly name: string;
   readonly queue: string;
@@ -215,7 +293,7 @@ export interface EnqueueRequest {
   readonly attempts: number;
   readonly backoff: RetryBackoff;
   readonly keep: Retention;
-  /** The OpenTelemetry context, by header names. */
+  /** The OpenTelemetry context, as headers by name. */
   readonly trace?: Readonly<Record<string, string>>;
 }
 
@@ -225,13 +303,13 @@ export interface RetryBackoff {
   readonly maxMs: number;
 }
 
-/** How long, and how many, finished runs of a queue are kept. */
+/** How long a finished run is kept. */
 export interface Retention {
-  readonly done: { readonly ageMs: number; readonly count?: number };
-  readonly failed: { readonly ageMs: number; readonly count?: number };
+  readonly done: { readonly ageMs: number };
+  readonly failed: { readonly ageMs: number };
 }
 
-/** What BullMQ keeps as a job's data. Data without `v` came from BullMQ's own `queue.add`: it is the input. */
+/** The data of a BullMQ job. Data without `v` comes from BullMQ's own `queue.add` and is the input itself. */
 export interface StoredJob {
   readonly v: 1;
   readonly input: unknown;
@@ -239,78 +317,105 @@ export interface StoredJob {
   readonly key?: string;
   readonly group?: string;
   readonly trace?: Readonly<Record<string, string>>;
-  /** Results of finished steps, by name. Only the server that runs the job writes it. */
+  /** The run has children in a flow. */
+  readonly waits?: boolean;
+  /** Results of finished steps, by name, of a run that an earlier version began; now steps are lines of the log. */
   readonly steps?: Readonly<Record<string, unknown>>;
 }
 
-/** What came of a run below another one. */
+/** The outcome of a child run. */
 export interface ChildResult {
   /** The id of the run. */
   readonly run: string;
   readonly result: unknown;
 }
 
-/** What a handler is given beside its input; its functions may be taken out of it. */
+/** The second argument of a handler; its functions may be destructured. */
 export interface JobContext {
-  /** Of the run. */
+  /** The id of the run. */
   readonly id: string;
+  /** The name of the job's definition. */
   readonly name: string;
-  /** 1 for the first. */
+  /** The number of the attempt; 1 for the first. */
   readonly attempt: number;
+  /** The largest number of attempts. */
   readonly attempts: number;
+  /** The owner of the run; `undefined` when it was enqueued without one. */
   readonly by: string | undefined;
-  /** Aborts when the run is cancelled, is over its time, or the server stops. */
+  /** Aborts when the run is cancelled, exceeds its time limit, or the server stops. */
   readonly signal: AbortSignal;
   /**
-   * Says how far the run is. What comes faster than it can be shown is put together; the last one
-   * before the end is always stored. It never goes back while `total` is the same.
+   * Reports the progress of the run. The call does not wait for the store: at most ten reports a
+   * second are stored, and always the last one before the end. `done` never decreases while `total` is the
+   * same, and a new attempt does not repeat the reports of the previous one. Rejects
+   * with the error of an earlier report.
+   *
+   * @throws NEWEL_E_JOB_OPTION `done` or `total` is not a number of at least 0
    */
   readonly progress: (done: number, total: number, note?: string) => Promise<void>;
-  /** A line of the run's log, with the attempt and the time. */
+  /**
+   * Adds a line to the run's log, with the attempt and the time. The call waits for the store
+   * only while 1,000 lines or 1 MB are pending. Rejects with the error of an earlier line.
+   */
   readonly log: (line: string) => Promise<void>;
-  /** The results of the runs that this one waited for, of a flow, in any order. */
+  /** Returns the results of this run's children in a flow, in any order. */
   readonly children: () => Promise<readonly ChildResult[]>;
-  /** Runs `fn` and keeps its result: after a retry a step that was finished is not run again. */
+  /**
+   * Runs `fn` and stores its result before it resolves: after a retry a finished step is not run
+   * again. The cost of a step does not depend on their number. A run has at most 100,000 steps and 50 MB of
+   * names and results, a result at most 1 MB.
+   *
+   * @throws NEWEL_E_JOB_STEPS, NEWEL_E_JOB_PAYLOAD a limit is reached
+   * @throws NEWEL_E_JOB_VALUE the result is not JSON
+   */
   readonly step: <Value>(name: string, fn: () => Value | Promise<Value>) => Promise<Value>;
 }
 
+/** The function that executes a run of a job. */
 export type JobHandler<Input, Result> = (input: Input, ctx: JobContext) => Result | Promise<Result>;
 
-/** Durations are milliseconds or `"10m"`, sizes bytes or `"512MB"`. */
+/** The options of a definition. Durations are milliseconds or `"10m"`, sizes bytes or `"512MB"`. */
 export interface JobOptions<Schema extends StandardSchemaV1 | undefined = undefined> {
-  /** Any Standard Schema (zod, valibot, arktype); checked at enqueue and before each attempt. */
+  /**
+   * The schema of the input: any Standard Schema (zod, valibot, arktype). The input is checked at enqueue and before
+   * each attempt.
+   */
   readonly input?: Schema;
-  /** Attempts after the first that failed. Default 2. */
+  /** The number of attempts after the first failed one. Default 2. */
   readonly retries?: number;
-  /** Default 1 s, doubled up to 1 min. */
+  /** The wait between attempts. Default 1 s, doubled up to 1 min. */
   readonly backoff?:
     | string
     | number
     | { readonly min: string | number; readonly max: string | number };
-  /** Default: `"default"`, or a queue of its own when `concurrency` is given. */
+  /** The queue. Default: `"default"`, or a separate queue when `concurrency` is given. */
   readonly queue?: string;
-  /** How many of the queue run at once, on all servers together. */
+  /** How many runs of the queue run at once, on all servers together. */
   readonly concurrency?: number;
-  /** How many of one group run at once. */
+  /** How many runs of one group run at once, on all servers together. */
   readonly groupConcurrency?: number;
   /** The unique key of a run, from its input. */
   readonly key?: (input: InputOf<Schema>) => string;
   /** The group of a run, from its input. */
   readonly group?: (input: InputOf<Schema>) => string;
+  /** The priority of a run: 1 is the most urgent; runs without a priority go first. Default: none. */
   readonly priority?: number;
-  /** Of one attempt. Default: none. */
+  /** The time limit of one attempt. Default: none. */
   readonly timeout?: string | number;
-  /** Of the process and all it started; more fails the attempt. Default: none. */
+  /** The memory limit of the process and its child processes; exceeding it fails the attempt. Default: none. */
   readonly memory?: string | number;
-  /** From the abort of `ctx.signal` to SIGTERM for what the handler started; SIGKILL follows a second later. Default 5 s. */
+  /**
+   * The time from the abort of `ctx.signal` to SIGTERM for the handler's processes; SIGKILL follows a second later.
+   * Default 5 s.
+   */
   readonly grace?: string | number;
-  /** How many of these a process runs at once: more than 1 is for jobs that mostly wait. Default 1. */
+  /** How many of these runs a process executes at once: more than 1 is for jobs that mostly wait. Default 1. */
   readonly share?: number;
-  /** How long finished runs are kept. Default: done 24 h, failed 30 days. */
+  /** How long finished runs are kept. Default: 24 h for done runs, 30 days for failed ones. */
   readonly keep?: { readonly done?: string | number; readonly failed?: string | number };
 }
 
-/** What the handler gets and what `enqueue` takes. */
+/** The type of the input that the handler gets, and below that of the input that `enqueue` takes. */
 export type InputOf<Schema> = Schema extends StandardSchemaV1
   ? StandardSchemaV1.InferOutput<Schema>
   : unknown;

@@ -6,16 +6,16 @@ import { resolveOptions } from "./options.ts";
 import { callerPlace, register } from "./registry.ts";
 
 /**
- * Defines a kind of work: the same module is imported by the program that enqueues and by the job
+ * Defines a job. The same module is imported by the program that enqueues and by the job
  * server that runs it.
  *
  * ```ts
  * export const importContacts = job("import-contacts", { input: schema }, async (input, ctx) => { … });
  * ```
  *
- * @param name - letters, digits, `_`, `.` and `-`; one definition a name in a process
- * @throws NEWEL_E_JOB_OPTION naming the option, its value and what to write instead
- * @throws NEWEL_E_JOB_DEFINED another place has defined that name
+ * @param name - letters, digits, `_`, `.` and `-`; a process has one definition per name
+ * @throws NEWEL_E_JOB_OPTION naming the option, its value and a valid value
+ * @throws NEWEL_E_JOB_DEFINED other code has defined that name
  */
 export function job<Result, Schema extends AnySchema = undefined>(
   name: string,

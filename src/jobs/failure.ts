@@ -7,24 +7,24 @@ export const CANCELLED_CODE = "NEWEL_E_JOB_CANCELLED";
 const MESSAGE_LIMIT = 4_000;
 
 /**
- * An error as BullMQ's `failedReason` has it, one text: `NAME [CODE]: message`. People read it in other
- * tools; {@link parseFailure} takes it apart again.
+ * Formats an error for BullMQ's `failedReason` as one string: `NAME [CODE]: message`. Other
+ * tools show it; {@link parseFailure} parses it.
  *
- * @param thrown - whatever a handler threw
+ * @param thrown - the value that a handler threw
  */
 export function formatFailure(thrown: unknown): string {
   const { name, code, message } = toRunError(thrown);
   return `${name}${code === undefined ? "" : ` [${code}]`}: ${message}`;
 }
 
-/** Name, code and message of a stored failure; of one that newel did not write, all is the message. */
+/** Parses name, code and message of a stored failure; a failure that newel did not write is all message. */
 export function parseFailure(reason: string): RunError {
   const match = /^(?<name>[\w$.]+)(?: \[(?<code>[^\s\]]+)\])?: (?<message>[\s\S]*)$/.exec(reason);
   const { name = "Error", code, message = reason } = match?.groups ?? {};
   return { name, message, ...(code === undefined ? {} : { code }) };
 }
 
-/** What is told of anything that was thrown. */
+/** The name, code and message of any thrown value. */
 export function toRunError(thrown: unknown): RunError {
   if (!(thrown instanceof Error)) return { name: "NonError", message: cut(textOf(thrown)) };
   const code: unknown = "code" in thrown ? thrown.code : undefined;

@@ -3,28 +3,35 @@ import type { AnyDefinition, AnySchema, JobDefinition } from "./definition.ts";
 import { optionError } from "./names.ts";
 import { enqueueRequest } from "./requests.ts";
 
-/** How a run of a flow is enqueued: runs that belong together have no keys. */
+/** Options for a run of a flow: runs of a flow have no keys. */
 type FlowOptions = Omit<EnqueueOptions, "key">;
 
-/** A run of a flow, and the runs it waits for. */
+/** A run of a flow with its children. */
 export interface Flow<Schema extends AnySchema = AnySchema, Result = unknown> {
+  /** The definition of the run. */
   readonly job: JobDefinition<Schema, Result>;
+  /** The input of the run. */
   readonly input: GivenOf<Schema>;
+  /** The options of the run, as for `enqueue`. */
   readonly options?: FlowOptions;
+  /** The runs it waits for. Default: none. */
   readonly children?: readonly FlowChild[];
 }
 
-/** A run below another one; its input is checked against its job's schema when the flow is made. */
+/** A child run; its input is checked against its job's schema when the flow is enqueued. */
 export interface FlowChild {
+  /** The definition of the run. */
   readonly job: AnyDefinition;
+  /** The input of the run. */
   readonly input?: unknown;
-  /** Whose run it is, unless that is said here, is that of the run above. */
+  /** Options of the run. Without its own `by` the run has the owner of its parent. */
   readonly options?: FlowOptions;
+  /** The runs it waits for. Default: none. */
   readonly children?: readonly FlowChild[];
 }
 
 /**
- * A flow as a store takes it.
+ * Builds the request of a flow for a store.
  *
  * @throws as `enqueueRequest`, for any run of the flow
  */

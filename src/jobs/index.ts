@@ -1,4 +1,4 @@
-// Defining jobs, handing them over, and knowing what became of them.
+// Defining jobs, enqueueing them, and following their runs.
 export { job } from "./define.ts";
 export { jobs, Jobs, type JobsOptions } from "./jobs.ts";
 export { jobFields } from "./runner/current.ts";
@@ -21,4 +21,4 @@ export type {
   ScheduleView,
 } from "./api.ts";
 export { everyone, type Viewer } from "./web/viewer.ts";
-export type { RequestLike, SseOptions } from "./web/sse.ts";
+export type { RequestLike, SseOptions, SseRunsOptions, SseViewer } from "./web/sse.ts";

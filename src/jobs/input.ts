@@ -2,11 +2,11 @@ import type { StandardSchemaV1 } from "@standard-schema/spec";
 
 import { newelError } from "../base/errors.ts";
 
-/** How many problems of an input an error names. */
+/** The largest number of problems of an input that an error names. */
 const SHOWN = 5;
 
 /**
- * What a schema makes of an input.
+ * Checks an input against a schema and returns the schema's output.
  *
  * @throws NEWEL_E_JOB_INPUT with the path and message of each problem
  */

@@ -12,42 +12,58 @@ import type {
   Run,
   RunEvent,
   RunPage,
+  RunState,
   RunTree,
   ScheduleSpec,
   ScheduleView,
   Scope,
 } from "./api.ts";
+import { requireBullmq } from "./bullmq.ts";
 import type { AnyDefinition, AnySchema, EnqueueArguments, JobDefinition } from "./definition.ts";
+import { defaultStore } from "./default-store.ts";
 import { type Flow, flowRequest } from "./flows.ts";
 import { PAYLOAD_LIMIT_BYTES } from "./json.ts";
-import { checkQueue, optionError } from "./names.ts";
+import { checkNames, checkQueue, optionError } from "./names.ts";
 import type { AuthKey } from "./remote/address.ts";
 import { enqueueRequest, scheduleRequest } from "./requests.ts";
+import { currentRun } from "./runner/current.ts";
 import { sendTraced } from "./telemetry.ts";
-import { pipeSse, sse, type SseOptions } from "./web/sse.ts";
+import {
+  pipeSse,
+  pipeSseRuns,
+  sse,
+  type SseOptions,
+  sseRuns,
+  type SseRunsOptions,
+  type SseViewer,
+} from "./web/sse.ts";
 import { status } from "./web/status.ts";
 import type { Viewer } from "./web/viewer.ts";
 
-/** Where jobs are, and what they may be. */
+/** The store of jobs and its limits. */
 export interface JobsOptions {
   /**
    * `"sqlite:./data/jobs.db"`, `"redis://host:6379"` or `"postgres://user@host/db"`; or
    * `"jobs://host:port"`, a job server on another machine. Default: `$NEWEL_JOBS_STORE`, else
-   * `"sqlite:./data/jobs.db"`.
+   * `data/jobs.db` in the directory of the nearest `newel.config.*`, else of the nearest package.json.
    */
   readonly store?: string;
-  /** For `jobs:` stores. Default: `$NEWEL_JOBS_AUTHKEY`. */
+  /** The auth key of a `jobs:` store. Default: `$NEWEL_JOBS_AUTHKEY`. */
   readonly authKey?: string;
-  /** A file whose first line it is. Default: `$NEWEL_JOBS_AUTHKEY_FILE`. */
+  /** A file with the auth key in its first line. Default: `$NEWEL_JOBS_AUTHKEY_FILE`. */
   readonly authKeyFile?: string;
-  /** What an input may take as JSON: bytes or `"4MB"`. Default 1 MB. */
+  /** The largest size of an input as JSON: bytes or `"4MB"`. Default 1 MB. */
   readonly payload?: string | number;
 }
 
-export const DEFAULT_STORE = "sqlite:./data/jobs.db";
+const FINAL_STATES: ReadonlySet<RunState> = new Set(["done", "failed", "cancelled"]);
+
+/** The names of the options that calls take. */
+const SCOPE = ["by"];
+const FILTER = ["by", "active", "states", "queue", "name", "error", "sinceMs", "limit", "cursor"];
 
 /**
- * Jobs from the caller's side: hands work over, and tells what became of it. Nothing is opened before
+ * The caller's side of jobs: enqueues runs, follows and manages them. No connection is opened before
  * the first call. Reads and changes with `by` see only runs that were enqueued with the same `by`.
  */
 export class Jobs implements AsyncDisposable {
@@ -62,12 +78,14 @@ export class Jobs implements AsyncDisposable {
   }
 
   /**
-   * Says where the jobs are, before the first call.
+   * Sets the store. Call it before the first other call.
    *
-   * @throws NEWEL_E_JOB_OPTION an option cannot be used
-   * @throws NEWEL_E_JOBS_IN_USE another store is already in use here
+   * @throws NEWEL_E_JOB_OPTION an option is invalid
+   * @throws NEWEL_E_JOBS_IN_USE this object already uses another store
    */
-  use({ store, payload, ...authKey }: JobsOptions): this {
+  use(options: JobsOptions): this {
+    checkNames("jobs", options, ["store", "payload", "authKey", "authKeyFile"]);
+    const { store, payload, ...authKey } = options;
     if (Object.keys(authKey).length > 0) this.#authKey = authKey;
     if (payload !== undefined) {
       const bytes = typeof payload === "string" ? trySizeBytes(payload) : payload;
@@ -77,21 +95,21 @@ export class Jobs implements AsyncDisposable {
     }
     if (store === undefined) return this;
     if (typeof store !== "string" || store === "")
-      throw optionError("jobs", "store", store, `a URL, such as "${DEFAULT_STORE}"`);
+      throw optionError("jobs", "store", store, 'a URL, such as "sqlite:./data/jobs.db"');
     if (this.#access !== undefined && store !== this.store)
       throw newelError("NEWEL_E_JOBS_IN_USE", {});
     this.#store = store;
     return this;
   }
 
-  /** The URL of the store. */
+  /** The URL of the store; a default store has its absolute path. */
   get store(): string {
     const fromEnvironment = process.env["NEWEL_JOBS_STORE"];
-    return this.#store ?? (fromEnvironment || DEFAULT_STORE);
+    return this.#store ?? (fromEnvironment || defaultStore(process.cwd()));
   }
 
   /**
-   * As `definition.enqueue`, for jobs that are not the default ones.
+   * Enqueues a run like `definition.enqueue`, in the store of this object.
    *
    * @throws as `definition.enqueue`
    */
@@ -102,88 +120,129 @@ export class Jobs implements AsyncDisposable {
     const request = await this.#request(definition, input, options);
     const access = await this.#open();
     const run = await sendTraced(request, (traced) => access.enqueue(traced));
+    if (run.id === currentRun().getStore()?.run)
+      throw newelError("NEWEL_E_JOB_OWN_KEY", {
+        run: run.id,
+        job: request.name,
+        key: run.key ?? "",
+      });
     return run as Run<GivenOf<Schema>, Result>;
   }
 
-  /** The run, or `undefined`: there is none (any more), or it is somebody else's. */
+  /** Returns the run; `undefined` when it does not exist (any more) or belongs to another owner. */
   async get(id: string, scope?: Scope): Promise<Run | undefined> {
-    return (await this.#open()).get(id, scope);
+    checkNames("get", scope, SCOPE);
+    const run = await (await this.#open()).get(id, scope);
+    const isOver = run === undefined || FINAL_STATES.has(run.state);
+    currentRun().getStore()?.waits?.read(id, isOver);
+    return run;
   }
 
-  /** The newest first. */
+  /** Lists runs, the newest first. */
   async list(filter?: ListFilter): Promise<RunPage> {
+    checkNames("list", filter, FILTER);
     return (await this.#open()).list(filter);
   }
 
-  /** Resolves when the wish is durable: a run that waits never starts, one that runs is stopped. */
+  /** Cancels a run. Resolves when the request is durable: a waiting run never starts, a running one is stopped. */
   async cancel(id: string, scope?: Scope): Promise<Run | undefined> {
+    checkNames("cancel", scope, SCOPE);
     return (await this.#open()).cancel(id, scope);
   }
 
   /**
-   * A run that failed or was cancelled waits again, with all its attempts.
+   * Requeues a failed or cancelled run, with all of its attempts.
    *
-   * @throws NEWEL_E_JOB_RETRY it is in another state
+   * @throws NEWEL_E_JOB_RETRY the run is in another state
    */
   async retry(id: string, scope?: Scope): Promise<Run | undefined> {
+    checkNames("retry", scope, SCOPE);
     return (await this.#open()).retry(id, scope);
   }
 
-  /** The last lines that the handler of a run logged, at most 1,000, the oldest first. */
+  /** Returns the last lines that the handler of a run logged, at most 1,000, the oldest first. */
   async logs(id: string, scope?: Scope): Promise<readonly string[]> {
+    checkNames("logs", scope, SCOPE);
     return (await this.#open()).logs(id, scope);
   }
 
   /**
-   * What happens to a run, until its end: its state first, or what came `after` an event. Of somebody
-   * else's, as of one that does not exist, there are none.
+   * Returns the events of a run until its end: its state first, or the events `after` an event. A run of
+   * another owner, like one that does not exist, has no events.
    */
   async *events(id: string, options?: EventsOptions): AsyncGenerator<RunEvent> {
-    yield* (await this.#open()).events(id, options);
+    checkNames("events", options, ["by", "after", "signal"]);
+    const over = currentRun().getStore()?.waits?.follow(id);
+    try {
+      yield* (await this.#open()).events(id, options);
+    } finally {
+      over?.();
+    }
   }
 
   /**
-   * The events of a run as an event stream for a browser; 403 when it is somebody else's, 404 when there
+   * Answers with the events of a run as an event stream for a browser; 403 when it belongs to another owner, 404 when
+   * there
    * is none, 204 when the browser has them all.
    */
   async sse(id: string, options: SseOptions): Promise<Response> {
     return sse(this, id, options);
   }
 
-  /** As {@link sse}, for a request and a response of `node:http`. Resolves when the answer has ended. */
+  /**
+   * Answers with the events of all runs that the URL of the request names (`?run=ID`, repeated, at most 100), as
+   * one event stream, so that a page with many bars needs one connection. Each run is checked as in {@link sse}.
+   */
+  async sseRuns(options: SseRunsOptions): Promise<Response> {
+    return sseRuns(this, options);
+  }
+
+  /** Like {@link sse}, for a request and a response of `node:http`. Resolves when the response has ended. */
   async pipeSse(
     id: string,
     request: IncomingMessage,
     response: ServerResponse,
-    options: { readonly by: Viewer | undefined },
+    viewer: SseViewer,
   ): Promise<void> {
-    await pipeSse(this, id, request, response, options);
+    await pipeSse(this, id, request, response, viewer);
   }
 
-  /** A run as JSON, without its input; 403 when it is somebody else's, 404 when there is none. */
+  /** Like {@link sseRuns}, for a request and a response of `node:http`. Resolves when the response has ended. */
+  async pipeSseRuns(
+    request: IncomingMessage,
+    response: ServerResponse,
+    viewer: SseViewer,
+  ): Promise<void> {
+    await pipeSseRuns(this, request, response, viewer);
+  }
+
+  /** Answers with a run as JSON, without its input; 403 when it belongs to another owner, 404 when there is none. */
   async status(id: string, options: { readonly by: Viewer | undefined }): Promise<Response> {
     return status(this, id, options);
   }
 
+  /** Returns the numbers of each queue: runs by state, runs that are blocked, and whether it is paused. */
   async stats(): Promise<readonly QueueStats[]> {
     return (await this.#open()).stats();
   }
 
-  /** No run of the queue starts until it is resumed. */
+  /** Pauses a queue: none of its runs starts until it is resumed. */
   async pause(queue: string): Promise<void> {
     await (await this.#open()).pause(checkQueue(queue, "pause"));
   }
 
+  /** Resumes a paused queue. */
   async resume(queue: string): Promise<void> {
     await (await this.#open()).resume(checkQueue(queue, "resume"));
   }
 
-  /** Removes what waits; with `delayed` also what is delayed. @returns how many */
+  /** Removes waiting runs, with `delayed` also delayed ones. @returns the number of removed runs */
   async drain(queue: string, options?: { readonly delayed?: boolean }): Promise<number> {
+    checkNames("drain", options, ["delayed"]);
     return (await this.#open()).drain(checkQueue(queue, "drain"), options);
   }
 
-  /** As `definition.schedule`, for jobs that are not the default ones. */
+  /** Creates a schedule like `definition.schedule`, in the store of this object. */
   async schedule<Schema extends AnySchema, Result>(
     definition: JobDefinition<Schema, Result>,
     id: string,
@@ -194,7 +253,7 @@ export class Jobs implements AsyncDisposable {
     return (await this.#open()).schedule(scheduleRequest(id, when, run));
   }
 
-  /** @returns whether there was one */
+  /** Removes a schedule. @returns whether there was one */
   async unschedule(
     definition: { readonly options: { readonly queue: string } },
     id: string,
@@ -202,15 +261,16 @@ export class Jobs implements AsyncDisposable {
     return (await this.#open()).unschedule(definition.options.queue, id);
   }
 
+  /** Returns the schedules of all queues. */
   async schedules(): Promise<readonly ScheduleView[]> {
     return (await this.#open()).schedules();
   }
 
   /**
-   * Enqueues a run that waits until all its children are done, with the children; all or none. If a
-   * child fails, what waits for it fails too.
+   * Enqueues a run that waits until all of its children are done, together with the children; all or none. If a
+   * child fails, the run that waits for it fails too.
    *
-   * @throws as `definition.enqueue`, for any run of it
+   * @throws as `definition.enqueue`, for any run of the flow
    */
   async flow<Schema extends AnySchema, Result>(
     flow: Flow<Schema, Result>,
@@ -220,16 +280,17 @@ export class Jobs implements AsyncDisposable {
     return tree as RunTree<GivenOf<Schema>, Result>;
   }
 
-  /** Ends what was opened. A later call opens it again. */
+  /** Closes the connections. A later call opens them again. */
   async close(): Promise<void> {
     const access = this.#access;
     this.#access = undefined;
     if (access === undefined) return;
-    // One that could not be opened has nothing to close, and its callers were told.
+    // A store that could not be opened has nothing to close, and its callers got the error.
     const opened = await access.catch(() => undefined);
     await opened?.close();
   }
 
+  /** The same as `close`, for `await using`. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }
@@ -248,16 +309,17 @@ export class Jobs implements AsyncDisposable {
   }
 }
 
-/** BullMQ is loaded with the first call: a program that only defines jobs does not wait for it. */
+/** BullMQ is loaded with the first call, so that a program that only defines jobs does not wait for it. */
 async function open(url: string, authKey: AuthKey): Promise<JobsAccess> {
   if (url.startsWith("jobs:")) {
     const { readRemoteUrl } = await import("./remote/address.ts");
     const { RemoteAccess } = await import("./remote/client.ts");
     return new RemoteAccess(readRemoteUrl(url, authKey));
   }
+  await requireBullmq();
   const { openStore } = await import("./store/open.ts");
   return openStore(url);
 }
 
-/** The jobs of this process: `jobs.use({ store })`, or `$NEWEL_JOBS_STORE`, says where they are. */
+/** The jobs of this process. `jobs.use({ store })` or `$NEWEL_JOBS_STORE` sets their store. */
 export const jobs: Jobs = new Jobs();

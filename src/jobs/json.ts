@@ -1,12 +1,13 @@
 import { messageOf, newelError } from "../base/errors.ts";
 import { formatSize } from "../base/units.ts";
 
-/** What a run's input may take as JSON, if nothing else is said. */
+/** The default limit of a run's input as JSON, in bytes. */
 export const PAYLOAD_LIMIT_BYTES = 1_000_000;
 
 /**
- * A value as it will be read back: through JSON and back. What JSON cannot carry is refused, not
- * dropped in silence; what is too large is refused before all of it has been written.
+ * Converts a value to JSON and back, so that it is as it will be read. A value that JSON cannot represent is refused,
+ * not
+ * dropped silently; a value that is too large is refused before all of it has been written.
  *
  * @param what - names the value in errors: `"The input of import-contacts"`
  * @throws NEWEL_E_JOB_PAYLOAD more than `limitBytes`
@@ -33,19 +34,34 @@ export function checkJson(
   return json;
 }
 
-/** What JSON makes an empty object of. */
-const LOSSY: readonly (readonly [new (...args: never[]) => object, string])[] = [
+/** Values that JSON would turn into an empty object. */
+const LOSSY: readonly (readonly [abstract new (...args: never[]) => object, string])[] = [
   [Map, "send a list"],
   [Set, "send a list"],
   [Promise, "await it"],
   [Error, "send its message"],
   [RegExp, "send its source"],
+  [WeakMap, "send a list"],
+  [WeakSet, "send a list"],
+  [WeakRef, "send the value that it refers to"],
+  [Iterator, "send a list"],
+  [URLSearchParams, "send its text"],
+  [Headers, "send a list"],
+  [FormData, "send a list"],
+  [Request, "send its parts"],
+  [Response, "send its parts"],
+  [ReadableStream, "store it, and send where it is"],
+  [AbortSignal, "send its reason"],
+  [AbortController, "send nothing for it"],
 ];
+
+/** Binary data, which JSON would turn into an empty object or one with a property for each byte. */
+const BINARY = [ArrayBuffer, SharedArrayBuffer, Blob];
 
 class TooLarge extends Error {}
 class NotJson extends Error {}
 
-/** Counts less than what is written in the end, so nothing is refused that would fit. */
+/** A lower bound of the final size, so that no value is refused that would fit. */
 function weighed(holder: unknown, key: string, entry: unknown, budget: { left: number }): unknown {
   if (typeof entry === "function" || typeof entry === "symbol")
     throw new NotJson(`${place(key)} is a ${typeof entry}`);
@@ -55,7 +71,8 @@ function weighed(holder: unknown, key: string, entry: unknown, budget: { left: n
     throw new NotJson(`${place(key)} is ${entry}, which JSON has not`);
   for (const [Class, hint] of LOSSY)
     if (entry instanceof Class) throw new NotJson(`${place(key)} is a ${Class.name}: ${hint}`);
-  if (ArrayBuffer.isView(entry) || isBufferJson(holder, key))
+  if (isInvalidDate(holder, key)) throw new NotJson(`${place(key)} is an invalid Date`);
+  if (ArrayBuffer.isView(entry) || isBinary(entry) || isBufferJson(holder, key))
     throw new NotJson(`${place(key)} is binary data: store it, and send where it is`);
   budget.left -=
     (Array.isArray(holder) ? 1 : key.length) + (typeof entry === "string" ? entry.length : 1);
@@ -63,10 +80,21 @@ function weighed(holder: unknown, key: string, entry: unknown, budget: { left: n
   return entry;
 }
 
-/** A Buffer turns itself into an object before anybody sees it. */
+/** Recognises a Buffer, which `toJSON` has already turned into an object. */
 function isBufferJson(holder: unknown, key: string): boolean {
   if (typeof holder !== "object" || holder === null) return false;
   return Buffer.isBuffer((holder as Record<string, unknown>)[key]);
+}
+
+/** Recognises an invalid Date, which `toJSON` has already turned into `null`. */
+function isInvalidDate(holder: unknown, key: string): boolean {
+  if (typeof holder !== "object" || holder === null) return false;
+  const value = (holder as Record<string, unknown>)[key];
+  return value instanceof Date && Number.isNaN(value.getTime());
+}
+
+function isBinary(entry: unknown): boolean {
+  return BINARY.some((Class) => entry instanceof Class);
 }
 
 function place(key: string): string {

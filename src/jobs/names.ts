@@ -1,13 +1,14 @@
 import { randomUUID } from "node:crypto";
 
 import { newelError } from "../base/errors.ts";
+import { closest } from "../base/names.ts";
 
 /** The longest name of a queue, a definition or a schedule, in characters. */
 const NAME_LIMIT = 100;
-/** Queues with names that begin so are newel's own. */
+/** The prefix of the names of newel's internal queues. */
 const OWN = "newel-";
 
-/** Why a word cannot name a queue, a definition or a schedule; `undefined` when it can. */
+/** Why a string cannot name a queue, a definition or a schedule; `undefined` when it can. */
 export function jobNameProblem(name: unknown): string | undefined {
   if (typeof name !== "string" || !/^[A-Za-z0-9_.-]+$/.test(name))
     return 'letters, digits, "_", "." and "-"';
@@ -15,7 +16,7 @@ export function jobNameProblem(name: unknown): string | undefined {
   return name.startsWith(OWN) ? `a name that does not begin with "${OWN}"` : undefined;
 }
 
-/** Whether a queue is one that newel keeps its own notes in. */
+/** Whether a queue is one of newel's internal queues. */
 export function isOwnQueue(queue: string): boolean {
   return queue.startsWith(OWN);
 }
@@ -23,7 +24,8 @@ export function isOwnQueue(queue: string): boolean {
 const TIME_DIGITS = 12;
 
 /**
- * An id for a job. Unguessable: whoever has it may be shown the run. It begins with the time, so that jobs which
+ * Creates an id for a job. It is unguessable, because a page may show a run to anyone with its id. It begins with the
+ * time, so that jobs which
  * are added together are neighbours in the store's index too, as with a UUID of version 7.
  */
 export function newJobId(): string {
@@ -36,7 +38,7 @@ export function formatRunId(queue: string, job: string): string {
   return `${queue}~${job}`;
 }
 
-/** The parts of a run's id; `undefined` for what is none, which comes from users. */
+/** Parses a run's id, which may come from users; `undefined` when it is invalid. */
 export function parseRunId(id: unknown): { queue: string; job: string } | undefined {
   if (typeof id !== "string") return undefined;
   const at = id.indexOf("~");
@@ -47,7 +49,7 @@ export function parseRunId(id: unknown): { queue: string; job: string } | undefi
 }
 
 /**
- * Checks the name of a queue that somebody wrote.
+ * Checks the name of a queue that a caller passed.
  *
  * @throws NEWEL_E_JOB_OPTION
  */
@@ -57,12 +59,30 @@ export function checkQueue(queue: unknown, of: string): string {
   throw optionError(of, "queue", queue, problem ?? "a name");
 }
 
-/** NEWEL_E_JOB_OPTION: which option, of what, its value, and what to write instead. */
+/**
+ * Rejects unknown options, because a misspelt option would have no effect: a misspelt `by` would show the runs of all
+ * owners.
+ *
+ * @throws NEWEL_E_JOB_OPTION
+ */
+export function checkNames(of: string, options: unknown, known: readonly string[]): void {
+  if (options === undefined) return;
+  if (typeof options !== "object" || options === null || Array.isArray(options))
+    throw optionError(of, "options", options, "an object: {} when there are none");
+  for (const [option, value] of Object.entries(options)) {
+    if (known.includes(option)) continue;
+    const near = closest(option, known);
+    const write = near === undefined ? `one of ${known.join(", ")}` : `"${near}"`;
+    throw optionError(of, option, value, `${write} as its name`);
+  }
+}
+
+/** Creates NEWEL_E_JOB_OPTION with the option, its owner, its value, and a valid value. */
 export function optionError(of: string, option: string, value: unknown, write: string): Error {
   return newelError("NEWEL_E_JOB_OPTION", { of, option, value: shown(value), write });
 }
 
-/** A value in an error, short. */
+/** Formats a value for an error, shortened. */
 function shown(value: unknown): string {
   if (typeof value === "function") return "a function";
   if (value instanceof Date) return String(value);

@@ -1,11 +1,10 @@
 import type { StandardSchemaV1 } from "@standard-schema/spec";
 
-import { closest } from "../base/names.ts";
 import { tryDurationMs, trySizeBytes } from "../base/units.ts";
 import type { JobOptions, Retention, RetryBackoff } from "./api.ts";
-import { checkQueue, optionError } from "./names.ts";
+import { checkNames, checkQueue, optionError } from "./names.ts";
 
-/** The options of a definition with everything filled in. */
+/** The options of a definition with all defaults filled in. */
 export interface ResolvedJobOptions {
   readonly queue: string;
   /** At least 1. */
@@ -31,9 +30,9 @@ const DEFAULT_KEEP: Retention = {
   done: { ageMs: 24 * 3_600_000 },
   failed: { ageMs: 30 * 24 * 3_600_000 },
 };
-/** BullMQ's. */
+/** The largest priority of BullMQ. */
 export const PRIORITY_LIMIT = 2_097_151;
-/** What timers can wait for. */
+/** The longest delay of a timer, in milliseconds. */
 const TIMER_LIMIT_MS = 2_147_483_647;
 
 const KNOWN = [
@@ -56,7 +55,7 @@ const KNOWN = [
 /**
  * Reads the options of a definition.
  *
- * @throws NEWEL_E_JOB_OPTION naming the option, its value and what to write
+ * @throws NEWEL_E_JOB_OPTION naming the option, its value and a valid value
  */
 export function resolveOptions(
   name: string,
@@ -95,7 +94,7 @@ export function resolveOptions(
   };
 }
 
-/** What a run has whose definition is not known here: the defaults. */
+/** The defaults, for a run whose definition is not known here. */
 export function defaultOptions(queue: string = DEFAULT_QUEUE): ResolvedJobOptions {
   return { ...resolveOptions("job", {}), queue };
 }
@@ -111,14 +110,8 @@ class Reader {
     this.#options = options as Readonly<Record<string, unknown>>;
   }
 
-  /** A misspelt option would be without effect. */
   checkNames(): void {
-    for (const option of Object.keys(this.#options)) {
-      if (KNOWN.some((known) => known === option)) continue;
-      const near = closest(option, KNOWN);
-      const write = near === undefined ? `one of ${KNOWN.join(", ")}` : `"${near}"`;
-      throw optionError(this.#of, option, this.#options[option], `${write} as its name`);
-    }
+    checkNames(this.#of, this.#options, KNOWN);
   }
 
   check(option: string, isUsable: (value: unknown) => boolean, write: string): void {
@@ -167,6 +160,7 @@ class Reader {
       const minMs = this.duration("backoff", 0, value) ?? DEFAULT_BACKOFF.minMs;
       return { minMs, maxMs: Math.max(minMs, DEFAULT_BACKOFF.maxMs) };
     }
+    checkNames(`backoff of ${this.#of}`, value, ["min", "max"]);
     const { min, max } = value as { min?: unknown; max?: unknown };
     const minMs = this.duration("backoff.min", 0, min) ?? DEFAULT_BACKOFF.minMs;
     const maxMs = this.duration("backoff.max", 0, max) ?? Math.max(minMs, DEFAULT_BACKOFF.maxMs);
@@ -179,6 +173,7 @@ class Reader {
     if (value === undefined) return DEFAULT_KEEP;
     if (typeof value !== "object" || value === null)
       throw this.#refused("keep", value, '{ done: "24h", failed: "30d" }');
+    checkNames(`keep of ${this.#of}`, value, ["done", "failed"]);
     const { done, failed } = value as { done?: unknown; failed?: unknown };
     return {
       done: { ageMs: this.#age("keep.done", done) ?? DEFAULT_KEEP.done.ageMs },
@@ -186,7 +181,7 @@ class Reader {
     };
   }
 
-  /** Unlike a timer's, an age may be a year. */
+  /** Reads an age, which may be a year, unlike the delay of a timer. */
   #age(option: string, value: unknown): number | undefined {
     if (value === undefined) return undefined;
     const ms = toMs(value);

@@ -1,8 +1,9 @@
 import type { EnqueueOptions, EnqueueRequest, ScheduleRequest, ScheduleSpec } from "./api.ts";
+import { CRON_FORM, cronProblem } from "./cron.ts";
 import type { AnyDefinition } from "./definition.ts";
 import { checkInput } from "./input.ts";
 import { checkJson } from "./json.ts";
-import { jobNameProblem, optionError } from "./names.ts";
+import { checkNames, jobNameProblem, optionError } from "./names.ts";
 import { MOST_DELAY_MS, PRIORITY_LIMIT, toMs } from "./options.ts";
 import { readBy } from "./scope.ts";
 
@@ -10,7 +11,7 @@ import { readBy } from "./scope.ts";
 const KEY_LIMIT = 500;
 
 /**
- * A run as a store takes it: the input checked, what the options leave open filled in from the
+ * Builds the request of a run for a store: the input is checked, and options that are not given are taken from the
  * definition.
  *
  * @throws NEWEL_E_JOB_INPUT, NEWEL_E_JOB_VALUE, NEWEL_E_JOB_PAYLOAD, NEWEL_E_JOB_OPTION, NEWEL_E_JOB_BY
@@ -23,13 +24,14 @@ export async function enqueueRequest(
 ): Promise<EnqueueRequest> {
   const { name, options: defined } = definition;
   const of = `a run of ${name}`;
+  checkNames(of, options, ["by", "key", "group", "delay", "priority"]);
   const by = readBy(options);
   const delayMs = readDelay(of, options.delay);
   const priority = readPriority(of, options.priority) ?? defined.priority;
   const json = checkJson(given, `The input of ${name}`, limitBytes);
-  // The schema sees what the handler's process will see: a Date that has become a text fails here.
+  // The schema gets the input as the handler's process will see it: a Date that has become a string fails here.
   const input: unknown = JSON.parse(json);
-  // That process checks again, so what is kept is what the schema takes, not what it makes of it.
+  // That process checks again, so the schema's input is stored, not its output.
   const checked = await checkInput(definition.input, input, name);
   const key = readText(of, "key", options.key) ?? readText(of, "key", definition.keyOf(checked));
   const group =
@@ -50,7 +52,7 @@ export async function enqueueRequest(
 }
 
 /**
- * A schedule as a store takes it.
+ * Builds the request of a schedule for a store.
  *
  * @throws NEWEL_E_JOB_OPTION
  */
@@ -62,11 +64,14 @@ export function scheduleRequest(
   const of = `the schedule ${id}`;
   const problem = jobNameProblem(id);
   if (problem !== undefined) throw optionError("a schedule", "id", id, problem);
+  checkNames(of, spec ?? null, ["cron", "tz", "every"]);
   const { cron, tz, every } = spec;
   if ((cron === undefined) === (every === undefined))
     throw optionError(of, "cron", cron, 'either a cron such as "0 3 * * *", or every: "15m"');
   if (tz !== undefined && !isTimeZone(tz))
     throw optionError(of, "tz", tz, 'the name of a time zone, such as "Europe/Berlin"');
+  const wrong = cron === undefined ? undefined : cronProblem(cron);
+  if (wrong !== undefined) throw optionError(of, "cron", cron, `${CRON_FORM} (${wrong})`);
   if (cron !== undefined) return { id, cron, run, ...(tz === undefined ? {} : { tz }) };
   const everyMs = toMs(every);
   if (everyMs === undefined || everyMs < 1)

@@ -2,9 +2,9 @@ import { newelError } from "../base/errors.ts";
 import type { Scope } from "./api.ts";
 
 /**
- * Whose runs are meant: `undefined` is everybody's, and only when nothing was said. A `by` that is
- * there without a value is a bug of the caller, such as a session without a user: taken for
- * "everybody" it would show one user's runs to another.
+ * Reads the owner of runs: `undefined` means all owners, and only when `by` was not given. A `by` that is
+ * given without a value is a bug of the caller, such as a session without a user: treated as
+ * "all" it would show one user's runs to another.
  *
  * @throws NEWEL_E_JOB_BY
  */

@@ -1,28 +1,61 @@
+import type {
+  OutputPosition,
+  ProcessId,
+  ProcessIdentity,
+  ProcessInfo,
+  ProcessOutput,
+  ProcessRequest,
+  ProcessTree,
+  SignalReport,
+  SignalScope,
+} from "./process-api.ts";
+
 /**
- * What the kernel holds and answers, as types: the tables implement them, the session renders them
+ * The objects and answers of the kernel, as types: the tables implement them, the session renders them
  * (papa's text grammar or JSON lines), the client returns them. Times are milliseconds since the
  * epoch, sizes are bytes.
  */
 
 export type SocketFamily = "inet" | "inet6" | "unix";
+/** The type of a socket. */
 export type SocketType = "stream" | "dgram" | "seqpacket" | "raw" | "rdm";
 
-/** `make socket`. What is left out takes the default of spec/kernel-protocol: inet, stream, backlog 5, loopback, port 0. */
+/**
+ * `make socket`. Members that are left out take the defaults of spec/kernel-protocol: inet, stream, backlog
+ * 5, loopback, port 0.
+ */
 export interface SocketRequest {
+  /** The name of the socket in the kernel, which no other socket may have. */
   readonly name: string;
+  /** The address family. */
   readonly family?: SocketFamily;
+  /** The type of the socket. */
   readonly type?: SocketType;
+  /** The number of connections that may wait in it, bounded by net.core.somaxconn. */
   readonly backlog?: number;
+  /** The IP address to bind to. */
   readonly host?: string;
+  /** The port to bind to; 0 for a free one. */
   readonly port?: number;
+  /** The network device to bind to (SO_BINDTODEVICE). Default: all. */
   readonly interface?: string;
+  /** Reserve the port, and make another socket for each process (SO_REUSEPORT). Default false. */
   readonly reuseport?: boolean;
-  /** Absolute; makes it a Unix socket. */
+  /** The absolute path of a Unix socket; with it the socket is a Unix socket. */
   readonly path?: string;
-  /** For the file of a Unix socket. */
+  /** The umask for the file of a Unix socket. */
   readonly umask?: number;
+  /** The owner of the file of a Unix socket; only for root. Default: the user of the kernel. */
+  readonly uid?: number;
+  /** The group of the file of a Unix socket; only for root. Default: the group of the kernel. */
+  readonly gid?: number;
   /** Check that the port is free, and leave the address to {@link Kernel.sockets.bind}: a TCP socket with a port and no host. */
   readonly later?: boolean;
+  /**
+   * Allow another socket of this kernel on the same port that takes some of the same clients, such as
+   * 127.0.0.1 next to 0.0.0.0: Linux gives each client to the more specific socket. Default false.
+   */
+  readonly overlap?: boolean;
 }
 
 /** The address that {@link Kernel.sockets.bind} gives a socket. */
@@ -36,213 +69,67 @@ export interface BindRequest {
 
 /** A socket as `list sockets` shows it. `fileno` is missing for a `reuseport` reservation, `refusing` where it serves. */
 export interface SocketInfo {
+  /** The name of the socket in the kernel. */
   readonly name: string;
+  /** The address family. */
   readonly family: SocketFamily;
+  /** The type of the socket. */
   readonly type: SocketType;
+  /** The number of connections that may wait in it. */
   readonly backlog: number;
+  /** The path of a Unix socket. */
   readonly path?: string;
+  /** The umask for the file of a Unix socket. */
   readonly umask?: number;
+  /** The owner of the file of a Unix socket, where it was given one. */
+  readonly uid?: number;
+  /** The group of the file of a Unix socket, where it was given one. */
+  readonly gid?: number;
+  /** The IP address it is bound to. */
   readonly host?: string;
+  /** The port it is bound to. */
   readonly port?: number;
+  /** The network device it is bound to; missing for all. */
   readonly interface?: string;
+  /** Whether each process gets another socket on the same port (SO_REUSEPORT). */
   readonly reuseport?: boolean;
   /** Made without an address: as long as `host` is missing, the socket is not bound. */
   readonly later?: true;
   /** Bound to `::`, without IPv4. */
   readonly ipv6Only?: true;
+  /** The descriptor in the kernel. */
   readonly fileno?: number;
   /** Its clients are refused at once, and no other program can take its address; see `refuse sockets`. */
   readonly refusing?: true;
 }
 
-export interface ValueInfo {
-  readonly name: string;
-  readonly value: string;
-}
-
-/** Where a stream of output goes: kept, or dropped. stderr may also be merged into stdout. */
-export type StreamMode = boolean | "stdout";
-
-/** `make process`. */
-export interface ProcessRequest {
-  readonly name: string;
-  /** The program and its arguments; `$(socket.NAME.fileno)` and `$(socket.NAME.port)` are replaced in each. */
-  readonly args: readonly string[];
-  /** The whole environment of the process. Default: empty. */
-  readonly env?: Readonly<Record<string, string>>;
-  readonly workingDir?: string;
-  readonly uid?: number | string;
-  readonly gid?: number | string;
-  readonly rlimits?: Readonly<Record<string, number>>;
-  readonly umask?: number;
-  /** How many bytes of each stream are kept. Default 1 MiB; 0 keeps nothing. */
-  readonly bufsize?: number;
-  /**
-   * The processes of one group share `bufsize` for each stream: over all of them, the oldest output is
-   * dropped first. When one leaves the list, its output stays readable in the archive of the group, over a
-   * reboot too, until the bound is used up or it is pruned. Default: none; the output goes with the process.
-   */
-  readonly group?: string;
-  /** With `group`: output older than this is dropped, in milliseconds by the wall clock. Default: no limit. */
-  readonly maxAgeMs?: number;
-  readonly stdout?: boolean;
-  readonly stderr?: StreamMode;
-  /** Run `args` joined by spaces with /bin/sh -c. */
-  readonly shell?: boolean;
-  /** Sockets passed as descriptors 3, 4, … with LISTEN_FDS and LISTEN_FDNAMES. */
-  readonly sockets?: readonly string[];
-  /** Also set LISTEN_PID (systemd's protocol for programs that check it). */
-  readonly listenPid?: boolean;
-  /** Pass a descriptor for `READY=1` and `STATUS=…` lines; NEWEL_NOTIFY_FD has its number. */
-  readonly notify?: boolean;
-}
-
-/** The bytes of a stream that can still be read: offsets count from the first byte ever written. */
-export interface StreamRange {
-  /** The oldest byte kept. Everything below was dropped because the buffer was full. */
-  readonly start: number;
-  /** One past the newest byte. */
-  readonly end: number;
-}
-
-export type StreamName = "out" | "err";
-
-export interface ProcessInfo {
-  readonly name: string;
-  readonly pid: number;
-  readonly running: boolean;
-  readonly startedMs: number;
-  readonly endedMs?: number;
-  /** A signal is negative (-9). `null`: it ended while no kernel could learn how. Missing while it runs. */
-  readonly exitCode?: number | null;
-  /** It ended, and its output was read to the end once. */
-  readonly closed: boolean;
-  /** It ended while no kernel ran and nobody else held its pipes: what it said last may be lost. */
-  readonly incomplete?: boolean;
-  readonly uid?: number;
-  readonly gid?: number;
-  readonly shell?: boolean;
-  readonly args: readonly string[];
-  readonly workingDir: string;
-  /** It said READY=1. */
-  readonly ready: boolean;
-  /** The last STATUS= it said. */
-  readonly status?: string;
-  readonly output: Readonly<Partial<Record<StreamName, StreamRange>>>;
-  /** The FIFOs its output goes through: whoever opens them too keeps unread bytes alive when a kernel dies. */
-  readonly fifos: readonly string[];
-  /** See {@link ProcessRequest.group}. */
-  readonly group?: string;
-  /** It left the list, and its output is in the archive of its group. Many old ones are one entry, with the group's name. */
-  readonly archived?: true;
-}
-
-/** One living process of a tree. */
-export interface TreeProcess {
-  readonly pid: number;
-  /** When it started, in clock ticks since the boot: tells it from a later process with the same pid. */
-  readonly startTicks: number;
-  readonly parent: number;
-  readonly command: string;
-  readonly group: number;
-  /** CPU time of all its threads, in clock ticks. */
-  readonly cpuTicks: number;
-  readonly memoryBytes: number;
-  /** On request, see {@link ProcessDetail}. */
-  readonly detail?: ProcessDetail;
-}
-
-/** How a process treats signals and what it is: the facts for the decision how it is stopped. */
-export interface ProcessDetail {
-  /** The name of the executable file; empty where it may not be read. */
-  readonly program: string;
-  readonly args: readonly string[];
-  /** Sets of signals as /proc/PID/status prints them: hexadecimal, the lowest bit is signal 1. */
-  readonly caught: string;
-  readonly ignored: string;
-  readonly blocked: string;
-  /** What the descriptors 0 to 2 are: `pipe:[123]`, `/dev/null`; empty where it may not be read. */
-  readonly stdin: string;
-  readonly stdout: string;
-  readonly stderr: string;
-  /** The newest signal that was sent to exactly this process with `only`, and how long ago. */
-  readonly asked?: { readonly signal: number; readonly agoMs: number };
-}
-
-/** The living processes of a made process: itself and every descendant that can be found. */
-export interface ProcessTree {
-  readonly name: string;
-  /** Of the made process, which may have ended. */
-  readonly pid: number;
-  readonly running: boolean;
-  /** How it ended, as in {@link ProcessInfo}; missing while it runs. */
-  readonly exitCode?: number | null;
-  /** Ancestors before descendants. */
-  readonly processes: readonly TreeProcess[];
-}
-
-/** One process of a {@link ProcessTree}. */
-export type ProcessId = Pick<TreeProcess, "pid" | "startTicks">;
-
-/** Whom a signal reaches: the process, its process group, or every descendant that can be found. */
-export type SignalScope = "process" | "group" | "tree";
-
-export interface SignalReport {
-  /** Every process the signal was sent to. */
-  readonly signalled: readonly { readonly pid: number; readonly command: string }[];
-}
-
-/**
- * Why bytes of output are lost: the bound of the buffer was reached, they were too old, they were pruned
- * by command, they could not be written (a full, broken or read-only disk), or another program removed
- * or cut the files that had them.
- */
-export type GapReason = "bufsize" | "age" | "pruned" | "disk" | "removed";
-
-/** A piece of output, in the order the kernel saw it. */
-export interface OutputChunk {
-  readonly stream: StreamName;
-  /** Of its first byte. */
-  readonly offset: number;
-  /** Bytes lost between the asked position and `offset`; where a piece has no data, they are all there is. */
-  readonly gap: number;
-  /** Why those bytes are lost; missing without a gap. */
-  readonly reason?: GapReason;
-  readonly timeMs: number;
-  readonly data: Buffer;
-}
-
-/** How far a reader has come in each stream. */
-export interface OutputPosition {
-  readonly out: number;
-  readonly err: number;
-}
-
-/** One process, also when another gets its name. */
-interface ProcessIdentity {
-  readonly name: string;
-  readonly pid: number;
-}
-
-/** The output of one process, to be read by any number of readers at their own pace. */
-export interface ProcessOutput {
-  range(stream: StreamName): StreamRange | undefined;
-  /** The next piece after a position, or `undefined` when there is none yet. */
-  next(position: OutputPosition, maxBytes: number): Promise<OutputChunk | undefined>;
-  /** Whether the byte at this offset is the first of a line, as far as the bytes before it are still there. */
-  beginsLine(stream: StreamName, offset: number): Promise<boolean>;
-  /** Calls `listener` after new output or the end; returns the unsubscribe function. */
-  onChange(listener: () => void): () => void;
-}
-
-export interface ClaimInfo {
-  readonly name: string;
-  readonly holder: { readonly pid: number; readonly sinceMs: number };
-  /** The fencing number: it only grows. */
-  readonly epoch: number;
+/** A socket that gets no new clients. */
+export interface RetiredSocket extends SocketInfo {
+  /** How many clients wait until a process that has the socket accepts them. */
   readonly waiting: number;
 }
 
+/** A value with its name. */
+export interface ValueInfo {
+  /** The name of the value. */
+  readonly name: string;
+  /** The text. */
+  readonly value: string;
+}
+
+/** A claim with its holder and the number of waiting clients. */
+export interface ClaimInfo {
+  /** The name of the claim. */
+  readonly name: string;
+  /** The process that holds it, and since when. */
+  readonly holder: { readonly pid: number; readonly sinceMs: number };
+  /** The fencing number: it only grows. */
+  readonly epoch: number;
+  /** The number of clients that wait for it. */
+  readonly waiting: number;
+}
+
+/** The kind of change that an event reports. */
 export type KernelEventType =
   | "made"
   | "bound"
@@ -257,66 +144,85 @@ export type KernelEventType =
   | "refusing"
   | "serving";
 
+/** A change of a socket, value, process or claim. */
 export interface KernelEvent {
   /** Grows by one with each event of a home, also across kernels. */
   readonly seq: number;
+  /** When it happened, in milliseconds since the epoch. */
   readonly timeMs: number;
+  /** The change. */
   readonly type: KernelEventType;
+  /** The kind of the object that changed. */
   readonly noun: "process" | "socket" | "value" | "claim";
+  /** The name of the object that changed. */
   readonly name: string;
-  /** For a process: its pid, and its exit code once ended. */
+  /** For a process: its pid, and its exit code once it has ended. */
   readonly pid?: number;
+  /** In an `ended` event: as {@link ProcessInfo.exitCode}. */
   readonly exitCode?: number | null;
+  /** In a `status` event: the text after `STATUS=` that the process wrote. */
   readonly status?: string;
-  /** Of a `listen` event: the text after `LISTEN=` that the process wrote. */
+  /** In a `listen` event: the text after `LISTEN=` that the process wrote. */
   readonly listen?: string;
 }
 
 /**
- * How a socket came back to a new kernel: passed on (by its predecessor, systemd or the supervisor),
- * taken from a process that holds it, bound again; `waiting` is bound again when a process asks for it
- * or the last that holds it has ended; `lost` could not be had.
+ * How a socket came back to a new kernel: passed on (by the previous kernel, systemd or the supervisor),
+ * taken from a process that holds it, bound again; `waiting` is bound again when a process asks for it or
+ * when its last holder has ended; `lost` could not be recovered.
  */
 export type SocketReturn = "passed" | "taken" | "bound" | "waiting" | "lost";
 
-/** How this kernel began, and how its sockets would come back if it were killed now. */
+/** How this kernel began, and how its sockets would come back if it were killed at this moment. */
 export interface RecoveryStatus {
-  /** What there was before it: nothing, a kernel that it replaced or that ended, another boot. */
+  /** The state before this kernel: none, a kernel that was replaced, a kernel that ended, or another boot. */
   readonly after: "nothing" | "upgrade" | "end" | "reboot";
   /** How each socket of that kernel came back. */
   readonly sockets: Readonly<Record<string, SocketReturn>>;
   /**
-   * `held`: systemd or the supervisor has copies. `taken`: a process that serves a socket has one that
-   * may be taken. `bound`: neither; processes go on serving what they have, and the kernel binds again.
+   * `held`: systemd or the supervisor has copies. `taken`: a process that serves a socket has a copy that may
+   * be taken. `bound`: neither; processes continue to serve their sockets, and the kernel binds them again.
    */
   readonly level: "held" | "taken" | "bound";
 }
 
+/** The state of the kernel: its version, its memory and the way in which sockets would be recovered. */
 export interface KernelStatus {
+  /** The version of newel that the kernel runs. */
   readonly version: string;
+  /** The process id, which an upgrade keeps. */
   readonly pid: number;
+  /** The time since its start or upgrade, in milliseconds. */
   readonly uptimeMs: number;
+  /** The home directory. */
   readonly home: string;
+  /** The numbers of the objects that it holds. */
   readonly counts: {
     readonly sockets: number;
     readonly values: number;
     readonly processes: number;
     readonly claims: number;
   };
+  /** The resident memory of the kernel, in bytes. */
   readonly memoryBytes: number;
+  /** How the sockets came back, and how they would come back after a kill. */
   readonly recovery: RecoveryStatus;
-  /** Things an operator should know: pipe quota reached, disk full with a count, … */
+  /** Messages for the operator: pipe quota reached, disk full with a count of the lost bytes, … */
   readonly notices: readonly string[];
+  /** The number of the last event; see {@link KernelEvent.seq}. */
   readonly lastEvent: number;
 }
 
-/** The verbs over what the kernel holds. Patterns are names or prefixes with `*`; none means all. */
+/**
+ * The operations on the kernel's processes, sockets, claims and values. Patterns are names or prefixes with
+ * `*`; none means all.
+ */
 export interface Kernel {
   readonly sockets: {
     make(request: SocketRequest): SocketInfo;
     /**
-     * Binds a socket that was made with `later`. Every process that has it has the bound one then; it
-     * listens from the listen(2) of a process on. Repeated with the same address, nothing happens.
+     * Binds a socket that was made with `later`, in every process that has it. It listens once a process
+     * calls listen(2). A repeated call with the same address changes nothing.
      *
      * @throws NEWEL_E_ADDRESS_IN_USE, NEWEL_E_PORT_RIGHTS, NEWEL_E_SYSCALL (EADDRNOTAVAIL: this machine
      * does not have the address); the socket stays unbound
@@ -327,21 +233,35 @@ export interface Kernel {
     /** Names, patterns or file numbers. */
     remove(patterns: readonly string[]): void;
     /**
-     * From now on clients are refused at once, those that wait included, and the address stays taken;
-     * until {@link Kernel.sockets.serve}, or until a process is given the socket. Kept over a kill of the
-     * kernel, an upgrade and a reboot (then for the socket that is made again with this name).
+     * Refuses clients at once, including those that wait, and keeps the address; until {@link
+     * Kernel.sockets.serve} is called or a process is given the socket. The refusal persists over a kill of
+     * the kernel, an upgrade and a reboot (then for the socket that is made again with this name).
      *
-     * @throws NEWEL_E_SOCKET_SERVED while a running process was given the socket: nothing is changed
+     * @throws NEWEL_E_SOCKET_SERVED while a running process was given the socket; nothing is changed
      * @throws NEWEL_E_NOT_FOUND
      */
     refuse(patterns: readonly string[]): readonly SocketInfo[];
     /**
-     * From now on clients wait for a process again. A socket that serves stays as it is.
+     * Lets clients wait for a process again. A socket that serves stays as it is.
      *
      * @throws NEWEL_E_NOT_FOUND
      */
     serve(patterns: readonly string[]): readonly SocketInfo[];
-    /** Somebody else keeps copies of all of them from now on, until the answer is called. */
+    /**
+     * Leaves new clients to another socket that covers the address, such as 0.0.0.0 for 127.0.0.1; without
+     * one they are refused. Processes that have the socket still accept the clients that wait. It ends when
+     * another process is given the socket: the kernel then binds the address again, for that process and
+     * later ones. Safe to repeat.
+     *
+     * @returns the sockets, each with the number of clients that wait in it
+     * @throws NEWEL_E_COMMAND for a socket that is not a TCP socket, or has a network device
+     * @throws NEWEL_E_NOT_FOUND
+     */
+    retire(patterns: readonly string[]): readonly RetiredSocket[];
+    /**
+     * Registers another process that keeps copies of all sockets; returns the function that ends the
+     * registration.
+     */
     addHolder(): () => void;
   };
   readonly values: {
@@ -349,14 +269,23 @@ export interface Kernel {
     get(name: string): string | undefined;
     list(patterns?: readonly string[]): readonly ValueInfo[];
     remove(patterns: readonly string[]): void;
+    /**
+     * Resolves when every change so far is on the disk.
+     *
+     * @throws NEWEL_E_NOT_KEPT when the disk failed to take it
+     */
+    synced(): Promise<void>;
   };
   readonly processes: {
     make(request: ProcessRequest): ProcessInfo;
     list(patterns?: readonly string[]): readonly ProcessInfo[];
-    /** Forgets ended ones at once; running ones keep no output from now on and leave when they end. */
+    /**
+     * Removes ended processes from the list at once; running ones keep no output from now on and leave the
+     * list when they end.
+     */
     remove(patterns: readonly string[]): void;
     /**
-     * @param only - exactly these processes of the tree; others of the scope get nothing
+     * @param only - send to exactly these processes of the tree; other processes of the scope get no signal
      */
     signal(
       name: string,
@@ -368,21 +297,33 @@ export interface Kernel {
     trees(patterns: readonly string[], detail: boolean): readonly ProcessTree[];
     /** @throws NEWEL_E_NOT_FOUND */
     output(name: string): ProcessOutput;
-    /** The end of an ended and closed process was read: it leaves the list. */
+    /** Removes an ended and closed process from the list, because its end was read. */
     acknowledgeEnd(name: string): void;
-    /** Those that left the list and whose output is archived, by names or patterns of processes or groups; oldest first. */
+    /**
+     * The processes that left the list and whose output is archived, by names or patterns of processes or
+     * groups; oldest first.
+     */
     archived(patterns?: readonly string[]): readonly ProcessInfo[];
-    /** Drops the kept output of groups and processes, archived or not; answers how much that was. */
+    /** Drops the kept output of groups and processes, archived or not; returns the number of bytes. */
     prune(patterns: readonly string[]): { readonly bytes: number };
-    /** Those that left the list while named readers had not read all, by names or patterns. */
+    /**
+     * The processes that left the list before named readers had read all of their output, by names or
+     * patterns.
+     */
     departed(patterns: readonly string[]): readonly ProcessInfo[];
   };
   readonly readers: {
-    /** How far a reader has acknowledged; without a name all who watch at a prompt. */
+    /**
+     * The position that a reader has acknowledged; without a name, the position shared by all readers at a
+     * prompt.
+     */
     position(process: ProcessIdentity, reader: string | undefined): OutputPosition;
-    /** From now on the output of the process is kept for a reader of this name. */
+    /** Keeps the output of the process for a reader of this name from now on. */
     register(process: ProcessIdentity, reader: string): void;
-    /** Positions only grow: an older acknowledgement that comes late takes nothing back. */
+    /**
+     * Advances the position of a reader. Positions only grow: an older acknowledgement that arrives late has
+     * no effect.
+     */
     acknowledge(
       process: ProcessIdentity,
       reader: string | undefined,
@@ -399,10 +340,10 @@ export interface Kernel {
     /**
      * Asks for a claim for a connection; `granted` is called once, at once or later.
      *
-     * @param holder - the process, and the number of a grant it had from a kernel that died: while
-     * that still stands, it is the same grant; else it is refused instead of waited for
-     * @param taken - called when the granted claim is taken away by {@link Kernel.claims.release}
-     * @returns gives up the wait or the claim
+     * @param holder - the process, and the number of a grant that a dead kernel gave it: while that grant is
+     *   valid, it is renewed; otherwise the request is refused instead of queued
+     * @param taken - called when {@link Kernel.claims.release} takes the granted claim away
+     * @returns a function that gives up the wait or the claim
      */
     ask(
       name: string,

@@ -2,13 +2,13 @@ import { appendFileSync, readFileSync, renameSync, writeFileSync } from "node:fs
 import { join } from "node:path";
 
 import { systemCode } from "../base/errors.ts";
-import type { GapReason, StreamName } from "./api.ts";
+import type { GapReason, StreamName } from "./process-api.ts";
 
-/** Where the output of one stream of a process stands in its archive. */
+/** The position of the output of one stream of a process in its archive. */
 export interface ChapterStream {
-  /** The offset in the archive of the first byte that the process ever wrote. */
+  /** The archive offset of the first byte that the process ever wrote. */
   readonly at: number;
-  /** How many bytes it wrote. */
+  /** The number of bytes that the process wrote. */
   readonly end: number;
 }
 
@@ -49,9 +49,9 @@ export interface ArchiveState {
 const REWRITE_LINES = 1_000;
 
 /**
- * The state of an archive on disk: its first line is a whole state, each later one a chapter that was
- * added. A line that was cut off by a crash is passed over: its process is still in the journal then,
- * and is archived again.
+ * The state of an archive on disk: the first line is a complete state, each later line a chapter that was
+ * added. A line cut off by a crash is skipped: its process is still in the journal then, and is archived
+ * again.
  */
 export class ArchiveLog {
   readonly #path: string;

@@ -1,7 +1,6 @@
 import {
   closeSync,
   existsSync,
-  mkdirSync,
   openSync,
   readFileSync,
   renameSync,
@@ -11,6 +10,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 
+import { makeDirectory } from "../base/make-directory.ts";
 import type {
   GapReason,
   OutputChunk,
@@ -19,7 +19,7 @@ import type {
   ProcessOutput,
   StreamName,
   StreamRange,
-} from "./api.ts";
+} from "./process-api.ts";
 import {
   ArchiveLog,
   type ArchiveState,
@@ -32,21 +32,21 @@ import { nextPiece, type ReadableStream } from "./pieces.ts";
 import { Segments } from "./segments.ts";
 import { readReason } from "./spool.ts";
 
-/** Older processes than these are joined, so that a crash loop makes no list without end. */
+/** Processes older than these are joined, so that a crash loop cannot grow the list without limit. */
 const CHAPTERS = 200;
 /** Smaller files of a process are appended to the newest file of the archive instead of moved. */
 const MOVED_BYTES_MIN = 64 << 10;
-/** A file that small ones were appended to is not made longer than this. */
+/** A file that small files were appended to is not made longer than this. */
 const APPENDED_BYTES_MAX = 1 << 20;
 const LOSSES = 100;
-/** The time index is released when it was not used for this time, in milliseconds. */
+/** The time index is released after this time without use, in milliseconds. */
 const INDEX_IDLE_MS = 5_000;
 const LINE_FEED = 0x0a;
 const STREAMS: readonly StreamName[] = ["out", "err"];
 
-/** A process that has ended, and where its output is. */
+/** A process that has ended, and the location of its output. */
 export type Ended = Omit<Chapter, "streams"> & {
-  /** Its spool. The files of the output are moved from there. */
+  /** The spool of the process. The output files are moved from this directory. */
   readonly directory: string;
   readonly streams: readonly StreamName[];
 };
@@ -55,8 +55,8 @@ export type Ended = Omit<Chapter, "streams"> & {
  * The output of the ended processes of one group, one after the other, in the files of one directory.
  * Offsets count from the first byte that a process of the group wrote, and are never used again.
  *
- * Adding a process that was added before is safe: a kernel that dies on the way leaves the process in its
- * journal, and the next one does the same moves again, to the same offsets.
+ * Adding a process again is safe: a kernel that dies during the add leaves the process in its journal, and
+ * the next kernel does the same moves again, to the same offsets.
  */
 export class Archive {
   readonly group: string;
@@ -94,7 +94,7 @@ export class Archive {
     if (this.#state.chapters.length > 0) this.#log.write(this.#state);
   }
 
-  /** What the processes in it were, oldest first. */
+  /** The processes in the archive, oldest first. */
   list(): ProcessInfo[] {
     return this.#state.chapters.map((chapter) => this.#info(chapter));
   }
@@ -116,7 +116,7 @@ export class Archive {
     const known = this.#state.chapters.find(({ id }) => id === process.id);
     const chapter = known ?? { ...process, streams: this.#placesOf(found) };
     if (STREAMS.every((stream) => (chapter.streams[stream]?.end ?? 0) === 0)) return;
-    mkdirSync(this.#directory, { recursive: true, mode: 0o700 });
+    makeDirectory(this.#directory, 0o700);
     if (known === undefined) {
       if (this.#state.chapters.length === 0) this.#log.write(this.#state);
       const isLong = this.#log.append(chapter);
@@ -256,7 +256,7 @@ export class Archive {
     this.#join();
   }
 
-  /** Joins what nothing is left of, and the oldest where there are too many. */
+  /** Joins chapters without any bytes left, and the oldest chapters where there are too many. */
   #join(): void {
     const { chapters } = this.#state;
     let joined = false;
@@ -328,7 +328,7 @@ export class Archive {
         const read = await readable.get(stream)?.read(offset - 1, 1);
         return read?.offset === offset - 1 && read.data[0] === LINE_FEED;
       },
-      // It has ended: nothing changes any more.
+      // The process has ended: its output cannot change any more.
       onChange: () => () => undefined,
     };
   }

@@ -3,7 +3,7 @@ import { join } from "node:path";
 
 import { messageOf, systemCode } from "../base/errors.ts";
 import { matches, toFileName } from "../base/names.ts";
-import type { ProcessInfo, ProcessOutput, StreamName } from "./api.ts";
+import type { ProcessInfo, ProcessOutput, StreamName } from "./process-api.ts";
 import type { GroupBounds } from "./archive-log.ts";
 import { Archive, type Ended } from "./archive.ts";
 import type { ProcessRecord } from "./journal-records.ts";
@@ -12,7 +12,7 @@ import { readMarks } from "./marks.ts";
 import type { PastProcess } from "./recovery.ts";
 
 const STREAMS: readonly StreamName[] = ["out", "err"];
-/** Ages are looked at after this share of the shortest age there is, within these bounds. */
+/** Ages are checked after this share of the shortest configured age, within these bounds. */
 const AGE_SHARE = 10;
 const AGE_CHECK_MS_MIN = 1_000;
 const AGE_CHECK_MS_MAX = 600_000;
@@ -41,7 +41,7 @@ export class ArchiveTable {
     this.#timer = setTimeout(() => this.#checkAges(), AGE_CHECK_MS_MIN).unref();
   }
 
-  /** A process was made: its bounds are those of its group from now on. */
+  /** Gives a group the bounds of its newest process. */
   welcome(managed: ManagedProcess): void {
     const { group, bufsize, maxAgeMs } = managed.record;
     if (group === undefined) return;
@@ -66,15 +66,15 @@ export class ArchiveTable {
   }
 
   /**
-   * Takes over the output of a process that ended with the machine. Without a group it is a group of its
-   * own: nothing that was kept is deleted by a reboot.
+   * Takes over the output of a process that ended with the machine. A process without a group gets its own
+   * archive: a reboot deletes no kept output.
    */
   keepPast({ record, endedMs, exitCode = null }: PastProcess, directory: string): void {
     const lastMs = readMarks(join(directory, "index")).at(-1)?.timeMs;
     this.#add(record, { endedMs: endedMs ?? lastMs ?? record.info.startedMs, exitCode, directory });
   }
 
-  /** By names of processes or groups. */
+  /** Lists archived processes by names of processes or groups. */
   list(patterns: readonly string[]): ProcessInfo[] {
     return [...this.#archives.values()].flatMap((archive) => {
       const isWhole = patterns.some((pattern) => matches(pattern, archive.group));
@@ -94,9 +94,9 @@ export class ArchiveTable {
   }
 
   /**
-   * Holds the bound of a group, as all of its processes together have used it.
+   * Enforces the bound of a group over the output of all its processes together.
    *
-   * @param filling - a process that is about to begin a piece, for which room is made
+   * @param filling - a process that is about to begin a piece; room is made for that piece
    */
   enforce(group: string, filling?: ManagedProcess): void {
     const archive = this.#archives.get(group);
@@ -114,7 +114,7 @@ export class ArchiveTable {
   }
 
   /**
-   * Drops what is kept of groups, of processes in the list too.
+   * Drops the kept output of groups, including that of processes in the list.
    *
    * @returns how many bytes were dropped
    */
@@ -153,7 +153,7 @@ export class ArchiveTable {
     return archive;
   }
 
-  /** Nothing was ever in it, and no process of the group is there. */
+  /** Removes an archive that was never written to and whose group has no process. */
   #discard(archive: Archive): void {
     if (this.#members(archive.group).length > 0) return;
     this.#archives.delete(archive.group);

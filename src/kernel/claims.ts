@@ -16,9 +16,9 @@ interface Holder {
   readonly pid: number;
   readonly startTicks: number;
   readonly sinceMs: number;
-  /** Who holds it over a connection; missing while the holder has not come back to a new kernel. */
+  /** The connection of the holder; missing while the holder has not come back to a new kernel. */
   asker: Asker | undefined;
-  /** Ends the watch over a holder that has not come back. */
+  /** Stops watching a holder that has not come back. */
   unwatch: () => void;
 }
 
@@ -28,12 +28,12 @@ interface Claim {
   readonly queue: Asker[];
 }
 
-/** Calls `ended` when that process is gone, maybe at once; returns how to stop watching. */
+/** Calls `ended` when that process has ended, possibly at once; returns a function that stops watching. */
 export type WatchProcess = (pid: number, startTicks: number, ended: () => void) => () => void;
 
 /**
- * Named locks that die with the connection of their holder, but not with the kernel: its successor
- * keeps a claim for the process that had it, until that comes back or ends.
+ * Named locks that are released with the connection of their holder, but not with the kernel: the next kernel
+ * keeps a claim for the process that had it, until that process comes back or ends.
  */
 export class ClaimTable {
   readonly #claims = new Map<string, Claim>();
@@ -62,7 +62,7 @@ export class ClaimTable {
         try {
           this.#grant(name, claim);
         } catch (error) {
-          // Only this one waited for a free claim.
+          // No other request waited for a free claim.
           claim.queue.splice(claim.queue.indexOf(asker), 1);
           throw error;
         }
@@ -116,7 +116,7 @@ export class ClaimTable {
     });
   }
 
-  /** From now on the end of a connection releases nothing: it is the kernel that ends. */
+  /** Makes the end of a connection release no claim, because it is the kernel that ends. */
   freeze(): void {
     this.#frozen = true;
     for (const { holder } of this.#claims.values()) holder?.unwatch();
@@ -138,7 +138,7 @@ export class ClaimTable {
     const startTicks = look(pid)?.startTicks ?? 0;
     const epoch = claim.epoch + 1;
     const holder = { pid, startTicks, sinceMs: Date.now(), asker, unwatch: () => {} };
-    // Before anybody has it: a number that the next kernel does not know would be given again.
+    // Committed before the grant: the next kernel would reuse a number that it does not know.
     this.#journal.commit(toRecord(name, { epoch, holder }));
     claim.queue.shift();
     claim.epoch = epoch;
@@ -168,7 +168,7 @@ export class ClaimTable {
     this.#grantLater(name, claim);
   }
 
-  /** Grants it to the next that waits, as soon as the journal can be written. */
+  /** Grants the claim to the next waiter as soon as the journal can be written. */
   #grantLater(name: string, claim: Claim): void {
     try {
       this.#grant(name, claim);
@@ -181,7 +181,7 @@ export class ClaimTable {
   }
 }
 
-/** Between two attempts to write down the grant of a claim for which others wait. */
+/** The delay between two attempts to journal the grant of a claim that others wait for. */
 const RETRY_MS = 500;
 
 function toRecord(name: string, { epoch, holder }: Pick<Claim, "epoch" | "holder">): ClaimRecord {

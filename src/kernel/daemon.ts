@@ -1,10 +1,9 @@
 import { writeSync } from "node:fs";
 
-import type { Logger } from "pino";
-
 import { PRELOAD_ENV } from "../base/preload.ts";
 import type { Home } from "../base/home.ts";
 import { watchLock } from "../base/home-watch.ts";
+import type { Log } from "../base/json-log.ts";
 import { Bus } from "../bus/bus.ts";
 import { openDaemonLog } from "../bus/daemon-log.ts";
 import { signals } from "../bus/plugins/signals.ts";
@@ -20,23 +19,23 @@ import { removeTrials } from "./trial.ts";
 import { Upgrades } from "./upgrades.ts";
 
 export interface DaemonOptions {
-  /** Its lock must be held; see home-lock. */
+  /** The home; the caller must hold its lock, see home-lock. */
   readonly home: Home;
-  /** Also listen on this loopback TCP port. */
+  /** A loopback TCP port to listen on in addition. */
   readonly port?: number;
-  /** The home's lock: it has to outlive an upgrade. */
+  /** The descriptor of the home's lock, which must survive an upgrade. */
   readonly lockFd: number;
-  /** Started by a client that needs some kernel. */
+  /** Whether a client that needs a kernel started this one. */
   readonly autostart?: boolean;
-  /** Left by the image that this process was before. */
+  /** The descriptors that the previous image of this process left. */
   readonly handover?: ReceivedHandover;
-  /** Default: JSON lines to stdout. */
-  readonly log?: Logger;
+  /** The logger. Default: JSON lines to stdout. */
+  readonly log?: Log;
 }
 
 /**
- * Serves the kernel of a home until a signal or `exit-if-idle` ends it. Its children live on: the
- * next kernel of the home finds them.
+ * Serves the kernel of a home until a signal or `exit-if-idle` ends it. Its child processes continue to run,
+ * and the next kernel of the home finds them.
  *
  * @returns the exit code
  */
@@ -77,7 +76,7 @@ export async function runKernel(options: DaemonOptions): Promise<number> {
     watchLock(home.kernelLock, () => {
       log.error(
         { home: home.directory },
-        "The home was removed or replaced: nobody can reach this kernel.",
+        "The home was removed or replaced: clients cannot reach this kernel.",
       );
       void bus.exit(KERNEL_EXIT.failed);
     });
@@ -91,11 +90,11 @@ export async function runKernel(options: DaemonOptions): Promise<number> {
   return bus.block();
 }
 
-/** The kernel with the sockets it was left, and systemd's store kept in step with it. */
+/** Opens the kernel with the sockets it was left, and keeps systemd's fd store in step with it. */
 function openStored(
   { home, handover }: DaemonOptions,
   version: string,
-  log: Logger,
+  log: Log,
 ): { readonly kernel: OpenKernel; stopStoring(): void } {
   const stored = takeStored();
   const kernel = openKernel(home, {
@@ -111,19 +110,21 @@ function openStored(
   return { kernel, stopStoring };
 }
 
-/** After that long without any client a kernel that a client started was not needed, in milliseconds. */
+/** After this time without any client, a kernel that a client started ends as unneeded, in milliseconds. */
 const UNUSED_MS = 30_000;
-/** Of many that are started at once one may come up when the rest has gone again: nobody needs it. */
+/**
+ * Ends a kernel without clients: of many started at once, one may be ready only after all clients have gone.
+ */
 function endUnlessUsed(kernel: OpenKernel, server: KernelServer, end: () => void): void {
   setTimeout(() => {
     if (!server.used && kernel.idle()) end();
   }, UNUSED_MS).unref();
 }
 
-/** For whoever started this process and waits. */
+/** Reports readiness to the process that started this one and waits. */
 function sayReady(server: KernelServer): void {
   const fd = Number(process.env[PRELOAD_ENV.notifyFd] ?? Number.NaN);
-  // Said once: after an upgrade the number stands for something else.
+  // Reported once: after an upgrade the number belongs to another descriptor.
   delete process.env[PRELOAD_ENV.notifyFd];
   if (!Number.isInteger(fd)) return;
   const port = server.port === undefined ? "" : `STATUS=port ${server.port}\n`;

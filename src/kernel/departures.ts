@@ -4,7 +4,7 @@ import type { Journal } from "./journal.ts";
 import type { ManagedProcess } from "./managed-process.ts";
 import type { ReaderTable } from "./readers.ts";
 
-/** How many processes that left the list are kept for readers that are behind. */
+/** How many processes that left the list are kept for slow readers. */
 const DEPARTED_LIMIT = 64;
 
 interface DeparturesParts {
@@ -14,7 +14,10 @@ interface DeparturesParts {
   readonly notice: (text: string) => void;
 }
 
-/** What happens to a process after it left the list: its readers read the rest, then it is archived or erased. */
+/**
+ * The state of processes after they left the list: their readers read the rest, then the output is archived
+ * or erased.
+ */
 export class Departures {
   /** Out of the list, with output that named readers have not read, or that could not be archived yet. */
   readonly #departed = new Map<string, ManagedProcess>();
@@ -37,12 +40,15 @@ export class Departures {
     return this.#departed.get(managed.name) === managed;
   }
 
-  /** One that left the list of an earlier kernel. */
+  /** Restores a process that left the list of an earlier kernel. */
   restore(managed: ManagedProcess): void {
     this.#departed.set(managed.name, managed);
   }
 
-  /** It left the list; its output goes too, or once its named readers have read it. */
+  /**
+   * Adds a process that left the list; its output is removed at once, or after its named readers have read
+   * it.
+   */
   add(managed: ManagedProcess): void {
     if (!this.#parts.readers.isBehind(managed.info())) {
       this.forget(managed);
@@ -53,7 +59,7 @@ export class Departures {
     if (this.#departed.size > DEPARTED_LIMIT) this.forget(this.#departed.values().next().value);
   }
 
-  /** Of those that left, what no reader waits for any more. */
+  /** Forgets the processes whose output no reader waits for any more. */
   forgetRead(): void {
     for (const managed of this.#departed.values())
       if (!this.#parts.readers.isBehind(managed.info())) this.forget(managed);
@@ -68,7 +74,7 @@ export class Departures {
     this.erasing(managed.name, managed.erase());
   }
 
-  /** Files of a process that are being removed: the kernel waits for it before it ends. */
+  /** Registers the removal of a process's files: the kernel waits for it before it ends. */
   erasing(name: string, work: Promise<void>): void {
     const erased = work
       .catch((error: unknown) => this.#parts.notice(`files of ${name}: ${messageOf(error)}`))
@@ -81,7 +87,7 @@ export class Departures {
     await Promise.all(this.#erasing);
   }
 
-  /** @returns whether its output is where it belongs; else it is tried again later */
+  /** @returns whether the output is archived; if not, the archive is tried again later */
   #archive(managed: ManagedProcess): boolean {
     try {
       this.#parts.archives.keep(managed);

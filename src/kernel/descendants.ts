@@ -4,7 +4,7 @@ import { constants } from "node:os";
 import { newelError } from "../base/errors.ts";
 import { isErrno } from "../posix/libc.ts";
 import { openPidfd, signalPidfd } from "../posix/process.ts";
-import type { ProcessId } from "./api.ts";
+import type { ProcessId } from "./process-api.ts";
 import type { ProcessRecord } from "./journal-records.ts";
 import { isLiving, look, readArguments, readVariable, scanProcesses, type Seen } from "./proc.ts";
 
@@ -26,18 +26,18 @@ export interface Asked {
   readonly atMs: number;
 }
 
-/** One process, told from a later one with the same pid by its start. */
+/** One process; its start time distinguishes it from a later process with the same pid. */
 interface Known {
   readonly startTicks: number;
-  /** The id of the record it belongs to. */
+  /** The id of the record that the process belongs to. */
   readonly id: string;
   asked?: Asked;
 }
 
 /**
- * Finds the living descendants of every process the kernel made, in one pass over /proc. A process
- * belongs to the nearest of: a made process that it is; one it was found to belong to before; the
- * mark of its environment; the session or group of a made process; its parent.
+ * Finds the living descendants of every process the kernel made, in one pass over /proc. A process belongs to
+ * the nearest of these: itself, if the kernel made it; the tree it was found in before; the mark in its
+ * environment; the session or group of a made process; its parent.
  */
 export class Descendants {
   readonly #roots: () => Iterable<Root>;
@@ -60,7 +60,7 @@ export class Descendants {
     const trees = new Map<string, Seen[]>();
     const visit = (seen: Seen): string | undefined => {
       if (owners.has(seen.pid)) return owners.get(seen.pid);
-      // Against a circle, which a pid used again during the pass could make.
+      // Breaks a cycle, which a pid reused during the pass could make.
       owners.set(seen.pid, undefined);
       const parent = byPid.get(seen.parent);
       const inherited = parent === undefined ? undefined : visit(parent);
@@ -79,8 +79,8 @@ export class Descendants {
   }
 
   /**
-   * These processes as they are now, if all of them were found to belong to the tree before; else
-   * `undefined`: only {@link find} can tell. A process that has ended is left out.
+   * The present state of these processes, if all of them were found in the tree before; otherwise
+   * `undefined`, because only {@link find} can decide. A process that has ended is left out.
    */
   recall(id: string, ids: readonly ProcessId[]): readonly Seen[] | undefined {
     const found: Seen[] = [];
@@ -100,11 +100,13 @@ export class Descendants {
     return known?.startTicks === startTicks ? known.asked : undefined;
   }
 
-  /** Sends a signal to exactly this process; `false` when it is gone or may not be signalled. */
+  /** Sends a signal to exactly this process; returns `false` when it is gone or may not be signalled. */
   signal(seen: Seen, signal: number): boolean {
     const known = this.#known.get(seen.pid);
     const sent = signalSeen(seen, signal);
-    if (sent && signal !== 0 && known?.startTicks === seen.startTicks)
+    // SIGCONT only lets a stopped process receive the signal that it was sent before.
+    const asks = signal !== 0 && signal !== constants.signals.SIGCONT;
+    if (sent && asks && known?.startTicks === seen.startTicks)
       known.asked = { signal, atMs: performance.now() };
     return sent;
   }
@@ -135,7 +137,7 @@ export class Descendants {
     return leading.find((root) => wasWithin(seen, root))?.record.id;
   }
 
-  /** A daemon of newel's own that a service had started serves the whole home, not that service. */
+  /** A newel daemon that a service started serves the whole home, not that service. */
   #inherit(seen: Seen, inherited: string | undefined): string | undefined {
     if (inherited === undefined || seen.session !== seen.pid || this.#mark(seen) !== undefined)
       return inherited;

@@ -2,16 +2,16 @@ import type { Kernel, KernelEvent } from "./api.ts";
 import type { Journal } from "./journal.ts";
 import type { JournalRecord } from "./journal-records.ts";
 
-/** How many events are kept for readers that come back: an hour of a busy home, about 1 MB. */
+/** How many events are kept for readers that reconnect: an hour of a busy home, about 1 MB. */
 const KEPT = 5_000;
 
-/** What an event is before it has a number and a time. */
+/** The facts of an event before it gets a number and a time. */
 export type EventFacts = Omit<KernelEvent, "seq" | "timeMs">;
 
-/** How many of them the journal keeps for the readers of the next kernel. */
+/** How many events the journal keeps for the readers of the next kernel. */
 const JOURNALED = 500;
 
-/** Numbers every change, writes it down, and tells whoever listens. */
+/** Numbers every change, writes it to the journal, and notifies the listeners. */
 export class EventLog {
   readonly #listeners = new Set<(event: KernelEvent) => void>();
   readonly #journal: Journal;
@@ -35,7 +35,7 @@ export class EventLog {
   record(facts: EventFacts): KernelEvent {
     this.#last += 1;
     const event: KernelEvent = { seq: this.#last, timeMs: Date.now(), ...facts };
-    // Before any listener hears it: an event that was reported once stays known.
+    // Journalled before any listener is called: a reported event stays known.
     this.#journal.note({ type: "event", event });
     this.#kept.push(event);
     if (this.#kept.length > 2 * KEPT) this.#kept = this.#kept.slice(-KEPT);
@@ -48,7 +48,9 @@ export class EventLog {
     for (const event of this.#kept.slice(-JOURNALED)) yield { type: "event", event };
   }
 
-  /** Numbers follow each other, but for events that an earlier kernel could not write down. */
+  /**
+   * Event numbers are consecutive, except for events that an earlier kernel could not write to the journal.
+   */
   #since(seq: number): readonly KernelEvent[] {
     const kept = this.#kept;
     let from = kept.length;
@@ -56,7 +58,7 @@ export class EventLog {
     return kept.slice(from);
   }
 
-  /** The verbs the session uses. */
+  /** The operations that the session uses. */
   readonly verbs: Kernel["events"] = ((log: EventLog): Kernel["events"] => ({
     since: (seq) => log.#since(seq),
     get last() {

@@ -1,9 +1,9 @@
-/** What the kernel's program ends with, beside the codes of its bus. */
+/** The exit codes of the kernel's program, in addition to the codes of its bus. */
 export const KERNEL_EXIT = {
-  /** The arguments were not understood. */
+  /** The arguments are invalid. */
   usage: 64,
   /** The home cannot be used, or the kernel could not begin to serve. */
   failed: 70,
-  /** Another kernel serves the home: whoever started this one can connect to that. */
+  /** Another kernel serves the home: the process that started this one can connect to the other. */
   running: 75,
 } as const;

@@ -1,22 +1,20 @@
 import { closeSync, fstatSync } from "node:fs";
 
 import { newelError } from "../base/errors.ts";
-import { toFileName } from "../base/names.ts";
 import { duplicate, setCloseOnExec } from "../posix/descriptors.ts";
 import { type DatagramSender, openDatagramSender } from "../posix/notify.ts";
 import type { Kernel } from "./api.ts";
+import { STORED_PREFIX, storedName } from "./stored-names.ts";
 
 /** systemd's protocol: the first passed descriptor. */
 const FIRST_PASSED = 3;
 /** The longest name systemd stores. */
 const NAME_BYTES = 255;
-/** Sets our names apart from what an administrator may have put into the unit. */
-const PREFIX = "newel-";
 
 /**
- * The sockets that systemd kept for this process while no kernel ran, by name. They are closed on
- * exec from now on, and the variables that told of them are taken out of the environment: the next
- * image of this process has the same pid and would believe them again.
+ * Takes the sockets that systemd kept for this process while no kernel ran, by name. They are closed on exec
+ * from now on, and the variables that list them are removed from the environment: the next image of this
+ * process has the same pid and would read them again.
  */
 export function takeStored(
   environment: NodeJS.ProcessEnv = process.env,
@@ -36,7 +34,7 @@ export function takeStored(
 }
 
 export interface StoreOptions {
-  /** What {@link takeStored} gave this kernel to begin with. */
+  /** The sockets that {@link takeStored} gave this kernel. */
   readonly stored: Readonly<Record<string, number>>;
   readonly failed: (error: unknown) => void;
   /** Default `process.env`. */
@@ -44,10 +42,10 @@ export interface StoreOptions {
 }
 
 /**
- * Keeps a copy of every listening socket in systemd's fd store, so that one which no process holds
- * outlives the kernel too. Without such a store nothing happens.
+ * Keeps a copy of every listening socket in systemd's fd store, so that a socket which no process holds
+ * outlives the kernel too. Without such a store this function has no effect.
  *
- * @returns stops it; what is stored stays there
+ * @returns a function that stops the updates; the stored sockets stay in the store
  */
 export function keepStored(kernel: Kernel, options: StoreOptions): () => void {
   const { NOTIFY_SOCKET: path, FDSTORE: room } = options.environment ?? process.env;
@@ -55,7 +53,7 @@ export function keepStored(kernel: Kernel, options: StoreOptions): () => void {
   const { store, stop } = openStore(kernel, path, options.failed);
   for (const [name, fd] of Object.entries(options.stored)) {
     if (kernel.sockets.list([name])[0]?.fileno === fd) continue;
-    // The kernel that stored it knew more than its journal tells, or removed it in its last moment.
+    // The kernel that stored this socket did not journal it, or removed it just before it ended.
     closeSync(fd);
     store.forget(name);
   }
@@ -63,11 +61,11 @@ export function keepStored(kernel: Kernel, options: StoreOptions): () => void {
 }
 
 /**
- * Keeps copies with another process of the same user, by systemd's messages: the supervisor passes them
- * to the next kernel as systemd would.
+ * Keeps copies of the sockets in another process of the same user, with systemd's messages: the supervisor
+ * passes them to the next kernel as systemd would.
  *
  * @param path - the datagram socket of that process
- * @returns `sent` resolves once every socket there is was sent; `stop` ends it
+ * @returns `sent` resolves once every present socket was sent; `stop` ends the updates
  */
 export function shareSockets(
   kernel: Kernel,
@@ -115,7 +113,7 @@ class Store {
     const fileno = this.#kernel.sockets.list([name])[0]?.fileno;
     const stands = encodeName(name);
     if (fileno === undefined || stands === undefined) return;
-    // A copy of its own: the socket may be removed before systemd has time.
+    // Sends a duplicate: the socket may be removed before systemd reads the message.
     const fd = duplicate(fileno);
     this.#send(`FDSTORE=1\nFDPOLL=0\nFDNAME=${stands}`, fd);
   }
@@ -125,7 +123,7 @@ class Store {
     if (stands !== undefined) this.#send(`FDSTOREREMOVE=1\nFDNAME=${stands}`);
   }
 
-  /** Resolves when nothing is left to be sent. */
+  /** Resolves when no message is left to be sent. */
   get idle(): Promise<void> {
     return this.#sending;
   }
@@ -134,7 +132,7 @@ class Store {
     void this.#sending.finally(() => this.#sender.close());
   }
 
-  /** In order: a name may be made again after it was removed. */
+  /** Sends in order: a name may be used again after its removal. */
   #send(message: string, fd?: number): void {
     this.#sending = this.#sending
       .then(async () => {
@@ -154,12 +152,14 @@ class Store {
   }
 }
 
-/** What systemd allows in a name; `undefined` when it would be too long. */
+/** The name as systemd allows it; `undefined` when it would be too long. */
 function encodeName(name: string): string | undefined {
-  const stands = PREFIX + toFileName(name);
+  const stands = storedName(name);
   return stands.length <= NAME_BYTES ? stands : undefined;
 }
 
 function decodeName(stands: string): string | undefined {
-  return stands.startsWith(PREFIX) ? decodeURIComponent(stands.slice(PREFIX.length)) : undefined;
+  return stands.startsWith(STORED_PREFIX)
+    ? decodeURIComponent(stands.slice(STORED_PREFIX.length))
+    : undefined;
 }

@@ -3,7 +3,7 @@ import { closeSync, realpathSync } from "node:fs";
 import { fromFileName } from "../base/names.ts";
 import type { Home } from "../base/home.ts";
 import { openPidfd, takeDescriptor } from "../posix/process.ts";
-import type { StreamName } from "./api.ts";
+import type { StreamName } from "./process-api.ts";
 import { isSocket } from "./handover.ts";
 import type { ProcessRecord } from "./journal-records.ts";
 import {
@@ -18,9 +18,10 @@ import {
 import type { PastState } from "./recovery.ts";
 
 /**
- * Living processes of a home that its journal does not know: the kernel was killed while it started
- * them, a line of the journal was damaged, or the journal was lost. Each process has the FIFOs of its
- * output open for writing, whose names begin with its id; so it is found in /proc and adopted.
+ * Living processes of a home that its journal does not know: the kernel was killed while it started them, a
+ * line of the journal was damaged, or the journal was lost. Each process has the FIFOs of its output open for
+ * writing. The names of the FIFOs begin with the id of the process, so the process is found in /proc and
+ * adopted.
  */
 
 /** A process that holds FIFOs of an unknown id. */
@@ -34,9 +35,9 @@ const FIRST_SOCKET = 3;
 const BUFSIZE = 1 << 20;
 
 /**
- * Adds the unknown living processes to what an earlier kernel held.
+ * Adds the unknown living processes to the state of an earlier kernel.
  *
- * @param notice - hears which were found
+ * @param notice - called with the names of the adopted processes
  */
 export function addFoundProcesses(
   home: Home,
@@ -47,7 +48,7 @@ export function addFoundProcesses(
   for (const [id, holders] of unknownHolders(home, past)) {
     const record = describe(id, holders, past);
     if (record === undefined) continue;
-    // One that is known to have been starting may still be on its way; any other has been there before.
+    // A process recorded as starting may not be ready yet; any other process has run before.
     past.processes.set(id, { record, ready: !past.starting.has(id) });
     found.push(`${record.info.name} (pid ${record.info.pid})`);
   }
@@ -63,7 +64,7 @@ function unknownHolders(home: Home, past: PastState): ReadonlyMap<string, readon
   for (const seen of scanProcesses()) {
     const streams = new Map<string, Set<string>>();
     for (const { path, isWritable } of openFiles(seen.pid)) {
-      // The supervisor has the FIFOs open too, for reading alone.
+      // The supervisor has the FIFOs open too, but only for reading.
       if (!isWritable || !path.startsWith(directory)) continue;
       const name = path.slice(directory.length).replace(/ \(deleted\)$/, "");
       const dot = name.lastIndexOf(".");
@@ -124,7 +125,8 @@ function guess(
       workingDir: workingDirectory(pid),
     },
     startTicks: 0,
-    // Of no request: to make it again is refused, and shows it.
+    // The hash matches no request: a request to make this process again is refused, and the process stays
+    // visible.
     settings: "unknown",
     bufsize: BUFSIZE,
     streams,
@@ -133,13 +135,15 @@ function guess(
   };
 }
 
-/** A name has one process: another one of the same name was told apart by its pid. */
+/** Process names are unique: a second process of the same name gets its pid appended. */
 function freeName(name: string, pid: number, past: PastState): string {
   const isTaken = [...past.processes.values()].some(({ record }) => record.info.name === name);
   return isTaken ? `${name}~${pid}` : name;
 }
 
-/** The sockets of the kernel that a process has as descriptors 3, 4, …, as it was given them. */
+/**
+ * The kernel's sockets that a process has as descriptors 3, 4, …, in the order in which it was given them.
+ */
 function socketsOf(pid: number, past: PastState): string[] {
   const pidfd = openPidfd(pid);
   if (pidfd === undefined) return [];

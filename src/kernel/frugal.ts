@@ -1,13 +1,14 @@
+import { collectGarbage, collectWhenIdle } from "../base/garbage.ts";
 import { PRELOAD_ENV } from "../base/preload.ts";
 import type { Home } from "../base/home.ts";
 import { nodeProgram } from "../base/node.ts";
 import { setCloseOnExec } from "../posix/descriptors.ts";
 import { FRUGAL_ARGS } from "./frugal-args.ts";
 
-/** What gives the compilers back. */
+/** The V8 flags that enable the compilers again. */
 const COMPILERS = ["--sparkplug", "--maglev", "--opt"];
 
-/** How much time of the processor it has used when it gets its compilers back, in microseconds. */
+/** The processor time after which the kernel gets its compilers back, in microseconds. */
 const BUSY_US = 5_000_000;
 const LOOK_MS = 5_000;
 /** systemd's protocol: the first passed descriptor. */
@@ -19,8 +20,8 @@ export function isFrugal(): boolean {
 }
 
 /**
- * Executes the kernel's program in this very process, with those options: same pid, the home's lock
- * and what a service manager passed stay open. Returns only where that is not possible.
+ * Executes the kernel's program in this process, with the low-memory options: the pid stays, and the home's
+ * lock and the descriptors from a service manager stay open. Returns only where that is not possible.
  *
  * @param program - the kernel's main module
  */
@@ -35,12 +36,12 @@ export function executeFrugally(
   const own = [...args, "--home", home.directory, "--lock-fd", String(lockFd)];
   const node = nodeProgram();
   const argv = [node, ...process.execArgv, ...FRUGAL_ARGS, program, ...own];
-  // A directory that is removed while the kernel runs is not the one it runs in.
+  // The home may be removed while the kernel runs, so the kernel does not keep it as its working directory.
   process.chdir("/");
   process.execve(node, argv, process.env);
 }
 
-/** Sockets of systemd's store, and where to say READY. */
+/** The sockets of systemd's fd store, and the descriptor for READY. */
 function passedDescriptors(environment: NodeJS.ProcessEnv): number[] {
   const { LISTEN_PID, LISTEN_FDS } = environment;
   const count = LISTEN_PID === String(process.pid) ? Number(LISTEN_FDS) : 0;
@@ -50,12 +51,14 @@ function passedDescriptors(environment: NodeJS.ProcessEnv): number[] {
 }
 
 /**
- * Once the kernel serves: gives back what only its start needed, and when it turns out to be busy, has
- * its code compiled after all.
+ * Releases, once the kernel serves, the memory that only its start needed, and its garbage whenever it is idle
+ * again; enables the compilers when the
+ * kernel turns out to be busy.
  */
 export function becomeFrugal(): void {
   if (!isFrugal()) return;
-  globalThis.gc?.({ type: "major", execution: "sync", flavor: "last-resort" });
+  collectGarbage();
+  collectWhenIdle();
   const timer = setInterval(() => {
     if (process.cpuUsage().user < BUSY_US) return;
     clearInterval(timer);

@@ -5,7 +5,8 @@ import { newelError, systemCode } from "../base/errors.ts";
 import type { Home } from "../base/home.ts";
 import { memoryFile, setCloseOnExec } from "../posix/descriptors.ts";
 import { isBoundTo } from "../posix/sockets.ts";
-import type { SocketInfo, StreamName } from "./api.ts";
+import type { SocketInfo } from "./api.ts";
+import type { StreamName } from "./process-api.ts";
 import { isLateSocket } from "./late-sockets.ts";
 import type { Listeners } from "./listeners.ts";
 import { fifoPath, type KeptReaders } from "./managed-process.ts";
@@ -14,11 +15,11 @@ import { addressOf } from "./open-socket.ts";
 /** The descriptors that a kernel leaves open for the one it replaces itself with. */
 export interface Handover {
   readonly sockets: Readonly<Record<string, number>>;
-  /** By the id of the process. */
+  /** Keyed by the id of the process. */
   readonly readers: Readonly<Record<string, KeptReaders>>;
 }
 
-/** What the image before this one left, with the lock it holds. */
+/** The handover that the previous image of this process left, with the home's lock. */
 export interface ReceivedHandover extends Handover {
   readonly lockFd: number;
   /** Missing when that image was of a build that closed them. */
@@ -26,8 +27,8 @@ export interface ReceivedHandover extends Handover {
 }
 
 /**
- * How the descriptors are written down: a build that reads another format cannot take over.
- * Format 2 is a file in memory whose descriptor the command line names.
+ * The version of the handover's format: a build that reads another format cannot take over. Format 2 is a
+ * file in memory whose descriptor the command line names.
  */
 export const HANDOVER_FORMAT = 2;
 
@@ -54,7 +55,7 @@ function statsOf(fd: number): Stats | undefined {
   }
 }
 
-/** Those of a process's readers that do read its FIFOs; the others are opened by their path again. */
+/** The kept readers of a process that do read its FIFOs; the others are opened by their path again. */
 export function soundReaders(home: Home, id: string, readers: KeptReaders): KeptReaders {
   const entries = Object.entries(readers) as [StreamName | "notify", number][];
   return Object.fromEntries(
@@ -62,7 +63,10 @@ export function soundReaders(home: Home, id: string, readers: KeptReaders): Kept
   );
 }
 
-/** The listeners, if each is bound where clients connect; else they have to be opened again. */
+/**
+ * The listeners, if each is bound to the address at which clients connect; otherwise `undefined`, and they
+ * are opened again.
+ */
 function soundListeners(home: Home, listeners: Listeners): Listeners | undefined {
   const { local, tcp, port = 0 } = listeners;
   const unix = { family: "unix", path: home.kernelSocket } as const;
@@ -77,9 +81,9 @@ function soundListeners(home: Home, listeners: Listeners): Listeners | undefined
 }
 
 /**
- * Writes a handover down and lets its descriptors stay open over the next exec.
+ * Writes a handover to a file in memory and keeps its descriptors open over the next exec.
  *
- * @returns the descriptor of what was written
+ * @returns the descriptor of that file
  */
 export function leaveHandover(handover: ReceivedHandover): number {
   const fd = memoryFile("newel-handover", JSON.stringify(handover));
@@ -88,12 +92,12 @@ export function leaveHandover(handover: ReceivedHandover): number {
 }
 
 /**
- * Reads what {@link leaveHandover} wrote, in the next image of the process.
+ * Reads the handover of {@link leaveHandover} in the next image of the process.
  *
- * @throws NEWEL_E_INTERNAL when that descriptor has something else, or the lock is not the home's
+ * @throws NEWEL_E_INTERNAL when that descriptor is not a handover, or the lock is not the home's
  */
 export function takeHandover(home: Home, fd: number): ReceivedHandover {
-  // A relative read would begin at the end, where the writer left off.
+  // readFileSync on the descriptor would begin at the end, because the writer left the offset there.
   const handover = parseHandover(readFileSync(`/proc/self/fd/${fd}`, "utf8"));
   closeSync(fd);
   if (!isFile(handover.lockFd, home.kernelLock))
@@ -105,7 +109,10 @@ export function takeHandover(home: Home, fd: number): ReceivedHandover {
   return { ...rest, ...(sound === undefined ? {} : { listeners: sound }) };
 }
 
-/** What a kernel of an earlier version left on disk when it was killed in the middle of an upgrade. */
+/**
+ * Removes the handover file that a kernel of an earlier version left on disk when it was killed during an
+ * upgrade.
+ */
 export function forgetHandover(home: Home): void {
   rmSync(join(home.directory, "handover.json"), { force: true });
 }

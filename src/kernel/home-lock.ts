@@ -5,9 +5,9 @@ import { type Home, makeHome } from "../base/home.ts";
 import { type FileLock, lockFile } from "../posix/lock.ts";
 
 /**
- * Makes the home and takes it for this process alone, until the process ends.
+ * Makes the home and locks it for this process, until the process ends.
  *
- * @throws NEWEL_E_KERNEL_RUNNING when another kernel has it
+ * @throws NEWEL_E_KERNEL_RUNNING when another kernel holds the lock
  * @throws NEWEL_E_HOME_ACCESS when it cannot be made
  */
 export function lockHome(home: Home): FileLock {
@@ -20,7 +20,7 @@ export function lockHome(home: Home): FileLock {
   return lock;
 }
 
-/** ` (pid 123)`; nothing in the moment before the holder has written it. */
+/** The holder's pid as ` (pid 123)`; empty in the moment before the holder has written it. */
 function holder(home: Home): string {
   const pid = readFileSync(home.kernelLock, "utf8");
   return /^\d+$/.test(pid) ? ` (pid ${pid})` : "";

@@ -10,29 +10,31 @@ export type {
   WatchOptions,
 } from "./client-api.ts";
 
-// What the kernel holds and answers.
+// The types of the kernel's objects and answers.
 export type {
   ClaimInfo,
   KernelEvent,
   KernelEventType,
   KernelStatus,
-  OutputChunk,
-  OutputPosition,
-  ProcessInfo,
-  ProcessRequest,
   RecoveryStatus,
-  SignalReport,
-  SignalScope,
   SocketFamily,
   SocketInfo,
   SocketRequest,
   SocketReturn,
   SocketType,
+  ValueInfo,
+} from "./api.ts";
+export type {
+  OutputChunk,
+  OutputPosition,
+  ProcessInfo,
+  ProcessRequest,
+  SignalReport,
+  SignalScope,
   StreamMode,
   StreamName,
   StreamRange,
-  ValueInfo,
-} from "./api.ts";
+} from "./process-api.ts";
 
-// Where it keeps it.
+// The home, in which the kernel keeps its state.
 export { findHome, homeAt, type Home } from "../base/home.ts";

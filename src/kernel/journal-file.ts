@@ -6,6 +6,7 @@ import {
   openSync,
   readFileSync,
   readSync,
+  rmSync,
   writeSync,
 } from "node:fs";
 
@@ -16,10 +17,10 @@ import type { JournalRecord } from "./journal-records.ts";
  * The journal's file: one line for each record, which begins with the checksum of the rest.
  */
 
-/** What reading a journal found. */
+/** The result of reading a journal. */
 export interface JournalContent {
   readonly records: readonly JournalRecord[];
-  /** Lines that were torn or damaged; the file is then kept aside under `keptAs`. */
+  /** The number of torn or damaged lines; with any, the file is kept under the name `keptAs`. */
   readonly damaged: number;
   readonly keptAs?: string;
 }
@@ -31,24 +32,45 @@ export function endsWithLine(fd: number, sizeBytes: number): boolean {
   return last[0] === 0x0a;
 }
 
-/** Writes records to a new file, synced to the disk; returns its size in bytes. */
-export function writeNew(path: string, records: Iterable<JournalRecord>): number {
-  const fd = openSync(path, "w", 0o600);
+/** A journal that was just written. */
+interface NewJournal {
+  /** Open to append to it: an open that comes after the renaming could fail. */
+  readonly fd: number;
+  readonly sizeBytes: number;
+}
+
+/** Writes records to a new file, synced to the disk. */
+export function writeNew(path: string, records: Iterable<JournalRecord>): NewJournal {
+  rmSync(path, { force: true });
+  const fd = openSync(path, "ax+", 0o600);
   try {
-    let size = 0;
+    let sizeBytes = 0;
     for (const record of records) {
       const line = encode(record);
       writeWhole(fd, line);
-      size += line.length;
+      sizeBytes += line.length;
     }
     fsyncSync(fd);
-    return size;
+    return { fd, sizeBytes };
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
+}
+
+/** Makes the names of a directory's files as safe as their content. */
+export function syncDirectory(path: string): void {
+  const fd = openSync(path, "r");
+  try {
+    fsyncSync(fd);
   } finally {
     closeSync(fd);
   }
 }
 
-/** A disk that fills up takes a part first; only the next write says that it is full. */
+/**
+ * A disk that becomes full first accepts a part of the bytes; only the next write reports that it is full.
+ */
 export function writeWhole(fd: number, bytes: Buffer): void {
   for (let written = 0; written < bytes.length;) written += writeSync(fd, bytes, written);
 }
@@ -62,7 +84,7 @@ function checksum(text: string): string {
   return crc32(text).toString(16).padStart(8, "0");
 }
 
-/** Reads every line whose checksum holds; a file with others is kept aside. */
+/** Reads every line whose checksum is right; a file with other lines is kept under another name. */
 export function readJournal(path: string): JournalContent {
   if (!existsSync(path)) return { records: [], damaged: 0 };
   const lines = readFileSync(path, "utf8").split("\n");
@@ -71,12 +93,13 @@ export function readJournal(path: string): JournalContent {
   for (const line of lines) {
     const record = decode(line);
     if (record !== undefined) records.push(record);
-    // Also a last line that a crash cut off: its change was never answered, but the operator should know.
+    // Counts also a last line that a crash cut off: its change was never answered, but the operator should
+    // know.
     else if (line !== "") damaged += 1;
   }
   if (damaged === 0) return { records, damaged };
   const keptAs = `${path}.damaged-${Date.now()}`;
-  // The file itself stays until a whole one takes its place, which a full disk may forbid.
+  // The file itself stays until a complete file replaces it, because a full disk may prevent the replacement.
   linkSync(path, keptAs);
   return { records, damaged, keptAs };
 }
@@ -89,7 +112,7 @@ function decode(line: string): JournalRecord | undefined {
     const isRecord = typeof record === "object" && record !== null && "type" in record;
     return isRecord ? (record as JournalRecord) : undefined;
   } catch (error) {
-    // A line with a checksum that is no JSON was not written by a kernel.
+    // A line with a checksum but without JSON was not written by a kernel.
     if (error instanceof SyntaxError) return undefined;
     throw error;
   }

@@ -1,7 +1,8 @@
-import type { KernelEvent, OutputPosition, ProcessInfo, SocketInfo } from "./api.ts";
+import type { KernelEvent, SocketInfo } from "./api.ts";
+import type { OutputPosition, ProcessInfo } from "./process-api.ts";
 import type { SocketFile } from "./socket-paths.ts";
 
-/** A process as the journal keeps it: what recovery needs, and no environment. */
+/** A process as the journal keeps it: the facts that recovery needs, without the environment. */
 export interface ProcessRecord {
   readonly type: "process";
   readonly id: string;
@@ -9,20 +10,23 @@ export interface ProcessRecord {
     ProcessInfo,
     "name" | "pid" | "startedMs" | "args" | "workingDir" | "uid" | "gid" | "shell"
   >;
-  /** Clock ticks from boot to its start: with the pid it names one process for ever. */
+  /**
+   * Clock ticks from the boot to the start of the process: with the pid they identify the process within the
+   * boot.
+   */
   readonly startTicks: number;
   readonly settings: string;
   readonly bufsize: number;
-  /** Whose bounds it shares, and where its output goes when it leaves the list. */
+  /** The group whose bounds the process shares; its output goes to the archive of that group. */
   readonly group?: string;
   readonly maxAgeMs?: number;
   readonly streams: readonly ("out" | "err")[];
-  /** The sockets it holds as descriptors 3, 4, … */
+  /** The sockets that the process holds as descriptors 3, 4, … */
   readonly sockets: readonly string[];
   readonly mark?: string;
 }
 
-/** One change of what the kernel holds. Replaying all of them in order gives the state. */
+/** One change of the kernel's state. Replaying all changes in order gives the state. */
 export type JournalRecord =
   | {
       readonly type: "boot";
@@ -36,7 +40,7 @@ export type JournalRecord =
   | { readonly type: "socket refusing"; readonly name: string; readonly refusing: boolean }
   | { readonly type: "value"; readonly name: string; readonly value: string }
   | { readonly type: "value removed"; readonly name: string }
-  /** It is about to be started: `process` follows with its pid, or `process removed`. */
+  /** The process is about to be started: a `process` record with its pid follows, or `process removed`. */
   | { readonly type: "process starting"; readonly record: ProcessRecord }
   | ProcessRecord
   | {
@@ -50,26 +54,26 @@ export type JournalRecord =
       readonly id: string;
       readonly endedMs: number;
       readonly exitCode: number | null;
-      /** What it said last may be lost. */
+      /** The last output of the process may be lost. */
       readonly incomplete?: boolean;
     }
-  /** It was removed while it ran, and leaves the list when it ends. */
+  /** The process was removed while it ran, and leaves the list when it ends. */
   | { readonly type: "process leaving"; readonly id: string }
-  /** It left the list, and is kept until its readers have read it. */
+  /** The process left the list, and is kept until its readers have read it. */
   | { readonly type: "process left"; readonly id: string }
   | { readonly type: "process removed"; readonly id: string }
   | ReaderRecord
   | { readonly type: "event"; readonly event: KernelEvent }
   | ClaimRecord;
 
-/** A socket that the kernel holds; `file` is the one it made for a Unix socket. */
+/** A socket of the kernel; `file` is the file that the kernel made for a Unix socket. */
 export interface SocketRecord {
   readonly type: "socket";
   readonly info: SocketInfo;
   readonly file?: SocketFile;
 }
 
-/** How far a reader has acknowledged the output of a process. */
+/** The position that a reader has acknowledged in the output of a process. */
 export interface ReaderRecord {
   readonly type: "reader";
   readonly process: string;
@@ -78,7 +82,7 @@ export interface ReaderRecord {
   readonly position: OutputPosition;
 }
 
-/** A claim: the number of its last grant, and who has it. */
+/** A claim: the number of its last grant, and its holder. */
 export interface ClaimRecord {
   readonly type: "claim";
   readonly name: string;

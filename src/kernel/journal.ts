@@ -7,6 +7,7 @@ import {
   renameSync,
   rmSync,
 } from "node:fs";
+import { dirname } from "node:path";
 
 import { isNewelError, messageOf, newelError, systemCode } from "../base/errors.ts";
 import { preallocate } from "../posix/descriptors.ts";
@@ -16,6 +17,7 @@ import {
   endsWithLine,
   type JournalContent,
   readJournal,
+  syncDirectory,
   writeNew,
   writeWhole,
 } from "./journal-file.ts";
@@ -23,36 +25,53 @@ import type { JournalRecord } from "./journal-records.ts";
 
 const COMPACT_BYTES = 1 << 20;
 /**
- * Room on the disk that is always kept for notes, in bytes: about a thousand events of processes. A
- * change that a client asks for is refused before it would use this room up.
+ * Room on the disk that is always reserved for notes, in bytes: about a thousand events of processes. A
+ * change that a client asks for is refused before it would use this room.
  */
 const RESERVE_BYTES = 128 << 10;
 const BLOCK_BYTES = 64 << 10;
 
+/** A caller that waits until a change is on the disk. */
+interface Waiting {
+  /** Its number. */
+  readonly change: number;
+  readonly resolve: () => void;
+  readonly reject: (error: Error) => void;
+}
+
 /**
- * The kernel's memory on disk: one checksummed line for each change, written before the change is
- * answered, and from time to time replaced by the lines that make the present state.
+ * The kernel's state on disk, as a log: one checksummed line for each change, written before the change is
+ * answered. From time to time the file is replaced by the lines of the present state.
  *
  * A line in the page cache outlives any crash of the kernel; a loss of power also ends every child,
- * so only the values need the disk, and they get it soon after ({@link Journal.commit}).
+ * so only the values need the disk: a change of them is answered after {@link Journal.synced}.
  *
- * There are two kinds of lines, since a disk may be full, read-only or broken:
+ * There are two kinds of lines, because a disk may be full, read-only or broken:
  *
  * | line | written by | when it cannot be written |
  * |---|---|---|
  * | a change that a client asks for | `commit`, `release` | the change is refused and nothing is done |
- * | what has happened (an end, an event) | `note`, into room that was reserved before | counted; `rewrite` repairs it later |
+ * | a fact (an end, an event) | `note`, into room that was reserved before | counted; `rewrite` repairs it
+ * later |
  */
 export class Journal {
   readonly #path: string;
   #fd: number;
+  /** Which file that is, since the number of a descriptor is used again. */
+  #file = 0;
   #sizeBytes = 0;
   #snapshotBytes = 0;
   /** The file has blocks on the disk up to here; `undefined` where the file system reserves none. */
   #reservedBytes: number | undefined = 0;
-  /** Lines that have to stand before the next one: this kernel's boot, or the end of a torn line. */
+  /** Lines that must be written before the next one: this kernel's boot, or the end of a torn line. */
   #owed: Buffer[] = [];
   #syncing = false;
+  /** Whether the directory was synced since the file got its name. */
+  #isNamed = true;
+  /** Changes of values: how many were written, how many of them are on the disk, and callers that wait. */
+  #written = 0;
+  #safe = 0;
+  #waiting: Waiting[] = [];
   #lost = 0;
   #trouble: string | undefined;
 
@@ -64,7 +83,7 @@ export class Journal {
       this.#owed.push(Buffer.from("\n"));
   }
 
-  /** Reads what is there, then opens it to be continued with {@link rewrite}. */
+  /** Reads the file, then opens it to be continued with {@link rewrite}. */
   static open(path: string): { journal: Journal; content: JournalContent } {
     const content = readJournal(path);
     return { journal: new Journal(path), content };
@@ -75,7 +94,7 @@ export class Journal {
     return this.#lost;
   }
 
-  /** Why changes are refused, in words; `undefined` once one could be written again. */
+  /** Why changes are refused, as text; `undefined` once a change could be written again. */
   get trouble(): string | undefined {
     return this.#trouble;
   }
@@ -87,26 +106,38 @@ export class Journal {
   }
 
   /**
-   * Writes a change that a client asks for; make the change only afterwards.
+   * Writes a change that a client asks for; the caller makes the change only afterwards.
    *
-   * @throws NEWEL_E_NOT_KEPT when it cannot be written; the file is as it was then
+   * @throws NEWEL_E_NOT_KEPT when the line cannot be written; the file is then as it was before
    */
   commit(record: JournalRecord): void {
     this.#change(record, RESERVE_BYTES);
   }
 
   /**
-   * The same for a change that gives something up, which may use the reserved room: a full disk must
-   * not keep an operator from stopping services.
+   * Writes a change that ends or removes something. It may use the reserved room: a full disk must not keep
+   * an operator from stopping services.
    *
-   * @throws NEWEL_E_NOT_KEPT when it cannot be written
+   * @throws NEWEL_E_NOT_KEPT when the line cannot be written
    */
   release(record: JournalRecord): void {
     this.#change(record, 0);
   }
 
   /**
-   * Writes down what has happened anyway.
+   * Resolves when every change of a value so far is on the disk.
+   *
+   * @throws NEWEL_E_NOT_KEPT when the disk failed to take them; the changes hold until a loss of power
+   */
+  synced(): Promise<void> {
+    if (this.#safe === this.#written) return Promise.resolve();
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ change: this.#written, resolve, reject });
+    });
+  }
+
+  /**
+   * Writes a fact that cannot be refused.
    *
    * @returns whether it was written; if not, the next {@link rewrite} repairs that
    */
@@ -122,37 +153,70 @@ export class Journal {
   }
 
   /**
-   * Replaces the file by these records, in one step that a crash cannot split.
+   * Replaces the file by these records, atomically with respect to a crash.
    *
-   * @param boot - of this kernel, which has to be in the file also where it cannot be replaced
+   * @param boot - the record of this kernel's boot, which must be in the file even when it cannot be replaced
    */
   rewrite(records: Iterable<JournalRecord>, boot?: JournalRecord): void {
-    const next = `${this.#path}.next`;
-    let size: number;
+    let written: { readonly fd: number; readonly sizeBytes: number };
     try {
-      size = writeNew(next, records);
-      renameSync(next, this.#path);
+      written = this.#replaceFile(records);
     } catch (error) {
       if (systemCode(error) === undefined) throw error;
       this.#trouble = reasonOf(error);
-      removeIfPossible(next);
       this.#lost = Math.max(1, this.#lost);
       if (boot !== undefined) this.#owed.push(encode(boot));
       return;
     }
+    const { fd, sizeBytes } = written;
     closeSync(this.#fd);
-    this.#fd = openSync(this.#path, "a+", 0o600);
-    this.#sizeBytes = size;
-    this.#snapshotBytes = size;
+    this.#fd = fd;
+    this.#file += 1;
+    this.#sizeBytes = sizeBytes;
+    this.#snapshotBytes = sizeBytes;
     this.#reservedBytes = 0;
     this.#owed = [];
     this.#lost = 0;
     this.#trouble = undefined;
+    this.#isNamed = false;
     this.#reserveEarly();
+    this.#synced(this.#written, this.#syncName());
+  }
+
+  /** Writes a file and gives it the name of the journal. @returns the file, open */
+  #replaceFile(records: Iterable<JournalRecord>): {
+    readonly fd: number;
+    readonly sizeBytes: number;
+  } {
+    const next = `${this.#path}.next`;
+    let fd: number | undefined;
+    try {
+      const written = writeNew(next, records);
+      fd = written.fd;
+      renameSync(next, this.#path);
+      return written;
+    } catch (error) {
+      if (fd !== undefined) closeSync(fd);
+      removeIfPossible(next);
+      throw error;
+    }
+  }
+
+  /** Makes the name of a new file durable: without it a loss of power brings the former file back. */
+  #syncName(): NodeJS.ErrnoException | undefined {
+    if (this.#isNamed) return undefined;
+    try {
+      syncDirectory(dirname(this.#path));
+      this.#isNamed = true;
+      return undefined;
+    } catch (error) {
+      if (systemCode(error) === undefined) throw error;
+      return error as NodeJS.ErrnoException;
+    }
   }
 
   close(): void {
-    // Room that was reserved and not used goes back to the disk.
+    // Returns unused reserved room to the disk.
     try {
       ftruncateSync(this.#fd, this.#sizeBytes);
     } catch (error) {
@@ -171,14 +235,16 @@ export class Journal {
       throw notKept(this.#path, error);
     }
     if (reserveBytes > 0) this.#trouble = undefined;
-    if (record.type === "value" || record.type === "value removed") this.#syncSoon();
+    if (record.type !== "value" && record.type !== "value removed") return;
+    this.#written += 1;
+    this.#sync();
   }
 
-  /** Makes sure that this many more bytes have their place on the disk. */
+  /** Reserves room on the disk for this many more bytes. */
   #reserve(bytes: number): void {
     const needed = this.#sizeBytes + bytes;
     if (this.#reservedBytes === undefined || needed <= this.#reservedBytes) return;
-    // Twice as much, so that this is no call for each line.
+    // Reserves twice as much, so that not each line needs a system call.
     const last = blocks(needed);
     for (const wanted of [last + RESERVE_BYTES, last]) {
       const errno = preallocate(this.#fd, this.#reservedBytes, wanted);
@@ -195,7 +261,7 @@ export class Journal {
     }
   }
 
-  /** For the notes of a kernel that no client has asked for anything yet. */
+  /** Reserves room for the notes of a kernel before the first request of a client. */
   #reserveEarly(): void {
     try {
       this.#reserve(RESERVE_BYTES);
@@ -217,7 +283,7 @@ export class Journal {
     this.#sizeBytes += bytes.length;
   }
 
-  /** The beginning that found room would spoil the next line. */
+  /** Truncates a partly written line, which would spoil the next line. */
   #takeBack(): void {
     try {
       ftruncateSync(this.#fd, this.#sizeBytes);
@@ -228,17 +294,36 @@ export class Journal {
     if (this.#reservedBytes !== undefined) this.#reservedBytes = 0;
   }
 
-  #syncSoon(): void {
-    if (this.#syncing) return;
+  /** One sync at a time: changes that come in between share the next one. */
+  #sync(): void {
+    if (this.#syncing || this.#safe === this.#written) return;
     this.#syncing = true;
-    const fd = this.#fd;
-    fdatasync(fd, (error) => {
+    const [file, upTo] = [this.#file, this.#written];
+    fdatasync(this.#fd, (error) => {
       this.#syncing = false;
       // A file that was replaced since is on the disk: rewrite() syncs it.
-      if (error === null || fd !== this.#fd) return;
+      if (file === this.#file) {
+        const problem = error ?? this.#syncName();
+        // Lines that were written while the sync ran may be lost with it: after a failed sync Linux takes all pages for
+        // clean, and the next sync succeeds without them (fsync(2)). The next rewrite() writes them again.
+        this.#synced(problem === undefined ? upTo : this.#written, problem);
+      }
+      this.#sync();
+    });
+  }
+
+  #synced(upTo: number, error?: Error): void {
+    this.#safe = Math.max(this.#safe, upTo);
+    if (error !== undefined) {
       this.#trouble = reasonOf(error);
       this.#lost += 1;
-    });
+    }
+    const over = this.#waiting.filter(({ change }) => change <= upTo);
+    this.#waiting = this.#waiting.filter(({ change }) => change > upTo);
+    for (const { resolve, reject } of over) {
+      if (error === undefined) resolve();
+      else reject(notKept(this.#path, error));
+    }
   }
 }
 

@@ -1,6 +1,7 @@
 import { closeSync, existsSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 
+import { counted } from "../base/counted.ts";
 import { messageOf, newelError, systemCode } from "../base/errors.ts";
 import { type Home, makeHome } from "../base/home.ts";
 import { becomeSubreaper, openPidfd } from "../posix/process.ts";
@@ -27,21 +28,21 @@ import { ValueTable } from "./values.ts";
 
 export interface OpenOptions {
   readonly version: string;
-  /** From the kernel that this process was before it replaced itself. */
+  /** The handover of the kernel that this process ran before it replaced itself. */
   readonly handover?: Handover;
-  /** This process was a kernel a moment ago. Default false. */
+  /** Whether this process ran a kernel just before. Default false. */
   readonly upgraded?: boolean;
-  /** Hears what an operator should know; the newest stand in `status` too. */
+  /** Called with messages for the operator; the newest messages are in `status` too. */
   readonly notice: (text: string) => void;
 }
 
-/** An open kernel; closing it lets go of everything and ends no process. */
+/** An open kernel; closing it releases every descriptor and ends no process. */
 export interface OpenKernel extends Kernel {
-  /** Before the connections are closed because the kernel ends: their claims stay theirs. */
+  /** Call before the connections are closed because the kernel ends: their claims stay with their holders. */
   keepClaims(): void;
-  /** How a child ended that was started beside the table. */
+  /** The exit code of a child process that is not in the process table. */
   awaitChild(pid: number): Promise<number>;
-  /** Stops all work and gives the descriptors that a successor in this process needs. */
+  /** Stops all work and returns the descriptors that a successor in this process needs. */
   handOver(): Promise<Handover>;
   close(): Promise<void>;
 }
@@ -50,7 +51,8 @@ const NOTICES = 20;
 const COMPACT_EVERY_MS = 5_000;
 
 /**
- * Opens the kernel of a home: reads the journal, takes back what an earlier kernel held, goes on.
+ * Opens the kernel of a home: reads the journal, recovers the processes and sockets of an earlier kernel, and
+ * continues.
  * The caller holds the home's lock.
  *
  * @throws NEWEL_E_HOME_ACCESS when the home cannot be used
@@ -118,7 +120,7 @@ function bootRecord(version: string): JournalRecord {
   return { type: "boot", bootId: bootId(), pid: process.pid, version };
 }
 
-/** The records that make the present state. */
+/** The records of the present state. */
 function* snapshotOf(
   boot: JournalRecord,
   events: EventLog,
@@ -164,8 +166,8 @@ function makeTables(
 }
 
 /**
- * The descriptors for a successor, each checked to be what it is taken for: a number that stands for
- * something else is left out, and the successor opens that socket or FIFO as after a crash.
+ * The descriptors for a successor, each checked to be the expected file: a number that belongs to another
+ * file is left out, and the successor opens that socket or FIFO as after a crash.
  */
 function soundHandover(
   home: Home,
@@ -190,7 +192,7 @@ function soundHandover(
   return { sockets: Object.fromEntries(passed), readers: Object.fromEntries(readers) };
 }
 
-/** The newest notices, each told once. */
+/** The newest notices, each reported once. */
 function collectNotices(tell: (text: string) => void): {
   readonly notices: readonly string[];
   readonly notice: (text: string) => void;
@@ -205,7 +207,7 @@ function collectNotices(tell: (text: string) => void): {
   return { notices, notice };
 }
 
-/** A socket that could not be taken from its holders has nobody once the last of them has ended. */
+/** Opens a socket that could not be taken from its holders, once the last holder has ended. */
 function openWhenAbandoned({ sockets, processes }: Tables, events: EventLog): void {
   events.verbs.onEvent(({ noun, type }) => {
     if (noun === "process" && type === "ended")
@@ -213,15 +215,18 @@ function openWhenAbandoned({ sockets, processes }: Tables, events: EventLog): vo
   });
 }
 
-/** Pids and sockets of another boot mean nothing: their owner has to make them again. */
+/**
+ * Reports processes and sockets of another boot: their pids and descriptors mean nothing now, and their owner
+ * has to make them again.
+ */
 function reportReboot({ processes, sockets }: PastState, notice: (text: string) => void): void {
   if (processes.size + sockets.size === 0) return;
   notice(
-    `The machine was rebooted: ${processes.size} processes and ${sockets.size} sockets of before are gone.`,
+    `The machine was rebooted: ${counted(processes.size, "process", "processes")} and ${counted(sockets.size, "socket")} of before are gone.`,
   );
 }
 
-/** The output of another boot is kept: it shows what happened before the machine went down. */
+/** Keeps the output of another boot: it shows the events before the machine went down. */
 function leaveBoot(
   home: Home,
   state: PastState,
@@ -263,7 +268,7 @@ function reportLeftovers(
   notice(`The journal ${what}: the output of processes it does not know is kept in ${aside}.`);
 }
 
-/** Watches processes that are no children through their pidfd. */
+/** Watches processes that are not children through their pidfd. */
 function watcher(pump: Pump): WatchProcess {
   return (pid, startTicks, ended) => {
     const pidfd = look(pid)?.startTicks === startTicks ? openPidfd(pid) : undefined;
@@ -286,7 +291,7 @@ function watcher(pump: Pump): WatchProcess {
   };
 }
 
-/** After a reboot nobody holds it, but its number goes on. */
+/** A claim after a reboot: it has no holder, but its number continues. */
 function unheld({ type, name, epoch }: ClaimRecord): ClaimRecord {
   return { type, name, epoch };
 }
@@ -345,5 +350,5 @@ function damage({ damaged, keptAs }: JournalContent): string {
   if (keptAs === undefined || !existsSync(keptAs)) {
     throw newelError("NEWEL_E_INTERNAL", { what: "a damaged journal that was not kept aside" });
   }
-  return `${damaged} lines of the journal were damaged and are lost; the file is kept as ${keptAs}.`;
+  return `${counted(damaged, "line")} of the journal ${damaged === 1 ? "was" : "were"} damaged and ${damaged === 1 ? "is" : "are"} lost; the file is kept as ${keptAs}.`;
 }

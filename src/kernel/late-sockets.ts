@@ -29,7 +29,7 @@ export function isUnbound({ later, host }: SocketInfo): boolean {
 /**
  * A request for such a socket with every default filled in.
  *
- * @throws NEWEL_E_COMMAND when it also asks for what `bind` decides, or for no port
+ * @throws NEWEL_E_COMMAND when it also has a setting that `bind` decides, or has no port
  */
 export function settleLater(request: SocketRequest): SocketInfo {
   const { name, family = "inet", type = "stream", backlog = 5, port = 0 } = request;
@@ -55,7 +55,7 @@ export function openLater(wanted: SocketInfo, trial: boolean): { fd: number; inf
   if (family === "unix") throw new RangeError("a Unix socket is bound when it is made");
   if (trial) {
     const address: Address = { family, host: ANY[family], port };
-    // Without listening: no client must see the port open.
+    // Binds without listening: no client may see the port open.
     closeSync(orInUse(address, () => bindSocket(address, { type: "stream" })));
   }
   const fd = openUnbound(family);
@@ -84,12 +84,15 @@ export function bindLater(fd: number, info: SocketInfo, trial: boolean): void {
   orInUse(address, () => bindLate(fd, wanted));
 }
 
-/** An IP address in the one way in which {@link tcpAddress} writes it too. */
+/** An IP address in the spelling that {@link tcpAddress} uses too. */
 export function canonicalHost(host: string): string {
   return isIPv6(host) ? new SocketAddress({ family: "ipv6", address: host }).address : host;
 }
 
-/** What a descriptor of an earlier kernel is: it may have been bound just before its journal said so. */
+/**
+ * The present info of a descriptor of an earlier kernel: the socket may have been bound just before the
+ * journal recorded it.
+ */
 export function asFound(info: SocketInfo, fd: number): SocketInfo {
   if (!isUnbound(info)) return info;
   const { host, port, ipv6Only } = tcpAddress(fd);
@@ -97,7 +100,7 @@ export function asFound(info: SocketInfo, fd: number): SocketInfo {
   return { ...info, host, ...(ipv6Only === true && { ipv6Only: true as const }) };
 }
 
-/** Whether a descriptor is the one that an earlier kernel wrote down; it may be bound by now. */
+/** Whether a descriptor is the socket that an earlier kernel journalled; it may be bound by now. */
 export function isLateSocket(fd: number, info: SocketInfo): boolean {
   if (!fstatSync(fd).isSocket()) return false;
   const { family, host, port, ipv6Only } = tcpAddress(fd);

@@ -2,7 +2,8 @@ import { accessSync, constants, readFileSync, statSync } from "node:fs";
 import { isAbsolute, resolve } from "node:path";
 
 import { messageOf, newelError } from "../base/errors.ts";
-import type { ProcessRequest, SocketInfo } from "./api.ts";
+import type { SocketInfo } from "./api.ts";
+import type { ProcessRequest } from "./process-api.ts";
 
 /** A request made ready to be executed. */
 export interface Launch {
@@ -21,8 +22,8 @@ const FIRST_DESCRIPTOR = 3;
 const SHELL_VARIABLES = ["OLDPWD", "PWD", "SHLVL"];
 
 /**
- * Works out what to execute: sockets replaced in the arguments, the program found, the exec wrapper
- * put before it where something must be set between fork and exec.
+ * Determines the command to execute: replaces sockets in the arguments, finds the program, and puts the exec
+ * wrapper before it where a setting must be made between fork and exec.
  *
  * @param findSocket - throws NEWEL_E_SOCKET_MISSING
  * @throws NEWEL_E_BAD_COMMAND, NEWEL_E_BAD_WORKING_DIR, NEWEL_E_NOT_ROOT, NEWEL_E_COMMAND
@@ -55,10 +56,15 @@ export function prepareLaunch(
   const file = request.shell === true ? "/bin/sh" : findProgram(program, env["PATH"], workingDir);
   const { uid, gid } = findUser(request);
   checkMayBecome(uid, gid);
+  if ((request.nice ?? 0) < 0 && process.getuid?.() !== 0)
+    throw newelError("NEWEL_E_NOT_ROOT", {
+      who: `nice ${request.nice}`,
+      own: process.getuid?.() ?? -1,
+    });
   return { ...wrap(file, argv, request, uid, gid), env, workingDir, sockets, uid, gid };
 }
 
-/** Only root may start what runs as somebody else: said before anything is made. */
+/** Refuses, before anything is made, a process for another user unless this process is root. */
 function checkMayBecome(uid: number | undefined, gid: number | undefined): void {
   const [own, ownGroup] = [process.getuid?.(), process.getgid?.()];
   if (own === undefined || own === 0) return;
@@ -67,14 +73,14 @@ function checkMayBecome(uid: number | undefined, gid: number | undefined): void 
     throw newelError("NEWEL_E_NOT_ROOT", { who: `gid ${gid}`, own });
 }
 
-/** The names that the request gives its sockets, one for each, else those they have in the kernel. */
+/** The names that the request gives its sockets, one for each; otherwise their names in the kernel. */
 function socketNames({ env }: ProcessRequest, sockets: readonly string[]): string {
   const given = env?.["LISTEN_FDNAMES"];
   if (given !== undefined && given.split(":").length === sockets.length) return given;
   return sockets.map(plainName).join(":");
 }
 
-/** What a program calls its socket: `shop/web` is `web` to it, and a colon would end the name. */
+/** The name of a socket for a program: `shop/web` is `web`, and a colon would end the name. */
 function plainName(socket: string): string {
   return socket.slice(socket.lastIndexOf("/") + 1).replaceAll(":", "_");
 }
@@ -115,7 +121,7 @@ function checkWorkingDir(path: string): string {
   }
 }
 
-/** The file of a program, searched as execvp(3) does, in the process's own PATH. */
+/** The file of a program, searched as by execvp(3), in the PATH of the process. */
 function findProgram(program: string, path: string | undefined, workingDir: string): string {
   const candidates = program.includes("/")
     ? [isAbsolute(program) ? program : resolve(workingDir, program)]
@@ -134,7 +140,7 @@ function findProgram(program: string, path: string | undefined, workingDir: stri
 }
 
 /**
- * The exec wrapper: what has to be set in the process itself before the program begins. Each link
+ * The exec wrapper: the settings that must be made in the process itself before the program begins. Each link
  * executes the next, so the pid stays; prlimit and setpriv are part of util-linux.
  */
 function wrap(
@@ -150,7 +156,7 @@ function wrap(
     chain = { file: wrapper, argv: [wrapper, ...args, "--", chain.file, ...chain.argv.slice(1)] };
   };
   if (request.listenPid === true) {
-    // Only in the process itself its pid is known. What a shell adds to the environment by itself goes.
+    // Only the process itself knows its pid. Variables that the shell adds to the environment are removed.
     const added = SHELL_VARIABLES.filter((name) => request.env?.[name] === undefined);
     chain = {
       file: "/bin/sh",
@@ -170,6 +176,9 @@ function wrap(
       "prlimit",
       limits.map(([name, value]) => `--${limitName(name)}=${value}:${value}`),
     );
+  // First of all, with the rights of the kernel.
+  const { nice = 0 } = request;
+  if (nice !== 0) prefix("nice", ["-n", String(nice)]);
   return chain;
 }
 

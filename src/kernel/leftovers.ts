@@ -4,14 +4,14 @@ import { join } from "node:path";
 import type { Home } from "../base/home.ts";
 
 /**
- * Clears away files of processes that the journal does not know: a kernel died while it made or
- * forgot them, the machine was rebooted, or the journal was lost. What a whole journal does not
- * know is nobody's and is removed; beside a lost one it may be the only copy of somebody's output,
- * and is put aside.
+ * Removes files of processes that the journal does not know: a kernel died while it made or forgot the
+ * processes, the machine was rebooted, or the journal was lost. If the journal is complete, unknown files
+ * belong to no process and are removed. If it was damaged, they may be the only copy of a process's output
+ * and are moved to another directory.
  *
- * @param known - the ids of the processes there are
+ * @param known - the ids of the known processes
  * @param whole - whether the journal was read without any damage
- * @returns the directory in which something was put aside
+ * @returns the directory to which files were moved
  */
 export function sweepLeftovers(
   home: Home,

@@ -4,26 +4,26 @@ import { newelError, systemCode } from "../base/errors.ts";
 import { bindSocket, boundPort, listen } from "../posix/sockets.ts";
 import { clearPath, removeSocketFile, type SocketFile, socketFileAt } from "./socket-paths.ts";
 
-/** How many clients may wait to be accepted, also while an upgrade replaces the program. */
+/** How many clients may wait to be accepted, including while an upgrade replaces the program. */
 export const CLIENT_BACKLOG = 1_024;
 
-/** The descriptors at which clients connect to a kernel. They stay open over an upgrade. */
+/** The descriptors at which clients connect to a kernel. They stay open during an upgrade. */
 export interface Listeners {
-  /** The Unix socket's. */
+  /** The descriptor of the Unix socket. */
   readonly local: number;
-  /** The Unix socket's file; missing when an earlier version left the descriptors. */
+  /** The file of the Unix socket; missing when an earlier version left the descriptors. */
   readonly file?: SocketFile;
-  /** Those of the loopback addresses; empty without TCP. */
+  /** The descriptors of the loopback addresses; empty without TCP. */
   readonly tcp: readonly number[];
   readonly port?: number;
 }
 
 /**
- * Binds them; connections queue up from now on.
+ * Binds the listeners; connections queue up from now on.
  *
- * @param path - a socket that is there already is replaced, so hold the home's lock
+ * @param path - an existing socket at this path is replaced, so the caller must hold the home's lock
  * @param port - 0 lets the operating system choose
- * @throws NEWEL_E_ADDRESS_IN_USE, NEWEL_E_PATH_IN_USE when another kind of file is at the path
+ * @throws NEWEL_E_ADDRESS_IN_USE; NEWEL_E_PATH_IN_USE when another kind of file is at the path
  */
 export function openListeners(path: string, port: number | undefined): Listeners {
   const unix = listenOnPath(path);
@@ -39,15 +39,15 @@ export function openListeners(path: string, port: number | undefined): Listeners
   }
 }
 
-/** Ends listening: new connections are refused from now on. */
+/** Closes the listeners: new connections are refused from now on. */
 export function closeListeners({ local, file, tcp }: Listeners, path: string): void {
   removeSocketFile(path, file);
   for (const fd of [local, ...tcp]) closeSync(fd);
 }
 
-/** The socket's file is closed to others from its first moment: the bind itself makes it 0600. */
+/** No other user can open the socket's file at any moment: bind(2) itself makes it with mode 0600. */
 function listenOnPath(path: string): Pick<Listeners, "local" | "file"> {
-  // The lock of the home tells that no other kernel serves it: a socket here is an old one.
+  // The held lock of the home proves that no other kernel serves it: a socket at this path is an old one.
   clearPath(path, socketFileAt(path));
   const before = process.umask(0o177);
   try {
@@ -71,7 +71,10 @@ function listenOnAddress(family: "inet" | "inet6", host: string, port: number): 
   }
 }
 
-/** No IPv6 here, or another program has its port: the IPv4 address alone will do. */
+/**
+ * Returns `undefined` when the machine has no IPv6 or another program has its port: the IPv4 address
+ * suffices.
+ */
 function listenOnIpv6(port: number): number | undefined {
   try {
     return listenOnAddress("inet6", "::1", port);

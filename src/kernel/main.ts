@@ -1,4 +1,5 @@
-// The kernel's program: takes its home, or says who has it, then serves until it is told to end.
+// The kernel's program: locks its home, or reports the holder of the lock, then serves until it is asked to
+// end.
 import { parseArgs } from "node:util";
 
 import { hasCode, messageOf } from "../base/errors.ts";
@@ -12,15 +13,15 @@ import { lockHome } from "./home-lock.ts";
 interface Arguments {
   readonly home: string | undefined;
   readonly port: number | undefined;
-  /** Started by a client that needs some kernel: one that is there already is as good. */
+  /** Started by a client that needs a kernel: an existing kernel is as good, so it is no error. */
   readonly autostart: boolean;
-  /** Wait until no other serves the home, instead of failing: for systemd. */
+  /** Wait until no other kernel serves the home, instead of failing: for systemd. */
   readonly wait: boolean;
-  /** This process was a kernel a moment ago: where it wrote which descriptors it left open. */
+  /** The descriptor of the handover that this process wrote as a kernel before it replaced itself. */
   readonly handoverFd: number | undefined;
-  /** The home's lock, taken by the image of this process before this one. */
+  /** The home's lock, taken by an earlier image of this process. */
   readonly lockFd: number | undefined;
-  /** Only say whether this build could take over from the journal in this directory. */
+  /** Only report whether this build could take over from the journal in this directory. */
   readonly rehearse: string | undefined;
 }
 
@@ -83,7 +84,8 @@ async function main(): Promise<number> {
       );
     }
     setCloseOnExec(lockFd, true);
-    // Only now the rest is loaded: of many that are started at once, all but one end here.
+    // The rest is loaded only here: of many kernels that are started at once, all but one end before this
+    // line.
     const { runKernel } = await import("./daemon.ts");
     return await runKernel({ home, lockFd, autostart, ...listen });
   } catch (error) {
@@ -96,10 +98,12 @@ async function main(): Promise<number> {
 async function rehearseHere(directory: string): Promise<number> {
   const { endWithKernel, rehearse } = await import("./trial.ts");
   endWithKernel();
-  // What the daemon needs has to load too.
+  // Also loads the modules of the daemon, because a build must be able to load them.
   await import("./daemon.ts");
   process.stdout.write(`${JSON.stringify(rehearse(directory))}\n`);
   return 0;
 }
 
-process.exitCode = await main();
+void main().then((code) => {
+  process.exitCode = code;
+});

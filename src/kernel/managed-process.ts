@@ -1,27 +1,30 @@
-import { closeSync, mkdirSync } from "node:fs";
-import { rm } from "node:fs/promises";
+import { closeSync, rm } from "node:fs";
 import { Socket } from "node:net";
 import { join } from "node:path";
+import { promisify } from "node:util";
 
 import { systemCode } from "../base/errors.ts";
 import type { Home } from "../base/home.ts";
 import { hasReader, openFifoReader } from "../posix/fifo.ts";
 import { openPidfd } from "../posix/process.ts";
-import type { ProcessInfo, StreamName } from "./api.ts";
+import { makeDirectory } from "../base/make-directory.ts";
+import type { ProcessInfo, StreamName } from "./process-api.ts";
 import type { ProcessRecord } from "./journal-records.ts";
 import { KeptOutput } from "./output.ts";
 import type { Pump } from "./pump.ts";
 
-/** The longest line a process may say on its notify descriptor. */
+const removeAsync = promisify(rm);
+
+/** The longest line a process may write to its notify descriptor. */
 const NOTIFY_LINE_BYTES = 4_096;
 
-/** What happens to a managed process, told to the table. */
+/** The events of a managed process, reported to the process table. */
 export interface ProcessObserver {
   said(process: ManagedProcess): void;
-  /** It wrote a `LISTEN=` line: it asks its supervisor for an address, or reports one. */
+  /** The process wrote a `LISTEN=` line: it asks its supervisor for an address, or reports one. */
   listens(process: ManagedProcess, text: string): void;
   closed(process: ManagedProcess): void;
-  /** A piece of its output is full: the bound that it shares with others may be used up. */
+  /** A piece of the output is full: the bound shared with other processes may be used up. */
   pieceFull(process: ManagedProcess): void;
   notice(text: string): void;
 }
@@ -29,7 +32,7 @@ export interface ProcessObserver {
 /** Descriptors of the reading ends of a process's FIFOs. */
 export type KeptReaders = Readonly<Partial<Record<StreamName | "notify", number>>>;
 
-/** What a managed process is made of. */
+/** The parts of a managed process. */
 export interface ManagedProcessParts {
   readonly record: ProcessRecord;
   readonly home: Home;
@@ -39,21 +42,21 @@ export interface ManagedProcessParts {
   readonly observer: ProcessObserver;
 }
 
-/** One process the kernel made, alive or ended, with its kept output. */
+/** One process that the kernel made, alive or ended, with its kept output. */
 export class ManagedProcess {
   readonly record: ProcessRecord;
   readonly output: KeptOutput;
-  /** The end of its output was reached after its own end. */
+  /** Whether the end of the output was reached after the end of the process. */
   closed = false;
   ready = false;
   status: string | undefined;
-  /** Set when it was asked to be forgotten while it still ran. */
+  /** Whether the process was removed while it still ran. */
   leaving = false;
   endedMs: number | undefined;
-  /** When this kernel saw it end, in clock ticks since the boot. */
+  /** The time at which this kernel saw the process end, in clock ticks since the boot. */
   endedTicks: number | undefined;
   exitCode: number | null | undefined;
-  /** It ended unseen, and what it said last may be lost. */
+  /** The process ended while no kernel watched, and its last output may be lost. */
   incomplete = false;
   readonly #home: Home;
   readonly #pump: Pump;
@@ -85,7 +88,7 @@ export class ManagedProcess {
     return this.#pidfd;
   }
 
-  /** Begins to move a stream of output; the reader must be open since before the process began. */
+  /** Begins to move a stream of output; the reader must have been open since before the process began. */
   capture(stream: StreamName, reader: number): void {
     this.#readers.set(stream, reader);
     this.#pump.add(
@@ -95,10 +98,10 @@ export class ManagedProcess {
   }
 
   /**
-   * Goes on reading after the kernel was replaced or died.
+   * Continues to read after the kernel was replaced or died.
    *
    * @param kept - the descriptors that the kernel before left open; the others are opened by path
-   * @param hasEnded - the process is known to have ended: it has nothing more to say of itself
+   * @param hasEnded - the process is known to have ended: its notify descriptor is not read
    */
   recapture(kept: KeptReaders, hasEnded: boolean): void {
     for (const stream of this.record.streams) {
@@ -109,7 +112,7 @@ export class ManagedProcess {
     if (notify !== undefined) this.listenToNotify(notify);
   }
 
-  /** `undefined` when the FIFO is not there: never made, or removed. */
+  /** Opens the FIFO again; `undefined` when it is missing: never made, or removed. */
   #reopen(stream: StreamName | "notify"): number | undefined {
     try {
       return openFifoReader(fifoPath(this.#home, this.record.id, stream));
@@ -119,25 +122,25 @@ export class ManagedProcess {
     }
   }
 
-  /** Whether somebody else has its FIFOs open, so that no unread byte went with the kernel. */
+  /** Whether another process has the FIFOs open, so that no unread byte was lost with the kernel. */
   isHeldElsewhere(): boolean {
     return this.record.streams.every((stream) =>
       hasReader(fifoPath(this.#home, this.record.id, stream)),
     );
   }
 
-  /** The descriptors its FIFOs are read by, for a successor of this kernel. */
+  /** The descriptors at which the FIFOs are read, for a successor of this kernel. */
   get readers(): KeptReaders {
     return { ...Object.fromEntries(this.#readers), ...this.#notifyReader };
   }
 
-  /** The socket closes its descriptor at the end of the FIFO; the number is another file's then. */
+  /** The socket closes its descriptor at the end of the FIFO; then the number may belong to another file. */
   get #notifyReader(): KeptReaders {
     const fd = this.#notify?.destroyed === false ? this.#notifyFd : undefined;
     return fd === undefined ? {} : { notify: fd };
   }
 
-  /** Listens to what the process says of itself: `READY=1`, `STATUS=…`, one a line. */
+  /** Reads the notify lines of the process: `READY=1`, `STATUS=…`, one a line. */
   listenToNotify(reader: number): void {
     this.#notifyFd = reader;
     const socket = new Socket({ fd: reader, readable: true, writable: false });
@@ -154,12 +157,12 @@ export class ManagedProcess {
     socket.unref();
   }
 
-  /** It ended; `exitCode` is `null` when nobody could learn it. */
+  /** Records the end of the process; `exitCode` is `null` when it could not be learned. */
   async end(exitCode: number | null, endedMs: number): Promise<void> {
     this.endedMs = endedMs;
     this.exitCode = exitCode;
     this.#dropPidfd();
-    // Its last words are in the FIFOs; whatever a descendant still writes does not delay the end.
+    // The last output of the process is in the FIFOs; further output of a descendant does not delay the end.
     await Promise.all([...this.#readers.values()].map((reader) => this.#pump.drained(reader)));
     this.closed = true;
     this.#observer.closed(this);
@@ -185,18 +188,18 @@ export class ManagedProcess {
     };
   }
 
-  /** Where its output stands. */
+  /** The directory of the output files. */
   get spoolDirectory(): string {
     return spoolDirectory(this.#home, this.record.id);
   }
 
-  /** Lets go of every descriptor; the process itself and its files stay. */
+  /** Closes every descriptor; the process itself and its files stay. */
   async release(): Promise<void> {
     await this.#letGo();
     await this.output.close();
   }
 
-  /** The same at once: its files are complete, and can be moved. */
+  /** Closes every descriptor at once: the files are complete, and can be moved. */
   releaseNow(): void {
     this.output.closeAfter(this.#letGo());
   }
@@ -216,7 +219,7 @@ export class ManagedProcess {
     await this.release();
     await removeOutput(this.#home, this.record.id);
     for (const stream of [...this.record.streams, "notify"] as const) {
-      await rm(fifoPath(this.#home, this.record.id, stream), { force: true });
+      await removeAsync(fifoPath(this.#home, this.record.id, stream), { force: true });
     }
   }
 
@@ -236,28 +239,28 @@ export class ManagedProcess {
   }
 }
 
-/** Opens the files of a process's output, before the process is there: a full disk refuses it then. */
+/** Opens the output files before the process is started, so that a full disk refuses the start. */
 export function openOutput(
   home: Home,
   { id, streams, bufsize, group }: ProcessRecord,
   notice: (text: string) => void,
 ): KeptOutput {
   const directory = spoolDirectory(home, id);
-  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  makeDirectory(directory, 0o700);
   return new KeptOutput(directory, streams, { bufsize, isShared: group !== undefined }, notice);
 }
 
 /** Removes the files of a process's output. */
 export async function removeOutput(home: Home, id: string): Promise<void> {
-  await rm(spoolDirectory(home, id), { recursive: true, force: true });
+  await removeAsync(spoolDirectory(home, id), { recursive: true, force: true });
 }
 
-/** Where the kept output of a process stands. */
+/** The directory of the kept output of a process. */
 export function spoolDirectory(home: Home, id: string): string {
   return join(home.spoolDirectory, id);
 }
 
-/** The FIFO of a stream, or of what the process says of itself. */
+/** The path of the FIFO of a stream, or of the notify descriptor. */
 export function fifoPath(home: Home, id: string, stream: StreamName | "notify"): string {
   return join(home.fifoDirectory, `${id}.${stream}`);
 }

@@ -1,10 +1,12 @@
-import { readFileSync, writeFileSync } from "node:fs";
-import { appendFile } from "node:fs/promises";
+import { appendFile, readFileSync, writeFileSync } from "node:fs";
+import { promisify } from "node:util";
 
 import { messageOf, systemCode } from "../base/errors.ts";
-import type { StreamName } from "./api.ts";
+import type { StreamName } from "./process-api.ts";
 
-/** A mark says: from this offset of this stream on, bytes were seen at this time, in this common order. */
+const appendAsync = promisify(appendFile);
+
+/** A mark records the time and the common order of the bytes from an offset of a stream on. */
 export interface Mark {
   readonly seq: number;
   readonly timeMs: number;
@@ -21,9 +23,9 @@ const FLUSH_MS = 250;
 const STREAMS: readonly StreamName[] = ["out", "err"];
 
 /**
- * The index of a process's output: when which bytes came, and how stdout and stderr interleave, in
- * the order the pump saw them. Kept coarse when there is much. It is only an index: lost, the bytes
- * are still all there, each stream in its own order.
+ * The time index of a process's output: the arrival time of the bytes, and the order of stdout and stderr as
+ * the pump saw them. It is coarse when there is much output. If the index is lost, all bytes remain readable,
+ * each stream in its order.
  */
 export class Marks {
   readonly #path: string;
@@ -42,7 +44,7 @@ export class Marks {
     this.#written = this.#marks.length;
   }
 
-  /** Bytes came to a stream at this offset. */
+  /** Records that bytes arrived in a stream at this offset. */
   saw(stream: StreamName, offset: number, timeMs: number): void {
     const last = this.#marks.at(-1);
     if (last !== undefined && last.stream === stream && timeMs - last.timeMs < MERGE_MS) return;
@@ -68,12 +70,12 @@ export class Marks {
     return this.#marks.findLast((mark) => mark.stream === stream && mark.offset <= offset);
   }
 
-  /** Where the bytes of the mark that covers an offset end: at the stream's next mark. */
+  /** The offset at which the bytes of the mark that covers an offset end: the stream's next mark. */
   endOf(stream: StreamName, offset: number): number | undefined {
     return this.#marks.find((mark) => mark.stream === stream && mark.offset > offset)?.offset;
   }
 
-  /** Writes the rest at once, because the index is about to be read by its path. */
+  /** Writes the remaining marks at once, because the index is about to be read by its path. */
   closeNow(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
@@ -81,13 +83,13 @@ export class Marks {
     this.#unwritten = [];
   }
 
-  /** Writes the rest; resolves when the file is no longer touched. */
+  /** Writes the remaining marks; resolves when the file is no longer touched. */
   async close(): Promise<void> {
     this.flush();
     await this.#writing;
   }
 
-  /** Writes what the file does not have yet. */
+  /** Writes the marks that the file does not have yet. */
   flush(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
@@ -99,7 +101,7 @@ export class Marks {
       this.#rewrite();
       return;
     }
-    this.#writing = appendFile(this.#path, batch, { mode: 0o600 }).catch((error: unknown) =>
+    this.#writing = appendAsync(this.#path, batch, { mode: 0o600 }).catch((error: unknown) =>
       this.#onError(messageOf(error)),
     );
   }
@@ -113,7 +115,7 @@ export class Marks {
     }
   }
 
-  /** Drops the oldest quarter: those bytes still read, only without their exact time. */
+  /** Drops the oldest quarter: their bytes can still be read, but without their exact time. */
   #thin(): void {
     this.#marks = this.#marks.slice(MARKS / 4);
   }

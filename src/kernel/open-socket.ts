@@ -1,5 +1,6 @@
-import { closeSync } from "node:fs";
+import { closeSync, lchownSync, unlinkSync } from "node:fs";
 
+import { newelError, systemCode } from "../base/errors.ts";
 import { type Address, bindSocket, boundPort, listen } from "../posix/sockets.ts";
 import type { SocketFamily, SocketInfo } from "./api.ts";
 import { bindLater, isUnbound, openLater, orInUse } from "./late-sockets.ts";
@@ -8,19 +9,19 @@ import { clearPath, type SocketFile, socketFileAt } from "./socket-paths.ts";
 /** The loopback address of each family. */
 export const LOOPBACK = { inet: "127.0.0.1", inet6: "::1" } as const;
 
-/** A socket the kernel holds. */
+/** A socket of the kernel. */
 export interface Held {
   readonly info: SocketInfo;
   /**
-   * The kernel's own copy. Missing after a crash while only processes have it that the kernel may not
-   * take it from: a second socket on the address would get connections that nobody accepts.
+   * The kernel's own descriptor. Missing after a crash while only processes have the socket from which the
+   * kernel may not take it: a second socket on the address would get connections that no process accepts.
    */
   readonly fd: number | undefined;
   /** The file of a Unix socket, as the kernel made it. */
   readonly file?: SocketFile;
 }
 
-/** A socket that is open here. */
+/** A socket of which the kernel has a descriptor. */
 export interface Open extends Held {
   readonly fd: number;
 }
@@ -30,7 +31,7 @@ export function isOpen(held: Held): held is Open {
   return held.fd !== undefined;
 }
 
-/** Where a socket is bound. */
+/** The address to which a socket is bound. */
 export function addressOf(info: SocketInfo): Address {
   const family: SocketFamily = info.family;
   if (family === "unix") return { family, path: info.path ?? "" };
@@ -38,9 +39,9 @@ export function addressOf(info: SocketInfo): Address {
 }
 
 /**
- * Binds a socket, and listens where its type can.
+ * Binds a socket, and listens if its type can.
  *
- * @param fresh - no earlier kernel had this socket
+ * @param fresh - no earlier kernel had this socket, and no other socket of this kernel may overlap it
  * @param own - the file that an earlier kernel made for this socket
  */
 export function open(wanted: SocketInfo, fresh: boolean, own?: SocketFile): Open {
@@ -58,7 +59,7 @@ export function open(wanted: SocketInfo, fresh: boolean, own?: SocketFile): Open
   return { fd, info: { ...info, fileno: fd } };
 }
 
-/** A socket made for later, after no holder of it was left. */
+/** Opens a socket made with `later` again, after its last holder ended. */
 function reopenLater(wanted: SocketInfo): Open {
   const { fd, info } = openLater(wanted, false);
   if (isUnbound(wanted)) return { fd, info };
@@ -72,7 +73,7 @@ function reopenLater(wanted: SocketInfo): Open {
   }
 }
 
-/** Another socket on a reserved port, for one process: it listens, as the others do. */
+/** Another socket on a reserved port, for one process: it listens like the others. */
 export function openShare(info: SocketInfo): number {
   const { fd } = open(info, false);
   if (listens(info)) listenOrClose(fd, info.backlog);
@@ -92,11 +93,25 @@ function openUnix(
   const before = process.umask(wanted.umask ?? process.umask());
   try {
     const fd = bind(address, wanted, false, false);
+    if (wanted.uid !== undefined || wanted.gid !== undefined) giveFile(fd, address.path, wanted);
     if (listens(wanted)) listenOrClose(fd, wanted.backlog);
     const file = socketFileAt(address.path);
     return { fd, info: { ...wanted, fileno: fd }, ...(file === undefined ? {} : { file }) };
   } finally {
     process.umask(before);
+  }
+}
+
+/** Gives the file of a Unix socket to its owner before a client can connect. */
+function giveFile(fd: number, path: string, { uid = -1, gid = -1 }: SocketInfo): void {
+  try {
+    lchownSync(path, uid, gid);
+  } catch (error) {
+    closeSync(fd);
+    unlinkSync(path);
+    if (systemCode(error) !== "EPERM") throw error;
+    const who = uid === -1 ? `gid ${gid}` : `uid ${uid}`;
+    throw newelError("NEWEL_E_NOT_ROOT", { who, own: process.getuid?.() ?? -1 }, error);
   }
 }
 

@@ -1,6 +1,12 @@
 import { join } from "node:path";
 
-import type { OutputChunk, OutputPosition, ProcessOutput, StreamName, StreamRange } from "./api.ts";
+import type {
+  OutputChunk,
+  OutputPosition,
+  ProcessOutput,
+  StreamName,
+  StreamRange,
+} from "./process-api.ts";
 import { Marks } from "./marks.ts";
 import { nextPiece } from "./pieces.ts";
 import type { PumpTarget } from "./pump.ts";
@@ -12,7 +18,7 @@ const LINE_FEED = 0x0a;
 export class KeptOutput implements ProcessOutput {
   /** Called when a piece of a stream is full. */
   pieceFull: (() => void) | undefined;
-  /** Where readers that are not done find it after its files were moved, with the same offsets. */
+  /** The place from which slow readers continue after the files were moved; the offsets stay the same. */
   movedTo: ProcessOutput | undefined;
   #isErased = false;
   readonly #spools = new Map<StreamName, Spool>();
@@ -36,7 +42,7 @@ export class KeptOutput implements ProcessOutput {
     return this.#spools.get(stream)?.range;
   }
 
-  /** What the pump fills a stream through. */
+  /** The target into which the pump moves a stream. */
   pumpTarget(stream: StreamName, ended: () => void): PumpTarget {
     const spool = this.#spools.get(stream);
     if (spool === undefined) throw new Error(`the stream ${stream} is not captured`);
@@ -61,7 +67,7 @@ export class KeptOutput implements ProcessOutput {
     return nextPiece(this.#spools, this.#marks, position, maxBytes, () => Date.now());
   }
 
-  /** The spool of a stream, for those who bound it. */
+  /** The spool of a stream, for the code that enforces its bound. */
   spool(stream: StreamName): Spool | undefined {
     return this.#spools.get(stream);
   }
@@ -76,7 +82,7 @@ export class KeptOutput implements ProcessOutput {
     return () => this.#listeners.delete(listener);
   }
 
-  /** Tells every reader that there is something new: bytes, or the end. */
+  /** Notifies every reader of new output or of the end. */
   changed(): void {
     for (const listener of this.#listeners) listener();
   }
@@ -86,7 +92,7 @@ export class KeptOutput implements ProcessOutput {
     await this.#marks.close();
   }
 
-  /** Drops what is there now of every stream; gives the number of bytes. */
+  /** Drops the present output of every stream; returns the number of bytes. */
   prune(): number {
     const bytes = [...this.#spools.values()].reduce((sum, spool) => sum + spool.prune(), 0);
     this.changed();
@@ -97,7 +103,7 @@ export class KeptOutput implements ProcessOutput {
     for (const spool of this.#spools.values()) spool.dropOlder(cutoffMs);
   }
 
-  /** Its files are being removed: readers that are not done get no more. */
+  /** Ends every reader, because the files are being removed. */
   erase(): void {
     this.#isErased = true;
   }

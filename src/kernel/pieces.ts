@@ -1,4 +1,10 @@
-import type { GapReason, OutputChunk, OutputPosition, StreamName, StreamRange } from "./api.ts";
+import type {
+  GapReason,
+  OutputChunk,
+  OutputPosition,
+  StreamName,
+  StreamRange,
+} from "./process-api.ts";
 import type { Mark } from "./marks.ts";
 import type { SegmentRead } from "./segments.ts";
 
@@ -7,19 +13,19 @@ export interface ReadableStream {
   readonly range: StreamRange;
   /** `undefined` at the end. */
   read(from: number, maxBytes: number): Promise<SegmentRead | undefined>;
-  /** Why the bytes from this offset on are not kept, and where another reason begins. */
+  /** Why the bytes from this offset on are lost, and the offset at which another reason begins. */
   lossAt(offset: number): { readonly reason: GapReason; readonly to: number };
 }
 
-/** When which bytes came. */
+/** The arrival times of bytes. */
 export interface TimeIndex {
   at(stream: StreamName, offset: number): Mark | undefined;
-  /** Where the bytes of one time end. */
+  /** The offset at which the bytes with the same time end. */
   endOf(stream: StreamName, offset: number): number | undefined;
 }
 
 /**
- * The next piece of the output of one process after a position: of the streams with unread bytes, the one
+ * The next piece of the output of one process after a position: of the streams with unread bytes, the stream
  * whose next byte was seen first.
  *
  * @param unmarkedMs - the time of bytes that no mark covers
@@ -38,7 +44,7 @@ export async function nextPiece(
   const { start, end } = stream.range;
   const from = Math.max(asked, start);
   const timeMs = index.at(name, from)?.timeMs ?? unmarkedMs();
-  // A piece has one time, and what the other stream said in between comes in between.
+  // A piece has one time, so it ends at a mark: output of the other stream may come in between.
   const markEnd = index.endOf(name, from) ?? Infinity;
   const found = await stream.read(from, Math.min(maxBytes, markEnd - from));
   const read = found ?? { offset: Math.max(from, end), data: NOTHING, isRemoved: false };
@@ -47,7 +53,7 @@ export async function nextPiece(
   const piece = { stream: name, offset, gap, timeMs, data };
   if (gap === 0) return data.length === 0 ? undefined : piece;
   const loss = stream.lossAt(asked);
-  // Bytes that were lost for another reason are a piece of their own.
+  // Bytes that were lost for another reason become a separate piece.
   if (loss.to < offset && loss.to > asked)
     return { ...piece, offset: loss.to, gap: loss.to - asked, reason: loss.reason, data: NOTHING };
   return { ...piece, reason: read.isRemoved && asked >= start ? "removed" : loss.reason };

@@ -3,21 +3,24 @@ import { chownSync, closeSync, openSync, rmSync } from "node:fs";
 import { newelError } from "../base/errors.ts";
 import type { Home } from "../base/home.ts";
 import { makeFifo, openFifoHolder, openFifoReader } from "../posix/fifo.ts";
-import type { ProcessRequest, StreamName } from "./api.ts";
+import type { ProcessRequest, StreamName } from "./process-api.ts";
 import type { Launch } from "./launch.ts";
 import { fifoPath } from "./managed-process.ts";
 
 type PipeName = StreamName | "notify";
 
-/** The FIFOs of a process that is about to start: the end it gets, and the one that is read here. */
+/**
+ * The FIFOs of a process that is about to start: the ends for the process, and the ends that are read here.
+ */
 export class Pipes {
   readonly #home: Home;
   readonly #id: string;
   readonly #readers = new Map<PipeName, number>();
   readonly #holders = new Map<PipeName, number>();
   readonly #own: number[] = [];
+  readonly #made = new Set<string>();
 
-  /** @param id - what the files of the process are called by */
+  /** @param id - the base name of the process's files */
   constructor(home: Home, id: string) {
     this.#home = home;
     this.#id = id;
@@ -26,8 +29,9 @@ export class Pipes {
   make(name: PipeName, { uid, gid }: Launch): void {
     const path = fifoPath(this.#home, this.#id, name);
     makeFifo(path);
+    this.#made.add(path);
     this.#readers.set(name, openFifoReader(path));
-    // Opening /dev/stdout asks for the right to the FIFO itself.
+    // A process that opens /dev/stdout needs permission on the FIFO itself.
     if (uid !== undefined) chownSync(path, uid, gid ?? 0);
     const holder = openFifoHolder(path);
     this.#holders.set(name, holder);
@@ -48,23 +52,21 @@ export class Pipes {
     return [none, out, err, ...sockets, ...notify];
   }
 
-  /** A descriptor that is only for the program. */
+  /** Registers a descriptor that is only for the program. */
   closeLater(fd: number): void {
     this.#own.push(fd);
   }
 
-  /** The program has descriptors of its own by now, or will never have any. */
+  /** Closes the program's ends: the program has its descriptors by now, or will never be started. */
   closeOwn(): void {
     for (const fd of this.#own.splice(0)) closeSync(fd);
   }
 
-  /** The process could not be started: nothing of it stays. */
+  /** Removes every trace of a process that could not be started. */
   remove(): void {
-    for (const [name, fd] of this.#readers) {
-      closeSync(fd);
-      rmSync(fifoPath(this.#home, this.#id, name), { force: true });
-    }
+    for (const fd of this.#readers.values()) closeSync(fd);
     this.#readers.clear();
+    for (const path of this.#made) rmSync(path, { force: true });
   }
 }
 

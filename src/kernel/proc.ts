@@ -2,18 +2,22 @@ import { closeSync, openSync, readdirSync, readFileSync, readlinkSync, readSync 
 import { basename } from "node:path";
 
 import { systemCode } from "../base/errors.ts";
-import type { ProcessDetail } from "./api.ts";
+import type { ProcessDetail } from "./process-api.ts";
 
 /** The page size of Linux on x86-64 and of most arm64 kernels. */
 const PAGE_BYTES = 4_096;
-/** A command line and an environment may be as long as 2 MiB; this is enough to recognize a program. */
+/**
+ * A command line and an environment may be as long as 2 MiB; these bytes are enough to recognize a program.
+ */
 const ARGUMENTS_BYTES = 8_192;
 
-/** open(2): the bits that say how a file may be used. */
+/** open(2): the bits of the access mode of a file. */
 const ACCESS_MODE = 3;
 const READ_ONLY = 0;
 
-/** One process as /proc/PID/stat shows it. `startTicks` tells it from a later one with the same pid. */
+/**
+ * One process as /proc/PID/stat shows it. `startTicks` distinguishes it from a later one with the same pid.
+ */
 export interface Seen {
   readonly pid: number;
   readonly command: string;
@@ -48,7 +52,7 @@ export function look(pid: number): Seen | undefined {
   };
 }
 
-/** Every living process of the machine but this one, in one pass over /proc. */
+/** Every living process of the machine except this one, in one pass over /proc. */
 export function scanProcesses(): Seen[] {
   const all: Seen[] = [];
   for (const name of readdirSync("/proc")) {
@@ -64,12 +68,12 @@ export function ticksSinceBoot(): number {
   return Math.floor(Number(readFileSync("/proc/uptime", "utf8").split(" ")[0]) * 100);
 }
 
-/** Whether it still executes: neither a zombie nor on its way out of the process table. */
+/** Whether the process still executes: it is neither a zombie nor being removed from the process table. */
 export function isLiving({ state }: Pick<Seen, "state">): boolean {
   return state !== "Z" && state !== "X";
 }
 
-/** What a decision about a stop needs besides {@link Seen}; empty where it may not be read. */
+/** The facts for a stop decision in addition to {@link Seen}; empty where they may not be read. */
 export function lookClosely(pid: number): ProcessDetail {
   const status = readProc(pid, "status")?.toString("latin1") ?? "";
   const mask = (name: string): string =>
@@ -86,7 +90,9 @@ export function lookClosely(pid: number): ProcessDetail {
   };
 }
 
-/** The arguments, cut where they are long. A program that set its title has that as the first. */
+/**
+ * The arguments, cut where they are long. In a program that set its title, the title is the first argument.
+ */
 export function readArguments(pid: number): string[] {
   const bytes = readProc(pid, "cmdline")?.subarray(0, ARGUMENTS_BYTES) ?? Buffer.alloc(0);
   return bytes.toString("utf8").replace(/\0+$/, "").split("\0");
@@ -164,7 +170,7 @@ function readLink(pid: number, file: string): string {
   }
 }
 
-/** The process has ended, or it is another user's. */
+/** Whether the error says that the process has ended or belongs to another user. */
 function isUnreadable(error: unknown): boolean {
   return ["ENOENT", "ESRCH", "EACCES", "EPERM"].includes(systemCode(error) ?? "");
 }

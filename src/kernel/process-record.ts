@@ -1,6 +1,6 @@
 import { crc32 } from "../base/crc32.ts";
 import { newelError } from "../base/errors.ts";
-import type { ProcessRequest, StreamName } from "./api.ts";
+import type { ProcessRequest, StreamName } from "./process-api.ts";
 import { look } from "./proc.ts";
 import type { JournalRecord, ProcessRecord } from "./journal-records.ts";
 import type { Launch } from "./launch.ts";
@@ -14,9 +14,9 @@ interface Said {
   readonly status: string | undefined;
 }
 
-/** All that the journal keeps of a process. */
+/** Everything that the journal keeps of a process. */
 interface Kept extends Said {
-  /** It was removed while it ran. */
+  /** Whether the process was removed while it ran. */
   readonly leaving: boolean;
   readonly endedMs: number | undefined;
   readonly exitCode: number | null | undefined;
@@ -32,7 +32,7 @@ export function capturedStreams(request: ProcessRequest): StreamName[] {
   return streams;
 }
 
-/** What the journal keeps of a process that is about to be started: all but its pid, which is 0. */
+/** The journal record of a process that is about to be started: complete except for the pid, which is 0. */
 export function planProcess(
   request: ProcessRequest,
   launch: Launch,
@@ -63,7 +63,7 @@ export function planProcess(
   };
 }
 
-/** The record of a planned process that was just started. */
+/** The record of a process that was just started from its plan. */
 export function describeProcess(plan: ProcessRecord, pid: number): ProcessRecord {
   const seen = look(pid);
   if (seen === undefined)
@@ -75,7 +75,7 @@ export function describeProcess(plan: ProcessRecord, pid: number): ProcessRecord
   };
 }
 
-/** What a process said of itself. */
+/** The record of the last notification of a process. */
 export function readyRecord({ record, ready, status }: Said): JournalRecord {
   return {
     type: "process ready",
@@ -85,7 +85,7 @@ export function readyRecord({ record, ready, status }: Said): JournalRecord {
   };
 }
 
-/** What makes two requests the same, without keeping the environment itself. */
+/** A hash that identifies a request, without keeping the environment itself. */
 export function hashSettings(request: ProcessRequest): string {
   const inOrder = (entries: [string, unknown][]): [string, unknown][] =>
     entries.sort(([a], [b]) => (a < b ? -1 : 1));

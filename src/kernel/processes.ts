@@ -28,7 +28,7 @@ import { signalTree } from "./signal-tree.ts";
 import type { SocketTable } from "./sockets.ts";
 import { viewTrees } from "./tree-view.ts";
 
-/** What the table works with. */
+/** The parts of a process table. */
 export interface ProcessTableParts {
   readonly home: Home;
   readonly journal: Journal;
@@ -40,13 +40,13 @@ export interface ProcessTableParts {
   readonly notice: (text: string) => void;
 }
 
-/** A process that was given a socket, and the number it has there. */
+/** A process that was given a socket, and the descriptor number in that process. */
 export interface SocketHolder {
   readonly pid: number;
   readonly fd: number;
 }
 
-/** The processes: made, listed, signalled, their output kept. The table never starts one again. */
+/** The process table: makes, lists and signals processes and keeps their output. It never restarts one. */
 export class ProcessTable {
   readonly #processes = new Map<string, ManagedProcess>();
   readonly #departures: Departures;
@@ -120,7 +120,7 @@ export class ProcessTable {
     },
   };
 
-  /** The processes of a group that are not archived: first those that ended, then by age. */
+  /** The processes of a group that are not archived: first the ended ones, then by age. */
   members(group: string): readonly ManagedProcess[] {
     return [...this.#processes.values(), ...this.#departures.all]
       .filter(({ record }) => record.group === group)
@@ -135,13 +135,13 @@ export class ProcessTable {
     return this.#processes.size;
   }
 
-  /** What the files of each process are called by. */
+  /** The base names of the files of all processes. */
   get ids(): ReadonlySet<string> {
     const all = [...this.#processes.values(), ...this.#departures.all];
     return new Set(all.map(({ record }) => record.id));
   }
 
-  /** The processes that run and were given sockets: this one, or any. */
+  /** The running processes that were given this socket; without a name, any socket. */
   socketHolders(name?: string): SocketHolder[] {
     return [...this.#processes.values()].flatMap(({ running, record }) =>
       record.sockets.flatMap((socket, index) =>
@@ -150,7 +150,7 @@ export class ProcessTable {
     );
   }
 
-  /** Of those that left, what no reader waits for any more. */
+  /** Forgets the processes that left the list and whose output no reader waits for any more. */
   forgetRead(): void {
     this.#departures.forgetRead();
   }
@@ -160,7 +160,9 @@ export class ProcessTable {
       yield* snapshotOf(managed, this.#departures.has(managed));
   }
 
-  /** A process of an earlier kernel: a living one is kept, the output of an ended one can still be read. */
+  /**
+   * Restores a process of an earlier kernel: a living one is kept, the output of an ended one stays readable.
+   */
   restore({ record, ...past }: PastProcess, kept?: KeptReaders): void {
     const { home, pump, notice } = this.#parts;
     const output = openOutput(home, record, notice);
@@ -172,7 +174,7 @@ export class ProcessTable {
     else this.#processes.set(managed.name, managed);
     const seen = look(record.info.pid);
     const alive = seen?.startTicks === record.startTicks;
-    // A zombie has no pipes either.
+    // A zombie has closed its pipes too.
     const unseen = past.endedMs === undefined && (!alive || seen.state === "Z");
     const lost = unseen && kept === undefined && !managed.isHeldElsewhere();
     managed.incomplete = past.incomplete ?? lost;
@@ -180,20 +182,20 @@ export class ProcessTable {
     managed.recapture(sound, past.endedMs !== undefined);
     if (past.incomplete === undefined && managed.incomplete)
       this.#parts.notice(
-        `${managed.name} ended while no kernel ran, and no other process held its pipes: what it said last may have been lost.`,
+        `${managed.name} ended while no kernel ran, and no other process held its pipes: its last output may have been lost.`,
       );
     if (past.endedMs !== undefined) this.#end(managed, past.exitCode ?? null, past.endedMs);
     else if (!alive || managed.pidfd === undefined) this.#ended(managed, null);
     else this.#parts.pump.watch(managed.pidfd, () => this.#reapOrGone(managed));
   }
 
-  /** After every process was restored: those that ended while no kernel waited. */
+  /** Call after every process was restored: records the ends of processes that ended while no kernel ran. */
   settle(): void {
     this.#reap();
     this.forgetRead();
   }
 
-  /** How a child ended that is none of the table's. */
+  /** The exit code of a child process that is not in the table. */
   awaitChild(pid: number): Promise<number> {
     return new Promise((resolve) => this.#others.set(pid, resolve));
   }
@@ -204,14 +206,14 @@ export class ProcessTable {
     return Object.fromEntries(all.map((managed) => [managed.record.id, managed.readers]));
   }
 
-  /** Hears of no more ends, once those under way are recorded. */
+  /** Stops waiting for ends of processes, once the ends in progress are recorded. */
   async rest(): Promise<void> {
     process.removeListener("SIGCHLD", this.#reap);
     await Promise.all(this.#ending);
     this.#parts.archives.close();
   }
 
-  /** Lets go of everything; the processes themselves run on. */
+  /** Closes every descriptor; the processes themselves continue to run. */
   async close(): Promise<void> {
     await this.rest();
     const all = [...this.#processes.values(), ...this.#departures.all];
@@ -224,12 +226,13 @@ export class ProcessTable {
     discard: (id, output) => this.#discard(id, output),
   };
 
-  /** A process that was just started is in the list, and its pid in the journal. */
+  /** Lists a process that was just started, and writes its pid to the journal. */
   #begin(record: ProcessRecord, output: KeptOutput): ManagedProcess {
     const { home, pump, journal } = this.#parts;
     const managed = new ManagedProcess({ record, home, pump, output, observer: this.#observer });
     const { name } = managed;
-    // Without this line the next kernel finds it by its FIFOs; without them it would be forgotten.
+    // Without this line the next kernel finds the process by its FIFOs; without FIFOs the process would be
+    // lost.
     if (!journal.note(record) && record.streams.length === 0)
       throw newelError("NEWEL_E_NOT_KEPT", {
         path: home.journal,
@@ -241,7 +244,7 @@ export class ProcessTable {
     return managed;
   }
 
-  /** A process that could not be started: nothing of it stays. */
+  /** Removes every trace of a process that could not be started. */
   #discard(id: string, output: KeptOutput | undefined): void {
     this.#parts.journal.note({ type: "process removed", id });
     for (const [name, { record }] of this.#processes)
@@ -286,7 +289,7 @@ export class ProcessTable {
     notice: (text) => this.#parts.notice(text),
   };
 
-  /** All children of this process are started here, orphans of theirs come to it as subreaper. */
+  /** All children of this process are started here; as subreaper it also gets their orphans. */
   readonly #reap = (): void => {
     for (let reaped = reapOne(); reaped !== undefined; reaped = reapOne()) {
       const { pid, exitCode } = reaped;
@@ -299,7 +302,7 @@ export class ProcessTable {
     }
   };
 
-  /** The end of a process taken over: a child after an upgrade, a stranger after a crash. */
+  /** Handles the end of a restored process: a child after an upgrade, no child after a crash. */
   #reapOrGone(managed: ManagedProcess): void {
     this.#reap();
     if (managed.running) this.#ended(managed, null);
@@ -328,7 +331,7 @@ export class ProcessTable {
     });
   }
 
-  /** Its last output is read and its end recorded before this kernel lets go of anything. */
+  /** Reads the last output and records the end before this kernel releases any descriptor. */
   #end(managed: ManagedProcess, exitCode: number | null, endedMs: number): void {
     const ending = managed
       .end(exitCode, endedMs)
@@ -339,14 +342,14 @@ export class ProcessTable {
     this.#ending.add(ending);
   }
 
-  /** It leaves the list once it has ended; the next kernel knows that too. */
+  /** Removes the process from the list once it has ended, and records that for the next kernel. */
   #leaveLater(managed: ManagedProcess): void {
     if (managed.leaving) return;
     this.#parts.journal.release({ type: "process leaving", id: managed.record.id });
     managed.leaving = true;
   }
 
-  /** A client asked for it: it is answered only if the next kernel will know it too. */
+  /** Removes a process for a client: the request is answered only if the removal is in the journal. */
   #remove(managed: ManagedProcess): void {
     const { id } = managed.record;
     const isRead = !this.#parts.readers.isBehind(managed.info());
@@ -369,7 +372,7 @@ export class ProcessTable {
 
   #matching(patterns: readonly string[]): ManagedProcess[] {
     const all = [...this.#processes.values()];
-    // Thousands of names at once, when many services are stopped.
+    // A set, because the list may have thousands of names when many services are stopped.
     const exact = new Set(patterns);
     const prefixes = patterns.filter((pattern) => pattern.endsWith("*"));
     return patterns.length === 0

@@ -5,14 +5,14 @@ import { Epoll } from "../posix/epoll.ts";
 import { pipeFill, resizePipe, spliceToFile } from "../posix/fifo.ts";
 import { errnoName, explainErrno } from "../posix/libc.ts";
 
-/** Where the pump puts what comes out of one FIFO. */
+/** The destination of the bytes from one FIFO. */
 export interface PumpTarget {
   target(): { readonly fd: number; readonly offset: number; readonly roomBytes: number };
   /** That many bytes arrived at the target. */
   grew(bytes: number): void;
-  /** That many bytes could not be stored: the disk is full, read-only or broken. Never throws. */
+  /** That many bytes could not be stored: the disk is full, read-only or broken. Must not throw. */
   skipped(bytes: number): void;
-  /** Nobody holds the FIFO for writing any more. */
+  /** No process holds the FIFO open for writing any more. */
   ended(): void;
 }
 
@@ -22,45 +22,45 @@ interface Source {
   pipeBytes: number;
   movedBytes: number;
   busy: Promise<void> | undefined;
-  /** Measured over the last window: bytes a millisecond. */
+  /** Measured over the last window, in bytes a millisecond. */
   rate: number;
   windowStartMs: number;
   windowBytes: number;
-  /** Writes that failed since the last that did not. */
+  /** Failed writes since the last successful one. */
   failures: number;
-  /** Until then nothing is written for this source: what comes is dropped and counted. */
+  /** Until this time nothing is written for this source: its bytes are dropped and counted. */
   pausedUntilMs: number;
 }
 
-/** One attempt to move a piece: bytes moved, or the reason for none. */
+/** One attempt to move a piece: the bytes moved, or why none were moved. */
 interface Moved {
   readonly moved: number;
-  /** Whether that was most of what was there, so that asking again at once would fetch a few bytes. */
+  /** Whether that was most of the available bytes, so that another attempt at once would fetch only a few. */
   readonly isMost: boolean;
   readonly outcome: "moved" | "empty" | "ended" | "interrupted" | "refused" | "broken";
 }
 
 const SPLICE_BYTES = 1 << 20;
 const PIPE_BYTES = 64 << 10;
-/** From this rate on a source is busy: its pipe is enlarged, and it is left to fill for a moment. */
+/** From this rate on a source is busy: its pipe is enlarged, and left to fill for up to {@link REST_MS}. */
 const BUSY_BYTES_PER_MS = 4_096;
 const WINDOW_MS = 10;
-/** The longest moment a busy pipe is left to fill; many small writes then cost one splice. */
+/** The longest time a busy pipe is left to fill, in milliseconds; many small writes then cost one splice. */
 const REST_MS = 4;
 const BUSY_PIPE_BYTES = 1 << 20;
 /** Pipes enlarged at once: with the others they stay well below a user's quota of 16,384 pages. */
 const BUSY_PIPES = 32;
 /** Bytes one source may move before the next is served. */
 const TURN_BYTES = 8 << 20;
-/** From the second write in a row that fails on, the pause before the next attempt doubles. */
+/** From the second failed write in a row on, the pause before the next attempt doubles, in milliseconds. */
 const PAUSE_MS_MIN = 50;
 const PAUSE_MS_MAX = 1_000;
 /** Splices under way at once; the thread pool has four threads and one of them waits in epoll. */
 const PARALLEL = 2;
 
 /**
- * Moves output from FIFOs into files with splice(2): the bytes are in the one or the other, never in
- * this process, so killing it at any instant loses none.
+ * Moves output from FIFOs into files with splice(2): the bytes are in the FIFO or in the file, never in this
+ * process, so killing it at any instant loses none.
  */
 export class Pump {
   readonly #epoll = new Epoll();
@@ -74,7 +74,7 @@ export class Pump {
   #discard: number | undefined;
   readonly #loop: Promise<void>;
 
-  /** @param notice - hears what an operator should know */
+  /** @param notice - called with messages for the operator */
   constructor(notice: (text: string) => void) {
     this.#notice = notice;
     this.#loop = this.#run();
@@ -114,7 +114,7 @@ export class Pump {
     if (source === undefined) return;
     await source.busy;
     if (this.#sources.get(fd) !== source) return;
-    // Counted, since a descendant may go on writing for ever.
+    // Counts bytes, because a descendant may continue to write for ever.
     const goal = source.movedBytes + pipeFill(fd);
     while (this.#sources.get(fd) === source && source.movedBytes < goal) await this.#serve(source);
   }
@@ -159,7 +159,7 @@ export class Pump {
     }
   }
 
-  /** One turn of a source; a second call while it runs gets the same turn. */
+  /** Serves a source for one turn; a second call during the turn gets the same promise. */
   #serve(source: Source): Promise<void> {
     source.busy ??= this.#turn(source).finally(() => {
       source.busy = undefined;
@@ -182,7 +182,9 @@ export class Pump {
     }
   }
 
-  /** Wakes up for a source again: when there is something, or, for a busy one, once there is enough. */
+  /**
+   * Schedules the next turn of a source: when there are bytes, or, for a busy source, once there are enough.
+   */
   #goOn(source: Source, state: "empty" | "more"): void {
     const restMs = Math.min(REST_MS, Math.floor(source.pipeBytes / 2 / Math.max(1, source.rate)));
     if (state === "more") setImmediate(() => this.#again(source));
@@ -242,14 +244,14 @@ export class Pump {
     try {
       source.target.grew(bytes);
     } catch (error) {
-      // The bytes are kept; a file that is too old could not be removed.
+      // The bytes are kept; only a file that is too old could not be removed.
       this.#notice(`Output that is too old could not be removed: ${messageOf(error)}`);
     }
   }
 
   /**
-   * Takes a piece out of the FIFO and drops it, counted, because it cannot be written: a child that
-   * waits for ever would be worse than a gap that says its size.
+   * Reads a piece from the FIFO and drops it, counted, because it cannot be written: a child that blocks for
+   * ever would be worse than a gap of known size.
    */
   async #drop(source: Source): Promise<Moved> {
     this.#discard ??= openSync("/dev/null", "w");
@@ -260,7 +262,7 @@ export class Pump {
     return { moved, isMost: false, outcome: outcome === "refused" ? "broken" : outcome };
   }
 
-  /** Every error of a write is met in the same way: reported once, then tried again after a pause. */
+  /** Handles every write error in the same way: reports it once, then retries after a pause. */
   #writeFailed(source: Source, errno: string): void {
     source.failures += 1;
     const pauseMs =
@@ -275,7 +277,7 @@ export class Pump {
     );
   }
 
-  /** A FIFO that cannot even be read: nothing more can be done for it. */
+  /** Stops reading a FIFO whose read fails, because no retry can help. */
   #giveUp(source: Source, why: string): void {
     if (this.#sources.get(source.fd) !== source) return;
     this.#notice(`The output of a process is not read any more: ${why}.`);

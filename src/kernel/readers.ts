@@ -1,8 +1,9 @@
-import type { Kernel, OutputPosition, ProcessInfo } from "./api.ts";
+import type { Kernel } from "./api.ts";
+import type { OutputPosition, ProcessInfo } from "./process-api.ts";
 import type { Journal } from "./journal.ts";
 import type { JournalRecord, ReaderRecord } from "./journal-records.ts";
 
-/** All who watch at a prompt are one reader. */
+/** The shared reader name of all readers at a prompt. */
 const PROMPT = "";
 
 /** How many reader names are kept for one process; beyond it the oldest is forgotten. */
@@ -15,7 +16,10 @@ interface Entry {
   readonly positions: Map<string, OutputPosition>;
 }
 
-/** How far each reader has acknowledged the output of each process; known to the next kernel too. */
+/**
+ * The positions that each reader has acknowledged in the output of each process; the next kernel restores
+ * them.
+ */
 export class ReaderTable {
   readonly #byProcess = new Map<string, Entry>();
   readonly #journal: Journal;
@@ -47,7 +51,7 @@ export class ReaderTable {
     },
   };
 
-  /** Whether a named reader has not acknowledged all there is of a process that ended. */
+  /** Whether a named reader has not acknowledged the complete output of a process that ended. */
   isBehind({ name, pid, output }: ProcessInfo): boolean {
     const entry = this.#byProcess.get(name);
     if (entry === undefined || entry.pid !== pid) return false;
@@ -58,7 +62,7 @@ export class ReaderTable {
     );
   }
 
-  /** The process is gone with its output. */
+  /** Forgets the readers of a process that is gone with its output. */
   forget({ name, pid }: { readonly name: string; readonly pid: number }): void {
     if (this.#byProcess.get(name)?.pid === pid) this.#byProcess.delete(name);
   }
@@ -76,11 +80,12 @@ export class ReaderTable {
   ): void {
     const { name, pid } = process;
     const record = { type: "reader", process: name, pid, reader, position } as const;
-    // A prompt is not answered: what it acknowledged comes again if that could not be written.
+    // A prompt gets no answer: if its acknowledgement could not be written, the next kernel sends the output
+    // again.
     if (reader === PROMPT) this.#journal.note(record);
     else this.#journal.commit(record);
     const { positions } = this.#entry(process);
-    // The one that spoke last is the newest.
+    // Deleted and set again, so that the reader with the latest acknowledgement is the newest.
     positions.delete(reader);
     positions.set(reader, position);
     const [oldest] = positions.keys();

@@ -9,20 +9,20 @@ import type {
   SocketRecord,
 } from "./journal-records.ts";
 
-/** What an earlier kernel of the home held when it ended. */
+/** The state of an earlier kernel of the home when it ended. */
 export interface PastState {
-  /** The boot it wrote its journal in; missing when there is none to read. */
+  /** The boot in which the journal was written; missing when there is no journal. */
   readonly bootId: string | undefined;
   readonly sameBoot: boolean;
   readonly lastEvent: number;
   readonly events: readonly KernelEvent[];
   readonly sockets: ReadonlyMap<string, SocketRecord>;
-  /** Names of sockets that refuse their clients, of another boot too. */
+  /** Names of sockets that refuse their clients, including those of another boot. */
   readonly refusing: ReadonlySet<string>;
   readonly values: Map<string, string>;
   readonly claims: ReadonlyMap<string, ClaimRecord>;
   readonly processes: Map<string, PastProcess>;
-  /** Processes that may have been started, by id: their pid was not written down any more. */
+  /** Processes that may have been started, by id: their pid was not journalled. */
   readonly starting: ReadonlyMap<string, ProcessRecord>;
   /** The newest position of each reader of each process. */
   readonly readers: readonly ReaderRecord[];
@@ -30,9 +30,9 @@ export interface PastState {
 
 export interface PastProcess {
   readonly record: ProcessRecord;
-  /** It was removed while it ran. */
+  /** Whether the process was removed while it ran. */
   leaving?: boolean;
-  /** It is out of the list already. */
+  /** Whether the process has left the list already. */
   left?: boolean;
   ready: boolean;
   status?: string;
@@ -41,7 +41,7 @@ export interface PastProcess {
   incomplete?: boolean;
 }
 
-/** This boot of the machine: pids and sockets of another one mean nothing. */
+/** The id of this boot of the machine: pids and sockets of another boot are invalid. */
 export function bootId(): string {
   return readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
 }
@@ -89,7 +89,7 @@ function forgetBoot({ sockets, processes, starting, readers, claims }: Replayed)
 function apply(state: Replayed, record: JournalRecord): void {
   switch (record.type) {
     case "boot":
-      // Without a whole new file: the processes and sockets before it are those of another boot.
+      // Processes and sockets before this line are those of another boot if the file was not replaced since.
       if (state.bootId !== undefined && state.bootId !== record.bootId) forgetBoot(state);
       state.bootId = record.bootId;
       break;
@@ -143,7 +143,7 @@ function apply(state: Replayed, record: JournalRecord): void {
   }
 }
 
-/** Readers of processes that are gone have nothing to come back to. */
+/** Drops the readers of processes that are gone. */
 function livingReaders(
   readers: ReadonlyMap<string, ReaderRecord>,
   processes: ReadonlyMap<string, PastProcess>,

@@ -13,12 +13,15 @@ import type { JournalRecord } from "./journal-records.ts";
 import { isUnbound } from "./late-sockets.ts";
 import type { Pump } from "./pump.ts";
 
-/** How long accept(2) may wait for a client that is gone, in milliseconds. */
+/** How long accept(2) may wait for a client that has gone, in milliseconds. */
 const ACCEPT_MS = 1;
-/** After clients could not be dismissed, such as out of descriptors, they are tried again, in milliseconds. */
+/**
+ * The delay before clients that could not be dismissed, such as for lack of descriptors, are tried again, in
+ * milliseconds.
+ */
 const RETRY_MS = 200;
 
-/** What refusing needs to know of an open socket. */
+/** The facts about an open socket that a refusal needs. */
 export interface Refusable {
   readonly fd: number;
   readonly info: SocketInfo;
@@ -26,9 +29,9 @@ export interface Refusable {
 }
 
 /**
- * The sockets that refuse their clients, and how each kind does it.
+ * The sockets that refuse their clients, and the method for each kind.
  *
- * | kind | a client gets | how |
+ * | kind | a client gets | method |
  * |---|---|---|
  * | TCP | ECONNREFUSED | shutdown(2): the socket is bound and does not listen |
  * | Unix stream, seqpacket | an end at once | the kernel accepts and closes; see below |
@@ -37,7 +40,7 @@ export interface Refusable {
  * shutdown(2) of a listening Unix socket cannot be undone, and a path that refuses connections looks
  * abandoned to other programs, which then replace the file. So the kernel answers there itself.
  *
- * The names are this class's alone: journalled, and kept over a reboot for the socket that is made again.
+ * This class owns the names: they are journalled, and kept over a reboot for the socket that is made again.
  */
 export class Refusals {
   readonly #names: Set<string>;
@@ -48,7 +51,7 @@ export class Refusals {
   readonly #pump: Pump;
   readonly #notice: (text: string) => void;
 
-  /** @param past - the names of an earlier kernel */
+  /** @param past - the names that an earlier kernel journalled */
   constructor(
     past: Iterable<string>,
     parts: { journal: Journal; pump: Pump; notice: (text: string) => void },
@@ -63,7 +66,9 @@ export class Refusals {
     return this.#names.has(name);
   }
 
-  /** From now on the socket refuses; without a descriptor as soon as {@link apply} is called with one. */
+  /**
+   * Makes the socket refuse its clients; without a descriptor, as soon as {@link apply} is called with one.
+   */
   begin(name: string, socket: Refusable | undefined): void {
     this.#journal.commit({ type: "socket refusing", name, refusing: true });
     this.#names.add(name);
@@ -75,7 +80,7 @@ export class Refusals {
     }
   }
 
-  /** From now on its clients wait for a process again. */
+  /** Lets the socket's clients wait for a process again. */
   end(name: string, socket: Refusable | undefined): void {
     this.#journal.release({ type: "socket refusing", name, refusing: false });
     this.#names.delete(name);
@@ -101,7 +106,7 @@ export class Refusals {
     this.#dismiss(fd, info);
   }
 
-  /** The descriptor is about to be closed. */
+  /** Call before the descriptor is closed. */
   release(name: string): void {
     clearTimeout(this.#retries.get(name));
     this.#retries.delete(name);
@@ -111,7 +116,7 @@ export class Refusals {
     this.#pump.unwatch(fd);
   }
 
-  /** The socket is removed: one that gets its name later serves. */
+  /** Forgets a removed socket: a later socket of the same name serves. */
   forget(name: string): void {
     this.release(name);
     this.#names.delete(name);

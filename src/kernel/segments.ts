@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 
 import { systemCode } from "../base/errors.ts";
-import type { StreamName } from "./api.ts";
+import type { StreamName } from "./process-api.ts";
 
 const readAsync = promisify(read);
 
@@ -13,9 +13,9 @@ export interface Segment {
   sizeBytes: number;
 }
 
-/** What was read, or how far bytes are missing. */
+/** The bytes read, or the number of missing bytes. */
 export interface SegmentRead {
-  /** Of the first byte of `data`; without data, one past the missing bytes. */
+  /** The offset of the first byte of `data`; without data, one past the missing bytes. */
   readonly offset: number;
   readonly data: Buffer;
   /** Another program removed or cut the file that had the bytes up to `offset`. */
@@ -24,7 +24,7 @@ export interface SegmentRead {
 
 const NOTHING = Buffer.alloc(0);
 
-/** The files of one stream of output, oldest first. Names and sizes alone tell the whole state. */
+/** The files of one stream of output, oldest first. Their names and sizes are the whole state. */
 export class Segments {
   readonly #directory: string;
   readonly #stream: StreamName;
@@ -57,21 +57,21 @@ export class Segments {
     return join(this.#directory, `${this.#stream}.${String(base).padStart(16, "0")}`);
   }
 
-  /** A file with that name was made. */
+  /** Records that a file with that name was made. */
   add(base: number, sizeBytes: number): Segment {
     const segment = { base, sizeBytes };
     this.#list.push(segment);
     return segment;
   }
 
-  /** Removes a file; one that is gone already is no error. */
+  /** Removes a file; a file that is already gone is no error. */
   remove(segment: Segment): void {
     const index = this.#list.indexOf(segment);
     if (index >= 0) this.#list.splice(index, 1);
     rmSync(this.path(segment.base), { force: true });
   }
 
-  /** When its newest byte was written, by the wall clock; `undefined` when the file is gone. */
+  /** The time at which the newest byte was written, by the wall clock; `undefined` when the file is gone. */
   writtenMs(segment: Segment): number | undefined {
     try {
       return statSync(this.path(segment.base)).mtimeMs;
@@ -82,13 +82,13 @@ export class Segments {
   }
 
   /**
-   * Reads from an offset, or from the next byte there is.
+   * Reads from an offset, or from the next byte that is kept.
    *
    * @param ownFd - a descriptor of the newest file, which may have lost its name
    * @returns `undefined` at the end
    */
   async read(from: number, maxBytes: number, ownFd?: number): Promise<SegmentRead | undefined> {
-    // The newest that has the byte: one that was moved here may have got more than was counted.
+    // The newest file that has the byte: a file that was moved here may have more bytes than were counted.
     const segment =
       this.#list.findLast(({ base, sizeBytes }) => base <= from && base + sizeBytes > from) ??
       this.#list.find(({ base }) => base > from);
@@ -98,7 +98,7 @@ export class Segments {
     const at = Math.max(from, segment.base);
     const missing = { offset: end, data: NOTHING, isRemoved: true };
     const fd = this.#open(segment, segment === this.newest ? ownFd : undefined);
-    // It may have left between being found and being opened; then the next one is read.
+    // The file may be removed between the search and the open; then the next one is read.
     if (fd === undefined)
       return this.#list.includes(segment) ? missing : this.read(from, maxBytes, ownFd);
     try {

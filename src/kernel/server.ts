@@ -9,46 +9,52 @@ import { PENDING_BYTES, type PendingBudget } from "./session/line-splitter.ts";
 import type { ServerContext } from "./session/server-context.ts";
 import { serveConnection } from "./session/session.ts";
 import { peerCredentials } from "../posix/peer.ts";
-import { tcpPeerUid } from "./tcp-peer.ts";
+import { tcpPeerUid } from "../posix/tcp-peer.ts";
 
 /** How many clients may be connected at once. */
 const CONNECTIONS_LIMIT = 16_384;
 const ROOT = 0;
-/** How long clients get to take what was said to them when the server closes, in milliseconds. */
+/** How long clients may take to read their remaining answers when the server closes, in milliseconds. */
 const FAREWELL_MS = 500;
 
 export interface ServerOptions {
   readonly kernel: Kernel;
   readonly version: string;
-  /** The path of the Unix socket; a socket that is there already is replaced, so hold the home's lock. */
+  /** The path of the Unix socket; an existing socket is replaced, so the caller must hold the home's lock. */
   readonly path: string;
   /** Also listen on this port of the loopback addresses; 0 lets the operating system choose. */
   readonly port?: number;
-  /** Left by the image that this process was before: nothing is bound then. */
+  /** The listeners that the previous image of this process left: nothing is bound then. */
   readonly listeners?: Listeners;
   /** See {@link ServerContext.upgrade}. */
   readonly upgrade: ServerContext["upgrade"];
-  /** Hears of faults that have no code, and of refused clients. */
+  /** Called with faults that have no code, and with refused clients. */
   readonly log: (message: string, error?: unknown) => void;
 }
 
 export interface KernelServer {
-  /** The TCP port, when there is one. */
+  /** The TCP port; `undefined` without TCP. */
   readonly port: number | undefined;
   readonly connections: number;
-  /** Whether anybody ever connected. */
+  /** Whether a client ever connected. */
   readonly used: boolean;
-  /** Resolves once a client asked for the end, the last client left and the kernel holds nothing. */
+  /**
+   * Resolves once a client asked for the end, the last client left and the kernel holds no process, socket or
+   * value.
+   */
   readonly unused: Promise<void>;
   /** Stops listening and closes every connection. */
   close(): Promise<void>;
-  /** Closes every connection; who connects meanwhile waits for the image that gets the descriptors. */
+  /**
+   * Closes every connection and returns the listeners; clients that connect from now on wait for the next
+   * image.
+   */
   handOver(): Promise<Listeners>;
 }
 
 /**
- * Serves a kernel to its owner: on a Unix socket that nobody else may open, and on loopback TCP if
- * asked, where the uid at the other end is checked.
+ * Serves a kernel to its owner: on a Unix socket that no other user may open and, if asked, on loopback TCP,
+ * where the uid of the peer is checked.
  *
  * @throws NEWEL_E_ADDRESS_IN_USE
  */
@@ -87,13 +93,13 @@ export async function serveKernel(options: ServerOptions): Promise<KernelServer>
 /** Accepts on a copy of a listening descriptor; the original outlives the server. */
 async function serveOn(fd: number, onConnection: (socket: Socket) => void): Promise<Server> {
   const server = createServer({ allowHalfOpen: true }, onConnection);
-  // In the options Node.js does not look for it when there is a descriptor.
+  // listen() ignores the backlog of its options object when there is a descriptor.
   server.listen({ fd: duplicate(fd) }, CLIENT_BACKLOG);
   await once(server, "listening");
   return server;
 }
 
-/** Who is connected, and what they share. */
+/** The connected clients and their shared state. */
 class Clients {
   readonly #options: ServerOptions;
   readonly #sockets = new Set<Socket>();
@@ -130,7 +136,7 @@ class Clients {
     return this.#unused.promise;
   }
 
-  /** @param check - why the client is refused, if it is */
+  /** @param check - returns why the client is refused, or `undefined` */
   accept(socket: Socket, check?: () => Promise<string | undefined>): void {
     const crowded = this.#sockets.size >= CONNECTIONS_LIMIT;
     this.#sockets.add(socket);
@@ -155,10 +161,13 @@ class Clients {
     for (const socket of this.#sockets) farewell(socket);
   }
 
-  /** The socket's file is closed to others already; this holds where its mode was changed too. */
+  /**
+   * The mode of the socket's file already keeps other users out; this check also holds after a change of the
+   * mode.
+   */
   #acceptLocal(socket: Socket): void {
     const peer = peerCredentials(socket);
-    // Root passes every file mode: an administrator may look at anybody's kernel.
+    // Root may connect, because file modes do not apply to root: an administrator may inspect any kernel.
     const known = peer === undefined || peer.uid === ROOT;
     const refusal = known ? undefined : refusalOf(peer.uid, this.#options.log);
     if (refusal === undefined) this.#serve(socket, peer?.pid);
@@ -173,7 +182,7 @@ class Clients {
     this.#sockets.delete(socket);
     this.#served.delete(socket);
     if (!this.#exiting || this.#sockets.size > 0) return;
-    // Somebody may have made something since the question was asked.
+    // A client may have made a process, socket or value since the end was asked for.
     if (this.#options.kernel.idle()) this.#unused.resolve();
     else this.#exiting = false;
   }

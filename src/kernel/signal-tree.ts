@@ -1,15 +1,15 @@
 import { systemCode } from "../base/errors.ts";
 import { signalPidfd } from "../posix/process.ts";
-import type { ProcessId, SignalReport, SignalScope } from "./api.ts";
+import type { ProcessId, SignalReport, SignalScope } from "./process-api.ts";
 import type { Descendants } from "./descendants.ts";
 import type { ManagedProcess } from "./managed-process.ts";
 import { isLiving, look, type Seen } from "./proc.ts";
 
-/** A signal and the processes of a tree that it is for. */
+/** A signal and its target processes in a tree. */
 export interface TreeSignal {
   readonly signal: number;
   readonly scope: SignalScope;
-  /** Exactly these of the tree, in this order; the scope does not matter then. */
+  /** Exactly these processes of the tree, in this order; the scope does not matter then. */
   readonly only: readonly ProcessId[] | undefined;
 }
 
@@ -56,11 +56,13 @@ function isSame(seen: Seen, id: ProcessId): boolean {
   return seen.pid === id.pid && seen.startTicks === id.startTicks;
 }
 
-/** Signals all at once: a shell that outlives its command would continue with the next one. */
+/**
+ * Signals the whole group with one call: a shell that outlives its command would continue with the next one.
+ */
 function signalGroup(group: number, members: readonly Seen[], signal: number): readonly Seen[] {
   if (members.length === 0) return [];
   try {
-    // While it has a member the number of the group is no other's.
+    // While the group has a member, its number cannot be reused.
     process.kill(-group, signal);
     return members;
   } catch (error) {

@@ -1,30 +1,34 @@
 import { type BigIntStats, lstatSync, readlinkSync, realpathSync, unlinkSync } from "node:fs";
 import { basename, dirname, isAbsolute, join } from "node:path";
 
+import { counted } from "../base/counted.ts";
 import { newelError, type NewelError, systemCode } from "../base/errors.ts";
 import { isUnixSocketHeld } from "../posix/sockets.ts";
 
 /**
- * The files of Unix sockets. Binding a socket makes a file that stays when the socket is closed, so a
- * path has to be cleared before it is bound again. Only two kinds of file are ever removed: a socket
- * file that no process holds any more, and the very file that the kernel made (see {@link SocketFile}).
+ * The files of Unix sockets. Binding a socket makes a file that stays when the socket is closed, so a path
+ * has to be cleared before it is bound again. Only two kinds of file are ever removed: a socket file that no
+ * process holds any more, and the file that the kernel itself made (see {@link SocketFile}).
  */
 
 /**
- * The identity of a socket file. Once the file is removed, another file may get its inode number, and
- * only the time of birth tells the two apart.
+ * The identity of a socket file. Once the file is removed, another file may get its inode number; only the
+ * birth time distinguishes the two.
  */
 export interface SocketFile {
   readonly dev: string;
   readonly ino: string;
-  /** In nanoseconds; missing in records of older kernels, `"0"` on file systems without it. */
+  /**
+   * The birth time in nanoseconds; missing in records of older kernels, `"0"` on file systems without birth
+   * times.
+   */
   readonly born?: string;
 }
 
 const SOCKET_PATH_BYTES = 107;
 
 /**
- * Checks a path as a client wrote it.
+ * Checks the path of a client's request.
  *
  * @throws NEWEL_E_COMMAND when it is relative, NEWEL_E_HOME_PATH when it is too long for Unix
  */
@@ -39,10 +43,10 @@ export function checkSocketPath(path: string | undefined): string {
 }
 
 /**
- * The one spelling of a path, as the system resolves it (`link/..` is the parent of the link's
- * target): links and relative parts of its directory are resolved. The last part
- * stays, since bind(2) does not follow a link there either. A directory that cannot be read leaves
- * the path as it is: the bind will say why.
+ * The canonical spelling of a path, as the system resolves it (`link/..` is the parent of the link's target):
+ * links and relative parts of its directory are resolved. The last part stays, because bind(2) does not
+ * follow a link there either. A path whose directory cannot be read is returned unchanged: the bind reports
+ * the error.
  */
 export function canonicalPath(path: string): string {
   try {
@@ -60,10 +64,10 @@ export function socketFileAt(path: string): SocketFile | undefined {
 }
 
 /**
- * Makes room for a socket at a path: nothing may be there, or a socket file that no process holds.
+ * Clears a path for a socket: nothing may exist there, or only a socket file that no process holds.
  *
- * @param own - a file of this kernel's, which may go although a process still holds its socket
- * @throws NEWEL_E_PATH_IN_USE for any other file; it is left as it is
+ * @param own - a file that this kernel made; it is removed even while a process holds its socket
+ * @throws NEWEL_E_PATH_IN_USE for any other file, which stays
  */
 export function clearPath(path: string, own?: SocketFile): void {
   const stats = statsOf(path);
@@ -75,13 +79,13 @@ export function clearPath(path: string, own?: SocketFile): void {
   unlinkSync(path);
 }
 
-/** Removes the file of a socket that is about to be closed; a file that took its place stays. */
+/** Removes the file of a socket that is about to be closed; a file that replaced it stays. */
 export function removeSocketFile(path: string, own: SocketFile | undefined): void {
   const there = socketFileAt(path);
   if (there !== undefined && own !== undefined && isSame(there, own)) unlinkSync(path);
 }
 
-/** The refusal of a path that another name of this kernel has. */
+/** The error for a path that another socket of this kernel has. */
 export function pathOfOther(path: string, name: string): NewelError {
   return pathInUse(path, `the socket ${name} of this kernel`, `Use ${name}, or remove it first.`);
 }
@@ -94,7 +98,7 @@ function pathInUse(path: string, what: string, todo: string): NewelError {
 }
 
 function describeFile(path: string, stats: BigIntStats): string {
-  if (stats.isFile()) return `a regular file of ${stats.size} bytes`;
+  if (stats.isFile()) return `a regular file of ${counted(Number(stats.size), "byte")}`;
   if (stats.isDirectory()) return "a directory";
   if (stats.isFIFO()) return "a FIFO";
   if (stats.isSymbolicLink()) return `a symbolic link to ${readlinkSync(path)}`;

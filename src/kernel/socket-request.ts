@@ -9,7 +9,7 @@ import { LOOPBACK } from "./open-socket.ts";
 
 const WILDCARD = { inet: "0.0.0.0", inet6: "::" } as const;
 
-/** What a request asks for, with every default filled in. */
+/** The socket of a request, with every default filled in. */
 export function settle(request: SocketRequest): SocketInfo {
   checkName(request.name, "The socket name");
   if (request.later === true) return settleLater(request);
@@ -24,6 +24,8 @@ export function settle(request: SocketRequest): SocketInfo {
       family: "unix",
       path: checkSocketPath(request.path),
       ...(request.umask === undefined ? {} : { umask: request.umask }),
+      ...(request.uid === undefined ? {} : { uid: request.uid }),
+      ...(request.gid === undefined ? {} : { gid: request.gid }),
     };
   }
   const family =
@@ -48,16 +50,18 @@ export function numericHost(host: string, family: "inet" | "inet6"): string {
   throw newelError("NEWEL_E_COMMAND", { what: `Bad host ${host}: ${why}` });
 }
 
-/** Whether an existing socket is what is asked for: a port of 0 matches any, reuseport is not compared. */
+/**
+ * Whether an existing socket has the requested settings: port 0 matches any port, reuseport is not compared.
+ */
 export function sameSettings(wanted: SocketInfo, existing: SocketInfo): boolean {
-  const keys = ["family", "type", "backlog", "umask", "interface", "later"] as const;
+  const keys = ["family", "type", "backlog", "umask", "uid", "gid", "interface", "later"] as const;
   const samePort = wanted.port === undefined || wanted.port === 0 || wanted.port === existing.port;
   const samePath =
     wanted.path === existing.path ||
     (wanted.path !== undefined &&
       existing.path !== undefined &&
       canonicalPath(wanted.path) === canonicalPath(existing.path));
-  // The host of a socket made for later is decided by bind.
+  // The host of a `later` socket is decided by bind.
   const sameHost = wanted.later === true || wanted.host === existing.host;
   return samePort && samePath && sameHost && keys.every((key) => wanted[key] === existing[key]);
 }

@@ -11,6 +11,7 @@ import { asFound, bindLater, canonicalHost, isUnbound, openLater } from "./late-
 import { addressOf, type Held, isOpen, type Open, open, openShare } from "./open-socket.ts";
 import type { Refusable, Refusals } from "./refusals.ts";
 import { canonicalPath, pathOfOther, removeSocketFile, socketFileAt } from "./socket-paths.ts";
+import { isRetiredSocket, retireSocket } from "./retired.ts";
 import { numericHost, sameSettings, settle } from "./socket-request.ts";
 
 /** The listening sockets: made once, never closed until removed. */
@@ -22,7 +23,7 @@ export class SocketTable {
   readonly #servers: (name: string) => number;
   #holders = 0;
 
-  /** @param servers - how many running processes were given a socket */
+  /** @param servers - returns how many running processes were given a socket */
   constructor(
     journal: Journal,
     events: EventLog,
@@ -35,7 +36,7 @@ export class SocketTable {
     this.#servers = servers;
   }
 
-  /** Whether another program, in addition to the kernel, keeps copies of all of them. */
+  /** Whether another program, in addition to the kernel, keeps copies of all sockets. */
   get heldElsewhere(): boolean {
     return this.#holders > 0;
   }
@@ -55,7 +56,7 @@ export class SocketTable {
       this.#checkPath(wanted);
       const held = isUnbound(wanted)
         ? openLater(wanted, !this.#hasPort(wanted.port))
-        : open(wanted, true);
+        : open(wanted, !(request.overlap === true && this.#hasOverlap(wanted)));
       this.#commit(held);
       this.#held.set(request.name, held);
       this.#refusals.apply(refusable(held));
@@ -87,6 +88,13 @@ export class SocketTable {
       for (const { name } of found) this.#setRefusing(name, false);
       return found.flatMap(({ name }) => this.verbs.list([name]));
     },
+    retire: (patterns) => {
+      const found = patterns.flatMap((pattern) => this.#found(pattern));
+      return found.map((info) => {
+        const { fd } = this.#held.get(info.name) ?? {};
+        return { ...info, waiting: fd === undefined ? 0 : retireSocket(fd, info) };
+      });
+    },
     addHolder: () => {
       this.#holders += 1;
       return () => {
@@ -95,7 +103,10 @@ export class SocketTable {
     },
   };
 
-  /** The descriptor a process gets for a socket: the kernel's, or a fresh one where each has its own. */
+  /**
+   * The descriptor a process gets for a socket: the kernel's, or a new one where each process has its own
+   * socket.
+   */
   descriptorFor(name: string): {
     readonly fd: number;
     readonly info: SocketInfo;
@@ -104,12 +115,23 @@ export class SocketTable {
     const held = this.#held.get(name);
     if (held === undefined) throw newelError("NEWEL_E_SOCKET_MISSING", { name });
     this.#setRefusing(name, false);
-    const { info, fd } = held;
+    const { info } = held;
     if (info.reuseport === true) return { fd: openShare(info), info, fresh: true };
-    return { fd: fd ?? this.#openPostponed(held).fd, info, fresh: false };
+    const fd = this.#servingDescriptor(held);
+    return { fd, info: { ...info, fileno: fd }, fresh: false };
   }
 
-  /** The info of a socket a process refers to. */
+  /** A retired socket cannot be used again without rights: the address is bound a second time. */
+  #servingDescriptor(held: Held): number {
+    const { fd } = held;
+    if (fd === undefined) return this.#openPostponed(held).fd;
+    if (!isRetiredSocket(fd, held.info)) return fd;
+    const next = this.#openPostponed(held).fd;
+    closeSync(fd);
+    return next;
+  }
+
+  /** The info of a socket that a process refers to. */
   find(name: string): SocketInfo {
     const held = this.#held.get(name);
     if (held === undefined) throw newelError("NEWEL_E_SOCKET_MISSING", { name });
@@ -132,7 +154,9 @@ export class SocketTable {
     this.#refusals.apply(refusable(opened));
   }
 
-  /** Leaves a socket of an earlier kernel to the processes that have it, until it is needed here. */
+  /**
+   * Leaves a socket of an earlier kernel to the processes that have it, until the kernel needs a descriptor.
+   */
   postpone({ info: past, file }: SocketRecord): void {
     const info = Object.fromEntries(Object.entries(past).filter(([key]) => key !== "fileno"));
     this.#held.set(past.name, {
@@ -142,16 +166,16 @@ export class SocketTable {
     });
   }
 
-  /** Opens what was postponed and has no living holder any more, so that connections wait again. */
+  /** Opens the postponed sockets without a living holder, so that connections wait again. */
   openAbandoned(isHeld: (name: string) => boolean): void {
     for (const held of this.#held.values())
       if (held.fd === undefined && !isHeld(held.info.name)) this.#openPostponed(held);
   }
 
-  /** Takes over a descriptor that stands for a socket of an earlier kernel. */
+  /** Takes over the descriptor of a socket of an earlier kernel. */
   adopt({ info, file }: SocketRecord, fd: number): void {
     const fileno = info.reuseport === true ? {} : { fileno: fd };
-    // A journal of an earlier version does not have the file.
+    // A journal of an earlier version does not record the file.
     const own = file ?? (info.path === undefined ? undefined : socketFileAt(info.path));
     const adopted = {
       fd,
@@ -169,7 +193,7 @@ export class SocketTable {
     );
   }
 
-  /** Leaves waiting clients to a successor of this kernel. */
+  /** Stops dismissing clients: waiting clients are left to a successor of this kernel. */
   rest(): void {
     for (const name of this.#held.keys()) this.#refusals.release(name);
   }
@@ -179,7 +203,7 @@ export class SocketTable {
     this.#held.clear();
   }
 
-  /** A new socket is known to the next kernel before it is given to a client, or it is closed again. */
+  /** Journals a new socket before it is given to a client, or closes it again. */
   #commit(held: Open): void {
     try {
       this.#journal.commit(toRecord(held));
@@ -190,7 +214,7 @@ export class SocketTable {
     }
   }
 
-  /** One path has one socket, however it is written. */
+  /** One path has one socket, however the path is spelled. */
   #checkPath({ path }: SocketInfo): void {
     if (path === undefined) return;
     const wanted = canonicalPath(path);
@@ -232,6 +256,18 @@ export class SocketTable {
     );
   }
 
+  /**
+   * Whether a socket of the kernel shares the port on another host. Two sockets on one address would share
+   * their clients.
+   */
+  #hasOverlap({ type, host, port, path }: SocketInfo): boolean {
+    if (type !== "stream" || path !== undefined) return false;
+    const others = [...this.#held.values()].filter(
+      ({ info }) => info.type === type && info.port === port && info.reuseport !== true,
+    );
+    return others.length > 0 && others.every(({ info }) => info.host !== host);
+  }
+
   #openPostponed({ info, file }: Held): Open {
     const opened = open(info, false, file);
     this.#held.set(info.name, opened);
@@ -250,7 +286,7 @@ export class SocketTable {
     throw newelError("NEWEL_E_NOT_FOUND", { name: pattern, noun: "sockets" });
   }
 
-  /** A running process would be cut off from its clients. */
+  /** Refuses to cut a running process off from its clients. */
   #checkRefusable({ name, type }: SocketInfo): void {
     if (type === "raw" || type === "rdm") {
       throw newelError("NEWEL_E_COMMAND", {
@@ -276,9 +312,9 @@ export class SocketTable {
     this.#journal.release({ type: "socket removed", name: info.name });
     this.#held.delete(info.name);
     this.#refusals.forget(info.name);
-    // Before it is closed: until then no other file can have the number of this one.
+    // Removed before the close: until the close no other file can have this inode number.
     if (info.path !== undefined) removeSocketFile(info.path, held.file);
-    // Processes have copies of it that none of them reads: they must not keep the address open.
+    // Processes have copies that none of them reads: the copies must not keep the address open.
     if (held.fd !== undefined && held.info.later === true) endListening(held.fd);
     if (held.fd !== undefined) closeSync(held.fd);
     this.#events.record({ type: "removed", noun: "socket", name: info.name });

@@ -1,32 +1,38 @@
-import { closeSync, fstatSync, mkdirSync, openSync, readFileSync, writeFileSync } from "node:fs";
+import { closeSync, fstatSync, openSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 import { systemCode } from "../base/errors.ts";
-import type { GapReason, StreamName, StreamRange } from "./api.ts";
+import { makeDirectory } from "../base/make-directory.ts";
+import type { GapReason, StreamName, StreamRange } from "./process-api.ts";
 import type { ReadableStream } from "./pieces.ts";
 import { type Segment, type SegmentRead, Segments } from "./segments.ts";
 
-/** A stream is kept in pieces of this share of its bound, so that the oldest can go piece by piece. */
+/**
+ * A stream is kept in pieces of this share of its bound, so that the oldest output can be dropped by piece.
+ */
 const SEGMENTS = 4;
-/** Where the bound is shared by all processes of a group, which drops whole pieces of any of them. */
+/**
+ * The number of pieces where all processes of a group share the bound; whole pieces of any of them are
+ * dropped.
+ */
 const GROUP_SEGMENTS = 16;
 const SEGMENT_BYTES_MIN = 16 << 10;
 const GROUP_SEGMENT_BYTES_MIN = 4 << 10;
 
-/** How a spool is bounded. */
+/** The bounds of a spool. */
 export interface SpoolBounds {
-  /** Bytes kept. */
+  /** The number of bytes kept. */
   readonly bufsize: number;
   /** Whether other processes share the bound. Default false. */
   readonly isShared?: boolean;
-  /** Called when a piece is full, so that those who share the bound can be looked at. */
+  /** Called when a piece is full, so that a shared bound can be checked. */
   readonly pieceFull?: () => void;
 }
 
 /**
- * The kept output of one stream, as files whose names are the offset of their first byte. What can
- * be read is always the last `bufsize` bytes; files wholly older than that are removed. Names and
- * sizes alone tell the whole state, so a crash needs no repair.
+ * The kept output of one stream, as files whose names are the offset of their first byte. The last `bufsize`
+ * bytes can be read; files that are wholly older are removed. The names and sizes of the files are the whole
+ * state, so a crash needs no repair.
  */
 export class Spool implements ReadableStream {
   readonly #directory: string;
@@ -36,12 +42,12 @@ export class Spool implements ReadableStream {
   readonly #segments: Segments;
   #fd: number;
   #isOpen = true;
-  /** Bytes lost after the newest segment, whose successor could not be made yet. */
+  /** Bytes lost after the newest segment while the next segment could not be made. */
   #gapBytes = 0;
   /** Why the bytes before the oldest kept one were dropped. */
   #reason: GapReason;
 
-  /** @param directory - exists; may hold segments of an earlier kernel */
+  /** @param directory - must exist; may hold segments of an earlier kernel */
   constructor(directory: string, stream: StreamName, bounds: SpoolBounds) {
     this.#directory = directory;
     this.#stream = stream;
@@ -66,12 +72,12 @@ export class Spool implements ReadableStream {
     return { start: Math.max(oldest, end - this.#bounds.bufsize), end };
   }
 
-  /** Bytes that a whole next piece takes at most; small where the bound is. */
+  /** The largest size of the next piece in bytes; small where the bound is small. */
   get pieceBytes(): number {
     return Math.min(this.#segmentBytes, this.#bounds.bufsize / 4);
   }
 
-  /** Bytes that count for a bound which is shared. */
+  /** The number of bytes that count for a shared bound. */
   get keptBytes(): number {
     return Math.min(this.#segments.sizeBytes, this.#bounds.bufsize);
   }
@@ -81,7 +87,7 @@ export class Spool implements ReadableStream {
     this.#dropWhile((_, next) => next.base <= oldestKept, "bufsize");
   }
 
-  /** Where the next bytes go: a descriptor, the place in it, and how many fit there. */
+  /** The place for the next bytes: a descriptor, the offset in it, and how many bytes fit there. */
   target(): { readonly fd: number; readonly offset: number; readonly roomBytes: number } {
     if (this.#gapBytes > 0 || this.#newest.sizeBytes >= this.#segmentBytes)
       this.#begin(this.range.end);
@@ -89,7 +95,7 @@ export class Spool implements ReadableStream {
     return { fd: this.#fd, offset: sizeBytes, roomBytes: this.#segmentBytes - sizeBytes };
   }
 
-  /** That many bytes now stand at the target. */
+  /** Records that this many bytes were written at the target. */
   grew(bytes: number): void {
     const newest = this.#newest;
     newest.sizeBytes += bytes;
@@ -101,8 +107,9 @@ export class Spool implements ReadableStream {
   }
 
   /**
-   * That many bytes of the stream could not be stored: readers will see a gap. The name of
-   * the next segment shows it to a next kernel; where that segment cannot be made, it is made with the next bytes.
+   * Records that this many bytes of the stream could not be stored: readers will see a gap. The name of the
+   * next segment shows the gap to a next kernel; if that segment cannot be made now, it is made with the next
+   * bytes.
    */
   skipped(bytes: number): void {
     this.#gapBytes += bytes;
@@ -123,7 +130,7 @@ export class Spool implements ReadableStream {
   }
 
   /**
-   * Drops whole pieces, oldest first, the newest one never.
+   * Drops whole pieces, oldest first, but never the newest one.
    *
    * @returns how many bytes were dropped
    */
@@ -137,12 +144,12 @@ export class Spool implements ReadableStream {
     return dropped;
   }
 
-  /** Drops whole pieces whose newest byte is older than this time, the newest piece never. */
+  /** Drops whole pieces whose newest byte is older than this time, but never the newest piece. */
   dropOlder(cutoffMs: number): void {
     this.#dropWhile((segment) => (this.#segments.writtenMs(segment) ?? 0) < cutoffMs, "age");
   }
 
-  /** Drops everything there is now; what comes is kept. */
+  /** Drops all present bytes; later bytes are kept. */
   prune(): number {
     const bytes = this.#segments.sizeBytes;
     if (this.#newest.sizeBytes > 0) this.#begin(this.range.end);
@@ -150,7 +157,7 @@ export class Spool implements ReadableStream {
     return bytes;
   }
 
-  /** The byte before an offset, which may be one that no reader gets any more; `undefined` when it is gone. */
+  /** The byte before an offset, even one that readers cannot get any more; `undefined` when it is gone. */
   async byteBefore(offset: number): Promise<number | undefined> {
     const read = await this.read(offset - 1, 1);
     return read?.offset === offset - 1 ? read.data[0] : undefined;
@@ -183,8 +190,8 @@ export class Spool implements ReadableStream {
   }
 
   #begin(base: number): void {
-    // Its directory may have been removed by another program.
-    mkdirSync(this.#directory, { recursive: true, mode: 0o700 });
+    // Another program may have removed the directory.
+    makeDirectory(this.#directory, 0o700);
     const fd = openSync(this.#segments.path(base), "wx+", 0o600);
     this.close();
     this.#fd = fd;
@@ -200,7 +207,7 @@ function reasonPath(directory: string, stream: StreamName): string {
   return join(directory, `lost-${stream}`);
 }
 
-/** Why the oldest bytes of a spool were dropped: the bound, unless another reason is written down. */
+/** Why the oldest bytes of a spool were dropped: the bound, unless the directory records another reason. */
 export function readReason(directory: string, stream: StreamName): GapReason {
   try {
     const text = readFileSync(reasonPath(directory, stream), "utf8");

@@ -1,7 +1,9 @@
+import { closeSync, openSync } from "node:fs";
+
 import type { Home } from "../base/home.ts";
 import { toFileName } from "../base/names.ts";
 import { spawnProcess, withUmask } from "../posix/spawn.ts";
-import type { ProcessRequest } from "./api.ts";
+import type { ProcessRequest } from "./process-api.ts";
 import type { EventLog } from "./events.ts";
 import { isDiskTrouble, type Journal, notKept } from "./journal.ts";
 import type { ProcessRecord } from "./journal-records.ts";
@@ -12,10 +14,10 @@ import { Pipes } from "./pipes.ts";
 import { capturedStreams, describeProcess, planProcess } from "./process-record.ts";
 import type { SocketTable } from "./sockets.ts";
 
-/** Of a file name that may have 255 bytes: the rest is for what makes it unique. */
+/** Of a file name, which may have 255 bytes: the rest is for the unique suffix. */
 const ID_NAME_BYTES = 200;
 
-/** What a start works with. */
+/** The parts that a start needs. */
 interface StartParts {
   readonly home: Home;
   readonly journal: Journal;
@@ -24,18 +26,19 @@ interface StartParts {
   readonly notice: (text: string) => void;
 }
 
-/** The table's part in a start. */
+/** The callbacks of the process table for a start. */
 export interface Starting {
-  /** The process exists: the table lists it. */
+  /** Called when the process exists: the table lists it. */
   readonly begin: (record: ProcessRecord, output: KeptOutput) => ManagedProcess;
-  /** The start failed: the table removes what was made for it. */
+  /** Called when the start failed: the table removes the files that were made for it. */
   readonly discard: (id: string, output: KeptOutput | undefined) => void;
 }
 
 /**
- * Makes a process, with its pipes, its output and its sockets. The journal has a line of it before
- * it exists.
+ * Makes a process, with its pipes, its output and its sockets. Its journal line is written before the process
+ * exists.
  *
+ * @throws a system error with EMFILE or ENFILE when too few descriptors would be left
  * @throws NEWEL_E_NOT_KEPT when the journal or a pipe cannot be written; no process is left then
  */
 export function startProcess(
@@ -44,9 +47,11 @@ export function startProcess(
   parts: StartParts,
   table: Starting,
 ): ManagedProcess {
+  keepSpareDescriptors();
   const { home, events, journal, sockets } = parts;
   const launch = prepareLaunch(request, (name) => sockets.find(name));
-  // The time too: a home that lost its journal counts its events from 1 again, next to the files of before.
+  // The suffix includes the time: a home that lost its journal numbers events from 1 again, and old files may
+  // exist.
   const unique = `${events.last + 1}-${Date.now().toString(36)}`;
   const id = `${toFileName(request.name).slice(0, ID_NAME_BYTES)}~${unique}`;
   const streams = capturedStreams(request);
@@ -74,6 +79,24 @@ export function startProcess(
     throw isDiskTrouble(error) ? notKept(home.directory, error) : error;
   } finally {
     pipes.closeOwn();
+  }
+}
+
+/** The descriptors that a start leaves free. */
+const SPARE = 24;
+
+/**
+ * Refuses a start that would leave too few descriptors for the rest of the work: reading /proc and the output,
+ * accepting clients, stopping the process again.
+ *
+ * @throws a system error with EMFILE or ENFILE
+ */
+function keepSpareDescriptors(): void {
+  const spare: number[] = [];
+  try {
+    while (spare.length < SPARE) spare.push(openSync("/dev/null", "r"));
+  } finally {
+    for (const fd of spare) closeSync(fd);
   }
 }
 

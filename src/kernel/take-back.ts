@@ -16,8 +16,8 @@ interface Tables {
 }
 
 /**
- * The one way back after a crash and after an upgrade: processes that live are adopted, sockets
- * passed on, taken back, or bound again.
+ * The recovery after a crash and after an upgrade: living processes are adopted, and sockets are passed on,
+ * taken back, or bound again.
  *
  * @returns how each socket came back
  */
@@ -60,7 +60,7 @@ function takeSocket(
   passed: number | undefined,
 ): SocketReturn {
   const { info } = record;
-  // A number that stands for something else is left alone: it is not ours.
+  // A number that belongs to another file is left alone: this kernel does not own it.
   if (passed !== undefined && isSocket(passed, info)) {
     sockets.adopt(record, passed);
     return "passed";
@@ -89,13 +89,13 @@ function holdersOf(name: string, past: PastState): SocketHolder[] {
   });
 }
 
-/** A copy of a socket from a process that holds it: it stays the same queue of connections. */
+/** A copy of a socket from a process that holds it: the queue of connections stays the same. */
 function takeFrom({ pid, fd: theirs }: SocketHolder, info: SocketInfo): number | undefined {
   const pidfd = openPidfd(pid);
   if (pidfd === undefined) return undefined;
   const fd = takeDescriptor(pidfd, theirs);
   closeSync(pidfd);
-  // The holder may have closed its copy, and the number stand for something else now.
+  // The holder may have closed its copy, and the number may belong to another file now.
   if (fd === undefined || isSocket(fd, info)) return fd;
   closeSync(fd);
   return undefined;
@@ -104,9 +104,9 @@ function takeFrom({ pid, fd: theirs }: SocketHolder, info: SocketInfo): number |
 const YAMA_SCOPE = "/proc/sys/kernel/yama/ptrace_scope";
 
 /**
- * How sockets would come back to the next kernel if this one were killed now.
+ * How sockets would come back to the next kernel if this one were killed at this moment.
  *
- * @param holders - the processes that have sockets now: each is tried
+ * @param holders - the processes that have sockets now; a copy is tried from each
  */
 export function recoveryLevel(
   heldElsewhere: boolean,
@@ -117,7 +117,10 @@ export function recoveryLevel(
   return !isRestricted() && all.every(mayTake) ? "taken" : "bound";
 }
 
-/** The next kernel will be no ancestor of the processes, as this one is: Yama then forbids it. */
+/**
+ * Whether Yama forbids the next kernel to copy descriptors: unlike this kernel, it is no ancestor of the
+ * processes.
+ */
 function isRestricted(): boolean {
   if (process.getuid?.() === 0 || !existsSync(YAMA_SCOPE)) return false;
   return readFileSync(YAMA_SCOPE, "utf8").trim() !== "0";
@@ -125,7 +128,7 @@ function isRestricted(): boolean {
 
 function mayTake({ pid, fd: theirs }: SocketHolder): boolean {
   const pidfd = openPidfd(pid);
-  // What has ended meanwhile has nothing to be taken.
+  // A holder that has ended since then needs no copy.
   if (pidfd === undefined) return true;
   const fd = takeDescriptor(pidfd, theirs);
   closeSync(pidfd);

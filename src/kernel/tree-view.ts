@@ -1,4 +1,4 @@
-import type { ProcessTree, TreeProcess } from "./api.ts";
+import type { ProcessTree, TreeProcess } from "./process-api.ts";
 import type { Descendants } from "./descendants.ts";
 import type { ManagedProcess } from "./managed-process.ts";
 import { lookClosely, type Seen } from "./proc.ts";
@@ -19,8 +19,9 @@ export function viewTrees(
 }
 
 function view(seen: Seen, descendants: Descendants, detailed: boolean): TreeProcess {
-  const { pid, startTicks, parent, command, group, cpuTicks, memoryBytes } = seen;
-  const brief = { pid, startTicks, parent, command, group, cpuTicks, memoryBytes };
+  const { pid, startTicks, parent, command, group, state, cpuTicks, memoryBytes } = seen;
+  const stopped = state === "T" ? { stopped: true as const } : {};
+  const brief = { pid, startTicks, parent, command, group, ...stopped, cpuTicks, memoryBytes };
   if (!detailed) return brief;
   const asked = descendants.asked(seen);
   const askedAgo =

@@ -22,9 +22,9 @@ import type { OpenKernel } from "./kernel.ts";
 import { replay } from "./recovery.ts";
 
 /**
- * The trial of a build before it replaces the running kernel: a separate process loads it, replays
- * a copy of the journal and reports. Its directory and all its processes are gone afterwards, also
- * when the kernel was killed in the middle: then the next kernel removes them.
+ * The trial of a build before it replaces the running kernel: a separate process loads it, replays a copy of
+ * the journal and reports. The trial's directory and processes are removed afterwards; if the kernel was
+ * killed during the trial, the next kernel removes them.
  */
 
 /** A build of newel: the Node.js to run it and its kernel program. */
@@ -33,25 +33,25 @@ export interface Build {
   readonly program: string;
 }
 
-/** The answer of a build that was tried. */
+/** The answer of a build under trial. */
 export interface Rehearsal {
   readonly version: string;
   readonly processes: number;
 }
 
-/** One trial that is under way. */
+/** A trial in progress. */
 export interface Trial {
   /** @throws NEWEL_E_UPGRADE_REFUSED when the build cannot take over */
   readonly result: Promise<Rehearsal>;
-  /** Ends its processes and removes its files at once; the result may never come then. */
+  /** Ends the processes of the trial and removes its files at once; the result may then never settle. */
   abandon(): void;
 }
 
 const TRIAL_MS = 20_000;
-/** Of the output of a trial, shown with a refusal. */
+/** Characters of a trial's output that a refusal shows. */
 const SAID_CHARACTERS = 500;
 const PREFIX = "trial-";
-/** Each process of a trial has it in its environment, with the directory of the trial. */
+/** The environment variable that marks each process of a trial; its value is the directory of the trial. */
 const MARK = "NEWEL_TRIAL";
 
 /** Tries a build. */
@@ -69,20 +69,20 @@ export function tryBuild(kernel: OpenKernel, home: Home, build: Build): Trial {
   return { result, abandon };
 }
 
-/** Removes what trials left behind that were cut off: by a kill of the kernel, or of the machine. */
+/** Removes the rest of trials that were cut off by a kill of the kernel or the end of the machine. */
 export function removeTrials(home: Home): void {
   for (const name of readdirSync(home.directory))
     if (name.startsWith(PREFIX)) removeTrial(join(home.directory, name));
 }
 
-/** The other side of {@link tryBuild}: runs in the new build. */
+/** The counterpart of {@link tryBuild}: runs in the new build. */
 export function rehearse(directory: string): Rehearsal & { readonly handover: number } {
   const { records } = readJournal(join(directory, "journal"));
   const { processes } = replay(records);
   return { version: packageVersion(), processes: processes.size, handover: HANDOVER_FORMAT };
 }
 
-/** Has this process end with the kernel that tries it. */
+/** Makes this process end with the kernel that tries it. */
 export function endWithKernel(): void {
   dieWithParent();
 }
@@ -154,7 +154,7 @@ function parseRehearsal(line: string): (Rehearsal & { readonly handover: unknown
   }
 }
 
-/** The output of a trial that failed: its error without the stack, else the end of the output. */
+/** The cause in the output of a failed trial: its error without the stack, else the end of the output. */
 function causeIn(said: string): string {
   const error = said.split("\n").find((line) => /^\w*Error\b/.test(line));
   return error?.slice(0, SAID_CHARACTERS) ?? said.slice(-SAID_CHARACTERS);

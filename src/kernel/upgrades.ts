@@ -1,9 +1,8 @@
 import { accessSync, constants } from "node:fs";
 
-import type { Logger } from "pino";
-
 import { messageOf } from "../base/errors.ts";
 import type { Home } from "../base/home.ts";
+import type { Log } from "../base/json-log.ts";
 import { programPath } from "../base/modules.ts";
 import { executeProgram } from "../posix/process.ts";
 import { KERNEL_EXIT } from "./exit-codes.ts";
@@ -16,22 +15,22 @@ import { type Build, refused, type Rehearsal, type Trial, tryBuild } from "./tri
 const PROGRAM = programPath("kernel/main");
 const ANSWER_MS = 20;
 
-/** The upgrades of a running kernel: one at a time, and the one that succeeds is its last. */
+/** The upgrades of a running kernel: one at a time, and the first successful one is its last. */
 export class Upgrades {
   readonly #home: Home;
   readonly #lockFd: number;
-  readonly #log: Logger;
+  readonly #log: Log;
   #isBusy = false;
   #trial: Trial | undefined;
 
-  constructor({ home, lockFd }: { readonly home: Home; readonly lockFd: number }, log: Logger) {
+  constructor({ home, lockFd }: { readonly home: Home; readonly lockFd: number }, log: Log) {
     this.#home = home;
     this.#lockFd = lockFd;
     this.#log = log;
   }
 
   /**
-   * Tries a build; it takes over once the answer has left.
+   * Tries a build; the build takes over once the answer was sent.
    *
    * @throws NEWEL_E_UPGRADE_REFUSED
    */
@@ -58,7 +57,7 @@ export class Upgrades {
     }
   }
 
-  /** The kernel ends: a trial under way ends first, and leaves nothing behind. */
+  /** Ends a trial in progress because the kernel ends; nothing of the trial stays. */
   abandon(): void {
     this.#trial?.abandon();
     this.#trial = undefined;
@@ -78,7 +77,7 @@ export class Upgrades {
     try {
       kernel.keepClaims();
       const listeners = await server.handOver();
-      // Last: requests of clients would open or close descriptors.
+      // Last step, because requests of clients would open or close descriptors.
       const descriptors = await kernel.handOver();
       const handover = { ...descriptors, listeners, lockFd: this.#lockFd };
       try {
@@ -91,15 +90,15 @@ export class Upgrades {
         this.#execute({ node: process.execPath, program: PROGRAM }, handover);
       }
     } catch (error) {
-      // Nothing is lost by ending: the next kernel recovers, as after a crash.
+      // Ending loses nothing: the next kernel recovers as after a crash.
       this.#log.error({ err: error }, "The kernel could not replace itself.");
       process.exit(KERNEL_EXIT.failed);
     }
   }
 
   /**
-   * Replaces this process's program: same pid, its children still its children, the listening
-   * sockets and FIFOs open all the time.
+   * Replaces this process's program: the pid stays, its children stay its children, and the listening sockets
+   * and FIFOs stay open.
    */
   #execute({ node, program }: Build, handover: ReceivedHandover): never {
     const fd = leaveHandover(handover);

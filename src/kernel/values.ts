@@ -49,6 +49,7 @@ export class ValueTable {
         for (const name of names) this.#delete(name);
       }
     },
+    synced: () => this.#journal.synced(),
   };
 
   get size(): number {

@@ -1,7 +1,7 @@
 import { Ring } from "./ring.ts";
 import { earlier, type Task } from "./task.ts";
 
-/** Tasks that are gone are dropped when they come up, or when there are as many of them as others. */
+/** Settled tasks are dropped when they reach the head, or when they outnumber the others. */
 const MIN_DROPPED = 64;
 
 /** Tasks in the order in which they start: by priority, then by age. */
@@ -14,29 +14,33 @@ class Lanes {
     this.size += 1;
   }
 
-  /** Puts a task back that was taken: it is older than those that wait. */
+  /** Returns a taken task to the queue: it is older than the waiting tasks. */
   unshift(task: Task): void {
     this.#lane(task.priority).unshift(task);
     this.size += 1;
   }
 
+  /** The task to start next: the first of a lane, because each lane is in the order of age. */
   peek(): Task | undefined {
+    let best: Task | undefined;
     for (const { tasks } of this.#lanes) {
-      for (let task = tasks.peek(); task !== undefined; task = tasks.peek()) {
-        if (!isGone(task)) return task;
+      let task = tasks.peek();
+      while (task !== undefined && isGone(task)) {
         tasks.shift();
+        task = tasks.peek();
       }
+      best = earlier(best, task);
     }
-    return undefined;
+    return best;
   }
 
-  /** Takes the task that `peek` gave. */
+  /** Removes the task that `peek` returned. */
   take(task: Task): void {
     this.#lane(task.priority).shift();
     this.size -= 1;
   }
 
-  /** One of the tasks is gone. */
+  /** One of the tasks was settled or removed. */
   forget(task: Task): void {
     this.size -= 1;
     const lane = this.#lane(task.priority);
@@ -60,12 +64,12 @@ class Lanes {
   }
 }
 
-/** It was settled, or taken out, where it waited. */
+/** Whether the task was settled or removed while it waited. */
 function isGone(task: Task): boolean {
   return task.isSettled || task.waitsIn === undefined;
 }
 
-/** What waits for a worker: those whose result needs room on the other side are kept apart. */
+/** Tasks that wait for a worker; tasks whose result needs room on the other side are kept apart. */
 export class Backlog {
   readonly #runs = new Lanes();
   readonly #puts = new Lanes();

@@ -1,11 +1,11 @@
 import { bodyOfError, type Body } from "./body.ts";
 
-/** Tasks by the thousand may share one signal: its reason is encoded once. */
+/** Thousands of tasks may share one signal: its reason is encoded once. */
 const encoded = new WeakMap<Error, Body>();
 
 /**
- * What a worker is told of the reason of an abort: an error as it is. Nothing of any other, and of
- * the AbortError that `abort()` makes when it is given none.
+ * The reason of an abort as a worker receives it: an error is sent as it is. Any other reason is
+ * not sent, nor is the AbortError that `abort()` makes without an argument.
  */
 export function reasonBody(reason: unknown): Body {
   if (!(reason instanceof Error) || reason.name === "AbortError") return "";

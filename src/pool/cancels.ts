@@ -1,15 +1,17 @@
 import type { Task } from "./task.ts";
 
-/** On the signal itself, since a WeakMap with a key for every task costs ten times as much. */
+/**
+ * Stored on the signal itself, because a WeakMap with a key for every task costs ten times as much.
+ */
 const TASKS: unique symbol = Symbol("newel.pool.tasks");
 
 interface MarkedSignal extends AbortSignal {
   [TASKS]?: SignalTasks;
 }
 
-/** Abort signals of tasks: one listener for each signal, however many tasks share it. */
+/** Abort signals of tasks: one listener per signal, however many tasks share it. */
 export class Cancels {
-  /** Signals that carry the tasks of another pool already. */
+  /** Signals that already carry the tasks of another pool. */
   readonly #others = new WeakMap<AbortSignal, SignalTasks>();
   readonly #onAbort: (task: Task, reason: unknown) => void;
 
@@ -29,7 +31,7 @@ export class Cancels {
     const tasks = new SignalTasks(this);
     if (marked === undefined) signal[TASKS] = tasks;
     else this.#others.set(signal, tasks);
-    // Left there when the tasks are done: it holds an empty list, and taking it off costs more.
+    // The listener stays when the tasks are done: its list is empty, and removing it costs more.
     signal.addEventListener("abort", () => tasks.abort(this.#onAbort, signal.reason), {
       once: true,
     });
@@ -65,7 +67,7 @@ class SignalTasks {
   abort(onAbort: (task: Task, reason: unknown) => void, reason: unknown): void {
     const tasks: Task[] = [];
     for (let task = this.#first; task !== undefined; task = task.signalNext) tasks.push(task);
-    // The latest stands first in the list; they end in the order they came.
+    // The latest task is first in the list; the tasks end in the order of their arrival.
     for (const task of tasks.reverse()) onAbort(task, reason);
   }
 }

@@ -1,8 +1,10 @@
+import { monotonicMs } from "../base/globals.ts";
+import { startTimer, type Timer } from "../base/timers.ts";
 import type { Task } from "./task.ts";
 
 /**
- * The deadlines of tasks. Those that were given the same time end in the order they came: one list
- * and one timer for each such time, and nothing to pay for a task that ends before.
+ * The deadlines of tasks. Tasks with the same time limit end in the order of their arrival: there
+ * is one list and one timer per limit, and no cost for a task that ends before its deadline.
  */
 export class Deadlines {
   readonly #lists = new Map<number, DeadlineList>();
@@ -28,7 +30,7 @@ export class DeadlineList {
   readonly #onEmpty: () => void;
   #first: Task | undefined;
   #last: Task | undefined;
-  #timer: NodeJS.Timeout | undefined;
+  #timer: Timer | undefined;
 
   constructor(limitMs: number, onLate: (task: Task, limitMs: number) => void, onEmpty: () => void) {
     this.#limitMs = limitMs;
@@ -57,13 +59,13 @@ export class DeadlineList {
   }
 
   #wait(ms: number): void {
-    // The pool itself keeps the program going while there are tasks.
-    this.#timer = setTimeout(() => this.#look(), ms).unref();
+    // The pool itself keeps the program alive while there are tasks.
+    this.#timer = startTimer(ms, () => this.#look());
   }
 
   #look(): void {
     this.#timer = undefined;
-    const now = performance.now();
+    const now = monotonicMs();
     for (let task = this.#first; task !== undefined; task = this.#first) {
       if (task.deadlineMs > now) {
         this.#wait(Math.max(1, Math.ceil(task.deadlineMs - now)));

@@ -1,56 +1,68 @@
 import { newelError } from "../base/errors.ts";
+import { monotonicMs } from "../base/globals.ts";
 import { Backlog } from "./backlog.ts";
+import { discardBody } from "./body.ts";
 import { Cancels } from "./cancels.ts";
 import { Deadlines } from "./deadlines.ts";
-import { Histogram } from "./histogram.ts";
-import type { Settings } from "./options.ts";
+import { GivingUp } from "./giving-up.ts";
+import type { Settings } from "./settings.ts";
 import { Ring } from "./ring.ts";
-import type { RunningWorker } from "./running-worker.ts";
-import type { Seat } from "./seat.ts";
+import type { LeftTasks } from "./worker-events.ts";
+import type { WorkerHandle } from "./worker-handle.ts";
+import type { WorkerSlot } from "./worker-slot.ts";
 import { ANY_WORKER, earlier, Task, type TaskRequest } from "./task.ts";
 
-/** What the dispatcher asks of the rest of the pool. */
+/** The callbacks of the dispatcher to the rest of the pool. */
 export interface DispatcherWork {
-  /** How many more results may come; no `put` task starts whose result would have no room. */
+  /**
+   * The number of further results that have room; no `put` task starts if its result would have no
+   * room.
+   */
   resultRoom(): number;
-  /** Tasks wait that no worker has room for. */
-  crowded(): void;
+  /**
+   * Tasks wait, in the pool or in a worker: the pulse checks periodically whether they still do.
+   */
+  watch(): void;
   /** The last task was settled. */
   idle(): void;
   /** There are tasks again. */
   busy(): void;
-  /** Tasks may be put again, after a refusal. */
+  /** Tasks can be put again, after a refusal. */
   roomAgain(): void;
 }
 
 /**
- * Which task goes where, and when. A task goes at once to the least busy worker that has room for it;
- * else it waits, in the pool's queue or in that of its worker, and the first worker with room takes
- * it. Tasks of one priority start in the order they came.
+ * Decides which worker gets which task, and when. A task is sent immediately to the least busy
+ * worker with room; otherwise it waits, in the pool's queue or in that of its worker, and the first
+ * worker with room takes it. Tasks of one priority start in the order of their arrival.
  */
 export class Dispatcher {
   readonly #settings: Settings;
   readonly #work: DispatcherWork;
-  readonly #seats: readonly Seat[];
+  readonly #slots: readonly WorkerSlot[];
   readonly #shared = new Backlog();
   /** Producers that wait for a place in the queue. */
   readonly #producers = new Ring<{ readonly task: Task; readonly resolve: () => void }>();
-  readonly #deadlines = new Deadlines((task, limitMs) => this.#late(task, limitMs));
-  readonly #cancels = new Cancels((task, reason) => this.cancel(task, reason));
-  readonly waitTimes: Histogram = new Histogram();
+  readonly #givingUp = new GivingUp({
+    settle: (task) => this.settle(task, undefined),
+    fail: (task, error) => this.fail(task, error),
+    forget: (task) => this.#forgetWaiting(task),
+  });
+  readonly #deadlines = new Deadlines((task, limitMs) => this.#givingUp.late(task, limitMs));
+  readonly #cancels = new Cancels((task, reason) => this.#givingUp.cancel(task, reason));
   #outstanding = 0;
   /** Tasks of `put` that workers have: each needs room for its result. */
   #putsRunning = 0;
   #wasRefused = false;
-  /** Where the search for a worker begins, so that equal ones take turns. */
+  /** The start of the search for a worker, so that equally busy workers alternate. */
   #turn = 0;
   failed = 0;
   done = 0;
 
-  /** @param seats - the pool's own list: it grows and shrinks */
-  constructor(settings: Settings, seats: readonly Seat[], work: DispatcherWork) {
+  /** @param slots - the pool's own list, which grows and shrinks */
+  constructor(settings: Settings, slots: readonly WorkerSlot[], work: DispatcherWork) {
     this.#settings = settings;
-    this.#seats = seats;
+    this.#slots = slots;
     this.#work = work;
   }
 
@@ -62,31 +74,37 @@ export class Dispatcher {
   /** Tasks that wait for a worker, without those of waiting producers. */
   get waiting(): number {
     let waiting = this.#shared.size;
-    for (const { own } of this.#seats) waiting += own.size;
+    for (const { own } of this.#slots) waiting += own.size;
     return waiting;
   }
 
-  /** Whether any worker could take a task at once if it had room. */
-  get hasWaiting(): boolean {
-    return this.#shared.size > 0;
+  /** Tasks that wait for any worker. */
+  get waitingForAny(): number {
+    return this.#shared.size;
+  }
+
+  /** The waiting time of the next of them, in milliseconds. */
+  oldestMs(nowMs: number): number {
+    const next = this.#shared.peek(this.#putsMayStart());
+    return next === undefined ? 0 : nowMs - next.enqueuedMs;
   }
 
   isFull(workerNumber: number): boolean {
     const { queueSize, max } = this.#settings;
     if (workerNumber === ANY_WORKER) return this.#shared.size >= queueSize * max;
-    return (this.#seat(workerNumber)?.own.size ?? 0) >= queueSize;
+    return (this.#slot(workerNumber)?.own.size ?? 0) >= queueSize;
   }
 
-  /** Takes a task that may wait as long as it has to. */
+  /** Accepts a task that may wait without limit. */
   submit(request: TaskRequest, signal: AbortSignal | undefined, timeoutMs: number): Task {
     const task = this.#admit(request, signal, timeoutMs);
     this.#place(task);
     return task;
   }
 
-  /** Takes a broadcast's task for one seat. */
+  /** Accepts a broadcast's task for one slot. */
   submitTo(
-    seat: Seat,
+    slot: WorkerSlot,
     request: TaskRequest,
     stickyKey: string | undefined,
     signal: AbortSignal | undefined,
@@ -95,21 +113,21 @@ export class Dispatcher {
     const task = this.#admit(request, signal, timeoutMs);
     if (task.isSettled) return;
     task.stickyKey = stickyKey;
-    if (seat.ready === undefined && stickyKey !== undefined) {
-      seat.addAwaiting(stickyKey, task);
+    if (slot.ready === undefined && stickyKey !== undefined) {
+      slot.addAwaiting(stickyKey, task);
       return;
     }
-    seat.own.push(task);
-    this.refill(seat);
+    slot.own.push(task);
+    this.refill(slot);
   }
 
-  /** Sends a task to a worker that takes no others yet. */
-  sendDirectly(worker: RunningWorker, request: TaskRequest): void {
+  /** Sends a task to a worker that accepts no other tasks yet. */
+  sendDirectly(worker: WorkerHandle, request: TaskRequest): void {
     const task = this.#admit(request, undefined, 0);
     worker.send(task, task.enqueuedMs);
   }
 
-  /** Takes a task when there is room in the queue: resolves then. */
+  /** Accepts a task when there is room in the queue, and then resolves. */
   submitLater(request: TaskRequest, timeoutMs: number): Promise<void> {
     const isFull = this.#producers.length > 0 || this.isFull(request.workerNumber);
     const task = this.#admit(request, undefined, timeoutMs);
@@ -122,13 +140,13 @@ export class Dispatcher {
     });
   }
 
-  /** Somebody was told that the queues are full; `roomAgain` follows. */
+  /** A caller was refused because the queues are full; `roomAgain` follows. */
   refused(): void {
     this.#wasRefused = true;
   }
 
   #admit(request: TaskRequest, signal: AbortSignal | undefined, timeoutMs: number): Task {
-    const task = new Task(request, performance.now());
+    const task = new Task(request, monotonicMs());
     this.#outstanding += 1;
     if (this.#outstanding === 1) this.#work.busy();
     if (timeoutMs > 0) this.#deadlines.add(task, timeoutMs);
@@ -145,21 +163,32 @@ export class Dispatcher {
     const mayStart = this.#shared.size === 0 || this.#goesFirst(task);
     const worker =
       mayStart && (!task.isPut || this.#putsMayStart()) ? this.#choose(task.enqueuedMs) : undefined;
-    if (worker === undefined) {
-      this.#shared.push(task);
-      this.#work.crowded();
-    } else this.#send(worker, task, task.enqueuedMs);
+    if (worker !== undefined) {
+      this.#send(worker, task, task.enqueuedMs);
+      return;
+    }
+    this.#shared.push(task);
+    this.pingQuiet(task.enqueuedMs);
+    this.#work.watch();
   }
 
-  /** What waits may wait for results to be taken only, or be less urgent. */
+  /**
+   * Tasks wait for workers that were silent for a while: each gets a PING to check its event loop.
+   */
+  pingQuiet(nowMs: number): void {
+    for (const { ready } of this.#slots)
+      if (ready?.window.untold === 0 && ready.window.isQuiet(ready.inFlight, nowMs)) ready.ping();
+  }
+
+  /** The waiting tasks may only wait for room for results, or be less urgent. */
   #goesFirst(task: Task): boolean {
     const next = this.#shared.peek(this.#putsMayStart());
     return next === undefined || earlier(next, task) === task;
   }
 
   #placeAt(task: Task): void {
-    const seat = this.#seat(task.workerNumber);
-    if (seat === undefined) {
+    const slot = this.#slot(task.workerNumber);
+    if (slot === undefined) {
       this.fail(
         task,
         newelError("NEWEL_E_POOL_NO_WORKER", {
@@ -169,36 +198,37 @@ export class Dispatcher {
       );
       return;
     }
-    seat.own.push(task);
-    if (seat.ready !== undefined) this.refill(seat);
+    slot.own.push(task);
+    if (slot.ready === undefined) return;
+    this.refill(slot);
+    if (slot.own.size === 0) return;
+    this.pingQuiet(task.enqueuedMs);
+    this.#work.watch();
   }
 
-  #seat(number: number): Seat | undefined {
-    return this.#seats.find((seat) => seat.number === number);
+  #slot(number: number): WorkerSlot | undefined {
+    return this.#slots.find((slot) => slot.number === number);
   }
 
-  /** The least busy worker with room; one that stands still only if there is no other. */
-  #choose(nowMs: number): RunningWorker | undefined {
-    const seats = this.#seats;
-    const count = seats.length;
-    let best: RunningWorker | undefined;
+  /** The least busy worker with room; equally busy workers alternate. */
+  #choose(nowMs: number): WorkerHandle | undefined {
+    const slots = this.#slots;
+    const count = slots.length;
+    let best: WorkerHandle | undefined;
     let bestLoad = Number.POSITIVE_INFINITY;
-    let at = this.#turn;
-    for (let tried = 0; tried < count; tried += 1, at += 1) {
-      if (at >= count) at -= count;
-      const seat = seats[at];
-      const worker = seat?.worker;
+    let at = this.#turn >= count ? 0 : this.#turn;
+    for (let tried = 0; tried < count; tried += 1) {
+      const slot = slots[at];
+      at = at + 1 === count ? 0 : at + 1;
+      const worker = slot?.worker;
       // Tasks that only this worker may run go first.
-      if (seat === undefined || worker === undefined || seat.own.size > 0) continue;
-      if (!worker.hasRoom(nowMs)) continue;
-      const isQuiet = worker.allowance.isQuiet(worker.inFlight, nowMs);
-      const load = isQuiet ? worker.inFlight + 1e9 : worker.inFlight;
-      if (load >= bestLoad) continue;
+      if (slot === undefined || worker === undefined || slot.own.size > 0) continue;
+      if (worker.inFlight >= bestLoad || !worker.hasRoom(nowMs)) continue;
       best = worker;
-      bestLoad = load;
-      if (load === 0) break;
+      bestLoad = worker.inFlight;
+      this.#turn = at;
+      if (bestLoad === 0) break;
     }
-    this.#turn = at + 1 >= count ? 0 : at + 1;
     return best;
   }
 
@@ -206,32 +236,32 @@ export class Dispatcher {
     return this.#work.resultRoom() > this.#putsRunning;
   }
 
-  #send(worker: RunningWorker, task: Task, nowMs: number): void {
-    this.waitTimes.record(nowMs - task.enqueuedMs);
+  #send(worker: WorkerHandle, task: Task, nowMs: number): void {
     if (task.isPut) this.#putsRunning += 1;
     worker.send(task, nowMs);
+    this.#work.watch();
   }
 
-  /** Gives a worker what waits, as far as it has room. */
-  refill(seat: Seat): void {
-    const { worker } = seat;
-    if (worker === undefined || (this.#shared.size === 0 && seat.own.size === 0)) return;
-    const nowMs = performance.now();
+  /** Sends waiting tasks to a worker, as far as it has room. */
+  refill(slot: WorkerSlot): void {
+    const { worker } = slot;
+    if (worker === undefined || (this.#shared.size === 0 && slot.own.size === 0)) return;
+    const nowMs = monotonicMs();
     while (worker.hasRoom(nowMs)) {
       const withPuts = this.#putsMayStart();
-      const own = seat.own.size === 0 ? undefined : seat.own.peek(withPuts);
+      const own = slot.own.size === 0 ? undefined : slot.own.peek(withPuts);
       const shared = this.#shared.size === 0 ? undefined : this.#shared.peek(withPuts);
       const task = earlier(own, shared);
       if (task === undefined) break;
-      (task === own ? seat.own : this.#shared).take(task);
+      (task === own ? slot.own : this.#shared).take(task);
       this.#send(worker, task, nowMs);
     }
     this.#admitProducers();
   }
 
-  /** Gives all workers what waits. */
+  /** Sends waiting tasks to all workers. */
   refillAll(): void {
-    for (const seat of this.#seats) this.refill(seat);
+    for (const slot of this.#slots) this.refill(slot);
   }
 
   #admitProducers(): void {
@@ -246,29 +276,53 @@ export class Dispatcher {
     this.#work.roomAgain();
   }
 
-  /** The worker of these tasks is gone: they run again as far as they may. */
-  lost(seat: Seat, tasks: readonly Task[], how: string, error: () => Error): void {
+  /**
+   * A worker has ended: tasks that it had not begun run in another worker, the others if they may
+   * be retried.
+   */
+  lost(slot: WorkerSlot, { begun, unbegun }: LeftTasks, how: string, error: () => Error): void {
     const failing: Task[] = [];
-    // A worker that was leaving has a successor, which may take tasks already.
-    const isTaken = seat.ready !== undefined;
-    if (!isTaken) seat.keepSticky();
-    // Backwards, since each goes before those that wait.
-    for (const task of tasks.toReversed()) {
+    // A worker that was leaving has a successor, which may accept tasks already.
+    const isTaken = slot.ready !== undefined;
+    if (!isTaken) slot.keepSticky();
+    this.#requeue(slot, unbegun, isTaken);
+    const again: Task[] = [];
+    for (const task of begun) {
       if (task.isSettled) continue;
-      if (task.fate !== undefined) failing.push(task);
-      else if (task.stickyKey !== undefined) {
-        task.worker = undefined;
-        if (isTaken) seat.own.unshift(task);
-        else seat.addAwaiting(task.stickyKey, task);
-      } else if (task.retriesLeft > 0) {
-        task.worker = undefined;
+      if (task.pendingRejection !== undefined) failing.push(task);
+      else if (task.stickyKey !== undefined) again.push(task);
+      else if (task.retriesLeft > 0) {
         task.retriesLeft -= 1;
-        if (task.isPut) this.#putsRunning -= 1;
-        (task.workerNumber === ANY_WORKER ? this.#shared : seat.own).unshift(task);
+        again.push(task);
       } else failing.push(task);
     }
-    for (const task of failing.reverse()) this.fail(task, task.fate?.(how) ?? error());
+    this.#requeue(slot, again, isTaken);
+    for (const task of failing) this.fail(task, task.pendingRejection?.(how) ?? error());
     this.refillAll();
+  }
+
+  /** A worker returns tasks that it had not begun. */
+  returned(slot: WorkerSlot, tasks: readonly Task[]): void {
+    this.#requeue(slot, tasks, true);
+    this.refillAll();
+    this.#work.watch();
+  }
+
+  /** Requeues tasks at the head of their queue. */
+  #requeue(slot: WorkerSlot, tasks: readonly Task[], isTaken: boolean): void {
+    // Backwards, because each task goes before the waiting ones.
+    for (const task of tasks.toReversed()) {
+      if (task.isSettled) continue;
+      if (task.pendingRejection !== undefined) {
+        this.fail(task, task.pendingRejection("it was not begun"));
+        continue;
+      }
+      task.worker = undefined;
+      if (task.isPut) this.#putsRunning -= 1;
+      if (task.stickyKey !== undefined && !isTaken) slot.addAwaiting(task.stickyKey, task);
+      else if (task.workerNumber === ANY_WORKER) this.#shared.unshift(task);
+      else slot.own.unshift(task);
+    }
   }
 
   settle(task: Task, result: unknown): void {
@@ -289,6 +343,7 @@ export class Dispatcher {
     if (task.isSettled) return false;
     task.isSettled = true;
     if (task.isPut && task.worker !== undefined) this.#putsRunning -= 1;
+    if (!task.isHandedOver) discardBody(task.body);
     task.body = "";
     task.deadlines?.remove(task);
     task.signalTasks?.remove(task);
@@ -300,36 +355,9 @@ export class Dispatcher {
     if (this.#outstanding === 0) this.#work.idle();
   }
 
-  #late(task: Task, limitMs: number): void {
-    this.#abandon(task, limitMs, undefined, (how) =>
-      newelError("NEWEL_E_DEADLINE", { what: "The task", limitMs, ...how }),
-    );
-  }
-
-  /** Its caller does not want it any more. */
-  cancel(task: Task, reason: unknown): void {
-    this.#abandon(task, 0, reason, (how) =>
-      newelError("NEWEL_E_CANCELLED", { what: "The task", ...how }, reason),
-    );
-  }
-
-  #abandon(
-    task: Task,
-    limitMs: number,
-    reason: unknown,
-    error: (how: { readonly how?: string }) => Error,
-  ): void {
-    // Only the first of a signal and a deadline counts.
-    if (task.isSettled || task.fate !== undefined) return;
-    const { worker, terms } = task;
-    if (worker !== undefined && terms?.graceMs !== undefined) {
-      task.fate = (how) => error({ how });
-      worker.end(task, limitMs, reason, terms.graceMs());
-      return;
-    }
-    this.fail(task, error({}));
-    if (worker !== undefined) worker.cancel(task, limitMs, reason);
-    else this.#forgetWaiting(task);
+  /** The reader of a stream has enough: its task is done. */
+  leave(task: Task): void {
+    this.#givingUp.leave(task);
   }
 
   #forgetWaiting(task: Task): void {
@@ -337,17 +365,17 @@ export class Dispatcher {
     this.#admitProducers();
   }
 
-  /** Everything that waits, of producers too. */
+  /** All waiting tasks, including those of producers. */
   *waitingTasks(): Generator<Task> {
     yield* this.#shared;
-    for (const { own, awaitingReplay } of this.#seats) {
+    for (const { own, awaitingReplay } of this.#slots) {
       yield* own;
       for (const tasks of awaitingReplay.values()) yield* tasks;
     }
     for (const { task } of this.#producers) yield task;
   }
 
-  /** Settles all that waits with an error, and lets the producers go. */
+  /** Settles all waiting tasks with an error, and resumes the producers. */
   failWaiting(error: () => Error): void {
     for (const task of Array.from(this.waitingTasks())) {
       if (task.isSettled) continue;

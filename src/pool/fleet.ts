@@ -1,149 +1,189 @@
+import { AsyncLocalStorage } from "node:async_hooks";
+
 import { backoffMs } from "../base/backoff.ts";
 import { messageOf, newelError } from "../base/errors.ts";
+import { monotonicMs, setInterval, clearInterval } from "../base/globals.ts";
+import { startTimer } from "../base/timers.ts";
 import { Guard } from "./guard.ts";
-import { Histogram } from "./histogram.ts";
+import { Histogram, type TaskTimes } from "./histogram.ts";
 import { MemoryWatch } from "./memory-watch.ts";
-import type { Settings } from "./options.ts";
-import { RunningWorker, type WorkerEvents } from "./running-worker.ts";
-import { Seat } from "./seat.ts";
+import type { Settings } from "./settings.ts";
+import type { LeftTasks, WorkerEvents } from "./worker-events.ts";
+import type { OutputInfo } from "./options.ts";
+import { WorkerOutput } from "./worker-output.ts";
+import { WorkerHandle } from "./worker-handle.ts";
+import { WorkerSlot } from "./worker-slot.ts";
 import type { Task } from "./task.ts";
 
-/** After so many failed starts in a row, with no worker left, those that wait are told. */
+/** After this many failed starts in a row, with no worker left, the waiting tasks are rejected. */
 const HOPELESS_STARTS = 5;
-/** A worker that lived so long did not fail because of how it was started. */
-const PROVED_MS = 1_000;
-/** How long tasks wait before one more worker is started for them. */
-const CROWDED_MS = 20;
-/** How long a worker may take to end that has no task any more. */
+/** A worker that lived this long did not fail because of its start, even if it did no task. */
+const PROVED_MS = 60_000;
+/** One hour: the longest timer of Node.js is under 25 days. */
+const MAX_INTERVAL_MS = 3_600_000;
+/** Milliseconds that a worker without tasks may take to exit. */
 const TEARDOWN_MS = 5_000;
 
-/** What the fleet tells the rest of the pool. */
+/** The callbacks of the fleet to the rest of the pool. */
 export interface FleetEvents {
-  /** Whether a worker that is set up may take tasks, … */
-  isPrepared(seat: Seat, worker: RunningWorker): boolean;
-  /** … and what has to be done before. */
-  prepare(seat: Seat, worker: RunningWorker): Promise<void>;
-  /** From now on it takes tasks. */
-  ready(seat: Seat, worker: RunningWorker): void;
+  /** Whether a worker that is set up may accept tasks. */
+  isPrepared(slot: WorkerSlot, worker: WorkerHandle): boolean;
+  /** The work that is required before it may. */
+  prepare(slot: WorkerSlot, worker: WorkerHandle): Promise<void>;
+  /** From now on the worker accepts tasks. */
+  ready(slot: WorkerSlot, worker: WorkerHandle): void;
   settled(task: Task, result: unknown): void;
   failed(task: Task, error: unknown): void;
-  message(worker: RunningWorker, message: unknown): void;
-  turn(seat: Seat): void;
-  lost(seat: Seat, worker: RunningWorker, how: string, tasks: readonly Task[]): void;
+  message(worker: WorkerHandle, message: unknown): void;
+  turn(slot: WorkerSlot): void;
+  lost(slot: WorkerSlot, worker: WorkerHandle, how: string, tasks: LeftTasks): void;
+  returned(slot: WorkerSlot, tasks: readonly Task[]): void;
+  /** A line of output of a worker, for a pool that reads them. */
+  line(line: string, info: OutputInfo): void;
   /** No worker runs, and none could be started. */
   hopeless(error: Error, isFirst: boolean): void;
-  hasWaiting(): boolean;
-  /** Something is not as it should be, though the workers run. */
+  /** A problem that does not stop the workers. */
   trouble(error: Error): void;
 }
 
-/** The workers of a pool: starts them, replaces those that end, more or fewer as they are needed. */
+/**
+ * The workers of a pool: starts them, replaces those that end, and adjusts their number to the
+ * load.
+ */
 export class Fleet {
-  readonly seats: Seat[] = [];
-  readonly runTimes: Histogram = new Histogram();
+  readonly slots: WorkerSlot[] = [];
+  readonly times: TaskTimes = { wait: new Histogram(), run: new Histogram() };
   readonly #settings: Settings;
   readonly #events: FleetEvents;
   readonly #credit: number;
-  /** All that were started and have not ended. */
-  readonly #living = new Set<RunningWorker>();
+  /**
+   * The context in which the pool was made: results and events of workers run in it, not in that of
+   * a task.
+   */
+  readonly #inContext: ReturnType<typeof AsyncLocalStorage.snapshot>;
+  /** All workers that were started and have not ended. */
+  readonly #living = new Set<WorkerHandle>();
   readonly #memory = new MemoryWatch(this.#living);
-  /** Of a pool whose workers lead process groups, from its start on. */
+  readonly #output: WorkerOutput;
+  /** For a pool whose workers lead process groups, from its start on. */
   #guard: Guard | undefined;
   #onEnded: (() => void)[] = [];
   #onReady: { readonly resolve: () => void; readonly reject: (error: Error) => void }[] = [];
   #isClosing = false;
   #wasReady = false;
   #failedStarts = 0;
-  #crowdedTimer: NodeJS.Timeout | undefined;
+  /** The last reported reason why a worker could not start. */
+  #reportedWhy: string | undefined;
   #idleTimer: NodeJS.Timeout | undefined;
   restarts = 0;
 
   constructor(settings: Settings, events: FleetEvents) {
     this.#settings = settings;
     this.#events = events;
+    this.#inContext = AsyncLocalStorage.snapshot();
+    this.#output = new WorkerOutput((line, info) => events.line(line, info));
     this.#credit = Math.max(1, Math.floor(settings.resultQueueSize / settings.max));
   }
 
-  get isStarted(): boolean {
-    return this.seats.length > 0 || this.#idleTimer !== undefined;
+  /** All workers that were started and have not ended. */
+  get workers(): Iterable<WorkerHandle> {
+    return this.#living;
   }
 
-  /** Starts the workers there are at least. */
+  get isStarted(): boolean {
+    return this.slots.length > 0 || this.#idleTimer !== undefined;
+  }
+
+  /** Starts the minimum number of workers. */
   start(): void {
     if (this.isStarted || this.#isClosing) return;
     const { processGroup, name } = this.#settings;
     if (processGroup) this.#guard ??= new Guard(name, (error) => this.#events.trouble(error));
-    for (let number = 0; number < this.#settings.min; number += 1) this.#addSeat(number);
+    for (let number = 0; number < this.#settings.min; number += 1) this.#addSlot(number);
     if (this.#settings.max === this.#settings.min) return;
-    const everyMs = Math.max(50, this.#settings.idleMs / 2);
+    const everyMs = Math.min(MAX_INTERVAL_MS, Math.max(50, this.#settings.idleMs / 2));
     this.#idleTimer = setInterval(() => this.#shrink(), everyMs).unref();
   }
 
-  /** Resolves when every worker there is takes tasks. */
+  /** Resolves when all present workers accept tasks. */
   ready(): Promise<void> {
     return new Promise((resolve, reject) => {
+      if (this.#isClosing) {
+        reject(this.#closedError());
+        return;
+      }
       this.#onReady.push({ resolve, reject });
       this.#tellReady();
     });
   }
 
+  #closedError(): Error {
+    return newelError("NEWEL_E_POOL_CLOSED", { pool: this.#settings.name, state: "closed" });
+  }
+
   #tellReady(): void {
-    if (this.seats.some((seat) => seat.ready === undefined)) return;
+    if (this.slots.some((slot) => slot.ready === undefined)) return;
     for (const { resolve } of this.#onReady.splice(0)) resolve();
   }
 
-  #addSeat(number: number): void {
-    const seat = new Seat(number);
-    this.seats.push(seat);
-    this.#launch(seat);
+  #addSlot(number: number): void {
+    const slot = new WorkerSlot(number);
+    this.slots.push(slot);
+    this.#launch(slot);
   }
 
-  #launch(seat: Seat): void {
-    seat.timer = undefined;
+  #launch(slot: WorkerSlot): void {
+    slot.timer = undefined;
     if (this.#isClosing) return;
-    seat.worker = this.#newWorker(seat);
+    slot.worker = this.#newWorker(slot);
   }
 
-  #newWorker(seat: Seat): RunningWorker {
-    const worker = new RunningWorker(
-      this.#settings,
-      seat.number,
-      this.#credit,
-      this.runTimes,
-      this.#guard,
-      this.#eventsOf(seat),
+  #newWorker(slot: WorkerSlot): WorkerHandle {
+    const worker = this.#inContext(
+      () =>
+        new WorkerHandle(
+          this.#settings,
+          slot.number,
+          this.#credit,
+          this.times,
+          this.#guard,
+          this.#eventsOf(slot),
+        ),
     );
     this.#living.add(worker);
     return worker;
   }
 
-  #eventsOf(seat: Seat): WorkerEvents {
+  #eventsOf(slot: WorkerSlot): WorkerEvents<WorkerHandle> {
     let unfit: unknown;
     return {
-      ready: (worker) => void this.#isReady(seat, worker),
+      output: (streams, worker, pid) => this.#output.read(streams, worker, pid),
+      ready: (worker) => void this.#isReady(slot, worker),
       unfit: (_worker, error) => {
         unfit = error;
       },
       done: (task, result) => this.#events.settled(task, result),
       failed: (task, error) => this.#events.failed(task, error),
       message: (worker, message) => this.#events.message(worker, message),
-      report: (worker) => this.#look(seat, worker),
+      report: (worker) => this.#look(slot, worker),
       limited: () => this.#memory.start(),
-      spent: (worker) => this.#retire(seat, worker),
+      retired: (worker) => this.#retire(slot, worker),
+      returned: (tasks) => this.#events.returned(slot, tasks),
       turn: (worker) => {
-        if (worker === seat.worker) {
-          this.#events.turn(seat);
-          this.#lookAtTasks(seat, worker);
+        if (worker === slot.worker) {
+          this.#events.turn(slot);
+          this.#lookAtTasks(slot, worker);
         }
       },
-      ended: (worker, how, tasks) => this.#ended(seat, worker, how, tasks, unfit),
+      ended: (worker, how, tasks) => this.#ended(slot, worker, how, tasks, unfit),
     };
   }
 
-  async #isReady(seat: Seat, worker: RunningWorker): Promise<void> {
-    // Looked at again in the turn in which it gets its first task: nothing can come in between.
-    while (worker.state === "starting" && !this.#events.isPrepared(seat, worker))
-      await this.#events.prepare(seat, worker);
+  async #isReady(slot: WorkerSlot, worker: WorkerHandle): Promise<void> {
+    // Checked again in the turn in which the worker gets its first task: no event can happen in
+    // between.
+    while (worker.state === "starting" && !this.#events.isPrepared(slot, worker))
+      await this.#events.prepare(slot, worker);
     if (worker.state !== "starting" || this.#isClosing) {
       if (this.#isClosing) worker.leave();
       return;
@@ -152,160 +192,168 @@ export class Fleet {
     worker.wasReady = true;
     this.#wasReady = true;
     this.#failedStarts = 0;
-    if (seat.successor === worker) {
-      seat.worker?.leave();
-      seat.successor = undefined;
-      seat.worker = worker;
+    if (slot.successor === worker) {
+      slot.worker?.leave();
+      slot.successor = undefined;
+      slot.worker = worker;
     }
-    this.#events.ready(seat, worker);
+    this.#events.ready(slot, worker);
     this.#tellReady();
   }
 
   #ended(
-    seat: Seat,
-    worker: RunningWorker,
+    slot: WorkerSlot,
+    worker: WorkerHandle,
     how: string,
-    tasks: readonly Task[],
+    tasks: LeftTasks,
     unfit: unknown,
   ): void {
     this.#living.delete(worker);
-    if (seat.successor === worker) seat.successor = undefined;
-    const isCurrent = seat.worker === worker;
-    if (isCurrent) seat.worker = undefined;
-    this.#events.lost(seat, worker, how, tasks);
-    if (isCurrent && this.seats.includes(seat) && !this.#isClosing) {
-      if (worker.wasReady) this.#replace(seat, worker);
-      else this.#startFailed(seat, how, unfit);
+    if (slot.successor === worker) slot.successor = undefined;
+    const isCurrent = slot.worker === worker;
+    if (isCurrent) slot.worker = undefined;
+    const isStart = isCurrent && !worker.wasReady && unfit !== undefined;
+    this.#events.lost(
+      slot,
+      worker,
+      isStart ? `it could not start: ${messageOf(unfit)}` : how,
+      tasks,
+    );
+    if (isCurrent && this.slots.includes(slot) && !this.#isClosing) {
+      if (worker.wasReady) this.#replace(slot, worker);
+      else this.#startFailed(slot, how, unfit);
     }
     if (this.#living.size === 0) for (const tell of this.#onEnded.splice(0)) tell();
   }
 
-  #replace(seat: Seat, worker: RunningWorker): void {
+  #replace(slot: WorkerSlot, worker: WorkerHandle): void {
     this.restarts += 1;
-    const isProved = worker.tasksDone > 0 || worker.ageMs > PROVED_MS;
-    seat.failures = isProved ? 0 : seat.failures + 1;
-    if (isProved) this.#launch(seat);
-    else this.#launchLater(seat);
+    // A worker that the pool itself killed for a task is not broken. Other workers must have
+    // completed a task: a worker that dies while it is idle would otherwise be restarted without
+    // end.
+    const isProved =
+      worker.departure.wasForTask || worker.tasksDone > 0 || worker.ageMs > PROVED_MS;
+    slot.failures = isProved ? 0 : slot.failures + 1;
+    if (isProved) this.#launch(slot);
+    else this.#launchLater(slot);
   }
 
-  #startFailed(seat: Seat, how: string, unfit: unknown): void {
-    seat.failures += 1;
+  /**
+   * The pool gives up only when no worker runs and none is being started: before the first worker
+   * was ready when each slot has failed, later after several failures. A single failure is retried.
+   */
+  #startFailed(slot: WorkerSlot, how: string, unfit: unknown): void {
+    slot.failures += 1;
     this.#failedStarts += 1;
-    const error = newelError(
-      "NEWEL_E_POOL_WORKER_START",
-      {
-        pool: this.#settings.name,
-        worker: seat.number,
-        why: unfit === undefined ? how : messageOf(unfit),
-      },
-      unfit,
-    );
+    const why = unfit === undefined ? how : messageOf(unfit);
+    const facts = { pool: this.#settings.name, worker: slot.number, why };
+    const error = newelError("NEWEL_E_POOL_WORKER_START", facts, unfit);
+    const isAlone = this.slots.every(({ worker }) => worker === undefined);
     const isFirst = !this.#wasReady;
-    if (isFirst || this.#failedStarts >= HOPELESS_STARTS) {
+    const isHopeless = isAlone && (isFirst || this.#failedStarts >= HOPELESS_STARTS);
+    if (isHopeless || slot.failures >= HOPELESS_STARTS)
       for (const { reject } of this.#onReady.splice(0)) reject(error);
-      const isAlone = this.seats.every(({ ready }) => ready === undefined);
-      if (isAlone) this.#events.hopeless(error, isFirst);
+    // Rejected tasks and `start` report it; otherwise it is reported the first time, and when the
+    // reason changes.
+    if (!(isHopeless && isFirst) && this.#reportedWhy !== why) {
+      this.#reportedWhy = why;
+      this.#events.trouble(error);
     }
-    if (!this.#isClosing) this.#launchLater(seat);
+    if (isHopeless) this.#events.hopeless(error, isFirst);
+    if (!this.#isClosing) this.#launchLater(slot);
   }
 
-  #launchLater(seat: Seat): void {
-    const waitMs = backoffMs(this.#settings.backoff, seat.failures);
-    seat.timer = setTimeout(() => this.#launch(seat), waitMs).unref();
+  #launchLater(slot: WorkerSlot): void {
+    const waitMs = backoffMs(this.#settings.backoff, slot.failures);
+    slot.timer = startTimer(waitMs, () => this.#launch(slot));
   }
 
-  /** Recycling by memory or age, each time the worker tells of itself. */
-  #look(seat: Seat, worker: RunningWorker): void {
+  /** Recycling by memory or age, at each report of the worker. */
+  #look(slot: WorkerSlot, worker: WorkerHandle): void {
     const { ageMs, rssBytes } = this.#settings.recycle;
+    // Without work a worker is not recycled: it would be replaced without end.
+    if (worker.tasksDone === 0) return;
     const isOld = ageMs !== undefined && worker.ageMs >= ageMs;
     const isLarge = rssBytes !== undefined && (worker.report?.rssBytes ?? 0) > rssBytes;
-    if (isOld || isLarge) this.#recycle(seat, worker);
+    if (isOld || isLarge) this.#recycle(slot, worker);
   }
 
-  #lookAtTasks(seat: Seat, worker: RunningWorker): void {
+  #lookAtTasks(slot: WorkerSlot, worker: WorkerHandle): void {
     const { tasks } = this.#settings.recycle;
-    if (tasks !== undefined && worker.tasksDone >= tasks) this.#recycle(seat, worker);
+    if (tasks !== undefined && worker.tasksDone >= tasks) this.#recycle(slot, worker);
   }
 
-  /** The new worker is ready before the old one leaves. */
-  #recycle(seat: Seat, worker: RunningWorker): void {
-    if (seat.successor !== undefined || seat.worker !== worker || this.#isClosing) return;
+  /** Replaces a worker; the new worker is ready before the old one leaves. */
+  #recycle(slot: WorkerSlot, worker: WorkerHandle): void {
+    if (slot.successor !== undefined || slot.worker !== worker || this.#isClosing) return;
     if (worker.state !== "ready") return;
     this.restarts += 1;
-    seat.successor = this.#newWorker(seat);
+    slot.successor = this.#newWorker(slot);
   }
 
-  /** It takes no more tasks: another is in its seat at once, and it leaves when it can. */
-  #retire(seat: Seat, worker: RunningWorker): void {
-    if (seat.worker !== worker || this.#isClosing) return;
+  /**
+   * Removes a worker from its slot, which gets another at once; the removed worker leaves when it
+   * can.
+   */
+  #retire(slot: WorkerSlot, worker: WorkerHandle): void {
+    if (slot.worker !== worker || this.#isClosing) return;
     this.restarts += 1;
-    seat.worker = seat.successor ?? this.#newWorker(seat);
-    seat.successor = undefined;
+    slot.worker = slot.successor ?? this.#newWorker(slot);
+    slot.successor = undefined;
   }
 
-  /** Tasks wait that no worker has room for: if that lasts, there is one more. */
-  crowded(): void {
-    const { max } = this.#settings;
-    if (this.#crowdedTimer !== undefined || this.seats.length >= max || this.#isClosing) return;
-    if (this.seats.length === 0) {
-      this.start();
-      if (this.seats.length === 0) this.#addSeat(0);
-      return;
-    }
-    this.#crowdedTimer = setTimeout(() => {
-      this.#crowdedTimer = undefined;
-      if (!this.#events.hasWaiting()) return;
-      const isStarting = this.seats.some(({ ready }) => ready === undefined);
-      if (!isStarting && this.seats.length < max && !this.#isClosing)
-        this.#addSeat(this.#freeNumber());
-      this.crowded();
-    }, CROWDED_MS).unref();
+  /** Starts more workers, up to the maximum size. */
+  grow(count: number): void {
+    if (this.#isClosing) return;
+    this.start();
+    const size = Math.min(this.#settings.max, this.slots.length + count);
+    while (this.slots.length < size) this.#addSlot(this.#freeNumber());
   }
 
   #freeNumber(): number {
     let number = 0;
-    while (this.seats.some((seat) => seat.number === number)) number += 1;
+    while (this.slots.some((slot) => slot.number === number)) number += 1;
     return number;
   }
 
-  /** The last worker that had nothing to do for long enough leaves. */
+  /** Retires the last worker that was idle for long enough. */
   #shrink(): void {
     const { min, idleMs } = this.#settings;
-    if (this.seats.length <= min || this.#isClosing) return;
-    const seat = this.seats.findLast(
+    if (this.slots.length <= min || this.#isClosing) return;
+    const slot = this.slots.findLast(
       ({ worker, own }) =>
         worker?.state === "ready" &&
         worker.inFlight === 0 &&
         own.size === 0 &&
-        performance.now() - worker.idleSinceMs >= idleMs,
+        monotonicMs() - worker.idleSinceMs >= idleMs,
     );
-    if (seat === undefined) return;
-    this.seats.splice(this.seats.indexOf(seat), 1);
-    seat.worker?.leave();
+    if (slot === undefined) return;
+    this.slots.splice(this.slots.indexOf(slot), 1);
+    slot.worker?.leave();
   }
 
-  /** From now on no worker is started; those that have no task leave, the others after their last. */
+  /** Stops starting workers; workers without a task leave, the others after their last task. */
   async leave(): Promise<void> {
     this.#stopTimers();
     this.#guard?.closing();
     for (const worker of this.#living) {
-      if (worker.state === "starting") worker.kill("the pool was closed");
+      if (worker.state === "starting") worker.departure.kill("the pool was closed");
       else worker.leave();
     }
-    const timer = setTimeout(
-      () => this.killAll(`it did not end within ${TEARDOWN_MS} ms after its last task`),
-      TEARDOWN_MS,
-    ).unref();
+    const timer = startTimer(TEARDOWN_MS, () =>
+      this.killAll(`it did not end within ${TEARDOWN_MS} ms after its last task`),
+    );
     await this.#allEnded();
-    clearTimeout(timer);
+    timer.stop();
+    await this.#output.ended();
     await this.#guard?.close();
   }
 
   #stopTimers(): void {
     this.#isClosing = true;
-    clearTimeout(this.#crowdedTimer);
+    for (const { reject } of this.#onReady.splice(0)) reject(this.#closedError());
     clearInterval(this.#idleTimer);
-    for (const seat of this.seats) clearTimeout(seat.timer);
+    for (const slot of this.slots) slot.timer?.stop();
   }
 
   #allEnded(): Promise<void> {
@@ -316,16 +364,16 @@ export class Fleet {
   }
 
   killAll(why: string): void {
-    for (const worker of this.#living) worker.kill(why);
+    for (const worker of this.#living) worker.departure.kill(why);
   }
 
-  /** Kills those that still have tasks. */
+  /** Kills the workers that still have tasks. */
   killBusy(why: string): Task[] {
     const tasks: Task[] = [];
     for (const worker of this.#living) {
       if (worker.inFlight === 0) continue;
       tasks.push(...worker.tasks);
-      worker.kill(why);
+      worker.departure.kill(why);
     }
     return tasks;
   }

@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from "node:fs";
 
 import { systemCode } from "../base/errors.ts";
 
-/** What is taken from a process's line in /proc. */
+/** The fields read from a process's line in /proc. */
 interface Seen {
   readonly parent: number;
   readonly group: number;
@@ -12,9 +12,9 @@ interface Seen {
 
 /**
  * The resident memory of process groups with all descendants of their leaders: pages that several
- * of them share count for each.
+ * processes share count for each.
  *
- * @returns by the leader's pid; `undefined` where there is no /proc
+ * @returns bytes by the leader's pid; `undefined` if there is no /proc
  */
 export function groupMemory(leaders: ReadonlySet<number>): Map<number, number> | undefined {
   if (process.platform !== "linux") return undefined;
@@ -37,7 +37,7 @@ function leaderOf(
   leaders: ReadonlySet<number>,
 ): number | undefined {
   let pid = start;
-  // The table was not read at one moment: parents may form a circle in it.
+  // The table is not an atomic snapshot: parents may form a cycle in it.
   for (let steps = 0; steps < 100; steps += 1) {
     const seen = all.get(pid);
     if (seen === undefined) return undefined;
@@ -53,11 +53,12 @@ function look(name: string): Seen | undefined {
   try {
     stat = readFileSync(`/proc/${name}/stat`, "latin1");
   } catch (error) {
-    // Gone meanwhile.
+    // The process has ended since.
     if (["ENOENT", "ESRCH"].includes(systemCode(error) ?? "")) return undefined;
     throw error;
   }
-  // The command stands in parentheses and may itself have some; fields of proc_pid_stat(5) from the third on.
+  // The command is in parentheses and may contain some itself; fields of proc_pid_stat(5) from the
+  // third on.
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   const [parent, group, pages] = [fields[1], fields[2], fields[21]].map(Number);
   if (parent === undefined || group === undefined || pages === undefined) return undefined;

@@ -1,23 +1,30 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { Socket } from "node:net";
 
 import { messageOf, newelError } from "../base/errors.ts";
+import { monotonicMs } from "../base/globals.ts";
 
-/** Every process that a worker starts inherits it, also one that leaves the worker's group. */
+/**
+ * Every process that a worker starts inherits this variable, even one that leaves the worker's
+ * group.
+ */
 export const MARK_VARIABLE = "NEWEL_POOL_MARK";
 
-/** A guard that does not live so long is not started again for ever. */
+/** A guard that exits sooner than this is not restarted without end. */
 const PROVED_MS = 1_000;
 const MAX_FAILURES = 5;
-/** How long a closed pool waits for its guard: what can be killed is dead long before. */
+/**
+ * Milliseconds that a closing pool waits for its guard: all processes that can be killed are dead
+ * long before.
+ */
 const CLOSE_MS = 2_000;
 
 /**
- * Is given a mark and groups, then reads `+ GROUP` and `- GROUP MARK`. At the end of its input nobody
- * is left to end the groups that are, so it does that; what had left its group is found by its mark.
- * A process that starts others while it is looked for is met in the next round.
+ * Gets a mark and groups, then reads `+ GROUP` and `- GROUP MARK`. The end of its input means that
+ * no pool is left to end the remaining groups, so the guard ends them; processes that had left
+ * their group are found by the mark. A process that starts others during the search is found in the
+ * next round.
  */
 const PROGRAM = `
 trap '' HUP INT QUIT TERM
@@ -52,22 +59,22 @@ wait
 `;
 
 /**
- * A small process beside the pool, in a session of its own, that outlives this program however it
- * dies: the kernel ends the workers with their parent, but not what they started.
+ * A small process next to the pool, in a separate session, that survives any death of this program:
+ * the kernel ends the workers with their parent, but not the processes that they started.
  */
 export class Guard {
   readonly #pool: string;
   readonly #shell: string;
   readonly #onMissing: (error: Error) => void;
   readonly #mark = randomBytes(8).toString("hex");
-  /** The groups there are, with the mark of each. */
+  /** The present groups, with the mark of each. */
   readonly #groups = new Map<number, string>();
   #child: ChildProcess | undefined;
   #startedMs = 0;
   #failures = 0;
   #isClosing = false;
 
-  /** @param onMissing - called once when there can be no guard */
+  /** @param onMissing - called once when no guard can run */
   constructor(pool: string, onMissing: (error: Error) => void, shell = "/bin/sh") {
     this.#pool = pool;
     this.#onMissing = onMissing;
@@ -80,7 +87,10 @@ export class Guard {
     return this.#child?.pid ?? 0;
   }
 
-  /** For the environment of one worker; as long as any other, so that none is the beginning of another. */
+  /**
+   * The mark for the environment of one worker; all marks have the same length, so that none is a
+   * prefix of another.
+   */
   newMark(): string {
     return `${this.#mark}.${randomBytes(8).toString("hex")}`;
   }
@@ -90,12 +100,15 @@ export class Guard {
     this.#say(`+ ${group}\n`);
   }
 
-  /** The group was killed: its number may be another's from now on. What had left it is still to be ended. */
+  /**
+   * The group was killed: its number may be reused from now on. Processes that had left it are
+   * still to be ended.
+   */
   remove(group: number): void {
     const mark = this.#groups.get(group);
     if (mark === undefined) return;
     this.#groups.delete(group);
-    // One last look finds all there is.
+    // One last search finds all of them.
     this.#say(this.#isClosing ? `- ${group}\n` : `- ${group} ${mark}\n`);
   }
 
@@ -104,7 +117,7 @@ export class Guard {
     this.#isClosing = true;
   }
 
-  /** Resolves when nothing is left of the workers, nor of the guard. */
+  /** Resolves when neither processes of the workers nor the guard are left. */
   async close(): Promise<void> {
     this.#isClosing = true;
     const child = this.#child;
@@ -120,11 +133,13 @@ export class Guard {
   }
 
   #start(): void {
-    this.#startedMs = performance.now();
-    // Nothing of this program's environment: least of all the marks by which itself may be ended.
+    this.#startedMs = monotonicMs();
+    // No variable of this program's environment: in particular not the marks by which the program
+    // itself may be ended.
     const path = [process.env["PATH"], "/usr/bin", "/bin"].filter(Boolean).join(":");
-    // So that lists of processes have a short line for it.
-    // The groups there are come with it: this program may be killed before it can say a line.
+    // A short line for process lists.
+    // The present groups are passed at start: this program may be killed before it can write a
+    // line.
     const groups = [...this.#groups.keys()].map(String);
     const args = ["-c", 'eval "$PROGRAM"', "newel-pool-guard", this.#mark, ...groups];
     const child = spawn(this.#shell, args, {
@@ -138,9 +153,10 @@ export class Guard {
     child.once("exit", (code, signal) =>
       this.#ended(child, `it ended with ${signal ?? `code ${code}`}`),
     );
-    // A guard that is gone is seen by its exit.
+    // The exit event reports a guard that is gone.
     child.stdin?.on("error", () => undefined);
-    // The pool alone keeps the program going.
+    // Only the pool keeps the program alive.
+    const { Socket } = process.getBuiltinModule("node:net");
     if (child.stdin instanceof Socket) child.stdin.unref();
   }
 
@@ -151,7 +167,7 @@ export class Guard {
   #ended(child: ChildProcess, why: string): void {
     if (this.#child !== child) return;
     this.#child = undefined;
-    const isProved = performance.now() - this.#startedMs > PROVED_MS;
+    const isProved = monotonicMs() - this.#startedMs > PROVED_MS;
     this.#failures = isProved ? 0 : this.#failures + 1;
     if (child.pid !== undefined && this.#failures < MAX_FAILURES) this.#start();
     else this.#onMissing(newelError("NEWEL_E_POOL_GUARD", { pool: this.#pool, why }));

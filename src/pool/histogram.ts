@@ -1,14 +1,19 @@
-/** Buckets for each doubling: values are told with an error of at most 9 %. */
+/** Buckets per doubling: values are reported with an error of at most 9 %. */
 const STEPS = 8;
 const LOWEST_MS = 0.001;
 const BUCKETS = 30 * STEPS;
 
 /** Percentiles of times, in milliseconds. */
 export interface TimeSummary {
+  /** The number of measured times. */
   readonly count: number;
+  /** The mean, in milliseconds. */
   readonly meanMs: number;
+  /** The median, in milliseconds. */
   readonly p50Ms: number;
+  /** The 99th percentile, in milliseconds. */
   readonly p99Ms: number;
+  /** The longest time, in milliseconds. */
   readonly maxMs: number;
 }
 
@@ -47,4 +52,10 @@ export class Histogram {
     }
     return this.#maxMs;
   }
+}
+
+/** The times of the answered tasks of a pool. */
+export interface TaskTimes {
+  readonly wait: Histogram;
+  readonly run: Histogram;
 }

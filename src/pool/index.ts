@@ -1,16 +1,31 @@
 export { Pool } from "./pool.ts";
+export type { BlockedWorker } from "./blocked-watch.ts";
 export type { PoolEvents, PoolState } from "./events.ts";
 export type {
   BroadcastOptions,
   CloseOptions,
+  OutputInfo,
   PoolOptions,
   RecycleLimits,
   ResultInfo,
   RunOptions,
   SizeRange,
+  StreamOptions,
   WorkerKind,
 } from "./options.ts";
-export type { DataOf, MessageOf, ResultOf, TaskOf } from "./module-types.ts";
+export type {
+  DataOf,
+  FunctionsOf,
+  GeneratorsOf,
+  ItemOf,
+  MessageOf,
+  ResultOf,
+  RunTaskOf,
+  StreamTaskOf,
+  TaskOf,
+} from "./module-types.ts";
+export type { Transferable } from "./transferable.ts";
+export { taskContext } from "./worker/context.ts";
 export type { PoolStats, WorkerStats } from "./stats.ts";
 export type { TimeSummary } from "./histogram.ts";
 export type { ResourceReport } from "./protocol.ts";
@@ -26,3 +41,4 @@ export {
   type GaugeClient,
   type ResourceReporterOptions,
 } from "./resource-reporter.ts";
+export type { BlockedLoop } from "./loop-watch.ts";

@@ -1,16 +1,18 @@
-/** The longest time a timer takes. */
+import { clearInterval, setInterval } from "../base/globals.ts";
+
+/** The longest timer of Node.js. */
 const VERY_LONG_MS = 2 ** 31 - 1;
 
 /**
- * Keeps the program going while the pool has something to do for it. The workers by themselves do
- * not: a program whose idle pool is all that is left ends, and its workers with it.
+ * Keeps the program alive while the pool has work for it. The workers alone do not: a program ends
+ * if only an idle pool is left, and its workers end with it.
  */
 export class KeepAlive {
   readonly #reasons = new Map<string, number>();
   readonly #always: boolean;
   #timer: NodeJS.Timeout | undefined;
 
-  /** @param always - from `open` to `close`: somebody waits for what comes by itself */
+  /** @param always - from `open` to `close`, because a handler waits for messages without a task */
   constructor(always: boolean) {
     this.#always = always;
   }

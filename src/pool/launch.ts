@@ -1,45 +1,83 @@
-import { spawn, spawnSync } from "node:child_process";
+import { spawn } from "node:child_process";
+import { existsSync } from "node:fs";
 import type { Socket } from "node:net";
-import { Worker } from "node:worker_threads";
+import type * as Sea from "node:sea";
 
+import { newelError } from "../base/errors.ts";
 import { programPath } from "../base/modules.ts";
 import { environmentWithoutPreload } from "../base/node-options.ts";
 import { socketTransport } from "../wire/transport.ts";
 import { MARK_VARIABLE, type Guard } from "./guard.ts";
 import type { PoolTransport } from "./link.ts";
-import { inheritedFlags, type Settings } from "./options.ts";
-import { threadTransport } from "./thread-transport.ts";
+import { dieWithParent } from "./parent-death.ts";
+import { inheritedFlags, type Settings } from "./settings.ts";
+import { ProgressFile } from "./progress-file.ts";
+import { PROGRESS_BYTES, progressOf, UNKNOWN_PROGRESS, type Progress } from "./progress.ts";
+import { threadTransport, type ThreadInit } from "./thread-transport.ts";
+import type { WorkerEnd } from "./worker-end.ts";
 import { WorkerGroup } from "./worker-group.ts";
+import type { OutputStreams } from "./worker-output.ts";
 
-/** How a worker ended. */
-export interface WorkerEnd {
-  readonly code: number | null;
-  readonly signal: string | null;
-  /** What ended a thread, or kept a process from starting. */
-  readonly error?: Error;
-}
-
-/** A worker that was started; it does nothing before it is sent its setup. */
+/** A worker that was started; it waits for its setup. */
 export interface Launched {
   readonly pid: number;
   readonly transport: PoolTransport;
+  /** Its standard output and error, for a pool that reads them. */
+  readonly output: OutputStreams | undefined;
   onEnd(listener: (end: WorkerEnd) => void): void;
   kill(): void;
-  /** SIGTERM for its process group, which the worker itself ignores. */
+  /** Sends SIGTERM to its process group; the worker itself ignores it. */
   terminateGroup(): void;
+  /**
+   * Reads the progress record, even after the worker's death. `told`: the tasks it has reported.
+   */
+  progress(told: number): Progress;
+  /** Releases the progress record. */
+  release(): void;
 }
 
 /**
- * Starts a worker. It does not keep this program going: the pool does, while there are tasks.
+ * Starts a worker. It does not keep this program alive: the pool does, while there are tasks.
  *
- * @param guard - of a pool whose workers lead process groups
+ * @param guard - for a pool whose workers lead process groups
  */
 export function launch(settings: Settings, guard: Guard | undefined): Launched {
   return settings.kind === "process" ? launchProcess(settings, guard) : launchThread(settings);
 }
 
+/**
+ * Refuses settings that can start no worker, when the pool is made.
+ *
+ * @throws NEWEL_E_POOL_PROGRAM
+ */
+export function checkLaunch({ kind, name }: Settings): void {
+  const program = programPath(`pool/worker/${kind}-main`);
+  const refusal = (why: string, advice: string): Error =>
+    newelError("NEWEL_E_POOL_PROGRAM", { pool: name, why, advice });
+  if (kind === "process" && isOwnExecutable())
+    throw refusal(
+      "this program is a single executable, of which each worker process would be another instance",
+      'Use `kind: "thread"`, or run the program with node.',
+    );
+  if (!existsSync(program))
+    throw refusal(
+      `${program} is not there, most likely because the program was bundled`,
+      "Keep the package newel out of the bundle (external), with its files next to it.",
+    );
+}
+
+/** Whether this program's executable is not Node.js itself, but a program built with it. */
+function isOwnExecutable(): boolean {
+  // Without that module there are no single executables either.
+  const sea = process.getBuiltinModule("node:sea") as typeof Sea | undefined;
+  return sea?.isSea() === true || "pkg" in process;
+}
+
+/** Electron's executable is Node.js when this is set. */
+const AS_NODE = process.versions["electron"] === undefined ? {} : { ELECTRON_RUN_AS_NODE: "1" };
+
 function launchProcess(
-  { execArgv = inheritedFlags(process.execArgv), env }: Settings,
+  { execArgv = inheritedFlags(process.execArgv), env, readsOutput }: Settings,
   guard: Guard | undefined,
 ): Launched {
   const program = programPath("pool/worker/process-main");
@@ -47,15 +85,19 @@ function launchProcess(
   const groupMark = guard?.newMark();
   const groupEnv = groupMark === undefined ? {} : { [MARK_VARIABLE]: groupMark };
   const args = [...wrapper, ...execArgv, program];
+  const progress = ProgressFile.create();
+  const output = readsOutput ? "pipe" : "inherit";
   const child = spawn(command, args, {
-    stdio: ["ignore", "inherit", "inherit", "pipe"],
-    env: { ...environmentWithoutPreload(process.env), ...env, ...mark, ...groupEnv },
+    stdio: ["ignore", output, output, "pipe", progress?.fd ?? "ignore"],
+    env: { ...environmentWithoutPreload(process.env), ...AS_NODE, ...env, ...mark, ...groupEnv },
     detached: guard !== undefined,
     windowsHide: true,
   });
-  // Without a free descriptor there are none at all, whatever the types say; `error` follows.
+  // Without a free descriptor `stdio` is missing altogether, in spite of its type; `error` follows.
   const socket = (child.stdio as typeof child.stdio | undefined)?.[3] as Socket | undefined;
   socket?.unref();
+  const { stdout, stderr } = child;
+  for (const stream of [stdout, stderr]) (stream as Socket | null)?.unref();
   child.unref();
   const { pid } = child;
   const group =
@@ -65,6 +107,7 @@ function launchProcess(
   child.once("exit", () => group?.end());
   return {
     pid: pid ?? 0,
+    output: stdout === null || stderr === null ? undefined : { stdout, stderr },
     transport: socket === undefined ? NO_TRANSPORT : socketTransport(socket, "a worker"),
     onEnd(listener) {
       child.once("error", (error) => listener({ code: null, signal: null, error }));
@@ -75,6 +118,8 @@ function launchProcess(
       else group.signal("SIGKILL");
     },
     terminateGroup: () => group?.signal("SIGTERM"),
+    progress: (told) => progress?.read(told) ?? UNKNOWN_PROGRESS,
+    release: () => progress?.close(),
   };
 }
 
@@ -90,54 +135,46 @@ const NO_TRANSPORT: PoolTransport = {
   abort: () => undefined,
 };
 
-function launchThread({ execArgv, env, resourceLimits, title }: Settings): Launched {
+function launchThread({ execArgv, env, resourceLimits, title, readsOutput }: Settings): Launched {
+  // Not imported: a pool of processes starts without it.
+  const { MessageChannel, Worker } = process.getBuiltinModule("node:worker_threads");
   const worker = new Worker(programPath("pool/worker/thread-main"), {
-    env: { ...environmentWithoutPreload(process.env), ...env },
+    env: defined({ ...environmentWithoutPreload(process.env), ...env }),
     name: title,
+    stdout: readsOutput,
+    stderr: readsOutput,
     ...(execArgv === undefined ? {} : { execArgv: [...execArgv] }),
     ...(resourceLimits === undefined ? {} : { resourceLimits }),
   });
+  // A separate port: `parentPort` belongs to the libraries that the worker loads.
+  const { port1, port2 } = new MessageChannel();
+  const progress = new Int32Array(new SharedArrayBuffer(PROGRESS_BYTES));
+  const init: ThreadInit = { port: port2, progress };
+  worker.postMessage(init, [port2]);
+  // So that the worker alone does not keep the program alive.
+  worker.unref();
   let error: Error | undefined;
   worker.on("error", (thrown: unknown) => {
     error = thrown instanceof Error ? thrown : new Error(String(thrown));
   });
   return {
     pid: process.pid,
-    transport: threadTransport(worker),
+    output: readsOutput ? { stdout: worker.stdout, stderr: worker.stderr } : undefined,
+    transport: threadTransport(port1, worker),
     onEnd: (listener) =>
       worker.once("exit", (code) =>
         listener({ code, signal: null, ...(error === undefined ? {} : { error }) }),
       ),
     kill: () => void worker.terminate(),
     terminateGroup: () => undefined,
+    progress: (told) => progressOf(Atomics.load(progress, 0), Atomics.load(progress, 1), told),
+    release: () => undefined,
   };
 }
 
-interface ParentDeath {
-  readonly command: string;
-  readonly wrapper: readonly string[];
-  /** For the environment: the worker has to see to it itself. */
-  readonly mark: Readonly<Record<string, string | undefined>>;
-}
-
-let parentDeath: ParentDeath | undefined;
-
-/**
- * How a worker is made to end with its parent even while its event loop is blocked. setpriv (of
- * util-linux) asks the kernel for it and then becomes the worker, which costs a millisecond; without
- * it the worker has to load the FFI library for that one call, 15 ms and 10 MB.
- */
-function dieWithParent(): ParentDeath {
-  parentDeath ??= findParentDeath();
-  return parentDeath;
-}
-
-function findParentDeath(): ParentDeath {
-  const bare = { command: process.execPath, wrapper: [] };
-  if (process.platform !== "linux") return { ...bare, mark: {} };
-  const flags = ["--pdeathsig", "KILL", "--"];
-  const { status } = spawnSync("setpriv", [...flags, "true"], { stdio: "ignore" });
-  return status === 0
-    ? { command: "setpriv", wrapper: [...flags, process.execPath], mark: {} }
-    : { ...bare, mark: { NEWEL_POOL_PDEATHSIG: "1" } };
+/** In the environment of a thread `undefined` would become a text. */
+function defined(env: Readonly<Record<string, string | undefined>>): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined),
+  );
 }

@@ -1,15 +1,17 @@
+import { hasCode } from "../base/errors.ts";
 import { FrameReader, type Frame } from "../wire/frames.ts";
 import { Outbox } from "../wire/outbox.ts";
 import type { Transport } from "../wire/transport.ts";
-import { CloneBody, type Body } from "./body.ts";
+import { carriedBytes, CloneBody, type Body, type Carried } from "./body.ts";
 import { MAX_BACKLOG_BYTES, MAX_BODY_BYTES } from "./protocol.ts";
+import type { Transferable } from "./transferable.ts";
 
-/** A value that came by itself, not as bytes: only between threads. */
+/** A value that arrived separately, not as bytes: only between threads. */
 export interface ClonedFrame {
   readonly type: number;
   readonly id: number;
   readonly aux: number;
-  readonly value: unknown;
+  readonly value: Carried;
   readonly json: string;
 }
 
@@ -17,14 +19,16 @@ export interface ClonedFrame {
 export interface PoolTransport extends Transport {
   /** Set by the link before `start`. */
   onClone?: (frame: ClonedFrame) => void;
-  sendClone?(frame: ClonedFrame, transfer: readonly ArrayBuffer[]): void;
+  /** Set by the link before `start`: all frames delivered within it belong to one turn. */
+  turn?: (deliver: () => void) => void;
+  sendClone?(frame: ClonedFrame, transfer: readonly Transferable[]): void;
 }
 
-/** What an end of a link is told. */
+/** The callbacks of one end of a link. */
 export interface LinkReceiver {
   frame(frame: Frame): void;
   clone(frame: ClonedFrame): void;
-  /** Around the frames of one read. */
+  /** Called around the frames of one read. */
   turnBegins(): void;
   turnEnds(): void;
   closed(error?: Error): void;
@@ -36,24 +40,18 @@ export class Link {
   readonly #transport: PoolTransport;
   readonly #receiver: LinkReceiver;
   readonly #reader: FrameReader;
+  #isInTurn = false;
 
   constructor(transport: PoolTransport, receiver: LinkReceiver) {
     this.#transport = transport;
     this.outbox = new Outbox(transport, MAX_BACKLOG_BYTES, () => undefined);
     this.outbox.peerMaxFrameBytes = MAX_BODY_BYTES;
     this.#receiver = receiver;
-    this.#reader = new FrameReader(MAX_BODY_BYTES, (frame) => receiver.frame(frame));
-    transport.onClone = (frame) => {
-      receiver.turnBegins();
-      receiver.clone(frame);
-      receiver.turnEnds();
-    };
+    this.#reader = new FrameReader(MAX_BODY_BYTES, (frame) => receiver.frame(frame), true);
+    transport.onClone = (frame) => this.#turn(() => receiver.clone(frame));
+    transport.turn = (deliver) => this.#turn(deliver);
     transport.start({
-      bytes: (chunk) => {
-        receiver.turnBegins();
-        this.#reader.push(chunk);
-        receiver.turnEnds();
-      },
+      bytes: (chunk) => this.#bytes(chunk),
       drained: () => this.outbox.drained(),
       closed: (error) => {
         this.outbox.close();
@@ -63,38 +61,56 @@ export class Link {
   }
 
   /**
-   * Adds a frame to those that leave with this turn.
+   * Adds a frame to those that are sent at the end of this turn.
    *
+   * @returns the size of the body in bytes
    * @throws NEWEL_E_LIMIT when the body is larger than a frame can be
-   * @throws DataCloneError when a thread cannot be sent the value after all
+   * @throws DataCloneError when the value cannot be cloned for a thread
    */
-  send(type: number, id: number, aux: number, body: Body = ""): void {
-    if (typeof body === "string") this.outbox.add(type, 0, 0, id, aux, body);
-    else if (body instanceof CloneBody) this.#sendClone(type, id, aux, body);
-    else this.outbox.add(type, body.flags, 0, id, aux, body);
+  send(type: number, id: number, aux: number, body: Body = ""): number {
+    if (typeof body === "string") return this.outbox.add(type, 0, 0, id, aux, body);
+    if (body instanceof CloneBody) return this.#sendClone(type, id, aux, body);
+    return this.outbox.add(type, body.flags, 0, id, aux, body);
   }
 
-  #sendClone(type: number, id: number, aux: number, clone: CloneBody): void {
+  #sendClone(type: number, id: number, aux: number, clone: CloneBody): number {
     const { value, transfer, json } = clone;
-    // What was added before must not be overtaken.
+    const bytes = carriedBytes(value);
+    // Frames that were added earlier must not be overtaken.
     this.outbox.flush();
     this.#transport.sendClone?.({ type, id, aux, value, json }, transfer);
+    return bytes;
   }
 
-  /** Keeps the frames that follow, also those of the bytes being read now. */
-  pause(): void {
-    this.#reader.pause();
+  #bytes(chunk: Buffer): void {
+    this.#turn(() => {
+      try {
+        this.#reader.push(chunk);
+      } catch (error) {
+        // Other code of the worker wrote to this connection: it cannot be used any more.
+        if (!hasCode(error, "NEWEL_E_FRAME")) throw error;
+        this.#reader.stop();
+        this.#transport.abort();
+      }
+    });
   }
 
-  /** Gives the frames that were kept, as a turn of their own that begins with something else. */
-  resume(first: () => void): void {
+  #turn(deliver: () => void): void {
+    if (this.#isInTurn) {
+      deliver();
+      return;
+    }
+    this.#isInTurn = true;
     this.#receiver.turnBegins();
-    first();
-    this.#reader.resume();
-    this.#receiver.turnEnds();
+    try {
+      deliver();
+    } finally {
+      this.#isInTurn = false;
+      this.#receiver.turnEnds();
+    }
   }
 
-  /** Closes when everything was sent. */
+  /** Closes after all frames were sent. */
   close(): void {
     this.outbox.flush();
     this.#transport.close();

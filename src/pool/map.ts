@@ -1,8 +1,8 @@
 /**
- * Runs something for each item, so many at once at most, and gives the results in the order of the
- * items.
+ * Runs a function for each item, up to a maximum number at once, and yields the results in the
+ * order of the items.
  *
- * @param ahead - items that are taken before the first result is asked for
+ * @param ahead - items that are started before the first result is requested
  */
 export async function* runEach<Item, Result>(
   items: Iterable<Item> | AsyncIterable<Item>,
@@ -16,7 +16,7 @@ export async function* runEach<Item, Result>(
   try {
     for await (const item of items) {
       const result = run(item, signal);
-      // Whoever iterates meets the failure when it is its turn.
+      // The iteration throws the failure when it reaches this item.
       result.catch(() => undefined);
       running.push(result);
       if (running.length >= ahead) yield await shift(running);
@@ -27,7 +27,7 @@ export async function* runEach<Item, Result>(
   }
 }
 
-/** Called only when there is one. */
+/** Called only if there is one. */
 async function shift<Result>(running: Promise<Result>[]): Promise<Result> {
   return running.shift() as Promise<Result>;
 }

@@ -1,26 +1,30 @@
+import { monotonicMs, setTimeout } from "../base/globals.ts";
 import { groupMemory } from "./group-memory.ts";
 
-/** How often memory is looked at while there is a limit. */
+/** Milliseconds between two memory checks while there is a limit. */
 const LOOK_MS = 250;
-/** On a machine with very many processes a look takes long: never more than this share of the time. */
+/**
+ * On a machine with very many processes a check takes long: checks use at most this share of the
+ * time.
+ */
 const MAX_SHARE = 0.05;
 
 /** A worker that may have tasks with a limit. */
 export interface WatchedWorker {
   readonly pid: number;
   readonly hasMemoryLimit: boolean;
-  /** What it last said of itself. */
+  /** Its last report. */
   readonly report: { readonly rssBytes: number } | undefined;
-  /** Its group has so much memory. */
-  checkMemory(usedBytes: number): void;
+  /** Learns of the memory of its group. */
+  readonly departure: { checkMemory(usedBytes: number): void };
 }
 
-/** Looks at the memory of workers with limited tasks, as long as there are any. */
+/** Checks the memory of workers with limited tasks, as long as there are any. */
 export class MemoryWatch {
   readonly #workers: Iterable<WatchedWorker>;
   #isWatching = false;
 
-  /** @param workers - the pool's own: it changes */
+  /** @param workers - the pool's own collection, which changes */
   constructor(workers: Iterable<WatchedWorker>) {
     this.#workers = workers;
   }
@@ -36,11 +40,11 @@ export class MemoryWatch {
     const limited = [...this.#workers].filter(({ hasMemoryLimit }) => hasMemoryLimit);
     this.#isWatching = limited.length > 0;
     if (!this.#isWatching) return;
-    const start = performance.now();
+    const start = monotonicMs();
     const used = groupMemory(new Set(limited.map(({ pid }) => pid)));
     for (const worker of limited)
-      worker.checkMemory(used?.get(worker.pid) ?? worker.report?.rssBytes ?? 0);
-    const tookMs = performance.now() - start;
+      worker.departure.checkMemory(used?.get(worker.pid) ?? worker.report?.rssBytes ?? 0);
+    const tookMs = monotonicMs() - start;
     const nextMs = Math.max(LOOK_MS, tookMs / MAX_SHARE);
     setTimeout(() => this.#look(), nextMs).unref();
   }

@@ -2,59 +2,108 @@ import { FrameType } from "../wire/frames.ts";
 import type { CodecLimits } from "../wire/tagged.ts";
 
 /**
- * What pool and worker say to each other, in the frames of the wire. `id` is the place of a task in
- * the worker's table; each TASK is answered by exactly one DONE or FAILED, and only then is its
- * place used again.
+ * The messages between pool and worker, in the frames of the wire. `id` is the place of a task in
+ * the worker's table; each TASK is answered by exactly one DONE, FAILED or DROPPED, and only then
+ * is its place used again.
  */
 
 /** From the pool to a worker. */
 export const ToWorker: Readonly<
-  Record<"SETUP" | "TASK" | "CANCEL" | "CREDIT" | "PING" | "LEAVE" | "ANSWER" | "REFUSAL", number>
+  Record<
+    | "SETUP"
+    | "TASK"
+    | "CANCEL"
+    | "CREDIT"
+    | "PING"
+    | "LEAVE"
+    | "ANSWER"
+    | "REFUSAL"
+    | "RECALL"
+    | "ITEM_CREDIT",
+    number
+  >
 > = {
-  /** First; body: {@link WorkerSetup}. */
+  /** The first frame; body: {@link WorkerSetup}. */
   SETUP: FrameType.HELLO,
-  /** Body: the task. */
+  /** Body: the task. aux: its {@link TaskFlag}s. */
   TASK: FrameType.CALL,
-  /** The task was given up. aux: the limit in milliseconds that was passed, or 0. Body: why, or nothing. */
+  /**
+   * The task was cancelled or is late. aux: the expired limit in milliseconds, or 0. Body: the
+   * reason, or empty.
+   */
   CANCEL: FrameType.CANCEL,
-  /** aux: how many more messages the pool takes from this worker. */
+  /** aux: the number of further messages that the pool accepts from this worker. */
   CREDIT: FrameType.CREDIT,
   PING: FrameType.PING,
-  /** The poison pill: no more tasks come; tear down and exit. */
+  /** No more tasks come: tear down and exit. */
   LEAVE: FrameType.GOAWAY,
   /** id: that of the question. Body: the answer. */
   ANSWER: FrameType.OK,
-  /** id: that of the question. Body: the error it came to. */
+  /** id: that of the question. Body: its error. */
   REFUSAL: FrameType.ERR,
+  /** Return the tasks that were not begun. */
+  RECALL: FrameType.RELEASE,
+  /** id: the place of a task; aux: the credit that the reader of its items returns. */
+  ITEM_CREDIT: FrameType.ITEM,
 };
+
+/** The kinds of a task, as bits. */
+export const TaskFlag = {
+  /** The task has a deadline or a signal: the worker announces its start in the progress record. */
+  MAY_BE_GIVEN_UP: 1,
+  /** Its caller reads a stream: each item is an ITEM, and DONE has no body. */
+  STREAM: 2,
+  /** The body is a list: the name of an exported function, then its arguments. */
+  NAMED: 4,
+} as const;
+
+/** The credit of a new stream, in items; an item over 4 KiB costs one for each started 4 KiB. */
+export const STREAM_WINDOW = 256;
 
 /** From a worker to the pool. */
 export const ToPool: Readonly<
   Record<
-    "READY" | "UNFIT" | "DONE" | "FAILED" | "MESSAGE" | "TAKEN" | "REPORT" | "PONG" | "ASK",
+    | "READY"
+    | "UNFIT"
+    | "DONE"
+    | "FAILED"
+    | "MESSAGE"
+    | "TAKEN"
+    | "DROPPED"
+    | "REPORT"
+    | "PONG"
+    | "ASK"
+    | "ITEM",
     number
   >
 > = {
   /** The module is loaded and set up. */
   READY: FrameType.HELLO,
-  /** It could not be. Body: the error. */
+  /** Loading or setup failed. Body: the error. */
   UNFIT: FrameType.GOAWAY,
-  /** Body: what the task returned. */
+  /** Body: the result of the task. */
   DONE: FrameType.OK,
-  /** Body: what it threw. */
+  /** Body: the error of the task. */
   FAILED: FrameType.ERR,
   /** Body: a message of the worker. */
   MESSAGE: FrameType.ITEM,
-  /** id: tasks begun so far; aux: µs the event loop was busy since the last of these. */
+  /**
+   * id: tasks taken from the queue so far, in the order of arrival, including those that were
+   * dropped from it; aux: µs that the event loop was busy since the previous report.
+   */
   TAKEN: FrameType.CREDIT,
+  /** The task never began: it was cancelled before, or recalled. */
+  DROPPED: FrameType.END,
   /** Body: the worker's resources. */
   REPORT: FrameType.STREAM,
   PONG: FrameType.PONG,
-  /** A question of a task. aux: the number that its ANSWER or REFUSAL has as id. */
+  /** A question of a task. aux: the number that its ANSWER or REFUSAL carries as id. */
   ASK: FrameType.CALL,
+  /** id: the place of a task. Body: an item of its stream. */
+  ITEM: FrameType.RELEASE,
 };
 
-/** What a worker has to know before it starts. */
+/** The settings that a worker needs before it starts. */
 export interface WorkerSetup {
   readonly module: string;
   readonly pool: string;
@@ -68,39 +117,49 @@ export interface WorkerSetup {
 
 /** The resources of one worker at one moment. */
 export interface ResourceReport {
-  /** Resident memory in bytes; of a thread the whole process's. */
+  /** Resident memory in bytes; for a thread that of the whole process. */
   readonly rssBytes: number;
-  /** Of this worker's heap. */
+  /** Used heap of this worker, in bytes. */
   readonly heapUsedBytes: number;
-  /** Processor seconds since the last report, per second: 1 is one processor. */
+  /** Processor seconds per second since the last report: 1 is one processor. */
   readonly cpu: number;
-  /** How late timers were, 99th percentile since the last report, in milliseconds. */
+  /** Delay of timers, 99th percentile since the last report, in milliseconds. */
   readonly loopDelayMs: number;
-  /** The share of its time the event loop was busy, 0 to 1. */
+  /** The share of time that the event loop was busy, 0 to 1. */
   readonly loopUtilization: number;
   /** Open handles and running requests that keep the event loop alive, by `process.getActiveResourcesInfo()`. */
   readonly handles: number;
+  /** Timers that keep the event loop alive, by `process.getActiveResourcesInfo()`. */
   readonly timers: number;
 }
 
-/** Flags of a body, beside the wire's own (1: tagged JSON). */
+/** Flags of a body, in addition to the wire's own (1: tagged JSON). */
 export const BodyFlag = {
   TAGGED: 1,
-  /** The one part of the body is what v8.serialize gave. */
-  V8: 4,
-  /** The one part is a Uint8Array, … */
+  /** The last part of a tagged body is the telemetry context. */
+  CONTEXT: 4,
+  /** The only part is a Uint8Array. */
   BYTES: 8,
-  /** … or a Buffer. */
+  /** The only part is a Buffer. */
   BUFFER: 16,
-  /** The one part is JSON text: there is a telemetry context beside it. */
+  /** The only part is JSON text, sent with a telemetry context. */
   JSON: 32,
+  /** The parts are a plain value and its large texts (large-texts.ts). */
+  TEXTS: 64,
 } as const;
 
-/** A message of the pool's own workers is as large as they want; the header says 32 bits. */
+/** A message of the pool's own workers has no limit except the 32 bits of the header. */
 export const MAX_BODY_BYTES: number = 0xffff_ffff - 64;
 
-/** For errors, which alone go as tagged JSON. */
-export const ERROR_LIMITS: CodecLimits = { maxDepth: 100, maxParts: 1_024 };
+/** Both ends are the same program: only the stack bounds a value. */
+export const VALUE_LIMITS: CodecLimits = {
+  maxDepth: 1_000,
+  maxParts: 1_000_000,
+  allowsProto: true,
+};
 
-/** A pool waits for room in its own way; nothing here is ever too much for a socket. */
+/** For the details of errors. */
+export const ERROR_LIMITS: CodecLimits = { maxDepth: 100, maxParts: 1_024, allowsProto: true };
+
+/** The pool limits its own load; no amount counts as too much for its sockets. */
 export const MAX_BACKLOG_BYTES: number = Number.MAX_SAFE_INTEGER;

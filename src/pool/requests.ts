@@ -1,10 +1,14 @@
-import { encodeBody, encodeTransferred, kept, type Body } from "./body.ts";
-import type { RunOptions, Settings } from "./options.ts";
+import { CloneBody, encodeBody, encodeTransferred, kept, type Body } from "./body.ts";
+import type { RunOptions } from "./options.ts";
+import type { Settings } from "./settings.ts";
 import { ANY_WORKER, type TaskRequest } from "./task.ts";
 import type { CallerTelemetry } from "./telemetry.ts";
-import { termsOf } from "./terms.ts";
+import { limitsOf, type TaskLimits } from "./task-limits.ts";
 
-/** Makes what the dispatcher takes of what callers give: a copy of the task, and the options' defaults. */
+/**
+ * Turns the arguments of callers into requests for the dispatcher: a copy of the task, and the
+ * options' defaults.
+ */
 export class Requests {
   readonly #settings: Settings;
   readonly #telemetry: CallerTelemetry | undefined;
@@ -23,11 +27,16 @@ export class Requests {
     isPut: boolean,
     resolve: TaskRequest["resolve"],
     reject: TaskRequest["reject"],
+    kind = 0,
+    onItem?: TaskLimits["onItem"],
   ): TaskRequest {
-    const { priority = 0, worker = ANY_WORKER, retries = this.#settings.retries } = options;
-    const terms = termsOf(options, this.#settings);
+    const { priority = 0, worker = ANY_WORKER } = options;
+    const limits = limitsOf(options, this.#settings, onItem);
     const body = this.#encode(task, options.transfer);
-    return { body, isPut, priority, workerNumber: worker, retries, terms, resolve, reject };
+    // Items that were read cannot be taken back, and a port exists once.
+    const mayRepeat = onItem === undefined && !(body instanceof CloneBody && body.isUnique);
+    const retries = mayRepeat ? (options.retries ?? this.#settings.retries) : 0;
+    return { kind, body, isPut, priority, workerNumber: worker, retries, limits, resolve, reject };
   }
 
   /** A task that is sent to several workers. */
@@ -43,8 +52,8 @@ export class Requests {
     return this.#telemetry === undefined ? body : this.#telemetry.addContext(body);
   }
 
-  /** From now on; 0 for no limit. */
-  timeoutMs({ timeoutMs }: { readonly timeoutMs?: number }): number {
-    return timeoutMs ?? this.#settings.timeoutMs;
+  /** From now on; 0 means no limit. */
+  timeoutMs({ timeoutMs = this.#settings.timeoutMs }: { readonly timeoutMs?: number }): number {
+    return timeoutMs === Number.POSITIVE_INFINITY ? 0 : timeoutMs;
   }
 }

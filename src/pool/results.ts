@@ -1,6 +1,6 @@
 import type { ResultInfo } from "./options.ts";
 
-/** A result that nobody has dealt with yet. */
+/** A result that no reader has processed yet. */
 interface Pending {
   readonly value: unknown;
   readonly info: ResultInfo;
@@ -13,11 +13,13 @@ export interface ResultEvents {
   failed(error: unknown, info: ResultInfo): void;
   /** There is room again. */
   room(): void;
+  /** Results fill all the room there is, and no reader takes them. */
+  unread(): void;
 }
 
 /**
- * The results of `put` tasks and the messages of workers, until somebody has dealt with them: the
- * `onResult` handler and what it returned has settled, or an iteration has come for the next.
+ * The results of `put` tasks and the messages of workers, until a reader has processed them: the
+ * `onResult` handler and its returned promise have settled, or an iteration has requested the next.
  */
 export class Results {
   readonly #limit: number;
@@ -27,7 +29,8 @@ export class Results {
   #iterations = 0;
   #pending = 0;
   #isEnded = false;
-  /** When the pool stops and nobody reads, nothing waits for room any more. */
+  #wasReported = false;
+  /** When the pool stops without a reader, results no longer wait for room. */
   isUnlimited = false;
 
   constructor(limit: number, events: ResultEvents) {
@@ -39,17 +42,17 @@ export class Results {
     return this.#pending;
   }
 
-  /** How many more results may come. */
+  /** The number of further results that have room. */
   get room(): number {
     return this.isUnlimited ? Number.POSITIVE_INFINITY : this.#limit - this.#pending;
   }
 
-  /** Whether somebody deals with results, now or whenever they come. */
+  /** Whether a reader processes results, now or later. */
   get hasReader(): boolean {
     return this.#events.handler !== undefined || this.#iterations > 0;
   }
 
-  /** Takes a result; `onTaken` is called when somebody has dealt with it. */
+  /** Accepts a result; `onTaken` is called when a reader has processed it. */
   deliver(value: unknown, info: ResultInfo, onTaken: () => void): void {
     const wasHeard = this.#events.emit(value, info);
     const { handler } = this.#events;
@@ -86,10 +89,18 @@ export class Results {
     const reader = this.#readers.shift();
     if (reader === undefined) {
       this.#buffer.push(pending);
+      if (this.#pending >= this.#limit && !this.hasReader && !this.isUnlimited)
+        this.#reportUnread();
       return;
     }
     reader({ done: false, value: pending.value });
     this.#taken(pending);
+  }
+
+  #reportUnread(): void {
+    if (this.#wasReported) return;
+    this.#wasReported = true;
+    this.#events.unread();
   }
 
   #taken({ onTaken }: Pending): void {
@@ -98,13 +109,13 @@ export class Results {
     this.#events.room();
   }
 
-  /** Nothing comes any more: iterations end when they have read what is there. */
+  /** No more results come: iterations end when they have read the remaining ones. */
   end(): void {
     this.#isEnded = true;
     for (const reader of this.#readers.splice(0)) reader({ done: true, value: undefined });
   }
 
-  /** The results as they come; each goes to one iteration. */
+  /** The results in the order of arrival; each goes to one iteration. */
   iterate(onStart: () => void, onStop: () => void): AsyncIterableIterator<unknown, undefined> {
     this.#iterations += 1;
     onStart();

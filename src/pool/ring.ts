@@ -1,4 +1,4 @@
-/** A queue in which adding and taking cost the same however long it is. */
+/** A queue with constant-time add and take, independent of its length. */
 export class Ring<Item> {
   #items: (Item | undefined)[] = Array.from({ length: 16 });
   #head = 0;
@@ -34,7 +34,7 @@ export class Ring<Item> {
     return item;
   }
 
-  /** Keeps the items that pass, in their order. */
+  /** Keeps the items that pass the test, in their order. */
   filter(keep: (item: Item) => boolean): void {
     const all = [...this].filter(keep);
     let size = 16;

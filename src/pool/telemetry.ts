@@ -7,14 +7,14 @@ import type { PoolStats } from "./stats.ts";
 
 /** The pool's end of OpenTelemetry. */
 export interface CallerTelemetry {
-  /** Puts the active context beside a task. */
+  /** Adds the active context to a task. */
   addContext(body: Body): Body;
   stop(): void;
 }
 
 /**
- * Joins the OpenTelemetry API that the program uses; `undefined` when the package is not there. What
- * is recorded goes wherever the program's SDK sends it, or nowhere.
+ * Joins the OpenTelemetry API that the program uses; `undefined` if the package is not installed.
+ * The program's SDK decides where the recorded data goes.
  */
 export function callerTelemetry(stats: () => PoolStats): CallerTelemetry | undefined {
   const api = loadApi();
@@ -41,7 +41,7 @@ export function loadApi(): typeof Api | undefined {
   }
 }
 
-/** Gauges and counters of the pool, read whenever the SDK collects. */
+/** Gauges and counters of the pool, read when the SDK collects. */
 function observe(meter: Api.Meter, stats: () => PoolStats): () => void {
   const queue = meter.createObservableGauge("newel.pool.tasks.waiting");
   const running = meter.createObservableGauge("newel.pool.tasks.running");

@@ -1,7 +1,10 @@
 import { systemCode } from "../base/errors.ts";
 import type { Guard } from "./guard.ts";
 
-/** The process group that a worker leads: the worker, and what it and its tasks started. */
+/**
+ * The process group that a worker leads: the worker, and the processes that it and its tasks
+ * started.
+ */
 export class WorkerGroup {
   readonly #pid: number;
   readonly #guard: Guard;
@@ -18,14 +21,14 @@ export class WorkerGroup {
     try {
       process.kill(-this.#pid, name);
     } catch (error) {
-      // All of it is gone, or what is left of it are zombies or other users' processes.
+      // The whole group is gone, or only zombies or other users' processes are left.
       if (!["ESRCH", "EPERM"].includes(systemCode(error) ?? "")) throw error;
     }
   }
 
   /**
-   * The worker has ended: so does what it left behind. Its number cannot be another's yet while
-   * anything of the group is left, and is not used again afterwards.
+   * The worker has ended: the rest of its group is killed. The number of the group cannot be reused
+   * while any of its processes is left, and is not used here afterwards.
    */
   end(): void {
     this.signal("SIGKILL");

@@ -33,14 +33,17 @@ export function setCloseOnExec(fd: number, close: boolean): void {
 }
 
 /**
- * Sets all descriptors but 0, 1 and 2 to be closed on exec. Node does so for its own, yet a shell or
- * a service manager may have left others open in this process.
+ * Sets all descriptors but 0, 1 and 2 to be closed on exec. Node does so for its own descriptors, but a shell
+ * or a service manager may have left others open in this process.
  */
 export function closeAllOnExec(): void {
   checked(syscall3(SYS_CLOSE_RANGE, 3, 0xffff_ffff, CLOSE_RANGE_CLOEXEC), "close_range");
 }
 
-/** A file in memory with this content, which no full disk can refuse; it is gone with its last descriptor. */
+/**
+ * Makes a file in memory with this content, which no full disk can prevent; it is freed with its last
+ * descriptor.
+ */
 export function memoryFile(name: string, content: string): number {
   const fd = checked(memfdCreate(name, MFD_CLOEXEC), "memfd_create", name);
   try {
@@ -54,9 +57,9 @@ export function memoryFile(name: string, content: string): number {
 }
 
 /**
- * Reserves blocks on the disk between two offsets of a file, whose size stays: writes there cannot
- * fail for want of room. Begin where the last reservation ended: a tmpfs that is full gives back all
- * unused blocks of the range.
+ * Reserves blocks on the disk between two offsets of a file, whose size stays: writes there cannot fail for
+ * lack of space. Begin at the end of the last reservation: on failure, a full tmpfs frees all unused blocks
+ * of the range.
  *
  * @returns the errno name when that is not possible
  */

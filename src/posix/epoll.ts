@@ -21,8 +21,8 @@ const DATA_OFFSET = process.arch === "x64" ? 4 : 8;
 const BATCH = 64;
 
 /**
- * Waits for many descriptors on one thread of the pool, never on the main loop. Each descriptor is
- * reported once and then rests until it is armed again.
+ * Waits for many descriptors on one thread of the pool, never on the main loop. Each descriptor is reported
+ * once, and then not again until it is armed.
  */
 export class Epoll {
   readonly #epoll: number;
@@ -33,7 +33,7 @@ export class Epoll {
     this.#epoll = checked(epollCreate(EPOLL_CLOEXEC), "epoll_create1");
     this.#wake = checked(eventfd(0, EFD_CLOEXEC_NONBLOCK), "eventfd");
     this.#control(ADD, this.#wake, EPOLLIN);
-    // A thread that waits for ever would keep the process from leaving.
+    // A thread that waits for ever would prevent the end of the process.
     process.once("exit", this.#wakeUp);
   }
 
@@ -70,7 +70,7 @@ export class Epoll {
     return [];
   }
 
-  /** Ends the wait; the one who waits closes the descriptors. */
+  /** Ends the wait; the waiting call closes the descriptors. */
   close(): void {
     if (!this.#open) return;
     process.removeListener("exit", this.#wakeUp);

@@ -26,14 +26,14 @@ export function openFifoReader(path: string): number {
 }
 
 /**
- * Opens a FIFO for writing and reading at once: a child that holds it so gets neither SIGPIPE nor
- * end of file when the reader dies; it waits once the pipe is full.
+ * Opens a FIFO for writing and reading at once: a child with such a descriptor gets neither SIGPIPE nor end
+ * of file when the reader dies; it blocks once the pipe is full.
  */
 export function openFifoHolder(path: string): number {
   return openSync(path, constants.O_RDWR);
 }
 
-/** Whether anybody has a FIFO open for reading: unread bytes are gone with the last who has. */
+/** Whether any process has a FIFO open for reading: unread bytes are lost when the last reader closes it. */
 export function hasReader(path: string): boolean {
   try {
     closeSync(openSync(path, constants.O_WRONLY | constants.O_NONBLOCK));
@@ -65,8 +65,8 @@ export function resizePipe(fd: number, sizeBytes: number): number | undefined {
 }
 
 /**
- * Moves bytes from a pipe to a place in a file without their passing through this process, on a
- * thread of the pool, since a slow disk may take its time.
+ * Moves bytes from a pipe to an offset of a file without copying them through this process, on a thread of
+ * the pool, because a disk may be slow.
  *
  * @returns bytes moved; 0 at the end of the pipe; errno when nothing could be moved
  */

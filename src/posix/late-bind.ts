@@ -1,12 +1,11 @@
 import { closeSync } from "node:fs";
-import { SocketAddress } from "node:net";
 
 import { checked, lastErrno, libc, syscallError } from "./libc.ts";
 import { type Address, encodeAddress, describe } from "./sockets.ts";
 
 /**
- * Stream sockets that are made first and bound later: every process that inherits the descriptor in
- * between has the bound socket from the moment of bind(2), because all of them share one socket.
+ * Stream sockets that are made first and bound later: all processes that inherit the descriptor in between
+ * share one socket, so that it is bound in each of them from the moment of bind(2).
  */
 
 const socketCall = libc("int socket(int family, int type, int protocol)");
@@ -28,7 +27,7 @@ const IPPROTO_IPV6 = 41;
 const IPV6_V6ONLY = 26;
 const SHUT_RDWR = 2;
 
-/** Where a TCP socket is bound. */
+/** The address to which a TCP socket is bound. */
 export interface TcpAddress {
   readonly family: "inet" | "inet6";
   readonly host: string;
@@ -52,14 +51,14 @@ export function openUnbound(family: "inet" | "inet6"): number {
 }
 
 /**
- * Binds a socket of {@link openUnbound}. It does not listen: until a process calls listen(2), clients
- * of the address reach the socket that serves them now.
+ * Binds a socket of {@link openUnbound}. It does not listen: until a process calls listen(2), clients of the
+ * address reach the socket that serves them at present.
  *
  * @throws NEWEL_E_SYSCALL with the errno of bind(2); the socket then is still unbound
  */
 export function bindLate(fd: number, { family, host, port, ipv6Only }: TcpAddress): void {
   const address: Address = { family, host, port };
-  // `::` also takes IPv4, as Node's own listen(port) does; ::ffff:127.0.0.1 takes nothing else.
+  // `::` also takes IPv4, as in Node's listen(port); ::ffff:127.0.0.1 takes only IPv4.
   const takesIpv4 = (host === "::" && ipv6Only !== true) || host.startsWith("::ffff:");
   if (family === "inet6") setFlag(fd, IPPROTO_IPV6, IPV6_V6ONLY, takesIpv4 ? 0 : 1);
   const bytes = encodeAddress(address);
@@ -75,6 +74,7 @@ export function tcpAddress(fd: number): TcpAddress {
     return { family: "inet", host: [...bytes.subarray(4, 8)].join("."), port };
   const groups = Array.from({ length: 8 }, (_, index) => bytes.readUInt16BE(8 + 2 * index));
   const text = groups.map((group) => group.toString(16)).join(":");
+  const { SocketAddress } = process.getBuiltinModule("node:net");
   const host = new SocketAddress({ family: "ipv6", address: text }).address;
   return {
     family: "inet6",

@@ -1,22 +1,24 @@
+import { createRequire } from "node:module";
 import { constants } from "node:os";
 
-import koffi from "koffi";
+import type koffi from "koffi";
 
 import { newelError, type NewelError } from "../base/errors.ts";
 
 /**
- * The one place that knows the FFI library. Every other file of this folder declares C functions
- * here and gets them with a typed face; errno becomes a coded error.
+ * The only module that uses the FFI library. Every other file of this folder declares C functions here and
+ * gets them with a typed signature; errno becomes a coded error. The library is native code of a megabyte, so
+ * it is loaded at the first call, not when a program imports newel.
  */
 
-/** What a C function of ours takes: numbers, strings, memory, lists of strings ending in `null`. */
+/** The argument of a C function: a number, a string, memory, or a list of strings ending in `null`. */
 type Argument = number | bigint | string | null | Buffer | readonly (string | null)[];
 
-/** A C function that returns an int: negative means it failed and errno tells why. */
+/** A C function that returns an int: a negative result means failure, with the reason in errno. */
 export interface LibcFunction {
-  /** Calls it and gives what it returned, errors included. */
+  /** Calls the function and returns its result, including errors. */
   (...args: Argument[]): number;
-  /** The same on a thread of the pool; resolves with what it returned and errno. */
+  /** Calls the function on a thread of the pool; resolves to its result and errno. */
   blocking(...args: Argument[]): Promise<{ readonly result: number; readonly errno: number }>;
 }
 
@@ -25,60 +27,93 @@ interface RawFunction {
   async(...args: [...Argument[], (error: Error | null, result: number | bigint) => void]): void;
 }
 
-const library = process.platform === "linux" ? koffi.load(null) : undefined;
+type Koffi = typeof koffi;
+
+let loaded:
+  | {
+      readonly koffi: Koffi;
+      readonly library: ReturnType<Koffi["load"]>;
+      readonly readErrno: () => number;
+    }
+  | undefined;
+
+/** errno of the last direct call that failed. */
+let failure = 0;
+
+/** Loads the FFI library and the C library of this process, once. */
+function native(): NonNullable<typeof loaded> {
+  if (loaded !== undefined) return loaded;
+  if (process.platform !== "linux") {
+    throw newelError("NEWEL_E_PLATFORM", {
+      what: "This part of newel",
+      platform: process.platform,
+    });
+  }
+  const library = createRequire(import.meta.url)("koffi") as Koffi;
+  const readErrno: () => number = library.errno;
+  // V8 compiles this function at its first call, and shall not do so between a failure and its errno.
+  readErrno();
+  loaded = { koffi: library, library: library.load(null), readErrno };
+  return loaded;
+}
 
 /**
  * Declares a C function by its prototype.
  *
- * @throws NEWEL_E_PLATFORM elsewhere than on Linux, at the first call
+ * @throws NEWEL_E_PLATFORM on any other system than Linux, at the first call
  */
 export function libc(prototype: string): LibcFunction {
   let raw: RawFunction | undefined;
   const load = (): RawFunction => {
-    if (library === undefined) {
-      throw newelError("NEWEL_E_PLATFORM", {
-        what: "This part of newel",
-        platform: process.platform,
-      });
-    }
-    raw ??= library.func(prototype) as unknown as RawFunction;
+    raw ??= native().library.func(prototype) as unknown as RawFunction;
     return raw;
   };
-  const direct = (...args: Argument[]): number => Number(load()(...args));
+  const direct = (...args: Argument[]): number => {
+    const call = load();
+    const { readErrno } = native();
+    const result = call(...args);
+    // errno belongs to the thread, not to the call: a collection, a compilation or any other system call of
+    // Node.js may change it, so it is read before anything else runs.
+    if (result < 0) failure = readErrno();
+    return Number(result);
+  };
   const blocking: LibcFunction["blocking"] = (...args) =>
     new Promise((resolve, reject) => {
-      load().async(...args, (error, result) => {
-        // koffi hands each asynchronous call its own errno, to be read in the callback.
-        if (error === null) resolve({ result: Number(result), errno: koffi.errno() });
+      const call = load();
+      const { readErrno } = native();
+      call.async(...args, (error, result) => {
+        // koffi restores the errno of the asynchronous call for the time of the callback.
+        const errno = readErrno();
+        if (error === null) resolve({ result: Number(result), errno });
         else reject(error);
       });
     });
   return Object.assign(direct, { blocking });
 }
 
-/** Where memory is, for a C structure that points at it; the caller keeps the buffer as long. */
+/** The address of memory, for a C structure that points at it; the caller must keep the buffer as long. */
 export function addressOf(memory: Buffer): bigint {
-  return koffi.address(memory);
+  return native().koffi.address(memory);
 }
 
-/** errno of the last direct call. */
+/** errno of the last direct call that failed. */
 export function lastErrno(): number {
-  return koffi.errno();
+  return failure;
 }
 
-/** The first name of a number wins: EAGAIN, not EWOULDBLOCK. */
+/** The first name of a number is used: EAGAIN, not EWOULDBLOCK. */
 const NAMES = new Map(
   Object.entries(constants.errno)
     .map(([name, number]): [number, string] => [number, name])
     .reverse(),
 );
 
-/** `EADDRINUSE` and the like. */
+/** The name of an errno, such as `EADDRINUSE`. */
 export function errnoName(errno: number): string {
   return NAMES.get(errno) ?? `errno ${errno}`;
 }
 
-/** An errno name in words: `ENOSPC` is "no space left on the device". */
+/** The meaning of an errno name: `ENOSPC` is "no space left on the device". */
 export function explainErrno(name: string): string {
   return EXPLAINED[name] ?? "see errno(3)";
 }
@@ -101,7 +136,7 @@ export function isErrno(error: unknown, name: string): boolean {
   );
 }
 
-/** A direct call's result; a negative one is thrown. */
+/** Returns the result of a direct call; throws when it is negative. */
 export function checked(result: number, call: string, about?: string): number {
   if (result < 0) throw syscallError(call, lastErrno(), about);
   return result;

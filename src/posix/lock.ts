@@ -6,7 +6,7 @@ const flock = libc("int flock(int fd, int operation)");
 
 const LOCK_EX_NB = 2 | 4;
 
-/** A lock on a file, held until it is released or its process ends, however it ends. */
+/** A lock on a file, held until it is released or its process ends, even by a crash. */
 export interface FileLock {
   readonly fd: number;
   release(): void;
@@ -29,7 +29,7 @@ export function lockFile(path: string): FileLock | undefined {
   return undefined;
 }
 
-/** Opens a file to try its lock again and again; made when missing. */
+/** Opens a file for repeated attempts to lock it; made when missing. */
 export function openLockFile(path: string): number {
   return openSync(path, constants.O_RDWR | constants.O_CREAT, 0o600);
 }

@@ -3,19 +3,19 @@ import { addressOf } from "./libc.ts";
 const AF_UNIX = 1;
 const SOL_SOCKET = 1;
 const SCM_RIGHTS = 1;
-/** Where the fields of struct msghdr of 64-bit systems are. */
+/** The offsets of the fields of struct msghdr on 64-bit systems. */
 const AT = { name: 0, nameLength: 8, vector: 16, vectors: 24, control: 32, controlLength: 40 };
 
-/** A header has only the addresses of its parts: they live as long as it does. */
+/** A header has only the addresses of its parts: the parts are kept alive as long as the header. */
 const PARTS = new WeakMap<Buffer, readonly Buffer[]>();
 
-/** struct msghdr for sendmsg and recvmsg, with all that it points at. */
+/** struct msghdr for sendmsg and recvmsg, with all memory that it points at. */
 export class Message {
   readonly header: Buffer = Buffer.alloc(56);
   readonly data: Buffer;
   readonly #control: Buffer;
 
-  /** @param address - where it is sent to; empty for one that is received */
+  /** @param address - the destination; empty for a message that is received */
   constructor(data: Buffer, control: Buffer, address: Buffer = Buffer.alloc(0)) {
     const vector = Buffer.alloc(16);
     this.data = data;
@@ -52,7 +52,7 @@ export function encodeRights(descriptors: readonly number[]): Buffer {
   return control;
 }
 
-/** sockaddr_un: an abstract name begins with NUL and has no other end than the length. */
+/** sockaddr_un: an abstract name begins with NUL, and only the length marks its end. */
 export function encodeUnixAddress(path: string): Buffer {
   const name = path.startsWith("@") ? `\0${path.slice(1)}` : `${path}\0`;
   const family = Buffer.alloc(2);

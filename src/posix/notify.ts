@@ -13,26 +13,26 @@ const SOCK_CLOEXEC = 0o2000000;
 const MSG_DONTWAIT = 0x40;
 const MSG_NOSIGNAL = 0x4000;
 
-/** A full queue is its reader being busy: it is tried again that often, that many milliseconds apart. */
+/** A full queue means that its reader is busy: the number of retries, and the milliseconds between them. */
 const RETRIES = 50;
 const RETRY_MS = 20;
 
 /** Datagrams to one Unix socket. */
 export interface DatagramSender {
   /**
-   * Sends one datagram without waiting; `false` when the receiver's queue is full just now.
+   * Sends one datagram without waiting; returns `false` when the receiver's queue is full.
    *
-   * @param descriptors - the receiver gets copies of these with it
+   * @param descriptors - the receiver gets copies of these with the datagram
    */
   send(text: string, descriptors?: readonly number[]): boolean;
-  /** The same, and waits for a second at most for a place in the queue. */
+  /** Sends one datagram, and waits for at most a second for room in the queue. */
   deliver(text: string, descriptors?: readonly number[]): Promise<boolean>;
   close(): void;
 }
 
 /**
- * Opens a sender to the datagram socket at a path, or at an abstract name after `@`, as
- * NOTIFY_SOCKET of systemd has it.
+ * Opens a sender to the datagram socket at a path, or at an abstract name after `@`, as in systemd's
+ * NOTIFY_SOCKET.
  */
 export function openDatagramSender(path: string): DatagramSender {
   const address = encodeUnixAddress(path);

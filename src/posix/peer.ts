@@ -8,9 +8,9 @@ const SOL_SOCKET = 1;
 const SO_PEERCRED = 17;
 const NOBODY = 0xffff_ffff;
 
-/** Who is at the other end of a Unix socket, as the operating system saw it at connect(2). */
+/** The process at the other end of a Unix socket, as the operating system recorded it at connect(2). */
 export interface PeerCredentials {
-  /** Missing when it is in a pid namespace that this process does not see. */
+  /** The pid; missing when the process is in a pid namespace that this process does not see. */
   readonly pid?: number;
   readonly uid: number;
 }
@@ -18,7 +18,7 @@ export interface PeerCredentials {
 /**
  * The credentials of a connected Unix socket's peer.
  *
- * @returns `undefined` where it is no such socket, or the system call is missing
+ * @returns `undefined` for another kind of socket, or where the system call is missing
  */
 export function peerCredentials(socket: Socket): PeerCredentials | undefined {
   const fd = descriptorOf(socket);
@@ -28,12 +28,15 @@ export function peerCredentials(socket: Socket): PeerCredentials | undefined {
   length.writeUInt32LE(value.length);
   if (getOption(fd, SOL_SOCKET, SO_PEERCRED, value, length) !== 0) return undefined;
   const [pid, uid] = [value.readInt32LE(0), value.readUInt32LE(4)];
-  // What TCP sockets answer.
+  // The answer for TCP sockets.
   if (uid === NOBODY) return undefined;
   return pid > 0 ? { pid, uid } : { uid };
 }
 
-/** Node.js has no public way to it; without one the mode of the socket's file must do. */
+/**
+ * Node.js has no public way to the descriptor; without it, only the mode of the socket's file protects the
+ * socket.
+ */
 function descriptorOf(socket: Socket): number | undefined {
   const handle = "_handle" in socket ? socket._handle : undefined;
   const isHandle = typeof handle === "object" && handle !== null && "fd" in handle;

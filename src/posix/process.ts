@@ -16,7 +16,9 @@ const WNOHANG = 1;
 const PR_SET_PDEATHSIG = 1;
 const PR_SET_CHILD_SUBREAPER = 36;
 
-/** A descriptor that stands for one process and never for a later one with the same pid; `undefined` when it is gone. */
+/**
+ * A descriptor of one process, never of a later one with the same pid; `undefined` when the process is gone.
+ */
 export function openPidfd(pid: number): number | undefined {
   const fd = syscall4(SYS_PIDFD_OPEN, pid, 0, 0, 0);
   if (fd >= 0) return fd;
@@ -33,15 +35,15 @@ export function signalPidfd(fd: number, signal: number): boolean {
   throw syscallError("pidfd_send_signal", errno);
 }
 
-/** How a child ended: its exit code, or the negative number of the signal that killed it. */
+/** The end of a child: its exit code, or the negative number of the signal that killed it. */
 export interface Reaped {
   readonly pid: number;
   readonly exitCode: number;
 }
 
 /**
- * Collects one ended child, of whoever it was: only for a process that starts all its children
- * through this folder, since it would take libuv's away.
+ * Collects one ended child, including children that libuv started: only for a process that starts all its
+ * children through this folder, because libuv would not see the end of such a child.
  */
 export function reapOne(): Reaped | undefined {
   const status = Buffer.alloc(4);
@@ -55,9 +57,9 @@ export function reapOne(): Reaped | undefined {
   throw syscallError("waitpid", lastErrno());
 }
 
-/** Collects a child of this process that libuv does not know of; `false` while it runs. */
+/** Collects a child of this process that libuv did not start; returns `false` while it runs. */
 export function reapChild(pid: number): boolean {
-  // Gone already is as good.
+  // A child that is already gone counts as collected.
   return waitpid(pid, Buffer.alloc(4), WNOHANG) !== 0;
 }
 
@@ -66,7 +68,7 @@ export function becomeSubreaper(): void {
   checked(prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0), "prctl(PR_SET_CHILD_SUBREAPER)");
 }
 
-/** Has this process killed when its parent ends, even while its event loop is blocked. */
+/** Makes the system kill this process when its parent ends, even while its event loop is blocked. */
 export function dieWithParent(): void {
   checked(prctl(PR_SET_PDEATHSIG, constants.signals.SIGKILL, 0, 0, 0), "prctl(PR_SET_PDEATHSIG)");
 }
@@ -74,8 +76,8 @@ export function dieWithParent(): void {
 const SYS_PIDFD_GETFD = 438;
 
 /**
- * A copy of a descriptor that another process holds; `undefined` when it may not be taken (ptrace
- * rights, seccomp) or is not there any more.
+ * A copy of a descriptor that another process holds; `undefined` when it may not be taken (ptrace rights,
+ * seccomp) or is closed.
  */
 export function takeDescriptor(pidfd: number, theirFd: number): number | undefined {
   const fd = syscall4(SYS_PIDFD_GETFD, pidfd, theirFd, 0, 0);
@@ -83,8 +85,8 @@ export function takeDescriptor(pidfd: number, theirFd: number): number | undefin
 }
 
 /**
- * Replaces this process by a program: same pid, its children still its children. Unlike
- * process.execve it returns when that is not possible, and the process continues.
+ * Replaces this process by a program: the pid stays, and its children stay its children. Unlike
+ * process.execve this returns when the program cannot be executed, and the process continues.
  *
  * @throws NEWEL_E_SYSCALL
  */

@@ -2,6 +2,7 @@ import { closeSync, rmSync } from "node:fs";
 
 import { checked, errnoName, lastErrno, libc, syscallError } from "./libc.ts";
 import { encodeUnixAddress, Message } from "./message.ts";
+import { isReadable } from "./poll.ts";
 
 const socket = libc("int socket(int family, int type, int protocol)");
 const bindCall = libc("int bind(int fd, void *address, uint32_t length)");
@@ -13,7 +14,7 @@ const SOCK_CLOEXEC = 0o2000000;
 const MSG_DONTWAIT = 0x40;
 const MSG_CMSG_CLOEXEC = 0x4000_0000;
 const TEXT_BYTES = 4_096;
-/** Room for one descriptor: more than one is cut off by the system, and closed. */
+/** Room for one descriptor: the system cuts off and closes any further ones. */
 const CONTROL_BYTES = 24;
 
 /** One datagram; the descriptor that came with it belongs to the receiver, closed on exec. */
@@ -24,15 +25,15 @@ export interface Datagram {
 
 /** Datagrams to a Unix socket of this process. */
 export interface DatagramReceiver {
-  /** The next one; `undefined` when none waits now. */
+  /** The next datagram; `undefined` when none waits. */
   receive(): Datagram | undefined;
   close(): void;
 }
 
 /**
- * Binds a datagram socket at a path, or at an abstract name after `@`: the other end of
- * `openDatagramSender`. Node.js has no way to receive descriptors. A file at the path is replaced,
- * closed to others.
+ * Binds a datagram socket at a path, or at an abstract name after `@`: the counterpart of
+ * `openDatagramSender`, because Node.js cannot receive descriptors. A file at the path is replaced; other
+ * users cannot open the new one.
  */
 export function bindDatagramReceiver(path: string): DatagramReceiver {
   const abstract = path.startsWith("@");
@@ -58,6 +59,7 @@ export function bindDatagramReceiver(path: string): DatagramReceiver {
 }
 
 function receiveOne(fd: number, path: string): Datagram | undefined {
+  if (!isReadable(fd)) return undefined;
   const message = new Message(Buffer.alloc(TEXT_BYTES), Buffer.alloc(CONTROL_BYTES));
   const length = recvmsg(fd, message.header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
   if (length < 0) {

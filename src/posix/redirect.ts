@@ -5,8 +5,8 @@ import { checked, libc } from "./libc.ts";
 const dup2 = libc("int dup2(int from, int to)");
 
 /**
- * Makes a descriptor that is in use (1 or 2) lead to a file from now on, appending: what a daemon
- * does with its stderr once no process reads the pipe behind it. A new file is closed to other users.
+ * Redirects a descriptor in use (1 or 2) to a file from now on, appending: a daemon does this with its stderr
+ * once no process reads the pipe. Other users cannot open a new file.
  */
 export function redirectToFile(fd: number, path: string): void {
   const file = openSync(path, "a", 0o600);

@@ -1,6 +1,7 @@
 import { constants } from "node:os";
 
 import { checked, lastErrno, libc, syscallError } from "./libc.ts";
+import { isReadable } from "./poll.ts";
 import {
   type Address,
   bindAgain,
@@ -12,7 +13,6 @@ import {
 const shutdownCall = libc("int shutdown(int fd, int how)");
 const acceptCall = libc("int accept4(int fd, void *address, void *length, int flags)");
 const receiveCall = libc("int64_t recv(int fd, void *data, size_t length, int flags)");
-const pollCall = libc("int poll(void *descriptors, uint64_t count, int timeoutMs)");
 const closeCall = libc("int close(int fd)");
 const setOption = libc(
   "int setsockopt(int fd, int level, int option, void *value, uint32_t length)",
@@ -27,10 +27,9 @@ const SOL_SOCKET = 1;
 const SO_REUSEADDR = 2;
 const SO_ACCEPTCONN = 30;
 const SO_RCVTIMEO = 20;
-const POLLIN = 1;
 const { EAGAIN, ECONNABORTED, EINTR, EINVAL } = constants.errno;
 
-/** Clients dismissed before the caller's loop gets its next turn. */
+/** Clients dismissed before the caller's event loop gets its next turn. */
 const DISMISSED_AT_ONCE = 256;
 
 /**
@@ -41,7 +40,7 @@ const DISMISSED_AT_ONCE = 256;
  * - shutdown(2) of a listening socket takes it to the state CLOSE. It keeps its port only if bind(2)
  *   was called with that port (SOCK_BINDPORT_LOCK), not if it was called with port 0.
  * - A bound socket that does not listen shares its port with every other program while both have
- *   SO_REUSEADDR, as Node.js has; so this one gives that up for as long.
+ *   SO_REUSEADDR, as Node.js has; so this one clears that option for as long.
  * - shutdown(2) in the state CLOSE would mark the socket, and each connection it accepts later, as shut down.
  * - SO_REUSEPORT stays: a later kernel of the same user may have to bind the port again.
  *
@@ -52,7 +51,8 @@ export function refuseTcp(
   address: Address,
   options: SocketOptions & { readonly chosen: boolean },
 ): void {
-  // A port is bound twice for a moment where the socket may lose it, so that it can be bound again.
+  // Where the socket may lose its port, a second socket is bound to the port for a moment, so that it can be
+  // bound again.
   const guard = options.chosen ? bindSocket(address, { ...options, reuseport: true }) : undefined;
   try {
     if (guard !== undefined) setSocketFlag(guard, SOL_SOCKET, SO_REUSEADDR, 0);
@@ -70,8 +70,8 @@ export function allowTcp(fd: number): void {
 }
 
 /**
- * Keeps accept(2) on this socket from waiting: a client that was ready may be gone, or accepted by
- * another process. O_NONBLOCK would belong to all holders of the socket, who may rely on it.
+ * Limits the wait of accept(2) on this socket: a client that was ready may be gone, or accepted by another
+ * process. O_NONBLOCK would apply to all holders of the socket, and may break them.
  *
  * @param milliseconds - 0 removes the limit
  */
@@ -82,9 +82,10 @@ export function limitAccept(fd: number, milliseconds: number): void {
 }
 
 /**
- * Accepts and closes waiting clients of a listening socket, some hundred at most.
+ * Accepts and closes waiting clients of a listening socket, {@link DISMISSED_AT_ONCE} at most.
  *
- * @throws NEWEL_E_SYSCALL when they can neither be accepted nor be left, such as out of descriptors
+ * @throws NEWEL_E_SYSCALL when accept(2) fails for a reason other than the client, such as a lack of
+ *   descriptors
  */
 export function dismissClients(fd: number): void {
   for (let count = 0; count < DISMISSED_AT_ONCE && isReadable(fd); count += 1) {
@@ -94,7 +95,7 @@ export function dismissClients(fd: number): void {
   }
 }
 
-/** Drops waiting datagrams, some hundred at most. */
+/** Drops waiting datagrams, {@link DISMISSED_AT_ONCE} at most. */
 export function dropDatagrams(fd: number): void {
   const none = Buffer.alloc(1);
   for (let count = 0; count < DISMISSED_AT_ONCE; count += 1) {
@@ -111,13 +112,6 @@ function isListening(fd: number): boolean {
   length.writeUInt32LE(4);
   checked(getOption(fd, SOL_SOCKET, SO_ACCEPTCONN, value, length), "getsockopt(SO_ACCEPTCONN)");
   return value.readInt32LE() === 1;
-}
-
-function isReadable(fd: number): boolean {
-  const asked = Buffer.alloc(8);
-  asked.writeInt32LE(fd, 0);
-  asked.writeInt16LE(POLLIN, 4);
-  return pollCall(asked, 1, 0) > 0;
 }
 
 function isPassing(errno: number): boolean {

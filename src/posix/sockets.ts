@@ -27,7 +27,7 @@ const FAMILIES = { unix: 1, inet: 2, inet6: 10 } as const;
 const TYPES = { stream: 1, dgram: 2, raw: 3, rdm: 4, seqpacket: 5 } as const;
 type Type = keyof typeof TYPES;
 
-/** Where a socket is bound. */
+/** The address to which a socket is bound. */
 export type Address =
   | { readonly family: "inet" | "inet6"; readonly host: string; readonly port: number }
   | { readonly family: "unix"; readonly path: string };
@@ -51,7 +51,7 @@ export function bindSocket(address: Address, options: SocketOptions): number {
       setSocketFlag(fd, SOL_SOCKET, SO_REUSEADDR, 1);
       if (options.reuseport === true) setSocketFlag(fd, SOL_SOCKET, SO_REUSEPORT, 1);
     }
-    // `::` also takes IPv4, as Node's own listen(port) does.
+    // `::` also takes IPv4, as in Node's listen(port).
     if (address.family === "inet6")
       setSocketFlag(fd, IPPROTO_IPV6, IPV6_V6ONLY, address.host === "::" ? 0 : 1);
     if (options.interface !== undefined) {
@@ -71,7 +71,7 @@ export function bindSocket(address: Address, options: SocketOptions): number {
   }
 }
 
-/** Binds a socket again if it has lost its port; one that is bound stays as it is. */
+/** Binds a socket again if it has lost its port; a bound socket stays as it is. */
 export function bindAgain(fd: number, address: Address): void {
   const bytes = encodeAddress(address);
   const result = bindCall(fd, bytes, bytes.length);
@@ -79,7 +79,7 @@ export function bindAgain(fd: number, address: Address): void {
     throw syscallError("bind", lastErrno(), describe(address));
 }
 
-/** From now on connections queue at the socket, whether or not anybody accepts them. */
+/** Lets connections queue at the socket from now on, whether or not a process accepts them. */
 export function listen(fd: number, backlog: number): void {
   checked(listenCall(fd, backlog), "listen");
 }
@@ -99,16 +99,16 @@ export function isBoundTo(fd: number, address: Address, type: Type): boolean {
   const wanted = encodeAddress(address);
   if (!bound.subarray(0, 2).equals(wanted.subarray(0, 2))) return false;
   if (address.family === "unix") return pathIn(bound) === address.path;
-  // A raw socket has a protocol where others have their port.
+  // A raw socket has a protocol in the bytes in which others have their port.
   const [from, to] = address.family === "inet" ? [4, 8] : [8, 24];
   const samePort = type === "raw" || bound.readUInt16BE(2) === address.port;
   return samePort && bound.subarray(from, to).equals(wanted.subarray(from, to));
 }
 
 /**
- * Whether a process holds the Unix socket of this file, of whatever type and listening or not. The
- * socket itself is not disturbed: a datagram socket may not connect to a stream socket, and only a
- * file without a living socket answers that the connection was refused.
+ * Whether a process holds the Unix socket of this file, for any type and whether it listens or not. The
+ * socket itself is not disturbed: a datagram socket may not connect to a stream socket, and only a file
+ * without a living socket answers with ECONNREFUSED.
  */
 export function isUnixSocketHeld(path: string): boolean {
   const fd = checked(socket(FAMILIES.unix, TYPES.dgram | SOCK_CLOEXEC, 0), "socket", path);
@@ -118,7 +118,7 @@ export function isUnixSocketHeld(path: string): boolean {
     const errno = lastErrno();
     const name = errnoName(errno);
     if (name === "ECONNREFUSED" || name === "ENOENT") return false;
-    // Not to be asked (EACCES), or it answered in some way: it may well live.
+    // No access (EACCES), or some other answer: a process may hold it.
     if (["EPROTOTYPE", "EACCES", "EPERM", "EAGAIN"].includes(name)) return true;
     throw syscallError("connect", errno, path);
   } finally {
@@ -140,7 +140,7 @@ function pathIn(address: Buffer): string {
   return path.toString("utf8", 0, end < 0 ? path.length : end);
 }
 
-/** An address for people: `127.0.0.1:3000`, `[::]:3000`, `/run/x.sock`. */
+/** An address in readable form: `127.0.0.1:3000`, `[::]:3000`, `/run/x.sock`. */
 export function describe(address: Address): string {
   if (address.family === "unix") return address.path;
   return address.family === "inet6"
@@ -148,14 +148,14 @@ export function describe(address: Address): string {
     : `${address.host}:${address.port}`;
 }
 
-/** Sets an option of a socket that is a number or a switch (1, 0). */
+/** Sets a socket option whose value is a number or a switch (1, 0). */
 export function setSocketFlag(fd: number, level: number, option: number, value: number): void {
   const bytes = Buffer.alloc(4);
   bytes.writeInt32LE(value);
   checked(setOption(fd, level, option, bytes, 4), "setsockopt");
 }
 
-/** An address as bind(2) takes it. */
+/** An address in the form that bind(2) takes. */
 export function encodeAddress(address: Address): Buffer {
   if (address.family === "unix") {
     const path = Buffer.from(`${address.path}\0`);

@@ -25,7 +25,7 @@ const SETSID = 0x80;
 const STRUCTURE_BYTES = 1024;
 
 export interface SpawnRequest {
-  /** The program's file; nothing is searched. */
+  /** The path of the program; PATH is not searched. */
   readonly file: string;
   readonly argv: readonly string[];
   /** The whole environment. */
@@ -36,9 +36,9 @@ export interface SpawnRequest {
 }
 
 /**
- * Starts a program in a session of its own, with no blocked or ignored signal. Unlike
- * child_process.spawn the caller keeps the right to wait for it (see reapOne), so that a child
- * started before this process replaced itself is no different from one started after.
+ * Starts a program in a new session, with no blocked or ignored signal. Unlike with child_process.spawn, the
+ * caller keeps the right to wait for it (see reapOne), so that a child started before this process replaced
+ * itself is no different from one started after.
  *
  * @returns its pid
  * @throws NEWEL_E_SYSCALL when the program could not be executed
@@ -93,7 +93,7 @@ function succeed(errno: number, call: string, about?: string): void {
   if (errno !== 0) throw syscallError(call, errno, about);
 }
 
-/** A child inherits its mask: no wrapper could set it and leave the environment as it is. */
+/** A child inherits the umask: no wrapper could set it and leave the environment unchanged. */
 export function withUmask<T>(mask: number | undefined, action: () => T): T {
   if (mask === undefined) return action();
   const own = process.umask(mask);

@@ -16,32 +16,32 @@ const PTRACE_INTERRUPT = 0x4207;
 const PTRACE_O_TRACECLONE = 0x08;
 const PTRACE_O_TRACEEXEC = 0x10;
 const PTRACE_EVENT_EXEC = 4;
-/** The low byte of a wait status that tells of a stop. */
+/** The low byte of a wait status that reports a stop. */
 const STOPPED = 0x7f;
 const WNOHANG = 1;
 const WALL = 0x4000_0000;
 const PR_SET_PTRACER = 0x5961_6d61;
 
-/** What became of a traced thread. Whatever is not `ended` stands still until it is let go on. */
+/** An event of a traced thread. After any event but `ended` the thread stands still until it is resumed. */
 export interface TraceEvent {
   readonly thread: number;
   readonly kind: "signal" | "executed" | "other" | "ended";
-  /** With `signal`: the one it is about to get. */
+  /** With `signal`: the signal that the thread is about to get. */
   readonly signal: number;
 }
 
-/** Lets one other process of the same user look into this one, where Yama asks for that. */
+/** Lets one other process of the same user trace this one, where Yama requires that. */
 export function allowTracer(pid: number): void {
   // Without Yama there is no such option, and nothing to allow.
   prctl(PR_SET_PTRACER, pid, 0, 0, 0);
 }
 
 /**
- * Sees the signals of a process before it gets them (ptrace), in all its threads and those it makes: with
- * one left out, the system gives a signal to that one while another stands still. Nothing is stopped by
- * this; all are let go when this process ends.
+ * Traces the signals of a process before it gets them (ptrace), in all its threads and in threads that it
+ * makes later: if one thread were left out, the system would give a signal to that one while another stands
+ * still. Tracing stops no thread; all threads are released when this process ends.
  *
- * @returns `false` where that is not allowed
+ * @returns `false` where tracing is not allowed
  */
 export function traceSignals(pid: number): boolean {
   const threads = threadsOf(pid);
@@ -66,11 +66,11 @@ function seize(thread: number): boolean {
   throw syscallError("ptrace(PTRACE_SEIZE)", errno, `thread ${thread}`);
 }
 
-/** The next thing that became of a traced thread; `undefined` when all run on. */
+/** The next event of a traced thread; `undefined` when all threads run. */
 export function nextTraceEvent(): TraceEvent | undefined {
   const status = Buffer.alloc(4);
   const thread = waitpid(-1, status, WNOHANG | WALL);
-  // None runs any more, or there is nothing new.
+  // No thread is left, or there is no event.
   if (thread <= 0) return undefined;
   const word = status.readInt32LE();
   if ((word & 0xff) !== STOPPED) return { thread, kind: "ended", signal: 0 };
@@ -80,29 +80,29 @@ export function nextTraceEvent(): TraceEvent | undefined {
   return { thread, kind: "signal", signal: (word >> 8) & 0xff };
 }
 
-/** Lets a thread go on that stands still, with a signal or without. */
+/** Resumes a stopped thread, with or without a signal. */
 export function letGoOn(thread: number, signal = 0): void {
   request(PTRACE_CONT, thread, signal);
 }
 
-/** Has a thread stand still, to be let go for good: {@link nextTraceEvent} tells when it does. */
+/** Stops a thread so that its trace can be ended; {@link nextTraceEvent} reports the stop. */
 export function interruptTraced(thread: number): void {
   request(PTRACE_INTERRUPT, thread, 0);
 }
 
-/** Lets a thread go for good that stands still. */
+/** Ends the trace of a stopped thread and resumes it. */
 export function endTrace(thread: number, signal = 0): void {
   request(PTRACE_DETACH, thread, signal);
 }
 
-/** One that has just ended needs nothing any more. */
+/** A request to a thread that has just ended is ignored. */
 function request(what: number, thread: number, signal: number): void {
   if (ptrace(what, thread, 0, signal) >= 0) return;
   const errno = lastErrno();
   if (errnoName(errno) !== "ESRCH") throw syscallError("ptrace", errno, `thread ${thread}`);
 }
 
-/** The signals a process has handlers for, as a mask: signal 1 is bit 0. */
+/** The signals for which a process has handlers, as a mask: signal 1 is bit 0. */
 export function caughtSignals(pid: number): bigint {
   const status = readFileSync(`/proc/${pid}/status`, "utf8");
   return BigInt(`0x${/^SigCgt:\s*([0-9a-f]+)$/m.exec(status)?.[1] ?? "0"}`);

@@ -1,16 +1,16 @@
 import type { ServerResponse } from "node:http";
 
 /**
- * Makes an HTTP/1 answer say `Connection: close` when its headers are written, whatever the app
- * sets; one whose headers are already sent stays as it is.
+ * Makes an HTTP/1 response carry `Connection: close` when its headers are written, regardless of the app's
+ * headers; a response whose headers are already sent stays unchanged.
  *
- * @param isLast - asked then: an answer that others wait behind (pipelining) must not close
+ * @param isLast - called at that moment: a response that others wait behind (pipelining) must not close
  */
 export function announceClose(response: ServerResponse, isLast: () => boolean): void {
   if (response.headersSent) return;
   const writeHead = response.writeHead.bind(response) as (...args: unknown[]) => ServerResponse;
   response.writeHead = (...args: unknown[]): ServerResponse => {
-    // 101 and its like are no answers but the start of another protocol.
+    // Responses such as 101 are not final answers but the start of another protocol.
     if (Number(args[0]) < 200 || !isLast()) return writeHead(...args);
     response.shouldKeepAlive = false;
     response.removeHeader("keep-alive");
@@ -20,7 +20,7 @@ export function announceClose(response: ServerResponse, isLast: () => boolean): 
   };
 }
 
-/** Removes Connection and Keep-Alive from headers as writeHead takes them: an object or two kinds of list. */
+/** Removes Connection and Keep-Alive from the headers of writeHead: an object or one of two kinds of list. */
 function withoutKeepAlive(headers: unknown): unknown {
   if (Array.isArray(headers)) {
     const list: readonly unknown[] = headers;

@@ -3,10 +3,10 @@ import { createRequire } from "node:module";
 
 import { EVERY, IPV6_ONLY, LOOPBACK, toHost } from "../base/listening.ts";
 
-/** The hosts that a listen() asks for, or the name that stands for one. */
+/** The hosts that a listen() asks for, or the name that stands for one host. */
 export type Asked = { readonly hosts: readonly string[] } | { readonly name: string };
 
-/** Reads the host of listen(), as Node.js does, except that `localhost` is the loopback of both families. */
+/** Reads the host of listen() as Node.js does, but `localhost` is the loopback address of both families. */
 export function askedOf(options: Readonly<Record<string, unknown>>): Asked {
   const { host, ipv6Only } = options;
   const only = ipv6Only === true;
@@ -18,7 +18,7 @@ export function askedOf(options: Readonly<Record<string, unknown>>): Asked {
 }
 
 /**
- * Looks a name up as listen() of Node.js does: the first address that is not link-local.
+ * Resolves a name as Node's listen() does: to the first address that is not link-local.
  *
  * @returns `undefined` for an address that only Node.js itself can bind, such as `fe80::1%eth0`
  */

@@ -1,16 +1,19 @@
 import { type ListenAnswer, type ListenReport, parseAnswer } from "../base/listening.ts";
 
-/** After this long an unanswered question is written again: the supervisor may be another one by then. */
+/**
+ * After this time an unanswered question is written again, because another supervisor may read it by then;
+ * milliseconds.
+ */
 const REPEAT_MS = 2_000;
-/** How long a supervisor may take to answer. */
+/** How long a supervisor may take to answer, in milliseconds. */
 const LIMIT_MS = 60_000;
 
-/** The conversation with the supervisor about the addresses of sockets. */
+/** The questions to the supervisor about the addresses of sockets. */
 export interface Asking {
   /**
    * Asks for a socket at these hosts.
    *
-   * @param members - the inherited sockets that it may be
+   * @param members - the inherited sockets from which the supervisor may choose
    * @returns `undefined` when no answer came within 60 s
    */
   ask(
@@ -18,7 +21,7 @@ export interface Asking {
     hosts: readonly string[],
     members: readonly string[],
   ): Promise<ListenAnswer | undefined>;
-  /** Takes the text of an answer; `false` when no question waits for it. */
+  /** Passes on the text of an answer; returns `false` when no question waits for it. */
   answer(text: string): boolean;
 }
 
@@ -30,7 +33,7 @@ export function openAsking(write: (report: ListenReport) => void): Asking {
     ask: (target, hosts, members) =>
       new Promise((resolve) => {
         count += 1;
-        // Two processes of one replica never have the same number.
+        // The pid is a part of the number, so that two processes of one replica never use the same number.
         const id = process.pid * 100 + (count % 100);
         const question: ListenReport = { kind: "ask", id, target, hosts, members };
         const settle = (answer: ListenAnswer | undefined): void => {

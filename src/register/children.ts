@@ -5,14 +5,14 @@ import { syncBuiltinESMExports } from "node:module";
 import { systemCode } from "../base/errors.ts";
 import { hasPreload } from "../base/node-options.ts";
 
-/** What a child of this process is given. */
-export interface Inheritance {
+/** The variables and descriptors for a child of this process. */
+interface Inheritance {
   readonly env: Readonly<Record<string, string>>;
-  /** By what the child calls them, in the order of their descriptors there. */
+  /** Keyed by the child's name for each descriptor, in the order of the descriptors there. */
   readonly descriptors: readonly number[];
 }
 
-/** What a child with the preload is given; `first`: its number of the first descriptor. */
+/** The inheritance of a child with the preload; `first` is the child's number of the first descriptor. */
 export type Share = (isClusterWorker: boolean, first: number) => Inheritance | undefined;
 
 interface SpawnOptions {
@@ -21,10 +21,10 @@ interface SpawnOptions {
 }
 
 /**
- * Passes the descriptors of the replica and the supervisor's variables on to children that the preload
- * will reach. Node.js marks every descriptor above 2 close-on-exec at its start, so the program below
- * `npm start` would not have them. `ChildProcess.prototype.spawn` is the published method that spawn(),
- * fork(), exec() and execFile() have in common; the synchronous functions are replaced one by one.
+ * Passes the descriptors of the replica and the supervisor's variables on to children that load the preload.
+ * Node.js marks every descriptor above 2 close-on-exec at its start, so the program below `npm start` would
+ * not have them. `ChildProcess.prototype.spawn` is the published method that spawn(), fork(), exec() and
+ * execFile() have in common; the synchronous functions are replaced one by one.
  */
 export function passToChildren(share: Share): void {
   const { prototype } = ChildProcess as unknown as {
@@ -36,7 +36,7 @@ export function passToChildren(share: Share): void {
     const extended = extend(options, stdio, share);
     if (extended === undefined) return Reflect.apply(original, this, [options]);
     const result = Reflect.apply(original, this, [extended]);
-    // The app sees the streams that it asked for.
+    // The app should see only the streams that it asked for.
     const own = this.stdio as unknown[] | undefined;
     if (own !== undefined) own.length = Math.min(own.length, stdio.length);
     return result;
@@ -75,8 +75,8 @@ function toList(stdio: unknown): unknown[] {
 
 type Synchronous = (...args: unknown[]) => unknown;
 
-// Only where the child has this process's output, as launchers of a binary do: a child whose output is
-// read here ends soon and serves nothing.
+// Only where the child has this process's output, as with launchers of a binary: a child whose output is read
+// here ends soon and serves no clients.
 function replaceSynchronous(name: "spawnSync" | "execFileSync" | "execSync", share: Share): void {
   const original = childProcess[name] as Synchronous;
   const replacement: Synchronous = (...args) => {
@@ -99,7 +99,7 @@ function replaceSynchronous(name: "spawnSync" | "execFileSync" | "execSync", sha
   Reflect.set(childProcess, name, replacement);
 }
 
-/** Identifies the file behind a descriptor, to notice that its number stands for another one. */
+/** Identifies the file behind a descriptor, to detect that its number belongs to another file now. */
 export function identityOf(fd: number): string | undefined {
   try {
     const { dev, ino } = fstatSync(fd, { bigint: true });

@@ -8,13 +8,13 @@ import type { Target } from "./settings.ts";
 const NAME_BYTES = 107;
 
 /**
- * Decides which process of a replica gets an inherited socket when several of them, such as a wrapper
- * and its child, listen on its address: the first. A claim is a Unix socket that is bound to a name of
- * this replica and target in the abstract namespace of Linux: binding is atomic, and the name is free
- * again when its process ends, however that happens.
+ * Decides which process of a replica gets an inherited socket when several of them, such as a wrapper and its
+ * child, listen on its address: the first one. A claim is a Unix socket that is bound to a name of this
+ * replica and target in the abstract namespace of Linux: binding is atomic, and the name becomes free when
+ * its process ends, even by a crash.
  */
 export interface Claims {
-  /** Claims a target; `false` when another living process of this replica has it. */
+  /** Claims a target; returns `false` when another living process of this replica has it. */
   claim(target: Target): boolean;
   /** Whether another process of this replica has claimed a target. */
   isElsewhere(target: Target): boolean;
@@ -37,7 +37,7 @@ export function openClaims(mark: string | undefined): Claims {
     },
     isElsewhere(target) {
       if (!canClaim || own.has(target.name)) return false;
-      // The table of Unix sockets ends a line with the name, `@` for its first NUL.
+      // A line of the table of Unix sockets ends with the name; `@` stands for its first NUL.
       return readFileSync("/proc/net/unix", "utf8")
         .split("\n")
         .some((line) => line.endsWith(` @${nameOf(target)}`));
@@ -45,8 +45,8 @@ export function openClaims(mark: string | undefined): Claims {
   };
 }
 
-// The name fills the whole address: the libuv of Node.js 20 pads a shorter one with NUL characters, and
-// to Linux that is another name than the one that later versions bind.
+// The name fills the whole address: the libuv of Node.js 20 pads a shorter name with NUL characters, which
+// Linux treats as another name than the one that later versions bind.
 function claimName(mark: string, target: string): string {
   const beginning = `newel-listen/${mark.slice(0, 36)}/`;
   return (beginning + target.slice(beginning.length - NAME_BYTES)).padEnd(NAME_BYTES, ".");

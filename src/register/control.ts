@@ -2,27 +2,32 @@ import { unlinkSync } from "node:fs";
 import { createServer, type Socket } from "node:net";
 
 import { messageOf, systemCode } from "../base/errors.ts";
+import type { NodeFigures } from "../base/node-figures.ts";
 import { CONTROL, OWN_SERVER } from "../base/preload.ts";
 
 import { report } from "./report.ts";
 
-/** The longest line, in bytes, and how long a connection may take for one. */
+/** The longest line in bytes, and how long a connection may take to send one. */
 const LINE_BYTES = 1_024;
 const LINE_MS = 10_000;
 const CONNECTIONS = 64;
 
-/** What the control socket can ask of the preload. */
+/** The operations that the control socket can request of the preload. */
 export interface Controls {
   accept(): void;
-  /** Gives a connection to the app's HTTP server, after `ready`; or says why it cannot be. */
+  /**
+   * Gives a connection to the app's HTTP server, after calling `ready`; otherwise returns the reason why not.
+   */
   probe(socket: Socket, ready: () => void): string | undefined;
-  /** Takes the supervisor's answer to a question; `false` when no question waits for it. */
+  /** Passes on the supervisor's answer to a question; returns `false` when no question waits for it. */
   listen(answer: string): boolean;
+  /** The figures of this process, for metrics. */
+  figures(): NodeFigures;
 }
 
 /**
- * Opens the control socket, closed to other users. It never keeps the app alive; where it cannot be
- * opened the app goes on and stderr says so.
+ * Opens the control socket with access for its owner only. It never keeps the app alive; if it cannot be
+ * opened, the app continues and stderr has the reason.
  */
 export function openControl(path: string, controls: Controls): void {
   const server = createServer((socket) => serve(socket, controls));
@@ -32,7 +37,7 @@ export function openControl(path: string, controls: Controls): void {
   removeStale(path);
   const umask = process.umask(0o177);
   try {
-    // Bound before it returns, hence with this umask.
+    // listen() binds the socket before it returns, so this umask applies.
     server.listen(path);
   } finally {
     process.umask(umask);
@@ -40,7 +45,7 @@ export function openControl(path: string, controls: Controls): void {
   server.unref();
 }
 
-// A process of the same name that was killed left its socket file.
+// A killed process of the same pid may have left its socket file.
 function removeStale(path: string): void {
   try {
     unlinkSync(path);
@@ -63,6 +68,8 @@ function serve(socket: Socket, controls: Controls): void {
       if (line === CONTROL.accept) {
         controls.accept();
         socket.write("ok\n");
+      } else if (line === CONTROL.figures) {
+        socket.write(`${JSON.stringify(controls.figures())}\n`);
       } else if (line === CONTROL.probe) {
         handOver(unread);
         return;
@@ -78,7 +85,7 @@ function serve(socket: Socket, controls: Controls): void {
     if (unread.length > LINE_BYTES) refuse(`a line has at most ${LINE_BYTES} bytes`);
   };
   const onTimeout = (): void => refuse("no line came");
-  // The peer went away; there is nobody to tell.
+  // The peer is gone, so no report can reach it.
   const onError = (): void => void socket.destroy();
   const handOver = (rest: Buffer): void => {
     socket.removeListener("data", onData);

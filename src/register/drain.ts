@@ -1,10 +1,11 @@
 import type { ServerResponse } from "node:http";
 import type { Server } from "node:net";
 
+import { acceptQueued } from "../base/accept-queue.ts";
 import { announceDrain } from "../base/draining.ts";
+import { afterTwoPolls, type FairClock, openFairClock } from "../base/fair-time.ts";
+import { leaveSession } from "../base/go-away.ts";
 import { announceClose } from "./answers.ts";
-import { loadTimers } from "./builtins.ts";
-import { afterTwoPolls, type FairClock, openFairClock } from "./fair-time.ts";
 import { standIn } from "./inherited.ts";
 import {
   handleOf,
@@ -16,12 +17,8 @@ import {
 import { speaksHttp1, speaksHttp2 } from "./protocols.ts";
 import { type Connection, hasBegun, type Traffic } from "./traffic.ts";
 
-/** The highest stream number: "no new streams, but all that are on their way". */
-const LAST_STREAM = 2 ** 31 - 1;
-/** How long an upgraded connection may take to send what it has before its FIN. */
+/** How long an upgraded connection may take to send its queued bytes before its FIN, in milliseconds. */
 const FAREWELL_MS = 250;
-/** The longest time for which a drain goes on accepting what had queued up before it. */
-const BACKLOG_MS = 1_000;
 
 const EVENT_STREAM = /^content-type: *text\/event-stream/im;
 
@@ -42,45 +39,48 @@ const EVENT_STREAM = /^content-type: *text\/event-stream/im;
  *
  *   - The time is that of fair-time.ts: stalls do not count, a crowded machine makes it longer, and it
  *     begins when the last answer has left this process.
- *   - At its end the event loop reads once more what has arrived, and one byte more than the last request
+ *   - At its end the event loop reads the data that has arrived once more, and one byte more than the last request
  *     had (for TLS: also one byte of a record that is not complete) keeps the connection open.
  *   - The close is FIN and an end to reading. A request that comes after FIN could be carried out but not
  *     answered, and its client would repeat it.
  *   - The grace bounds all of it: shortly before its end quiet connections are closed, then the rest.
  *
- * An HTTP/2 session has GOAWAY for the same purpose: no stream is lost when its client has seen it.
+ * An HTTP/2 session has GOAWAY for the same purpose (base/go-away.ts).
  */
 
-/** What a drain goes by. */
+/** The parameters of a drain. */
 export interface DrainPlan {
-  /** From the signal to the supervisor's SIGKILL. */
+  /** From the signal to the supervisor's SIGKILL, in milliseconds. */
   readonly graceMs: number;
-  /** How long a connection without a request stays open on a machine that is not busy. */
+  /** How long a connection without a request stays open on an idle machine, in milliseconds. */
   readonly lingerMs: number;
-  /** Inherited sockets that are closed too when their server has let go of them (node:cluster). */
+  /** Inherited sockets that are closed too when their server has released them (node:cluster). */
   readonly handles: Iterable<ServerHandle>;
-  /** Whether the app has handlers for the stop signal; then its raw connections are theirs. */
+  /**
+   * Whether the app has handlers for the stop signal; then the handlers are responsible for its raw
+   * connections.
+   */
   readonly appHandles: () => boolean;
-  /** What else must end first: the workers of a cluster. */
+  /** Resolves when everything else that must end first has ended: the workers of a cluster. */
   readonly others: () => Promise<void>;
 }
 
 /**
- * Lets an app end without losing a request: it stops accepting, answers what is running and what is
- * on its way, each answer with `Connection: close` (GOAWAY for HTTP/2), closes connections that
- * stay quiet for the linger, and cuts what is left shortly before the grace ends, streams by
- * FIN. Upgraded connections are left to the app's handlers.
+ * Lets an app end without losing a request: it stops accepting, answers running requests and requests in
+ * flight, each with `Connection: close` (GOAWAY for HTTP/2), closes connections that stay quiet for the
+ * linger, and cuts the rest shortly before the end of the grace, streams by FIN. Upgraded connections are
+ * left to the app's handlers.
  *
- * Plain `server.close()` destroys connections whose request is not read yet and goes on answering
- * `keep-alive` (nodejs/node#60617), hence all this.
+ * A plain `server.close()` does not suffice: it destroys connections whose request is not read yet, and
+ * continues to answer with `keep-alive` (nodejs/node#60617).
  *
- * @returns resolves when no connection is left that it waits for
+ * @returns resolves when the drain waits for no more connections
  */
 export async function drain(traffic: Traffic, plan: DrainPlan): Promise<void> {
   const graceEnd = performance.now() + plan.graceMs;
-  await backlogAccepted(traffic, plan.graceMs / 4);
+  await acceptQueued(() => traffic.accepted, plan.graceMs / 4);
   stopAccepting(traffic, plan.handles);
-  // For good: after a drain the process ends.
+  // Never revoked: after a drain the process ends.
   announceDrain();
   const clock = openFairClock();
   let settle = (): void => undefined;
@@ -100,22 +100,19 @@ export async function drain(traffic: Traffic, plan: DrainPlan): Promise<void> {
   clock.stop();
 }
 
-/** Closes what is there, and what comes, when it is quiet. */
+/** Closes present and new connections when they are quiet. */
 function observe(traffic: Traffic, lingerMs: number, clock: FairClock, check: () => void): void {
   const lingers = (connection: Connection): void => {
     const { quietBytes } = connection;
     clock.after(lingerMs, () => {
       if (connection.quietBytes !== quietBytes) return;
-      // Its client has not got the last answer yet.
+      // The client has not received the last answer yet.
       if (connection.socket.writableLength > 0) lingers(connection);
       else closeQuiet(connection);
     });
   };
-  const leaves = (connection: Connection): void => {
-    const close = (): void => connection.session?.close();
-    goAway(connection, () => clock.after(lingerMs, close));
-    // Node's own client, once idle, answers no ping after a GOAWAY.
-    clock.after(2 * lingerMs, close);
+  const leaves = ({ session }: Connection): void => {
+    if (session !== undefined) leaveSession(session, clock, lingerMs);
   };
   const announce = (connection: Connection, response: ServerResponse): void =>
     announceClose(response, () => [...connection.running].at(-1) === response);
@@ -133,10 +130,10 @@ function observe(traffic: Traffic, lingerMs: number, clock: FairClock, check: ()
 }
 
 /**
- * Ends what is left before the grace does. Each step waits for the one before and for what has arrived
- * by then: after a stall both would be due at once, before anything is read.
+ * Ends the rest before the grace ends. Each step waits for the step before it and for the data that has
+ * arrived by then: after a stall both steps would be due at once, before any data is read.
  *
- * @returns a function that calls it off
+ * @returns a function that cancels these steps
  */
 function endInTime(
   traffic: Traffic,
@@ -162,7 +159,7 @@ function endInTime(
   return () => clearTimeout(timer);
 }
 
-/** Sends FIN to the connections that a drain left to the app, when the app has no use for them. */
+/** Sends FIN to the connections that a drain left to the app, if the app has no handlers for them. */
 export async function sayFarewell(traffic: Traffic): Promise<void> {
   const ends = [...traffic.connections.values()].map(
     ({ socket }) => new Promise<void>((resolve) => socket.end(resolve)),
@@ -174,8 +171,8 @@ export async function sayFarewell(traffic: Traffic): Promise<void> {
   clock.stop();
 }
 
-// The socket is closed below the server, which goes on "listening" on nothing: the app's handlers
-// run after the drain and expect their server.close() to work.
+// The socket is closed below the server, which remains "listening" on a stand-in: the app's handlers run
+// after the drain and expect their server.close() to work.
 function stopAccepting(traffic: Traffic, handles: Iterable<ServerHandle>): void {
   for (const server of traffic.servers) {
     const handle = handleOf(server);
@@ -193,37 +190,12 @@ function waits(traffic: Traffic, plan: DrainPlan): boolean {
 }
 
 function isAwaited({ server, socket }: Connection, plan: DrainPlan): boolean {
-  // What a raw connection is doing only the app knows: it has the grace, or the app's handlers.
+  // Only the app knows the state of a raw connection: it has the grace, or the app's handlers.
   return isHttp(server) ? !isUpgraded(socket) : !plan.appHandles();
-}
-
-/**
- * Resolves once a turn of the loop brought no connection: libuv accepts one a turn. A process that
- * was stopped as it began to serve would otherwise leave what had queued up to its successor, and
- * that one to the next: with many restarts in a row the oldest would wait for all of them.
- */
-async function backlogAccepted(traffic: Traffic, limitMs: number): Promise<void> {
-  const nextTurn = loadTimers().setImmediate;
-  const end = performance.now() + Math.min(BACKLOG_MS, limitMs);
-  for (let before = -1; before < traffic.accepted && performance.now() < end;) {
-    before = traffic.accepted;
-    await nextTurn();
-    await nextTurn();
-  }
 }
 
 function isHttp(server: Server): boolean {
   return speaksHttp1(server) || speaksHttp2(server);
-}
-
-// Twice, as RFC 9113 §6.8 wants it: now "open no more", and the real end when the client has seen
-// it, which its answer to a ping shows, and what it sent before has had time to arrive.
-function goAway({ session }: Connection, seen: () => void): void {
-  if (session === undefined || session.destroyed) return;
-  session.goaway(0, LAST_STREAM);
-  session.ping((error) => {
-    if (error === null) seen();
-  });
 }
 
 function closeQuiet(connection: Connection): void {
@@ -233,14 +205,15 @@ function closeQuiet(connection: Connection): void {
   socket.destroySoon();
 }
 
-// What has begun to answer ends with FIN. Only an event stream gets a proper end: its client comes
-// back by itself. Any other answer must be seen to be cut, or half of it would pass for the whole.
+// A response that has begun ends with FIN. Only an event stream gets a proper end, because its client
+// reconnects by itself. Any other response must be recognisably cut, or a half of it would look complete.
 function endStreams(traffic: Traffic): void {
   for (const { running, socket } of traffic.connections.values()) {
     for (const response of running) {
       const headers = sentHeaders(response);
       if (headers === "" || response.writableEnded) continue;
-      // The app may go on writing; that loss is the grace's, not an error of the app.
+      // The app may continue to write; the end of the grace causes that loss, so it is not reported as an
+      // error of the app.
       response.on("error", () => undefined);
       if (EVENT_STREAM.test(headers)) response.end(() => socket.destroySoon());
       else socket.end();

@@ -7,16 +7,18 @@ import { addressOf, openServerHandle, type ServerHandle } from "./internals.ts";
 import { report } from "./report.ts";
 import type { Target } from "./settings.ts";
 
-/** A Unix socket path as two spellings can be compared; abstract names (`\0…`) have one only. */
+/**
+ * A Unix socket path in a form in which two spellings can be compared; abstract names (`\0…`) have only one.
+ */
 export function comparablePath(path: string): string {
   return path.startsWith("\0") ? path : resolve(path);
 }
 
 /**
- * Takes the inherited socket of a target, after checking that the descriptor really is the socket
- * the supervisor speaks of: a number alone could be any file of the app.
+ * Opens the inherited socket of a target, after checking that the descriptor really is the socket that the
+ * supervisor named: the number alone could belong to any file of the app.
  *
- * @returns `undefined`, said on stderr, when it is not
+ * @returns `undefined`, after a report on stderr, when it is another file
  */
 export function takeInherited(target: Target): ServerHandle | undefined {
   const { fd } = target;
@@ -26,7 +28,7 @@ export function takeInherited(target: Target): ServerHandle | undefined {
     (target.port === undefined || addressOf(handle)?.port === target.port)
   )
     return handle;
-  // A handle of the wrong port is left as it is: closing it would close a descriptor of the app.
+  // A handle of the wrong port is not closed: closing it would close a descriptor of the app.
   report(
     `descriptor ${fd ?? "(none)"} is not the socket ${target.name} (${target.port ?? target.path}); ` +
       "listen() does without it",
@@ -44,7 +46,7 @@ function isOurs(fd: number, target: Target): boolean {
   }
 }
 
-// Node has no getsockname for Unix sockets; the kernel's table has inode and path of each.
+// Node has no getsockname for Unix sockets; Linux lists the inode and path of each in /proc/net/unix.
 function isBoundTo(inode: bigint, path: string): boolean {
   if (process.platform !== "linux") return true;
   const wanted = comparablePath(path).replace(/^\0/, "@");
@@ -58,11 +60,11 @@ function isBoundTo(inode: bigint, path: string): boolean {
 }
 
 /**
- * A handle that listens on nothing: for a second `listen()` on the same port in one process
- * (Fastify binds "localhost" once for each of its addresses), where libuv takes a descriptor once
- * only; and in the place of a socket that a drain has closed.
+ * A handle without a socket: for a second `listen()` on the same port in one process (Fastify binds
+ * "localhost" once for each of its addresses), because libuv opens a descriptor only once; and in the place
+ * of a socket that a drain has closed.
  *
- * @param address - the handle whose address it answers
+ * @param address - the handle whose address it reports
  */
 export function standIn(address: ServerHandle, isAlive: boolean): ServerHandle {
   const name = {};
@@ -82,21 +84,21 @@ export function standIn(address: ServerHandle, isAlive: boolean): ServerHandle {
   };
 }
 
-/** What keeps the event loop alive as a listening socket does. */
+/** A timer that keeps the event loop alive as a listening socket does. */
 function keepAlive(): NodeJS.Timeout {
   return setInterval(() => undefined, 2 ** 30);
 }
 
 /**
- * Makes a handle that hears `listen()` but begins only when it is told to.
+ * Makes a handle on which `listen()` takes effect only when the returned function is called.
  *
- * @returns begins to accept; again or after `close()`: no effect
+ * @returns a function that begins to accept; a repeated call, or one after `close()`, has no effect
  */
 export function holdBack(handle: ServerHandle, onError: (errno: number) => void): () => void {
   const own = { ...methodsOf(handle) };
   let backlog: number | undefined;
   let isOver = false;
-  // A socket that does not listen keeps no loop alive, and an app that waits would end.
+  // A socket that does not listen keeps no event loop alive, and a waiting app would end.
   const life = keepAlive();
   const release = (): void => {
     isOver = true;

@@ -1,6 +1,6 @@
 /**
- * Every use of Node's unpublished API by the preload, and why it has to be. The tests of listening,
- * drain, probe and output each need some of it, so a Node version that changes one fails them.
+ * Every use of Node's unpublished API by the preload, with its reason. The tests of listening, drain, probe
+ * and output each need a part of it, so a Node version that changes it fails them.
  */
 import type { ChildProcess } from "node:child_process";
 import type { ServerResponse } from "node:http";
@@ -9,14 +9,16 @@ import type { Server, Socket } from "node:net";
 import type { WriteStream } from "node:tty";
 import { getSystemErrorName } from "node:util";
 
-/** What `net.Server` needs of its handle. Node's own cluster workers give it a plain object too. */
+/**
+ * The interface that `net.Server` needs of its handle. Node's cluster workers also give it a plain object.
+ */
 export interface ServerHandle {
   /** @returns 0, or a negative error number */
   listen(backlog: number): number;
   close(): void;
   ref(): void;
   unref(): void;
-  /** Of TCP handles only. */
+  /** Present only on TCP handles. */
   getsockname?(out: object): number;
 }
 
@@ -42,7 +44,7 @@ interface SocketInternals {
 const internals = net as unknown as Internals;
 const of = (server: Server): ServerInternals => server as unknown as ServerInternals;
 
-/** What the arguments of a `listen()` call mean; the published API has no function for it. */
+/** Parses the arguments of a `listen()` call; the published API has no function for it. */
 export function listenArguments(args: readonly unknown[]): {
   readonly options: Readonly<Record<string, unknown>>;
   readonly callback: (() => void) | undefined;
@@ -52,8 +54,8 @@ export function listenArguments(args: readonly unknown[]): {
 }
 
 /**
- * Takes an inherited descriptor as a server handle, not yet listening. `listen({ fd })` would do
- * both at once, and neither hold nor the check of the address could come between.
+ * Opens an inherited descriptor as a server handle that does not listen yet. `listen({ fd })` would do both
+ * at once, and leave no room for hold and the check of the address.
  */
 export function openServerHandle(fd: number): ServerHandle | undefined {
   const handle = internals._createServerHandle(null, null, null, fd);
@@ -61,9 +63,9 @@ export function openServerHandle(fd: number): ServerHandle | undefined {
 }
 
 /**
- * Binds a Unix socket without listening on it: `net` has no such function.
+ * Binds a Unix socket without listening on it: `net` has no function for that.
  *
- * @returns the name of the error where it cannot be bound
+ * @returns the error name if it cannot be bound
  */
 export function bindPipe(path: string): ServerHandle | string {
   const handle = internals._createServerHandle(path, -1, -1);
@@ -72,7 +74,7 @@ export function bindPipe(path: string): ServerHandle | string {
 
 /**
  * Whether this is a thread of `node:worker_threads`: Node.js marks the functions that it disables there.
- * Loading that module would take two milliseconds of every process of a service.
+ * Loading that module would cost every process of a service two milliseconds.
  */
 export function isWorkerThread(): boolean {
   const abort: object = Reflect.get(process, "abort");
@@ -90,7 +92,7 @@ export function addressOf(
 /**
  * Lets a server listen on a handle. `server.listen(handle)` takes TCP handles only.
  *
- * @param path - what `server.address()` answers for a Unix socket
+ * @param path - the result of `server.address()` for a Unix socket
  */
 export function listenOnHandle(
   server: Server,
@@ -104,14 +106,14 @@ export function listenOnHandle(
   inner._listen2(null, -1, -1, backlog);
 }
 
-/** The handle a server listens on. */
+/** The handle on which a server listens. */
 export function handleOf(server: Server): ServerHandle | undefined {
   return of(server)._handle ?? undefined;
 }
 
 /**
- * Puts another handle in the place of a server's own, so that the server goes on being "listening"
- * for the app (its `close()` still works, its `address()` still answers) while we close the socket.
+ * Replaces a server's handle by another one, so that the server remains "listening" for the app (its
+ * `close()` and `address()` still work) while newel closes the socket.
  */
 export function replaceHandle(server: Server, handle: ServerHandle | null): void {
   of(server)._handle = handle;
@@ -123,15 +125,15 @@ export function isUpgraded(socket: Socket): boolean {
 }
 
 /**
- * Whether a handle that was sent to a child has not reached it yet: Node.js sends one at a time and waits
- * for the child's receipt, and has no published API for it.
+ * Whether a handle that was sent to a child has not reached it yet: Node.js sends one at a time and waits for
+ * the child's receipt, and has no published API for it.
  */
 export function hasHandlesUnderWay(child: ChildProcess): boolean {
   const { _handleQueue: queue } = child as unknown as { _handleQueue?: unknown[] | null };
   return child.connected && queue !== null && queue !== undefined;
 }
 
-/** The headers of an HTTP/1 answer as they are sent; empty before. */
+/** The headers of an HTTP/1 response as they are sent; empty before. */
 export function sentHeaders(response: ServerResponse): string {
   return (response as unknown as { _header: string | null })._header ?? "";
 }
@@ -142,8 +144,8 @@ export function socketBelow(socket: Socket): Socket | undefined {
 }
 
 /**
- * Makes a piped stdout or stderr blocking. Node writes pipes asynchronously when they are full, and
- * `process.exit()`, `abort()` and an uncaught error drop what is still queued.
+ * Makes a piped stdout or stderr blocking. Node writes to a full pipe asynchronously, and `process.exit()`,
+ * `abort()` and an uncaught error drop the queued output.
  */
 export function makeBlocking(stream: WriteStream): void {
   const { _handle: handle } = stream as unknown as {

@@ -3,9 +3,9 @@ import { familyOf } from "../base/listening.ts";
 import { addressOf, type ServerHandle } from "./internals.ts";
 
 /**
- * One handle for several sockets, so that one server accepts from each: `localhost` is a socket of
- * IPv4 and one of IPv6. Node.js sets properties on a handle, then listens; all of that reaches each
- * socket. The address is that of the first.
+ * Joins several sockets in one handle, so that one server accepts from each: `localhost` is a socket of IPv4
+ * and one of IPv6. Node.js sets properties on a handle, then listens; both reach each socket. The address is
+ * that of the first.
  */
 export function joinHandles(handles: readonly ServerHandle[]): ServerHandle {
   const [first] = handles;
@@ -13,7 +13,7 @@ export function joinHandles(handles: readonly ServerHandle[]): ServerHandle {
   if (handles.length === 1) return first;
   const joined: ServerHandle = {
     listen: (backlog) => {
-      // Node.js finds the server of a connection by a symbol of the handle.
+      // Node.js finds the server of a connection by a symbol property of the handle.
       for (const handle of handles)
         for (const key of Object.getOwnPropertySymbols(joined))
           Reflect.set(handle, key, Reflect.get(joined, key));
@@ -34,7 +34,7 @@ export function joinHandles(handles: readonly ServerHandle[]): ServerHandle {
     },
     getsockname: (out) => first.getsockname?.(out) ?? -1,
   };
-  // A primary of node:cluster sets it again once the server listens.
+  // A primary of node:cluster sets the property again once the server listens.
   Object.defineProperty(joined, "onconnection", {
     get: () => Reflect.get(first, "onconnection"),
     set: (listener: unknown) => {
@@ -45,10 +45,10 @@ export function joinHandles(handles: readonly ServerHandle[]): ServerHandle {
 }
 
 /**
- * Stands for the socket of a server while the supervisor is asked where it may be: the server is
+ * A handle in the place of the server's socket while the supervisor is asked for its address: the server is
  * listening for the app, and its `close()` works.
  *
- * @param host - what `server.address()` answers, with the port
+ * @param host - the host that `server.address()` returns, with the port
  */
 export function pendingHandle(host: string, port: number): ServerHandle {
   const life = setInterval(() => undefined, 2 ** 30);

@@ -1,9 +1,9 @@
 import { addAbortListener } from "node:events";
-import { Server } from "node:net";
+import type { Server } from "node:net";
 import { constants } from "node:os";
 import { getSystemErrorMap, getSystemErrorName } from "node:util";
 
-import { messageOf } from "../base/errors.ts";
+import { messageOf, newelError } from "../base/errors.ts";
 import {
   EVERY,
   IPV6_ONLY,
@@ -14,7 +14,7 @@ import {
   listenSetting,
 } from "../base/listening.ts";
 
-import { OWN_SERVER } from "../base/preload.ts";
+import { DEFAULT_BACKLOG, OWN_SERVER } from "../base/preload.ts";
 import { type Asked, askedOf, lookUp } from "./asked.ts";
 import { comparablePath, holdBack, standIn, takeInherited } from "./inherited.ts";
 import {
@@ -28,33 +28,37 @@ import { hostOf, joinHandles, pendingHandle } from "./join.ts";
 import { report } from "./report.ts";
 import type { Target } from "./settings.ts";
 
-/** The supervisor's sockets have this backlog; the app's own, smaller one would shrink it for all. */
-const BACKLOG = 4_096;
+/** The backlog of the configuration; the app's smaller one would shrink it for all processes. */
+const backlogOf = ({ backlog = DEFAULT_BACKLOG }: Target): number => backlog;
 
-type Listen = (this: Server, ...args: unknown[]) => Server;
+export type Listen = (this: Server, ...args: unknown[]) => Server;
 
-/** The app's listening on the sockets of the supervisor. */
+/** The app's servers on the sockets of the supervisor. */
 export interface Inheritance {
-  /** Each server that listens on an inherited socket, with the handle that accepts. */
+  /** The replacement of `Server.prototype.listen`. */
+  readonly listen: Listen;
+  /** Each server that listens on an inherited socket, with its accepting handle. */
   readonly taken: ReadonlyMap<Server, ServerHandle>;
   /** Begins to accept; from then on every `listen()` accepts at once. */
   accept(): void;
 }
 
-/** What listening needs of the rest of the preload. */
+/** The parts of the preload that listening needs. */
 export interface ListenParts {
+  /** The listen() of the app without newel. */
+  readonly original: Listen;
   readonly targets: readonly Target[];
-  /** Listen, but accept nothing until {@link Inheritance.accept}. */
+  /** Listen, but accept no connection until {@link Inheritance.accept}. */
   readonly hold: boolean;
   /** Called for every server before it listens, inherited or not. */
   readonly onServer: (server: Server) => void;
-  /** Called before a server gets a target; `false`: another process of the replica has it. */
+  /** Called before a server gets a target; `false` means that another process of the replica has it. */
   readonly onTarget: (target: Target) => boolean;
   /** Whether another process of the replica has a target. */
   readonly isElsewhere: (target: Target) => boolean;
-  /** Called when every target has a server that listens, here or in another process. */
+  /** Called when every target has a listening server, in this or another process. */
   readonly onReady: () => void;
-  /** Asks the supervisor where a socket may be bound. */
+  /** Asks the supervisor for the address to which a socket may be bound. */
   readonly ask: (
     target: string,
     hosts: readonly string[],
@@ -73,42 +77,40 @@ interface Call {
 }
 
 /**
- * Gives the app's own `listen()` calls the inherited sockets: net, http, https, http2 and every
- * framework on them. A `listen()` on anything else stays as it is.
+ * Gives the app's `listen()` calls the inherited sockets: net, http, https, http2 and every framework on
+ * them. A `listen()` at any other address stays unchanged.
  *
- * A socket is never wider than the host that the app asks for. A target may follow the app:
- * the supervisor binds one of the inherited sockets to that host. Any other target has its address from
- * the configuration, and an app that asks for less is refused.
+ * A socket is never wider than the host that the app asks for. A target may follow the app: the supervisor
+ * binds one of the inherited sockets to that host. Any other target has its address from the configuration,
+ * and an app that asks for a narrower host is refused.
  *
- * In a node:cluster primary the sockets that it opens for its workers are inherited too, since it
- * uses the same `listen()`; workers ask their primary as ever.
+ * In a node:cluster primary the sockets that it opens for its workers are inherited too, because it uses the
+ * same `listen()`; workers ask their primary as without newel.
  */
 export function inheritListen(parts: ListenParts): Inheritance {
-  const listening = new Listening(parts);
-  Server.prototype.listen = listening.replacement;
-  return listening;
+  return new Listening(parts);
 }
 
 class Listening implements Inheritance {
   readonly taken = new Map<Server, ServerHandle>();
   readonly #parts: ListenParts;
-  readonly #original = Reflect.get(Server.prototype, "listen") as Listen;
+  readonly #original: Listen;
   readonly #missing: Set<Target>;
   /** Inherited sockets that were opened, by name: a descriptor can be opened once. */
   readonly #opened = new Map<string, { handle: ServerHandle; server: Server }>();
-  /** Opened and given to no server, because their address was too wide for it. */
+  /** Inherited sockets that were opened but given to no server, because their address was too wide for it. */
   readonly #parked = new Map<string, ServerHandle>();
   readonly #held: (() => void)[] = [];
   #isHolding: boolean;
 
   constructor(parts: ListenParts) {
     this.#parts = parts;
+    this.#original = parts.original;
     this.#missing = new Set(parts.targets);
     this.#isHolding = parts.hold;
   }
 
-  /** What stands in the place of `Server.prototype.listen`. */
-  get replacement(): Listen {
+  get listen(): Listen {
     const begin = (server: Server, args: readonly unknown[]): Server => this.#listen(server, args);
     return function listen(this: Server, ...args: unknown[]): Server {
       return begin(this, args);
@@ -136,7 +138,7 @@ class Listening implements Inheritance {
     }
     if (callback !== undefined) server.once("listening", callback);
     this.#begin({ server, target, options, asked: askedOf(options) });
-    // After the app's own callback, so that READY is not written before the app knows.
+    // After the app's callback, so that READY is written only when the app knows that it listens.
     server.once("listening", () => this.#arrived(target));
     return server;
   }
@@ -152,7 +154,7 @@ class Listening implements Inheritance {
     const pending = pendingHandle(host, target.port ?? 0);
     replaceHandle(server, pending);
     const settle = (action: () => void): void => {
-      // The app has closed the server in between.
+      // The app closed the server since then.
       if (handleOf(server) !== pending) return;
       pending.close();
       replaceHandle(server, null);
@@ -164,7 +166,7 @@ class Listening implements Inheritance {
     );
   }
 
-  /** Finds out where the app may listen; resolves with the last step. */
+  /** Determines the address at which the app may listen; resolves to the last step. */
   async #decide(call: Call): Promise<() => void> {
     const { target, asked, server } = call;
     const hosts = await lookUp(asked);
@@ -184,7 +186,7 @@ class Listening implements Inheritance {
     }
   }
 
-  /** Listens on inherited sockets, those of them that no server of this process has. */
+  /** Listens on the inherited sockets that no server of this process has. */
   #give(call: Call, hosts: readonly string[], names: readonly string[]): void {
     const { server, target, options } = call;
     const living = names
@@ -203,7 +205,7 @@ class Listening implements Inheritance {
     const other = living.find((former) => this.taken.has(former.server));
     if (opened.length === 0 && other === undefined) {
       if (living.length > 0)
-        // The descriptor went with the server, and Node has no way to make a second one of it.
+        // The descriptor was closed with the server, and Node cannot open it a second time.
         report(`the app has closed the socket ${target.name}; listen() does without it`);
       return void this.#original.call(server, alone(options));
     }
@@ -211,13 +213,13 @@ class Listening implements Inheritance {
     const [first] = opened;
     if (first === undefined) {
       if (other !== undefined)
-        listenOnHandle(server, standIn(other.handle, true), BACKLOG, target.path);
+        listenOnHandle(server, standIn(other.handle, true), backlogOf(target), target.path);
       return;
     }
     for (const { name, handle } of opened) this.#opened.set(name, { handle, server });
     const joined = joinHandles(opened.map(({ handle }) => handle));
     this.#take(server, joined);
-    listenOnHandle(server, joined, BACKLOG, target.path);
+    listenOnHandle(server, joined, backlogOf(target), target.path);
   }
 
   #take(server: Server, handle: ServerHandle): void {
@@ -226,7 +228,7 @@ class Listening implements Inheritance {
     server.once("close", () => this.taken.delete(server));
   }
 
-  // The app's listen() must not throw for a reason of ours.
+  // The app's listen() must not throw because of newel.
   #open(target: Target, name: string): ServerHandle | undefined {
     const parked = this.#parked.get(name);
     if (parked !== undefined) return parked;
@@ -239,20 +241,23 @@ class Listening implements Inheritance {
     }
   }
 
-  /** The address of the configuration is binding, and the app asks for a narrower one. */
+  /** The address of the configuration is binding, but the app asks for a narrower one. */
   #refuse({ server, target }: Call, hosts: readonly string[], bound: string): void {
     const { port = 0 } = target;
     const asked = hosts.map((host) => listenAddress(host, port)).join(" and ");
-    const why = `the app asks for ${asked}, and the socket of its configuration is ${listenAddress(bound, port)}, which more clients reach: write ${listenSetting(hosts, port)}`;
+    const held = listenAddress(bound, port);
+    const setting = listenSetting(hosts, port);
+    const why = `the app asks for ${asked}, and the socket of its configuration is ${held}, which more clients reach: write ${setting}`;
     report(why);
     this.#parts.tell({ kind: "refused", why });
-    const error = new Error(`listen: ${why}`);
     // A primary of node:cluster passes the number on to its workers.
-    Object.assign(error, { code: "NEWEL_E_LISTEN_WIDER", errno: -constants.errno.EACCES });
+    const errno = -constants.errno.EACCES;
+    const error = newelError("NEWEL_E_LISTEN_WIDER", { asked, held, setting });
+    Object.assign(error, { errno });
     process.nextTick(() => server.emit("error", error));
   }
 
-  /** listen() as without newel: the socket is the app's own, and ends with this process. */
+  /** Calls the original listen(): the socket belongs to the app, and ends with this process. */
   #alone({ server, target, options }: Call, why: string): void {
     report(`newel does not hold this address of ${target.name}: ${why}; listen() does without it`);
     this.#original.call(server, alone(options));
@@ -263,7 +268,9 @@ class Listening implements Inheritance {
     if ([...this.#missing].every((other) => this.#parts.isElsewhere(other))) this.#parts.onReady();
   }
 
-  /** An app that listens elsewhere and never on its target is most likely configured wrongly. */
+  /**
+   * Reports an app that listens elsewhere and never on its target: its configuration is most likely wrong.
+   */
   #watchElsewhere(server: Server, options: Readonly<Record<string, unknown>>): void {
     const port = Number(options["port"]);
     if (!Number.isInteger(port) || port < 1 || port > 65_535) return;
@@ -289,17 +296,17 @@ function asksFor(options: Readonly<Record<string, unknown>>, target: Target): bo
 /** Whether a socket is reached by no client that the asked hosts exclude. */
 function isNarrow(handle: ServerHandle, hosts: readonly string[], { follows }: Target): boolean {
   const host = hostOf(handle);
-  // Node.js does not tell a `::` without IPv4 from one with it; the supervisor made it as asked.
+  // Node.js cannot distinguish a `::` without IPv4 from one with it; the supervisor made the socket as asked.
   const isOnly = host === "::" && follows === true && hosts.includes(IPV6_ONLY);
   return host === undefined || isOnly || isWithin(host, hosts);
 }
 
-/** The arguments for Node's own listen(), whose callback and abort signal are ours already. */
+/** The arguments for Node's listen(), without the callback and abort signal, which newel handles. */
 function alone(options: Readonly<Record<string, unknown>>): Record<string, unknown> {
   return { ...options, signal: undefined };
 }
 
-// As Node's own listen() does for `{ signal }`.
+// Handles `{ signal }` as Node's listen() does.
 function closeOnAbort(server: Server, signal: unknown): void {
   if (!(signal instanceof AbortSignal)) return;
   const listener = addAbortListener(signal, () => server.close());
@@ -325,7 +332,6 @@ function listenError(code: string, host: string, port: number): Error {
 
 function unanswered(hosts: readonly string[], port: number): Error {
   const asked = hosts.map((host) => listenAddress(host, port)).join(" and ");
-  const message = `listen: newel's supervisor did not answer within 60 s where ${asked} may be served; any command, such as \`newel ps\`, starts a supervisor that is missing`;
   const errno = -constants.errno.ETIMEDOUT;
-  return Object.assign(new Error(message), { code: "NEWEL_E_LISTEN_UNANSWERED", errno });
+  return Object.assign(newelError("NEWEL_E_LISTEN_UNANSWERED", { asked }), { errno });
 }

@@ -5,7 +5,7 @@ import { formatReport, type ListenReport } from "../base/listening.ts";
 
 import { report } from "./report.ts";
 
-/** Says `READY=1` and `STOPPING=1` to the kernel. */
+/** Writes `READY=1` and `STOPPING=1` to the kernel. */
 export interface Notifier {
   ready(): void;
   stopping(): void;
@@ -14,10 +14,10 @@ export interface Notifier {
 }
 
 /**
- * Opens the way to the kernel. Node marked the descriptor close-on-exec at its start, so the app's
- * children do not have it, and a plain write keeps no event loop alive.
+ * Opens the notify descriptor to the kernel. Node marked it close-on-exec at its start, so the app's children
+ * do not have it, and a plain write does not keep the event loop alive.
  *
- * @param fd - none: nothing is ever said
+ * @param fd - without it, the notifier writes nothing
  */
 export function openNotifier(fd: number | undefined): Notifier {
   const usable = fd !== undefined && isChannel(fd) ? fd : undefined;
@@ -30,8 +30,8 @@ export function openNotifier(fd: number | undefined): Notifier {
   };
 }
 
-// A wrong number must not write into a file of the app, or into a pipe of Node.js itself: those have no
-// name, and the kernel's FIFO has one.
+// A wrong number must not lead to writes into a file of the app, or into a pipe of Node.js itself: such a
+// pipe has no name, but the kernel's FIFO has one.
 function isChannel(fd: number): boolean {
   try {
     const status = fstatSync(fd);
@@ -49,8 +49,8 @@ function say(fd: number | undefined, line: string): void {
   try {
     writeSync(fd, line);
   } catch (error) {
-    // EPIPE: the kernel is gone and asks again by other means when it is back. EAGAIN: nobody has
-    // read 64 kB of our lines, so nobody waits for this one.
+    // EPIPE: the kernel is gone and will ask again by other means when it is back. EAGAIN: 64 kB of earlier
+    // lines are unread, so no reader waits for this one.
     const code = systemCode(error);
     if (code === "EPIPE" || code === "EAGAIN") return;
     report(`${line.trim()} could not be said (${messageOf(error)})`);

@@ -1,9 +1,9 @@
 import { makeBlocking } from "./internals.ts";
 
 /**
- * Makes stdout and stderr blocking, so that the last words before `process.exit()`, `abort()` or an
- * uncaught error arrive whole. The price: a reader that does not read stops the app; the kernel's
- * pump reads always.
+ * Makes stdout and stderr blocking, so that the last output before `process.exit()`, `abort()` or an uncaught
+ * error arrives completely. The cost: a reader that stops reading blocks the app; the kernel's pump always
+ * reads.
  */
 export function makeOutputWhole(): void {
   makeBlocking(process.stdout);

@@ -6,9 +6,9 @@ import { presencePath } from "../base/preload.ts";
 import { report } from "./report.ts";
 
 /**
- * Leaves a file while this process runs, so that the supervisor knows that the replica has a Node.js
- * process which may listen with the preload: it then waits for READY=1, and holds and probes through
- * the control socket. The file of a killed process stays; the supervisor looks for the process too.
+ * Leaves a file while this process runs, so that the supervisor knows that the replica has a Node.js process
+ * which may listen with the preload: it then waits for READY=1, and holds and probes through the control
+ * socket. A killed process leaves its file; the supervisor also checks the process.
  */
 export function announcePresence(control: string): void {
   const path = presencePath(control, process.pid);
@@ -22,7 +22,7 @@ export function announcePresence(control: string): void {
     try {
       unlinkSync(path);
     } catch {
-      // The supervisor removes what is left when the replica has ended, perhaps before this.
+      // The supervisor removes remaining files when the replica has ended, which may be before this call.
     }
   });
 }

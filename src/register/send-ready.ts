@@ -1,8 +1,9 @@
 type Send = (message: unknown, ...rest: unknown[]) => boolean;
 
 /**
- * Adds `process.send` for apps that report readiness as pm2 documents it, `process.send("ready")`,
- * without a check. Any other message has no effect. A process with an IPC channel keeps its own.
+ * Adds `process.send` for apps that report readiness as pm2 documents it: `process.send("ready")`, without
+ * checking that the function exists. Any other message has no effect. In a process with an IPC channel,
+ * `process.send` stays unchanged.
  *
  * @param onReady - called for each `"ready"`
  */

@@ -1,31 +1,31 @@
+import { loadCluster, loadOs } from "../base/builtins.ts";
 import { isMember } from "../base/listening.ts";
 import { PRELOAD_ENV, type ListenTarget } from "../base/preload.ts";
 
-import { loadCluster, loadOs } from "./builtins.ts";
 import { report } from "./report.ts";
 
 const DEFAULT_GRACE_MS = 10_000;
 const DEFAULT_LINGER_MS = 1_000;
-/** systemd's names; they describe descriptors of this process alone. */
+/** systemd's names; they describe descriptors of this process only. */
 const LISTEN_ENV = ["LISTEN_FDS", "LISTEN_FDNAMES", "LISTEN_PID"] as const;
 
-/** A {@link ListenTarget} with the descriptor it came on; none when its name was not passed. */
+/** A {@link ListenTarget} with its descriptor; without one when its name was not passed. */
 export interface Target extends ListenTarget {
   readonly fd: number | undefined;
-  /** The descriptors among which the supervisor chooses, by name; none where the target does not follow. */
+  /** The descriptors among which the supervisor chooses, by name; empty where the target does not follow. */
   readonly members: ReadonlyMap<string, number>;
 }
 
 /**
- * What a process is to its service:
- * - `entry`: the program of a `node:` service. It drains on the stop signal, whatever it listens on.
- * - `candidate`: any other process of a service with `listen`, such as npm and the app below it. It is
- *   as without newel until it listens on a declared address; the first one that does becomes the server.
+ * The role of a process in its service:
+ * - `entry`: the program of a `node:` service. It drains on the stop signal, even without a declared address.
+ * - `candidate`: any other process of a service with `listen`, such as npm and the app below it. It runs as
+ *   without newel until it listens on a declared address; the first one that does becomes the server.
  * - `worker`: a worker of node:cluster, which drains; its primary listens.
  */
 type Role = "entry" | "candidate" | "worker";
 
-/** What the supervisor asked of this process. */
+/** The supervisor's settings for this process. */
 export interface Settings {
   readonly role: Role;
   readonly targets: readonly Target[];
@@ -33,7 +33,7 @@ export interface Settings {
   /** The app writes READY=1, or sends `"ready"`. */
   readonly appSaysReady: boolean;
   readonly hold: boolean;
-  /** Beginning of the path of the control socket. */
+  /** The beginning of the path of the control socket. */
   readonly control: string | undefined;
   /** Identifies the replica. */
   readonly mark: string | undefined;
@@ -56,7 +56,7 @@ const ASKED = [
   PRELOAD_ENV.lingerMs,
 ] as const;
 
-/** What children that the preload reaches are given of the variables. */
+/** The variables that children with the preload get. */
 export const STOP_VARIABLES: readonly string[] = [
   PRELOAD_ENV.stopSignal,
   PRELOAD_ENV.graceMs,
@@ -64,13 +64,13 @@ export const STOP_VARIABLES: readonly string[] = [
 ];
 
 /**
- * Reads what the supervisor asked and removes it from the environment, so that the app sees no variable
- * of it; children get it again from {@link Settings.variables}.
+ * Reads the supervisor's settings and removes them from the environment, so that the app sees no variable of
+ * them; children get them again from {@link Settings.variables}.
  *
- * The notify descriptor alone asks for nothing; its variable stays where the app itself may write
- * `READY=1` to it. The variables of systemd's protocol stay for a candidate, until it listens.
+ * The notify descriptor alone is not a setting; its variable stays where the app itself may write `READY=1`
+ * to it. The variables of systemd's protocol stay for a candidate, until it listens.
  *
- * @returns `undefined` when this process has nothing to do
+ * @returns `undefined` when the preload has no task in this process
  */
 export function takeSettings(environment: NodeJS.ProcessEnv): Settings | undefined {
   const role = roleOf(environment);
@@ -106,7 +106,7 @@ export function takeSettings(environment: NodeJS.ProcessEnv): Settings | undefin
   return settings;
 }
 
-/** Removes the variables that name descriptors: they are the preload's. */
+/** Removes the variables that name descriptors, because the descriptors belong to the preload. */
 export function hideDescriptors(environment: NodeJS.ProcessEnv, settings: Settings): void {
   for (const name of LISTEN_ENV) delete environment[name];
   if (settings.targets.length > 0 && !settings.appSaysReady)
@@ -115,7 +115,7 @@ export function hideDescriptors(environment: NodeJS.ProcessEnv, settings: Settin
 
 function roleOf(environment: NodeJS.ProcessEnv): Role | undefined {
   if (environment[PRELOAD_ENV.process] === undefined) return undefined;
-  // Its primary runs under the supervisor; the worker's share of that is the drain.
+  // The primary of a worker runs under the supervisor; the worker only drains.
   if (process.send !== undefined && loadCluster().isWorker) return "worker";
   if (environment[PRELOAD_ENV.entry] === "1") return "entry";
   return environment[PRELOAD_ENV.listen] === undefined ? undefined : "candidate";
@@ -151,20 +151,23 @@ function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
-    // Not JSON is one of the ways not to be a list; the caller says so.
+    // Invalid JSON is one of the ways not to be a list; the caller reports it.
     return undefined;
   }
 }
 
 function readTarget(entry: unknown): ListenTarget | undefined {
   if (typeof entry !== "object" || entry === null) return undefined;
-  const fields: Readonly<Partial<Record<"name" | "port" | "path" | "follows", unknown>>> = entry;
+  const fields: Readonly<
+    Partial<Record<"name" | "port" | "path" | "follows" | "backlog", unknown>>
+  > = entry;
   const { name, port, path, follows } = fields;
+  const backlog = typeof fields.backlog === "number" ? { backlog: fields.backlog } : {};
   if (typeof name !== "string") return undefined;
   if (typeof port === "number" && Number.isInteger(port) && port > 0) {
-    return follows === true ? { name, port, follows } : { name, port };
+    return follows === true ? { name, port, follows, ...backlog } : { name, port, ...backlog };
   }
-  return typeof path === "string" && path !== "" ? { name, path } : undefined;
+  return typeof path === "string" && path !== "" ? { name, path, ...backlog } : undefined;
 }
 
 function readNumber(text: string | undefined): number | undefined {

@@ -2,17 +2,17 @@ import { messageOf } from "../base/errors.ts";
 
 import { report } from "./report.ts";
 
-/** What the stop signal starts. */
+/** The actions that the stop signal starts. */
 export interface StopActions {
-  /** Is given a question: whether the app has handlers of its own. */
+  /** Called with a function that returns whether the app has its own handlers. */
   readonly drain: (appHandles: () => boolean) => Promise<void>;
-  /** The last thing before the exit of an app without handlers. */
+  /** The last action before the exit of an app without handlers. */
   readonly farewell: () => Promise<void>;
 }
 
 /**
- * Prepares to take the stop signal before the app's own handlers, whenever those were added. Until the
- * returned function is called nothing changes: the signal ends the process or reaches its handlers.
+ * Prepares to handle the stop signal before the app's handlers, whenever those are added. Until the returned
+ * function is called nothing changes: the signal ends the process or reaches its handlers.
  *
  * From then on the signal starts the drain, and the handlers of the app run once the drain is over;
  * without handlers the process then ends with exit code 0 (or `process.exitCode`). A second signal
@@ -31,7 +31,7 @@ export function prepareStopSignal(signal: NodeJS.Signals): (actions: StopActions
   };
 
   return ({ drain, farewell }) => {
-    // Without a listener the signal would end the process; its work is done in emit.
+    // Without a listener the signal would end the process; the replaced emit does the work.
     const listener = (): void => undefined;
     const appHandles = (): boolean => process.listeners(signal).some((other) => other !== listener);
     let isDraining = false;
@@ -47,14 +47,15 @@ export function prepareStopSignal(signal: NodeJS.Signals): (actions: StopActions
       if (!appHandles()) await farewell();
       isOver = true;
       begin = undefined;
-      // Gone, so that a handler that counts the listeners or sends the signal again sees plain Node.
+      // Removed, so that a handler that counts the listeners or sends the signal again sees plain Node.
       process.off(signal, listener);
       if (process.listenerCount(signal) === 0) process.exit();
       emit(signal, ...args);
     };
     process.on(signal, listener);
     process.on("removeListener", (event: string | symbol) => {
-      // `process.removeAllListeners(signal)` means the app's own; later, since it is still at it.
+      // `process.removeAllListeners(signal)` means the app's listeners; added again later, because the
+      // removal is still in progress.
       if (event !== signal) return;
       queueMicrotask(() => {
         if (!isOver && !process.listeners(signal).includes(listener)) process.on(signal, listener);

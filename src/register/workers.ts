@@ -1,21 +1,24 @@
 import type { Worker } from "node:cluster";
 import { once } from "node:events";
 
-import { loadCluster } from "./builtins.ts";
-import { openFairClock } from "./fair-time.ts";
+import { loadCluster } from "../base/builtins.ts";
+import { openFairClock } from "../base/fair-time.ts";
 import { hasHandlesUnderWay } from "./internals.ts";
 
-/** For how long no connection must have been under way to a worker before it gets the signal. */
+/**
+ * For this time in milliseconds no connection must have been in transit to a worker before it gets the
+ * signal.
+ */
 const HAND_OVER_MS = 100;
 const LOOK_MS = 10;
 
 /**
- * Drains the workers of a node:cluster primary: each gets the stop signal, and drains by its own
- * preload. Without it they would end with their primary, in the middle of their answers. A worker gets
- * it when it has all connections that the primary has accepted: a worker that drains takes no more.
+ * Drains the workers of a node:cluster primary: each gets the stop signal, and drains by its own preload.
+ * Otherwise they would end with their primary, in the middle of their answers. A worker gets the signal when
+ * it has all connections that the primary has accepted, because a draining worker accepts no more.
  *
- * @param limitMs - how long connections under way may delay the signal
- * @returns resolves when all have ended, at once where there are none
+ * @param limitMs - how long connections in transit may delay the signal
+ * @returns resolves when all workers have ended; at once when there are none
  */
 export async function drainWorkers(signal: NodeJS.Signals, limitMs: number): Promise<void> {
   const workers = Object.values(loadCluster().workers ?? {}).filter(
@@ -33,8 +36,8 @@ export async function drainWorkers(signal: NodeJS.Signals, limitMs: number): Pro
   );
 }
 
-// Between a worker's receipt and its word to the primary, which then sends the next connection, none
-// seems to be under way; hence more than one look.
+// Between a worker's receipt and its message to the primary, after which the primary sends the next
+// connection, no connection seems to be in transit; so one check is not enough.
 async function handedOver(workers: readonly Worker[], end: number): Promise<void> {
   const clock = openFairClock();
   const isUnderWay = (): boolean => workers.some((worker) => hasHandlesUnderWay(worker.process));

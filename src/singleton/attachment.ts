@@ -7,19 +7,42 @@ import { Sessions } from "../wire/server.ts";
 import { INFO } from "./control.ts";
 import type { AnyApi, Service } from "./engines/engine.ts";
 import { readShape, type Shape } from "./shape.ts";
+import type { Turns } from "./turns.ts";
 
-/** A connection to the owner of the moment. */
+/** A connection to the current owner. */
 export interface Attachment {
   readonly connection: Connection<AnyApi>;
   readonly epoch: number;
   readonly isOwner: boolean;
-  /** The methods as that owner has them: it may be of another build than this process. */
+  /** The methods that this owner has: it may be of another build than this process. */
   readonly shape: Shape;
   /** Methods whose calls have a ticket as their first argument. */
   readonly idempotent: ReadonlySet<string>;
+  readonly owner: OwnerFacts;
+  /** The queue of the instance in this process, if its calls run one at a time. */
+  readonly turns?: Turns | undefined;
 }
 
-/** Asks an owner who it is; resolves once its instance is made. */
+/** The facts by which an owner is compared and described; a field is missing if it is not known. */
+export interface OwnerFacts {
+  readonly pid: number | undefined;
+  readonly directory: string | undefined;
+  readonly sinceMs: number | undefined;
+  readonly className: string | undefined;
+  readonly argsDigest: string | undefined;
+}
+
+/** An owner for errors: `pid 77, class Room, in /srv/chat/releases/12, since 2026-01-01T00:00:00.000Z`. */
+export function describeOwner({ pid, directory, sinceMs, className }: OwnerFacts): string {
+  return [
+    ...(pid === undefined ? [] : [`pid ${pid}`]),
+    ...(className === undefined ? [] : [`class ${className}`]),
+    ...(directory === undefined ? [] : [`in ${directory}`]),
+    ...(sinceMs === undefined ? [] : [`since ${new Date(sinceMs).toISOString()}`]),
+  ].join(", ");
+}
+
+/** Asks an owner for its facts; resolves once its instance is made. */
 export async function attach(
   connection: Connection<AnyApi>,
   isOwner: boolean,
@@ -27,10 +50,25 @@ export async function attach(
   const info = (await connection.methods.call(INFO, [])) as Readonly<Record<string, unknown>>;
   const shape = readShape(info["shape"]);
   const epoch = Number(info["epoch"]);
-  return { connection, epoch, isOwner, shape, idempotent: new Set(shape.idempotent) };
+  const owner = readFacts(info);
+  return { connection, epoch, isOwner, shape, idempotent: new Set(shape.idempotent), owner };
 }
 
-/** The owner's own way to its instance: the same messages, without a socket. */
+function readFacts(info: Readonly<Record<string, unknown>>): OwnerFacts {
+  const text = (name: string): string | undefined =>
+    typeof info[name] === "string" ? info[name] : undefined;
+  const number = (name: string): number | undefined =>
+    typeof info[name] === "number" ? info[name] : undefined;
+  return {
+    pid: number("pid"),
+    directory: text("directory"),
+    sinceMs: number("sinceMs"),
+    className: text("className"),
+    argsDigest: text("argsDigest"),
+  };
+}
+
+/** The owner's local connection to its own instance: the same messages, without a socket. */
 export interface LocalWay {
   readonly connection: Connection<AnyApi>;
   readonly sessions: Sessions<AnyApi>;
@@ -39,9 +77,10 @@ export interface LocalWay {
 export async function openLocalWay(
   service: Service,
   contract: Contract<AnyApi>,
-  limits: Partial<WireLimits> | undefined,
+  limits: Partial<WireLimits>,
 ): Promise<LocalWay> {
-  const options = limits === undefined ? {} : { limits };
+  // Both ends are one thread: silence would prove nothing.
+  const options = { limits: { ...limits, heartbeatMs: 0 } };
   const [ours, theirs] = memoryPair();
   const sessions = new Sessions(service.contract, service.implementation, options);
   sessions.accept(theirs);

@@ -1,17 +1,24 @@
 import { randomUUID } from "node:crypto";
 
-import { hasCode, newelError } from "../base/errors.ts";
+import { hasCode, isNewelError, newelError } from "../base/errors.ts";
 import type { CallOptions } from "../wire/contract.ts";
 import { connectionFailure } from "../wire/link.ts";
 import type { SingletonCallOptions } from "./api.ts";
-import type { Attachment } from "./attachment.ts";
+import { describeOwner, type Attachment } from "./attachment.ts";
+import { FIELD, FIELD_STREAM } from "./control.ts";
 import type { Member } from "./member.ts";
 import type { Ticket } from "./replies.ts";
 
 /**
- * The calls of one process to one singleton, whoever owns it. A call that was not made, because
- * there is no owner or the owner is handing over, waits for the next one. A call whose answer did not come
- * may have run: it fails with NEWEL_E_OWNER_LOST, or is made again where the method is idempotent.
+ * An idempotent call whose owners keep ending during it is made this many times, then it rejects.
+ */
+const MAX_ATTEMPTS = 3;
+
+/**
+ * The calls of one process to one singleton, independent of the current owner. A call that was not
+ * made, because there is no owner or the owner is handing over, waits for the next owner. A call
+ * whose answer did not arrive may have run: it fails with NEWEL_E_OWNER_LOST, or is repeated if the
+ * method is idempotent.
  */
 export class Calls {
   readonly #member: Member;
@@ -26,6 +33,7 @@ export class Calls {
 
   call(method: string, args: readonly unknown[], options?: SingletonCallOptions): Promise<unknown> {
     const at = this.#member.current;
+    if (at?.turns?.isInside === true) return Promise.reject(this.#wouldWaitForItself(method));
     if (at === undefined || options !== undefined || at.idempotent.has(method))
       return this.#patiently(method, args, options ?? {});
     this.#member.begin();
@@ -37,12 +45,12 @@ export class Calls {
       (error: unknown) => {
         this.#member.end();
         if (connectionFailure(error) === "not made") return this.#patiently(method, args, {}, at);
-        throw this.#told(error, method);
+        throw this.#rejection(error, method, args, at);
       },
     );
   }
 
-  /** The way of a call that may need more than one owner. */
+  /** The path of a call that may need more than one owner. */
   async #patiently(
     method: string,
     args: readonly unknown[],
@@ -53,6 +61,7 @@ export class Calls {
     const limits = new Limits(method, each);
     const ticket = new LazyTicket(() => this.#take());
     let last = failed;
+    let lost = 0;
     this.#member.begin();
     try {
       for (;;) {
@@ -62,7 +71,10 @@ export class Calls {
         try {
           return await at.connection.methods.call(method, given, limits.left());
         } catch (error) {
-          if (!mayBeMadeAgain(error, isIdempotent)) throw this.#told(error, method);
+          if (connectionFailure(error) !== "not made") lost += 1;
+          // A call that ends each of its owners must not end them all.
+          if (!mayBeMadeAgain(error, isIdempotent) || lost >= MAX_ATTEMPTS)
+            throw this.#rejection(error, method, args, at);
           last = at;
         }
       }
@@ -79,21 +91,28 @@ export class Calls {
     args: readonly unknown[],
     options?: SingletonCallOptions,
   ): AsyncIterableIterator<unknown> {
-    const open = (at: Attachment): Opened => ({
-      at,
-      items: at.connection.methods.stream(method, args, options),
-    });
+    const open = (at: Attachment): Opened => {
+      try {
+        return { at, items: at.connection.methods.stream(method, args, options) };
+      } catch (error) {
+        throw this.#rejection(error, method, args, at);
+      }
+    };
     const at = this.#member.current;
-    const first = at === undefined ? this.#member.attached().then(open) : Promise.resolve(open(at));
-    // Who never reads it does not hear of it either.
+    const first =
+      at === undefined
+        ? this.#member.attached().then(open)
+        : new Promise<Opened>((resolve) => resolve(open(at)));
+    // A caller that never reads the stream is not informed of the failure either.
     first.catch(() => undefined);
-    return this.#read(first, open, method);
+    return this.#read(first, open, method, args);
   }
 
   async *#read(
     first: Promise<Opened>,
     open: (at: Attachment) => Opened,
     method: string,
+    args: readonly unknown[],
   ): AsyncGenerator<unknown, void> {
     this.#member.begin();
     try {
@@ -102,13 +121,19 @@ export class Calls {
           yield* opened.items;
           return;
         } catch (error) {
-          // Its owner was about to give up, and did not begin.
-          if (connectionFailure(error) !== "not made") throw this.#told(error, method);
+          // The owner was about to release its ownership, and did not begin.
+          if (connectionFailure(error) !== "not made")
+            throw this.#rejection(error, method, args, opened.at);
         }
       }
     } finally {
       this.#member.end();
     }
+  }
+
+  #wouldWaitForItself(method: string): Error {
+    const why = `its calls run one at a time, and one of them called ${method}, which would wait for it; call the method of the instance itself`;
+    return newelError("NEWEL_E_SINGLETON", { name: this.#member.options.identity.id, why });
   }
 
   #take(): number {
@@ -117,7 +142,7 @@ export class Calls {
     return this.#number;
   }
 
-  /** The same at every attempt but for the first number without an answer, which moves on. */
+  /** The same at every attempt, except for the lowest unanswered number, which advances. */
   #ticket(lazy: LazyTicket, key: string | undefined): Ticket {
     if (key !== undefined) return key;
     const number = lazy.number();
@@ -125,11 +150,33 @@ export class Calls {
     return [this.#caller, number, first];
   }
 
-  #told(error: unknown, method: string): unknown {
-    if (connectionFailure(error) !== "not answered") return error;
+  /** The error that a call rejects with. */
+  #rejection(error: unknown, name: string, args: readonly unknown[], at: Attachment): unknown {
     const { id } = this.#member.options.identity;
+    const method = name === FIELD || name === FIELD_STREAM ? String(args[0]) : name;
+    if (isMissing(error, name, at))
+      return newelError("NEWEL_E_OWNER_LACKS", {
+        name: id,
+        method,
+        owner: describeOwner(at.owner),
+      });
+    if (connectionFailure(error) === undefined) return error;
+    const cause = error instanceof Error ? error.cause : undefined;
+    if (isNewelError(cause) && cause.code === "NEWEL_E_DEADLINE") {
+      const limitMs = Number(cause.data["limitMs"]);
+      return newelError("NEWEL_E_OWNER_SILENT", { name: id, method, limitMs }, error);
+    }
+    if (connectionFailure(error) !== "not answered") return error;
     return newelError("NEWEL_E_OWNER_LOST", { name: id, method }, error);
   }
+}
+
+/** Whether the owner lacks the method, in contrast to a method that itself throws such an error. */
+function isMissing(error: unknown, method: string, { shape }: Attachment): boolean {
+  if (!hasCode(error, "NEWEL_E_NO_METHOD")) return false;
+  return method === FIELD || !(shape.calls.includes(method) || shape.streams.includes(method))
+    ? true
+    : isNewelError(error) && error.data["method"] === method;
 }
 
 interface Opened {
@@ -140,7 +187,7 @@ interface Opened {
 function mayBeMadeAgain(error: unknown, isIdempotent: boolean): boolean {
   const failure = connectionFailure(error);
   if (failure === "not made") return true;
-  // What a former owner did was not kept.
+  // The changes that a former owner made were not saved.
   return isIdempotent && (failure === "not answered" || hasCode(error, "NEWEL_E_SUPERSEDED"));
 }
 
@@ -174,7 +221,7 @@ class Limits {
     this.#until = performance.now() + (timeoutMs ?? 0);
   }
 
-  /** What is left for the next attempt. */
+  /** The time that is left for the next attempt. */
   left(): CallOptions | undefined {
     if (this.#signal === undefined && this.#timeoutMs === undefined) return undefined;
     return {
@@ -185,7 +232,7 @@ class Limits {
     };
   }
 
-  /** Waits for an owner no longer than the call may take. */
+  /** Waits for an owner, at most for the time that the call may take. */
   while<T>(waiting: Promise<T>): Promise<T> {
     if (this.#signal === undefined && this.#timeoutMs === undefined) return waiting;
     waiting.catch(() => undefined);

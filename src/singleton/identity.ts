@@ -4,17 +4,19 @@ import { newelError } from "../base/errors.ts";
 import type { Home } from "../base/home.ts";
 import { checkName, toFileName } from "../base/names.ts";
 
-/** Which singleton is meant, and what it is called in the places that know it. */
+/** Identifies a singleton, with the names derived from it. */
 export interface Identity {
   readonly name: string;
   readonly key: string | undefined;
   readonly version: number;
+  /** The name of the class; missing if this process does not have the class. */
+  readonly className: string | undefined;
   readonly home: Home;
   /** For errors: `room`, or `room/7` with a key. */
   readonly id: string;
-  /** Its claim, its contract, and the value with its state: `singleton/room/7`. */
+  /** The name of its claim, its contract, and its state: `singleton/room/7`. */
   readonly claim: string;
-  /** The same user, home and id have the same one, and no others. */
+  /** The same for equal user, home and id, and different otherwise. */
   readonly hash: string;
 }
 
@@ -26,6 +28,7 @@ const ID_LIMIT = 150;
 export function identify(
   { name, key, version = 1 }: { readonly name: string; readonly key?: string; version?: number },
   home: Home,
+  className?: string,
 ): Identity {
   checkName(name, "The singleton's name");
   if (name.includes("/") || name.length > ID_LIMIT / 2) {
@@ -42,6 +45,7 @@ export function identify(
     name,
     key,
     version,
+    className,
     home,
     id,
     claim: PREFIX + id,
@@ -49,7 +53,7 @@ export function identify(
   };
 }
 
-/** A key in characters that any name may have; one that gets too long by that as its digest. */
+/** A key in characters that every name allows; a digest if the escaped key is too long. */
 function shortKey(key: string): string {
   const plain = toFileName(key);
   return plain.length <= ID_LIMIT / 2 && plain !== "" ? plain : `%${digest(key)}`;

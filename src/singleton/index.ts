@@ -1,4 +1,4 @@
-// The one instance.
+// The singleton.
 export { singleton } from "./singleton.ts";
 export type {
   AnyClass,
@@ -12,12 +12,14 @@ export type {
   MethodNames,
   PortOptions,
   RemoteMethods,
+  Servable,
   Singleton,
+  SingletonOf,
   SingletonCallOptions,
   SingletonOptions,
 } from "./api.ts";
 
-// What the instance can know.
+// The context of an instance.
 export { ownership } from "./ownership.ts";
 export type { Ownership } from "./api.ts";
 export { callContext, type CallContext } from "../wire/context.ts";

@@ -3,10 +3,10 @@ import { encode } from "../wire/codec.ts";
 import { DEFAULT_LIMITS } from "../wire/limits.ts";
 
 /**
- * A value as JSON that says it exactly.
+ * Returns a value as JSON if JSON represents it exactly.
  *
- * @param id - of the singleton whose value it is
- * @throws NEWEL_E_SINGLETON_STATE when JSON would make something else of it
+ * @param id - the singleton of the value, for errors
+ * @throws NEWEL_E_SINGLETON_STATE when JSON would change the value
  */
 export function jsonOf(value: unknown, id: string): string {
   const body = value === undefined ? "null" : encode(value, DEFAULT_LIMITS);

@@ -1,7 +1,7 @@
-/** A timer that never comes: while it is held, it keeps the process alive. */
+/** The interval of a timer with no effect: while it is set, it keeps the process alive. */
 const NEVER_MS = 2 ** 31 - 1;
 
-/** Keeps the process alive for as long as anybody holds it; connections by themselves do not. */
+/** Keeps the process alive while there is at least one hold; connections alone do not. */
 export class KeepAlive {
   #timer: NodeJS.Timeout | undefined;
   #holders = 0;
@@ -18,7 +18,7 @@ export class KeepAlive {
     if (this.#holders === 0) this.#timer?.unref();
   }
 
-  /** The last hold is over. */
+  /** The last hold is released. */
   end(): void {
     clearInterval(this.#timer);
     this.#timer = undefined;

@@ -1,5 +1,5 @@
-// The program of an owner in a process of its own: makes the one instance and stays for as long as it
-// owns it. Started by the kernel, with its plan as the one argument.
+// The program of an owner in a separate process: makes the instance and runs for as long as it owns
+// it. The kernel starts it, with its plan as the only argument.
 import { messageOf, newelError } from "../base/errors.ts";
 import type { AnyClass } from "./api.ts";
 import type { HostedPlan } from "./engines/hosted.ts";
@@ -14,7 +14,7 @@ try {
     args: plan.options.args as never,
     engine: "kernel",
   });
-  // Another process has become the owner meanwhile: there is nothing to do for this one.
+  // Another process has become the owner in between: this process has nothing to do.
   if (!owner.isOwner) await owner.leave();
   for (const signal of ["SIGTERM", "SIGINT"] as const)
     process.once(signal, () => void owner.leave());
@@ -27,7 +27,7 @@ async function loadModule(href: string): Promise<Readonly<Record<string, unknown
   return (await import(href)) as Record<string, unknown>;
 }
 
-/** The class that is meant among a module's exports. */
+/** The class that the plan refers to among a module's exports. */
 function classOf(module: Readonly<Record<string, unknown>>, plan: HostedPlan): AnyClass {
   const named = plan.export === undefined ? module["default"] : module[plan.export];
   if (isClass(named)) return named;

@@ -1,9 +1,17 @@
 import { hasCode, newelError } from "../base/errors.ts";
 import { sleep, within } from "../base/timers.ts";
 import type { Contract } from "../wire/contract.ts";
+import type { WireLimits } from "../wire/limits.ts";
 import { connectionFailure } from "../wire/link.ts";
-import { attach, openLocalWay, type Attachment, type LocalWay } from "./attachment.ts";
+import {
+  attach,
+  describeOwner,
+  openLocalWay,
+  type Attachment,
+  type LocalWay,
+} from "./attachment.ts";
 import type { CommonOptions } from "./api.ts";
+import { checkClass } from "./class-name.ts";
 import { contractOf } from "./control.ts";
 import type { AnyApi, Engine, Joined, Service, Tenure } from "./engines/engine.ts";
 import { Host } from "./host.ts";
@@ -11,34 +19,43 @@ import type { Identity } from "./identity.ts";
 import { KeepAlive } from "./keep-alive.ts";
 import type { Shape } from "./shape.ts";
 
-export interface MemberOptions extends Pick<CommonOptions, "idleMs" | "limits"> {
+export interface MemberOptions extends Pick<CommonOptions, "idleMs"> {
   readonly identity: Identity;
+  /** Limits of the connections that an owner serves. */
+  readonly limits: Partial<WireLimits>;
+  /** Limits of the connection to an owner: the same, with the heartbeat of `unresponsiveMs`. */
+  readonly callerLimits: Partial<WireLimits>;
   readonly engine: Engine;
   readonly timeoutMs: number;
-  /** The methods, where this process has the class. */
+  /** The methods, if this process has the class. */
   readonly shape: Shape | undefined;
-  /** Makes the instance, where this process may own it. */
-  readonly maker: { readonly make: () => object } | undefined;
-  /** Leaves for good when an ownership ends, in place of taking part again. */
+  /** Makes the instance, if this process may own it. */
+  readonly maker: { readonly make: () => object; readonly type: object } | undefined;
+  /** A digest of the constructor's arguments, if they were given and can be sent. */
+  readonly argsDigest: string | undefined;
+  /** Leaves for good when an ownership ends, instead of joining again. */
   readonly onlyOnce?: boolean;
 }
 
-/** Running calls of an owner that gives up get so long, in milliseconds. */
+/** Milliseconds that running calls get when an owner releases its ownership. */
 const GRACE_MS = 2_000;
-/** After an owner was asked to give up, others have so long to take over before it is there again. */
+/**
+ * After an owner was asked to release, other processes have this many milliseconds to take over
+ * before it competes again.
+ */
 const STAND_BACK_MS = 200;
-/** The pauses after attempts that failed. */
+/** The pauses after failed attempts. */
 const RETRY_MS = { first: 50, longest: 2_000 } as const;
 
 /**
  * One process (or thread) that takes part in one singleton: it is the owner, or it is connected to
- * the owner, or it is on its way to one of the two. There is one member for each singleton and
- * thread; its loop is the only place that moves it between these.
+ * the owner, or it is on its way to one of the two states. There is one member per singleton and
+ * thread; only its loop changes this state.
  */
 export class Member {
   readonly options: MemberOptions;
   readonly keepAlive: KeepAlive = new KeepAlive();
-  /** Resolves when it has left. */
+  /** Resolves when the member has left. */
   readonly left: Promise<void>;
   #current: Attachment | undefined;
   #next = Promise.withResolvers<Attachment>();
@@ -47,6 +64,9 @@ export class Member {
   #lastUseMs = performance.now();
   #epoch = 0;
   #cannotMake = false;
+  #hasWarned = false;
+  /** The current step on the way to an owner, for errors. */
+  #doing: () => string = () => "there is none";
   readonly #leaving = new AbortController();
   /** Ends the present ownership or connection. */
   #release = new AbortController();
@@ -56,11 +76,11 @@ export class Member {
     this.options = options;
     this.#next.promise.catch(() => undefined);
     this.left = this.#run();
-    // Who leaves hears of a failure; where a member leaves by itself there is nobody to hear.
+    // `leave` reports a failure; when a member leaves by itself no caller waits for the promise.
     this.left.catch(() => undefined);
   }
 
-  /** Where calls go now; `undefined` on the way to an owner. */
+  /** The current connection; `undefined` on the way to an owner. */
   get current(): Attachment | undefined {
     return this.#current;
   }
@@ -70,14 +90,14 @@ export class Member {
   }
 
   /**
-   * Waits for an owner, other than one that has failed.
+   * Waits for an owner other than a failed one.
    *
-   * @throws NEWEL_E_NO_OWNER when none answers within `timeoutMs`; what the constructor throws
+   * @throws NEWEL_E_NO_OWNER when none answers within `timeoutMs`; any error of the constructor
    */
   async attached(failed?: Attachment): Promise<Attachment> {
     if (this.#current !== undefined && this.#current !== failed) return this.#current;
     if (this.#leaving.signal.aborted) throw this.#hasLeft();
-    // The loop has not heard of the end yet.
+    // The loop has not noticed the end yet.
     if (failed !== undefined && this.#current === failed) this.#detach();
     this.#waiting += 1;
     this.keepAlive.hold();
@@ -87,7 +107,7 @@ export class Member {
       return await within(this.#next.promise, timeoutMs, "");
     } catch (error) {
       if (!hasCode(error, "NEWEL_E_DEADLINE")) throw error;
-      const why = "there is none, or it does not answer";
+      const why = this.#doing();
       throw newelError("NEWEL_E_NO_OWNER", { name: identity.id, limitMs: timeoutMs, why }, error);
     } finally {
       this.#waiting -= 1;
@@ -95,7 +115,7 @@ export class Member {
     }
   }
 
-  /** A call begins: until it ends the process is kept alive, and the instance is not idle. */
+  /** A call begins: until it ends, the process is kept alive and the instance is not idle. */
   begin(): void {
     this.#inFlight += 1;
     if (this.#inFlight === 1) this.keepAlive.hold();
@@ -107,7 +127,7 @@ export class Member {
     if (this.#inFlight === 0) this.keepAlive.release();
   }
 
-  /** Takes no part any more; an owner gives up in order first. */
+  /** Leaves the singleton; an owner first releases its ownership in order. */
   async leave(): Promise<void> {
     this.#leaving.abort();
     this.#release.abort();
@@ -124,13 +144,14 @@ export class Member {
         failures = 0;
         await this.#rest();
       } catch (error) {
-        // What fails while it leaves (the kernel is gone, say) is over when its connection is.
+        // A failure while leaving (for example a lost kernel) has no effect beyond the end of the
+        // connection.
         if (this.#leaving.signal.aborted) break;
         this.#refuse(error);
         failures += 1;
         const wait = Math.min(RETRY_MS.longest, RETRY_MS.first * 2 ** (failures - 1));
         await sleep(wait, this.#leaving.signal);
-        // Where the instance cannot be made, it is not tried again before somebody needs it.
+        // If the instance cannot be made, it is not tried again before a caller needs it.
         if (this.#cannotMake && this.#waiting === 0) await this.#slumber();
       }
     }
@@ -141,18 +162,25 @@ export class Member {
 
   /** From the attempt until the ownership or the connection has ended. */
   async #takePart(): Promise<void> {
-    const { identity, engine, shape, maker, limits, timeoutMs } = this.options;
+    const { identity, engine, shape, maker, limits, callerLimits, timeoutMs, argsDigest } =
+      this.options;
     const contract = contractOf(identity, shape);
     let host: Host | undefined;
     const service =
       maker === undefined || shape === undefined
         ? undefined
         : (): Service => {
-            host = new Host({ identity, shape, ...maker, release: () => this.#release.abort() });
+            const release = (): void => this.#release.abort();
+            host = new Host({ identity, shape, argsDigest, ...maker, release });
             return { contract, implementation: host.implementation, limits };
           };
     const isUrgent = (): boolean => this.#waiting > 0;
-    const joining = { service, contract, timeoutMs, isUrgent, signal: this.#leaving.signal };
+    const { signal } = this.#leaving;
+    const joining = { service, contract, limits: callerLimits, timeoutMs, isUrgent, signal };
+    this.#doing = () =>
+      maker === undefined
+        ? `none was found ${engine.place}`
+        : `the one ${engine.place} has not said HELLO: it may be blocked, or another program`;
     const joined = await this.#unlessLeaving(engine.join(joining));
     if (joined === undefined) return;
     const { tenure, connection, elected } = joined;
@@ -168,7 +196,10 @@ export class Member {
     }
   }
 
-  /** Who leaves does not wait for an owner that does not answer. What comes too late is given back. */
+  /**
+   * A leaving member does not wait for an owner that does not answer. A result that arrives too
+   * late is released.
+   */
   async #unlessLeaving(joining: Promise<Joined>): Promise<Joined | undefined> {
     const { signal } = this.#leaving;
     const gone = Promise.withResolvers<undefined>();
@@ -193,16 +224,35 @@ export class Member {
     signal.addEventListener("abort", close, { once: true });
     try {
       if (signal.aborted) return;
-      this.#attach(await attach(connection, false));
+      const { place } = this.options.engine;
+      this.#doing = () =>
+        `the one ${place} has not made its instance yet, or is blocked (constructor, restore(), lateInit())`;
+      const attachment = await attach(connection, false);
+      this.#compare(attachment);
+      this.#attach(attachment);
       await this.#untilIdle(connection.closed, () => this.#idleMs());
     } catch (error) {
-      // An owner that dies while it is asked who it is was none; any other error is its constructor's.
+      // An owner that dies while it is asked for its facts counts as absent; any other error is its
+      // constructor's.
       if (connectionFailure(error) === undefined) throw error;
     } finally {
       signal.removeEventListener("abort", close);
       this.#detach();
       await connection.close();
     }
+  }
+
+  /** @throws NEWEL_E_SINGLETON_CLASS */
+  #compare({ owner }: Attachment): void {
+    const { identity, argsDigest } = this.options;
+    checkClass(identity.id, owner.className, identity.className);
+    const [theirs, ours] = [owner.argsDigest, argsDigest];
+    if (this.#hasWarned || theirs === undefined || ours === undefined || theirs === ours) return;
+    this.#hasWarned = true;
+    process.emitWarning(
+      `The singleton ${identity.id} was made with other constructor arguments than this process gives (owner: ${describeOwner(owner)}).`,
+      { type: "NewelWarning", code: "NEWEL_W_SINGLETON_ARGS" },
+    );
   }
 
   async #own(tenure: Tenure, host: Host, contract: Contract<AnyApi>): Promise<void> {
@@ -215,24 +265,28 @@ export class Member {
     let isMade = false;
     try {
       this.#cannotMake = true;
-      await host.start(tenure);
+      this.#doing = () => `this process is to be the owner, and ${host.step} has not finished`;
+      await host.start(tenure, this.options.timeoutMs, this.#leaving.signal);
       this.#cannotMake = false;
       isMade = true;
       const { limits } = this.options;
       const service: Service = { contract, implementation: host.implementation, limits };
       way = await openLocalWay(service, contract, limits);
-      this.#attach(await attach(way.connection, true));
+      this.#attach({ ...(await attach(way.connection, true)), turns: host.turns });
       await this.#untilIdle(released, () => Math.min(this.#idleMs(), host.idleMs), tenure);
     } finally {
       this.#detach();
       await this.#giveUp(tenure, host, way, isMade);
     }
     if (this.options.onlyOnce === true) this.#leaving.abort();
-    // Else the one who was asked to give up would be the first to have it again.
+    // Otherwise the member that was asked to release would be the first to own it again.
     if (this.#release.signal.aborted) await sleep(STAND_BACK_MS, this.#leaving.signal);
   }
 
-  /** Calls first, then the state, then the instance; only then can the next one win. */
+  /**
+   * Finishes calls first, then saves the state, then ends the instance; only then can the next
+   * member win.
+   */
   async #giveUp(
     tenure: Tenure,
     host: Host,
@@ -243,13 +297,15 @@ export class Member {
     const graceMs = isOwner && isMade ? GRACE_MS : 0;
     try {
       await Promise.all([way?.sessions.closeAll(graceMs), tenure.server.drain(graceMs)]);
-      await host.stop(isOwner && isMade);
+      const { identity, timeoutMs } = this.options;
+      const what = `Saving and disposing of ${identity.id}`;
+      await within(host.stop(isOwner && isMade), timeoutMs, what);
     } finally {
       await tenure.end();
     }
   }
 
-  /** Waits for an end, or until there was nothing to do for `idleMs`. */
+  /** Waits for an end, or until no call was made for `idleMs`. */
   async #untilIdle(end: Promise<unknown>, idleMs: () => number, tenure?: Tenure): Promise<void> {
     const limitMs = this.options.idleMs;
     if (limitMs === undefined) {
@@ -271,7 +327,7 @@ export class Member {
     return performance.now() - this.#lastUseMs;
   }
 
-  /** Where instances are given up when idle, nobody becomes the owner before there is a call. */
+  /** If idle instances are released, no member becomes the owner before there is a call. */
   async #rest(): Promise<void> {
     if (this.options.idleMs !== undefined && this.#waiting === 0) await this.#slumber();
   }
@@ -294,7 +350,7 @@ export class Member {
     this.#renew();
   }
 
-  /** Whoever waits for an owner is told why there is none. */
+  /** Rejects all waiters for an owner with the reason. */
   #refuse(error: unknown): void {
     this.#next.reject(error);
     this.#renew();

@@ -23,28 +23,31 @@ export interface OwnerView {
   readonly epoch: number;
   /** Milliseconds since 1970. */
   readonly sinceMs: number;
-  /** What it told of itself; missing when it did not answer, or wants a secret. */
+  /** The facts that it reported; missing if it did not answer, or requires a secret. */
   readonly info?: Pick<OwnerInfo, "calls" | "callsPerSecond" | "connections">;
 }
 
-/** How an owner was brought to give up. */
+/** The result of releasing an owner. */
 export interface Released {
   readonly id: string;
   readonly pid: number;
   readonly epoch: number;
-  /** `asked`: it finished its calls and saved. `taken`: the kernel took it. `killed`: it did not answer. */
+  /**
+   * `asked`: it finished its calls and saved. `taken`: the kernel revoked its claim. `killed`: it
+   * did not answer.
+   */
   readonly how: "asked" | "taken" | "killed";
 }
 
-/** How long an owner may take to tell of itself, in milliseconds. */
+/** Milliseconds that an owner may take to report its facts. */
 const ANSWER_MS = 500;
-/** How long one that was deprived of its claim has to notice. */
+/** Milliseconds that an owner whose claim was revoked has to notice. */
 const NOTICE_MS = 1_000;
-/** How long one that was asked may take to finish what runs. */
+/** Milliseconds that an owner that was asked may take to finish its running calls. */
 const RELEASE_MS = 10_000;
 const POLL_MS = 20;
 
-/** Who owns what in a home. */
+/** Lists the owners of a home. */
 export async function listOwners(home: Home): Promise<OwnerView[]> {
   return Promise.all(livingOwners(home).map(view));
 }
@@ -55,16 +58,16 @@ async function view(record: OwnerRecord): Promise<OwnerView> {
   const info = await ask(record, INFO, ANSWER_MS);
   if (info === undefined) return common;
   const { calls, callsPerSecond, connections } = info as OwnerInfo;
-  // The connection that asks is none of its users.
+  // The connection of this request is not one of its clients.
   return { ...common, info: { calls, callsPerSecond, connections: Math.max(0, connections - 1) } };
 }
 
 /**
- * Brings an owner to give up, so that the next one takes over.
+ * Makes an owner release its ownership, so that the next one takes over.
  *
- * @param force - do not ask it: the kernel takes the claim away, so that nothing it writes later
- * counts, and a process that goes on serving, or owns by a socket or port, is killed
- * @throws NEWEL_E_NO_SINGLETON when nobody owns it
+ * @param force - do not ask it: the kernel revokes the claim, so that its later writes are refused,
+ * and a process that continues to serve, or owns by a socket or port, is killed
+ * @throws NEWEL_E_NO_SINGLETON when it has no owner
  * @throws NEWEL_E_NO_OWNER when it does not answer, without `force`
  */
 export async function releaseOwner(home: Home, id: string, force: boolean): Promise<Released> {
@@ -90,7 +93,7 @@ async function take(home: Home, record: OwnerRecord): Promise<"taken" | "killed"
     try {
       await kernel.claims.release(record.claim);
     } catch (error) {
-      // It has just given up by itself.
+      // The owner has just released it by itself.
       if (!hasCode(error, "NEWEL_E_NOT_FOUND")) throw error;
     } finally {
       await kernel.close();
@@ -102,7 +105,7 @@ async function take(home: Home, record: OwnerRecord): Promise<"taken" | "killed"
   return "killed";
 }
 
-/** Kills the very process of the record, and no later one with the same pid. */
+/** Kills exactly the process of the record, never a later process with the same pid. */
 function kill({ pid, startTicks }: OwnerRecord): void {
   const pidfd = openPidfd(pid);
   if (pidfd === undefined) return;
@@ -123,7 +126,7 @@ async function isGone(record: OwnerRecord, limitMs: number): Promise<boolean> {
   return false;
 }
 
-/** Whether this owner, and not a later one at the same address, still serves. */
+/** Whether this owner, not a later one at the same address, still serves. */
 async function serves(record: OwnerRecord): Promise<boolean> {
   const seen = look(record.pid);
   if (seen === undefined || seen.state === "Z" || seen.startTicks !== record.startTicks)
@@ -139,7 +142,7 @@ async function serves(record: OwnerRecord): Promise<boolean> {
       await connection.close();
     }
   } catch (error) {
-    // Silent, it may still serve: one that hangs does not refuse.
+    // A silent owner may still serve: an owner that hangs does not refuse connections.
     return hasCode(error, "NEWEL_E_DEADLINE") || isTimeout(error);
   }
 }
@@ -148,7 +151,7 @@ function isTimeout(error: unknown): boolean {
   return error instanceof Error && hasCode(error.cause, "NEWEL_E_DEADLINE");
 }
 
-/** The answer to a question of ours; `undefined` when there is none. */
+/** The reply to a control request; `undefined` when there is none. */
 async function ask(record: OwnerRecord, method: string, timeoutMs: number): Promise<unknown> {
   if (record.hasSecret === true) return undefined;
   try {
@@ -159,7 +162,7 @@ async function ask(record: OwnerRecord, method: string, timeoutMs: number): Prom
       await connection.close();
     }
   } catch {
-    // Whatever it was, the owner told nothing; what is known without it is shown.
+    // In every case the owner reported nothing; the known facts are shown without it.
     return undefined;
   }
 }

@@ -1,5 +1,6 @@
 import type { SingletonCallOptions, Singleton } from "./api.ts";
 import type { Calls } from "./calls.ts";
+import { FIELD, FIELD_STREAM } from "./control.ts";
 import type { Member } from "./member.ts";
 import type { Shape } from "./shape.ts";
 
@@ -12,8 +13,8 @@ export interface ProxyOptions {
 }
 
 /**
- * The object in front of the one instance: exactly its methods and what {@link Membership} has. It
- * inherits nothing, and is no promise by accident.
+ * The proxy of the shared instance: exactly its methods and the members of {@link Membership}. It
+ * inherits nothing, so that it can never be mistaken for a promise.
  */
 export function makeProxy<Instance>(options: ProxyOptions): Singleton<Instance> {
   const { member, createdNewInstance, leave } = options;
@@ -38,6 +39,10 @@ function withMethods(
     methods[name] = (...args: unknown[]) => calls.call(name, args, options);
   for (const name of shape.streams)
     methods[name] = (...args: unknown[]) => calls.stream(name, args, options);
+  for (const name of shape.fields ?? [])
+    methods[name] ??= (...args: unknown[]) => calls.call(FIELD, [name, ...args], options);
+  for (const name of shape.fieldStreams ?? [])
+    methods[name] ??= (...args: unknown[]) => calls.stream(FIELD_STREAM, [name, ...args], options);
   methods["with"] = (more: SingletonCallOptions) =>
     Object.freeze(withMethods({ calls, shape } as ProxyOptions, { ...options, ...more }));
   return methods;

@@ -1,7 +1,7 @@
-/** Calls are counted by the second, for the last so many seconds. */
+/** Calls are counted per second, for this many last seconds. */
 const SECONDS = 10;
 
-/** Counts calls, in all and by the second, without a timer. */
+/** Counts calls, in total and per second, without a timer. */
 export class Rate {
   total = 0;
   readonly #counts = Array.from({ length: SECONDS }, () => 0);
@@ -22,7 +22,7 @@ export class Rate {
     this.#counts[slot] = (this.#counts[slot] ?? 0) + 1;
   }
 
-  /** The calls of a second, over the last whole seconds. */
+  /** The calls per second, over the last whole seconds. */
   get perSecond(): number {
     this.#turn();
     const whole = Math.min(SECONDS - 1, Math.max(1, this.#second - this.#begin));
@@ -31,7 +31,7 @@ export class Rate {
     return sum / whole;
   }
 
-  /** Forgets the seconds that have passed since it was last looked at. */
+  /** Clears the counts of the seconds that have passed since the last read. */
   #turn(): void {
     const second = Math.floor(this.#now() / 1_000);
     const passed = Math.min(second - this.#second, SECONDS);

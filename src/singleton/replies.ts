@@ -3,18 +3,18 @@ import { rebuildError } from "../wire/remote-errors.ts";
 import { jsonOf } from "./json.ts";
 
 /**
- * Names one call of an idempotent method: by a key of the caller's, or by the caller itself, the
- * number of the call and the first number it still has no answer for.
+ * Names one call of an idempotent method: by a key of the caller, or by the id of the caller, the
+ * number of the call and the lowest number that it still has no answer for.
  */
 export type Ticket = string | readonly [caller: string, number: number, unanswered: number];
 
-/** The longest name of a caller, and the longest key. */
+/** The longest id of a caller, and the longest key. */
 const NAME_LIMIT = 1_000;
 
 /**
  * Reads the ticket of a call.
  *
- * @throws NEWEL_E_CONTRACT when it is none
+ * @throws NEWEL_E_CONTRACT when the value is no ticket
  */
 export function readTicket(value: unknown, method: string): Ticket {
   if (isName(value)) return value;
@@ -34,7 +34,7 @@ function isCount(value: unknown): value is number {
   return typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
 }
 
-/** What a call ended with, as JSON has it: a result, an error, or nothing. */
+/** The outcome of a call, as JSON: a result, an error, or nothing. */
 type Reply = { readonly json: string } | { readonly error: Readonly<Record<string, unknown>> };
 
 interface Asker {
@@ -42,19 +42,22 @@ interface Asker {
   readonly replies: Map<number, Reply | Promise<unknown>>;
 }
 
-/** A caller that has been silent for so long does not call again. */
+/** A caller that has been silent for this many milliseconds does not call again. */
 const KEPT_MS = 600_000;
-/** Callers and keys whose answers are kept; the one silent for longest goes first. */
+/**
+ * The number of callers and keys whose replies are kept; the one with the oldest use is dropped
+ * first.
+ */
 const ASKERS = 4_096;
 const REPLIES_EACH = 4_096;
 
 /**
- * The answers of idempotent calls, kept until their callers have them: a call that is made again gets
- * the same answer and runs no second time.
+ * The replies of idempotent calls, kept until their callers have them: a repeated call gets the
+ * same reply and does not run a second time.
  */
 export class Replies {
   readonly #id: string;
-  /** The one used last stands last. */
+  /** In order of last use. */
   #askers = new Map<string, Asker>();
 
   constructor(id: string) {
@@ -62,9 +65,9 @@ export class Replies {
   }
 
   /**
-   * The answer that was given, or the one that is being made now, or a new one.
+   * Returns the kept reply, or the reply that is being made, or runs the call.
    *
-   * @param keep - keeps the state and the answers; nobody gets an answer before that is done
+   * @param keep - saves the state and the replies; no reply is sent before that is done
    */
   once(ticket: Ticket, run: () => unknown, keep: () => Promise<void>): Promise<unknown> {
     const [name, number, unanswered] =
@@ -74,7 +77,8 @@ export class Replies {
     const known = asker.replies.get(number);
     if (known instanceof Promise) return known;
     if (known !== undefined) return keep().then(() => answer(known));
-    // Set before it runs: the method itself may take long, and the call may come again meanwhile.
+    // Set before it runs: the method itself may take long, and the call may be repeated in that
+    // time.
     const running = Promise.withResolvers<unknown>();
     asker.replies.set(number, running.promise);
     this.#run(asker, number, run, keep).then(running.resolve, running.reject);
@@ -92,7 +96,7 @@ export class Replies {
     try {
       await keep();
     } catch (error) {
-      // What was not kept is as if it had never been.
+      // A reply that was not saved is dropped, so that the call can run again.
       asker.replies.delete(number);
       throw error;
     }
@@ -113,7 +117,7 @@ export class Replies {
     return asker;
   }
 
-  /** The answers that are settled: `[name, last use, [number, reply]…]` for each caller. */
+  /** The settled replies: `[name, last use, [number, reply]…]` for each caller. */
   toJSON(): unknown {
     return [...this.#askers].flatMap(([name, { usedMs, replies }]) => {
       const settled = [...replies].filter(([, reply]) => !(reply instanceof Promise));
@@ -121,7 +125,7 @@ export class Replies {
     });
   }
 
-  /** Takes over what an earlier owner kept. */
+  /** Restores the replies that an earlier owner saved. */
   restore(saved: unknown): void {
     if (!Array.isArray(saved)) return;
     for (const [name, usedMs, ...replies] of saved as [string, number, ...[number, Reply][]][])

@@ -1,5 +1,9 @@
+import { createHash } from "node:crypto";
+
 import { newelError } from "../base/errors.ts";
 import { findHome, homeAt } from "../base/home.ts";
+import { encodeText } from "../wire/text.ts";
+import { LOST_AFTER_BEATS } from "../wire/vigil.ts";
 import type {
   AnyClass,
   CommonOptions,
@@ -7,7 +11,8 @@ import type {
   HostedOptions,
   Membership,
   PortOptions,
-  Singleton,
+  Servable,
+  SingletonOf,
   SingletonOptions,
 } from "./api.ts";
 import { Calls } from "./calls.ts";
@@ -22,43 +27,50 @@ import { makeProxy } from "./proxy.ts";
 import { shapeOf } from "./shape.ts";
 
 const DEFAULT_TIMEOUT_MS = 30_000;
+const DEFAULT_UNRESPONSIVE_MS = 30_000;
 
 /**
- * The one instance of a class, shared by every process that asks for the same name. The first makes
- * it; every other gets a typed proxy to it, and when the owner dies one of them makes the next.
+ * The one instance of a class, shared by all processes that use the same name. The first process
+ * makes it; every other process gets a typed proxy to it, and when the owner dies one of them makes
+ * the next instance.
  *
  *     const counter = await singleton(Counter, { name: "counter", args: [100] });
  *     await counter.increment();
  *
- * With a module's URL in place of the class the instance lives in a process of its own, which the
- * kernel makes and which outlives its creator:
+ * With a module's URL in place of the class the instance lives in a separate process, which the
+ * kernel starts and which outlives its creator:
  *
  *     const url = new URL("./counter.ts", import.meta.url);
  *     const counter = await singleton<typeof Counter>(url, { name: "counter", args: [100] });
  *
  * Grown from stance's "self-instantiating worker processes".
  *
- * @returns once the instance is made, here or elsewhere
+ * @returns the proxy, once the instance is made, here or elsewhere
  * @throws NEWEL_E_NO_OWNER when no owner answers within `timeoutMs`
  * @throws NEWEL_E_SECRET when the owner at the port has another secret, or none
  * @throws NEWEL_E_VERSION_SKEW when the owner has another version of the methods
- * @throws NEWEL_E_CONTRACT when a method has a name that cannot be one
- * @throws NEWEL_E_SINGLETON when the options do not go together
- * @throws NEWEL_E_SINGLETON_HOST when the process of its own does not start
- * @throws what the constructor, `restore` or `lateInit` throws
+ * @throws NEWEL_E_CONTRACT when the name of a method is not allowed
+ * @throws NEWEL_E_SINGLETON_CLASS when the owner has another class
+ * @throws NEWEL_E_REFUSED_UID when another user has the address
+ * @throws NEWEL_E_DEADLINE when `restore` or `lateInit` does not finish within `timeoutMs`
+ * @throws NEWEL_E_SINGLETON when the options cannot be combined
+ * @throws NEWEL_E_SINGLETON_HOST when the separate process does not start
+ * @throws any error of the constructor, `restore` or `lateInit`
  */
-export function singleton<Class extends AnyClass>(
-  type: Class & Declarations<InstanceType<Class>>,
-  options: SingletonOptions<Class>,
-): Promise<Singleton<InstanceType<Class>>>;
 export function singleton<Class extends AnyClass>(
   module: URL,
   options: HostedOptions<Class>,
-): Promise<Singleton<InstanceType<Class>>>;
+): Promise<SingletonOf<Class>>;
+export function singleton<Class extends AnyClass>(
+  type: Class & Declarations<InstanceType<Class>> & Servable<Class>,
+  options: SingletonOptions<Class>,
+): Promise<SingletonOf<Class>>;
 export async function singleton(what: AnyClass | URL, options: CommonOptions): Promise<unknown> {
+  const className = what instanceof URL ? undefined : classNameOf(what, options);
   const identity = identify(
     options,
     options.home === undefined ? findHome() : homeAt(options.home),
+    className,
   );
   const make = (): MemberOptions =>
     what instanceof URL ? hosted(what, identity, options) : local(what, identity, options);
@@ -66,8 +78,8 @@ export async function singleton(what: AnyClass | URL, options: CommonOptions): P
 }
 
 /**
- * Takes part as the process that shall be the owner and nothing else: it leaves when its ownership
- * ends. For the program of a process of its own.
+ * Joins only to be the owner: it leaves when its ownership ends. For the program of a separate
+ * process.
  */
 export function ownOnce(
   type: AnyClass,
@@ -76,9 +88,16 @@ export function ownOnce(
   const identity = identify(
     options,
     options.home === undefined ? findHome() : homeAt(options.home),
+    classNameOf(type, options),
   );
   const make = (): MemberOptions => ({ ...local(type, identity, options), onlyOnce: true });
   return join(identity, type, make) as Promise<Membership<object>>;
+}
+
+/** An anonymous class has no name to compare. */
+function classNameOf(type: AnyClass, { className }: CommonOptions): string | undefined {
+  const name: unknown = className ?? type.name;
+  return typeof name === "string" && name !== "" ? name : undefined;
 }
 
 function local(
@@ -87,14 +106,16 @@ function local(
   options: SingletonOptions<AnyClass>,
 ): MemberOptions {
   const shape = shapeOf(type);
-  const args = (options as { readonly args?: readonly unknown[] }).args ?? [];
+  const { args: given } = options as { readonly args?: readonly unknown[] };
+  const args = given ?? [];
   const construct = type as unknown as new (...args: readonly unknown[]) => object;
   const keepsState = "save" in type.prototype;
   return {
     ...common(identity, options),
     engine: engineFor(identity, options, keepsState),
     shape,
-    maker: options.own === false ? undefined : { make: () => new construct(...args) },
+    maker: options.own === false ? undefined : { make: () => new construct(...args), type },
+    argsDigest: given === undefined ? undefined : digestOf(given),
   };
 }
 
@@ -104,24 +125,41 @@ function hosted(module: URL, identity: Identity, options: HostedOptions<AnyClass
     engine: new HostedEngine(identity, module, options),
     shape: undefined,
     maker: undefined,
+    argsDigest: undefined,
   };
 }
 
 function common(
   identity: Identity,
-  { timeoutMs = DEFAULT_TIMEOUT_MS, idleMs, limits }: CommonOptions,
-): Pick<MemberOptions, "identity" | "timeoutMs" | "idleMs" | "limits"> {
+  {
+    timeoutMs = DEFAULT_TIMEOUT_MS,
+    unresponsiveMs = DEFAULT_UNRESPONSIVE_MS,
+    idleMs,
+    limits = {},
+  }: CommonOptions,
+): Pick<MemberOptions, "identity" | "timeoutMs" | "idleMs" | "limits" | "callerLimits"> {
   return {
     identity,
     timeoutMs,
+    limits,
+    callerLimits: { heartbeatMs: unresponsiveMs / LOST_AFTER_BEATS, ...limits },
     ...(idleMs === undefined ? {} : { idleMs }),
-    ...(limits === undefined ? {} : { limits }),
   };
 }
 
+/** A digest of arguments, to be compared with that of the owner. */
+function digestOf(args: readonly unknown[]): string | undefined {
+  try {
+    return createHash("sha256").update(encodeText(args)).digest("hex");
+  } catch {
+    // Arguments that cannot be sent cannot be compared either.
+    return undefined;
+  }
+}
+
 /**
- * All who name a singleton have to choose the same way, or there would be two owners: so it follows
- * from the class and the options, never from what happens to run.
+ * All processes that use a singleton must choose the same engine, or there would be two owners: so
+ * the choice depends only on the class and the options, never on the running processes.
  */
 function engineFor(
   identity: Identity,
@@ -157,7 +195,7 @@ async function join(
   what: AnyClass | URL,
   options: () => MemberOptions,
 ): Promise<unknown> {
-  // One that is giving up here is waited for, as one in another process would be.
+  // An ownership that is being released in this process is waited for, as in another process.
   for (let last = members.get(identity.hash); last?.leaving !== undefined;) {
     await last.leaving;
     last = members.get(identity.hash);
@@ -185,7 +223,8 @@ async function join(
     return makeProxy({
       member,
       calls,
-      shape: member.options.shape ?? shape,
+      // The fields of the instance are known to its owner alone.
+      shape: { ...shape, ...member.options.shape },
       createdNewInstance: isFirst && isOwner,
       leave,
     });

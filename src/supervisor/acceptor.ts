@@ -13,7 +13,7 @@ const ACCEPT_MS = 2_000;
 const POLL_MS = 5;
 const ESTABLISHED = "01";
 
-/** Whose process answers at an address. */
+/** The owner of the process that answers at an address. */
 export type Acceptor =
   /** A process of the replica, or one that cannot be identified. */
   | "own"

@@ -16,6 +16,8 @@ export interface AddressOwner {
   readonly pid?: number;
   /** Its command line, cut to one line of a message. */
   readonly command?: string;
+  /** It is a daemon of newel, which holds sockets of the apps of its home. */
+  readonly daemon?: { readonly name: string; readonly home: string };
   readonly uid?: number;
   /** The process and its ancestors, nearest first. */
   readonly line: readonly number[];
@@ -127,7 +129,9 @@ function ownerOf(inode: string, uid: number | undefined): AddressOwner {
   for (const name of readdirSync("/proc")) {
     if (!/^\d+$/.test(name) || !hasSocket(name, inode)) continue;
     const pid = Number(name);
-    return { ...known, pid, command: commandOf(pid), line: lineOf(pid) };
+    const daemon = daemonOf(pid);
+    const owner = { ...known, pid, command: commandOf(pid), line: lineOf(pid) };
+    return daemon === undefined ? owner : { ...owner, daemon };
   }
   return { ...known, line: [] };
 }
@@ -148,6 +152,14 @@ function linkOf(path: string): string {
   } catch (error) {
     return ignoreGone(error, "");
   }
+}
+
+function daemonOf(pid: number): AddressOwner["daemon"] {
+  const words = readText(`/proc/${pid}/cmdline`).split("\0");
+  const program = words.find((word) => /\/(?:kernel|supervisor)\/main\.[jt]s$/.test(word));
+  const home = words[words.indexOf("--home") + 1];
+  if (program === undefined || home === undefined) return undefined;
+  return { name: program.includes("/kernel/main.") ? "kernel" : "supervisor", home };
 }
 
 function commandOf(pid: number): string {

@@ -1,37 +1,58 @@
 import { existsSync } from "node:fs";
 
-import { messageOf, newelError } from "../base/errors.ts";
+import { hasCode, isNewelError, messageOf, newelError } from "../base/errors.ts";
 import type { KernelClient } from "../kernel/client-api.ts";
-import type { UpOptions } from "./api.ts";
+import type { FailedUp, Progress, UpOptions } from "./api.ts";
 import type { App, StoredApp } from "./app.ts";
 import type { Apps } from "./apps.ts";
 import { note, waiting } from "./commands.ts";
 import type { ResolvedConfig } from "./config/resolved.ts";
 import { type Admitted, admit, describeMove } from "./config/running.ts";
-import type { Report } from "./progress.ts";
+import type { Endpoints } from "./metrics/endpoints.ts";
+import { failure, type Report } from "./progress.ts";
 import { endStray, findRuns } from "./reconcile.ts";
 import type { FoundProcess } from "./found-process.ts";
 import type { Sockets } from "./sockets.ts";
 import { planUpOf, takeDown, Up } from "./up.ts";
 
-/** What the verbs work with. */
+/** The dependencies of the verbs. */
 interface AppVerbsParts {
   readonly kernel: KernelClient;
   readonly apps: Apps;
   readonly sockets: Sockets;
   readonly makeApp: (stored: StoredApp) => App;
+  readonly endpoints: Endpoints;
   readonly log: (text: string) => void;
 }
 
 /**
- * `up` and `down` of an app: each waits for its turn on the app, and leaves the list of apps and what
- * the kernel keeps of it in step.
+ * `up` and `down` of an app: each waits for its turn on the app, and keeps the list of apps and the
+ * stored state in the kernel consistent.
  */
 export class AppVerbs {
   readonly #parts: AppVerbsParts;
+  readonly #failedUps = new Map<string, FailedUp>();
 
   constructor(parts: AppVerbsParts) {
     this.#parts = parts;
+  }
+
+  /** Of each app the last `up`, where it failed. */
+  get failedUps(): readonly FailedUp[] {
+    return [...this.#failedUps.values()];
+  }
+
+  /** Waits for the verbs under way. Later ones wait for good: another program takes over. */
+  async pause(): Promise<void> {
+    const turns = [...this.#parts.apps].map(async ({ lock }) => {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      void lock.run("upgrade", "exclusive", () => {
+        resolve();
+        return new Promise<never>(() => {});
+      });
+      await promise;
+    });
+    await Promise.all(turns);
   }
 
   /**
@@ -40,6 +61,36 @@ export class AppVerbs {
    * @returns whether anything was changed
    */
   async up(
+    given: ResolvedConfig,
+    options: UpOptions,
+    report: Report,
+    prepared: () => void,
+  ): Promise<boolean> {
+    const { name } = given;
+    this.#failedUps.delete(name);
+    const failures: Extract<Progress, { type: "failed" }>[] = [];
+    const listen: Report = (progress) => {
+      if (progress.type === "failed") failures.push(progress);
+      report(progress);
+    };
+    try {
+      return await this.#up(given, options, listen, prepared);
+    } catch (error) {
+      // `newel why` reports it, and `newel ps` where its caller has gone.
+      if (!hasCode(error, "NEWEL_E_CANCELLED"))
+        this.#failedUps.set(name, {
+          app: name,
+          timeMs: Date.now(),
+          why: messageOf(error),
+          waited: options.wait,
+          file: given.file,
+          failures: failures.length > 0 ? failures : failureOf(error),
+        });
+      throw error;
+    }
+  }
+
+  async #up(
     given: ResolvedConfig,
     options: UpOptions,
     report: Report,
@@ -57,6 +108,7 @@ export class AppVerbs {
           const { config, move } = admitted(given, app, options);
           if (move !== undefined) report(note(`${config.name} ${describeMove(move)}`));
           const work = await planUpOf(config, app, this.#parts.sockets);
+          await this.#parts.endpoints.prepare(config);
           const up = new Up(app, work, this.#parts.sockets, runs);
           await up.prepare();
           prepared();
@@ -86,12 +138,19 @@ export class AppVerbs {
     this.#parts.apps.remove(app);
     if (app.ending && app.services.size === 0) await app.erase();
     else this.#parts.apps.add(app);
+    await this.#parts.endpoints.settle();
   }
 
-  /** Takes an app down; an `up` of it that runs is cancelled. */
-  async down(app: App, report: Report): Promise<void> {
+  /**
+   * Takes an app down; an `up` of it that runs is cancelled.
+   *
+   * @param now - every process gets SIGKILL at once, also where another `down` waits for it
+   */
+  async down(app: App, report: Report, now = false): Promise<void> {
     app.goingDown = true;
+    this.#failedUps.delete(app.name);
     app.lock.interrupt();
+    if (now) await killAll(app, report);
     const run = async (): Promise<void> => {
       if (!this.#parts.apps.has(app)) return;
       await this.#takeDown(app, report);
@@ -120,9 +179,10 @@ export class AppVerbs {
     await this.#parts.sockets.removeAll(app);
     await app.erase();
     this.#parts.apps.remove(app);
+    await this.#parts.endpoints.settle();
   }
 
-  /** What is left of an app whose first `up` failed. */
+  /** Removes the rest of an app whose first `up` failed. */
   async forgetRuns(name: string): Promise<void> {
     const ended = (await this.#runs()).filter(
       ({ run, info }) =>
@@ -162,4 +222,20 @@ export function admitted(
   { move = false }: { readonly move?: boolean },
 ): Admitted {
   return admit(given, app?.config, { move, isThere: existsSync });
+}
+
+/** The services that cannot be stopped are reported by the `down` that follows. */
+async function killAll(app: App, report: Report): Promise<void> {
+  const services = [...app.services.values()];
+  await Promise.allSettled(
+    services.map((service) => service.command({ kind: "stop", now: true }, report)),
+  );
+}
+
+/** An error that ended an `up` before any service was changed, by the service it is about. */
+function failureOf(error: unknown): Extract<Progress, { type: "failed" }>[] {
+  if (!isNewelError(error)) return [];
+  const { service } = error.data;
+  const progress = failure(typeof service === "string" ? service : "", error);
+  return progress.type === "failed" ? [progress] : [];
 }

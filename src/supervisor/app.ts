@@ -7,9 +7,11 @@ import {
   type ResolvedService,
 } from "./config/resolved.ts";
 import type { Completed } from "./ended-runs.ts";
+import { groupOf } from "./listening.ts";
 import { nameSockets } from "./plan-sockets.ts";
 import { appValueName, type RunName, socketName } from "./process-names.ts";
 import type { FoundProcess } from "./found-process.ts";
+import type { Replica } from "./replica.ts";
 import { Service, type ServiceParts } from "./service.ts";
 import { SharedWrite } from "./shared-write.ts";
 import { VerbLock } from "./verb-lock.ts";
@@ -27,7 +29,7 @@ export interface FormerName {
   readonly before: number;
 }
 
-/** What the kernel keeps of an app for the next supervisor. */
+/** The state of an app that the kernel stores for the next supervisor. */
 export interface StoredApp {
   readonly config: ResolvedConfig;
   readonly wanted: Readonly<Record<string, Wanted>>;
@@ -35,11 +37,11 @@ export interface StoredApp {
   readonly formerNames?: readonly FormerName[];
   /** By service: the kernel forgets ended processes in time, and all of them with a reboot. */
   readonly completed?: Readonly<Record<string, readonly Completed[]>>;
-  /** A first `up` or a `down` was under way: the next supervisor ends what is left of the app. */
+  /** A first `up` or a `down` was under way: the next supervisor ends the rest of the app. */
   readonly ending?: boolean;
 }
 
-/** What an app works with. */
+/** The dependencies of an app. */
 export interface AppParts {
   readonly kernel: KernelClient;
   readonly home: Home;
@@ -117,7 +119,7 @@ export class App {
     );
   }
 
-  /** From now on until {@link commit} or {@link abandon}, what is saved is the state of this moment. */
+  /** From now on until {@link commit} or {@link abandon}, the state of this moment is saved. */
   begin(coming: ResolvedConfig): void {
     this.coming = coming;
     this.stopped.clear();
@@ -160,7 +162,7 @@ export class App {
     this.#committed = undefined;
   }
 
-  /** Removes what the kernel keeps of the app. */
+  /** Removes the stored state of the app from the kernel. */
   async erase(): Promise<void> {
     for (const service of this.services.values()) {
       this.forget(service);
@@ -193,20 +195,34 @@ export class App {
       },
       nextRun: () => this.#takeRun(),
       changed: (service) => this.#parts.changed(this, service),
+      isServed: (socket, except) => this.#isServed(socket, except),
     };
     const service = new Service(spec, wanted, parts, completed);
     this.services.set(spec.name, service);
     return service;
   }
 
-  /** Lets go of a service; the output of its runs stays with the kernel. */
+  #isServed(socket: string, except: Replica): boolean {
+    const replicas = [...this.services.values()].flatMap((service) => service.replicas);
+    return replicas.some(
+      (replica) =>
+        replica !== except &&
+        replica.state !== "stopping" &&
+        replica.spec.listen.some((each) => {
+          const name = socketName(replica.run.app, each);
+          return name === socket || name === groupOf(socket);
+        }),
+    );
+  }
+
+  /** Removes a service; the output of its generations stays in the kernel. */
   forget(service: Service): void {
     service.close();
     this.services.delete(service.name);
   }
 
   /**
-   * Writes down what the next supervisor must know; nothing when it has not changed.
+   * Stores the state for the next supervisor; writes nothing when it has not changed.
    *
    * @throws NEWEL_E_DISK_FULL and others of the kernel: nothing was written
    */
@@ -241,7 +257,7 @@ export class App {
     this.#underWay.set(service, wanted);
     try {
       await this.save();
-      // What is started again is not going down any more.
+      // A service that is started again is not going down any more.
       if (wanted.up) this.ending = false;
       return await act();
     } finally {
@@ -249,7 +265,7 @@ export class App {
     }
   }
 
-  /** Writes it again where the kernel has it no more. */
+  /** Writes the state again where the kernel has lost it. */
   async saveAgain(): Promise<void> {
     const kept = await this.#parts.kernel.values.get(appValueName(this.name));
     if (kept !== this.#saved) this.#saved = "";
@@ -307,10 +323,10 @@ export class App {
 }
 
 /**
- * Reads back what {@link App.save} wrote.
+ * Reads the state that {@link App.save} wrote.
  *
  * @param runsSeen - the highest run number of the kernel's list: the count continues above it
- * @throws NEWEL_E_CONFIG_STORED when it is no stored app
+ * @throws NEWEL_E_CONFIG_STORED when the value is not a stored app
  */
 export function parseStoredApp(text: string, runsSeen: number): StoredApp {
   const value: unknown = parseJson(text);

@@ -33,7 +33,7 @@ export class Apps implements Iterable<App> {
     this.#byName.set(app.name, app);
   }
 
-  /** Takes an app out, whatever its name was when it came in. */
+  /** Removes an app, under its first or a later name. */
   remove(app: App): void {
     for (const [name, each] of this.#byName) if (each === app) this.#byName.delete(name);
   }
@@ -63,7 +63,7 @@ export class Apps implements Iterable<App> {
    * The app that a configuration is for: the one of its name, or the one that it renames. It renames an
    * app that runs from the same file and has one of its addresses.
    *
-   * @throws NEWEL_E_APP_FILE_USED when it may be a rename, and nothing says whether it is
+   * @throws NEWEL_E_APP_FILE_USED when it may be a rename, and the configuration does not decide it
    */
   appFor(config: ResolvedConfig): App | undefined {
     const app = this.#byName.get(config.name);

@@ -1,7 +1,6 @@
-import { readFileSync } from "node:fs";
-
 import { hasCode, messageOf, newelError, systemCode } from "../base/errors.ts";
 import { findHome, type Home } from "../base/home.ts";
+import { holderOf, isStoppedProcess } from "../base/lock-holder.ts";
 import { sleep } from "../base/timers.ts";
 import type { Remote } from "../wire/contract.ts";
 import { connectUnix } from "../wire/unix.ts";
@@ -13,7 +12,7 @@ import { SUPERVISOR_NODE_ARGS } from "./node-args.ts";
 const TIMEOUT_MS = 20_000;
 const RETRY_MS = 20;
 const GREETING_MS = 10_000;
-/** What a connect fails with while a supervisor is starting or ending. */
+/** Errors of a connect while a supervisor is starting or ending. */
 const NOT_YET = new Set([
   "ENOENT",
   "ECONNREFUSED",
@@ -35,11 +34,13 @@ export interface SupervisorOptions {
   readonly greetingMs?: number;
 }
 
-/** A supervisor from the outside. */
+/** A connection to a supervisor. */
 export interface SupervisorConnection {
+  /** The verbs of the supervisor. */
   readonly remote: Remote<SupervisorApi>;
   /** Resolves when the connection ended, however. */
   readonly closed: Promise<unknown>;
+  /** Closes the connection. */
   close(): Promise<void>;
 }
 
@@ -69,19 +70,19 @@ export async function connectSupervisor(
       if ([error, causeOf(error)].some((each) => hasCode(each, "NEWEL_E_DEADLINE")))
         throw hangs(home, greetingMs, error);
       const missing = [error, causeOf(error)].some((each) => NOT_YET.has(systemCode(each) ?? ""));
-      // Another version of newel answers: no time and no start changes that.
+      // Another version of newel answers: neither waiting nor a start changes that.
       if (hasCode(error, "NEWEL_E_VERSION_SKEW")) throw error;
       if (!missing || options.autostart === false) throw unreachable(home, messageOf(error), error);
       if (performance.now() > until) throw unreachable(home, "it did not answer in time", error);
     }
     if (launch?.failed !== undefined) throw unreachable(home, launch.failed);
-    // One that lost a race to another has ended; should that other one be gone too, the next may win.
+    // A supervisor that lost the race has ended; if the winner has ended too, the next start may win.
     if (launch === undefined || launch.lostRace) launch = await startSupervisor(home);
     await sleep(RETRY_MS);
   }
 }
 
-/** One that is just ending may accept a connection and answer nothing any more. */
+/** A supervisor that is ending may accept a connection and never answer. */
 async function greet(
   connection: SupervisorConnection,
   greetingMs: number,
@@ -102,7 +103,7 @@ interface Launch {
 
 async function startSupervisor(home: Home): Promise<Launch> {
   const launch: Launch = { lostRace: false, failed: undefined };
-  // Seldom needed, and a command is to be quick.
+  // Loaded on demand, because it is seldom needed and a command must be quick.
   const { launchDaemon } = await import("../base/launch-daemon.ts");
   const { daemonProgram } = await import("../base/runtime.ts");
   const program = await daemonProgram(home, "supervisor/main");
@@ -120,30 +121,11 @@ function causeOf(error: unknown): unknown {
 
 /** The error about a supervisor that has the socket and does not answer; it names its process. */
 function hangs(home: Home, waitedMs: number, cause: unknown): Error {
-  const pid = pidOf(home);
-  const advice = isStopped(pid)
+  const pid = holderOf(home.supervisorLock);
+  const advice = isStoppedProcess(pid)
     ? ` It is stopped (SIGSTOP): \`kill -CONT ${pid}\` lets it continue.`
     : "";
   return newelError("NEWEL_E_SUPERVISOR_HANGS", { pid, waitedMs, advice }, cause);
-}
-
-/** Its lock has its pid. */
-function pidOf({ supervisorLock }: Home): string {
-  try {
-    return readFileSync(supervisorLock, "utf8").trim();
-  } catch (error) {
-    if (systemCode(error) === undefined) throw error;
-    return "unknown";
-  }
-}
-
-function isStopped(pid: string): boolean {
-  try {
-    return /\) [Tt] /.test(readFileSync(`/proc/${pid}/stat`, "utf8"));
-  } catch (error) {
-    if (systemCode(error) === undefined) throw error;
-    return false;
-  }
 }
 
 function unreachable(home: Home, why: string, cause?: unknown): Error {

@@ -63,7 +63,7 @@ export class Commands {
         if (!isThere) throw newelError("NEWEL_E_NO_SERVICE", { name: service.name, hint: "" });
         return { ok: true, changed: await performCommand(app, service, command, report) };
       } catch (error) {
-        // The way back of an `up` took its place: afterwards it is done, or done again.
+        // The rollback of an `up` replaced it: afterwards it is done, or done again.
         if (command.kind === "stop" && app.coming !== undefined)
           return app.lock.run(verb, "shared", run, waiting(app, report));
         await service.reportFailure(error, report);
@@ -106,7 +106,7 @@ async function performCommand(
   return changed;
 }
 
-/** Says what a verb waits for. */
+/** Reports the verb that a verb waits for. */
 export function waiting(app: App, report: Report): (verb: string) => void {
   return (verb) => report(note(`waits for the ${verb} of ${app.name} that is under way`));
 }

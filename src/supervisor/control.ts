@@ -1,24 +1,33 @@
-import { createHash } from "node:crypto";
-import { readdirSync, rmSync, writeFileSync } from "node:fs";
-import { request } from "node:http";
+import { existsSync, readdirSync, rmdirSync, unlinkSync, writeFileSync } from "node:fs";
 import { connect, type Socket } from "node:net";
 import { basename, dirname, join } from "node:path";
 
 import { newelError, systemCode } from "../base/errors.ts";
 import type { Home } from "../base/home.ts";
 import { formatAnswer, type ListenAnswer } from "../base/listening.ts";
+import { type NodeFigures, parseFigures } from "../base/node-figures.ts";
 import { acceptPath, CONTROL } from "../base/preload.ts";
+import { sha256 } from "../base/sha256.ts";
 
 const ANSWER_MS = 2_000;
 const ANSWER_BYTES = 1_024;
 
 /**
  * The beginning of the paths by which the preload and the supervisor meet, one for each generation of a
- * replica; src/base/preload.ts has the endings. Short: socket paths have 107 bytes.
+ * replica; src/base/preload.ts has the endings. Short, because socket paths are limited to 107 bytes.
  */
 export function controlPath(home: Home, kernelName: string): string {
-  const id = createHash("sha256").update(kernelName).digest("hex").slice(0, 12);
-  return join(home.controlDirectory, id);
+  const directory = privateControl(home, kernelName);
+  return existsSync(directory) ? join(directory, "c") : controlName(home, kernelName);
+}
+
+/** The directory of the control sockets of a process that runs as another user; see other-users.ts. */
+export function privateControl(home: Home, kernelName: string): string {
+  return `${controlName(home, kernelName)}-`;
+}
+
+function controlName(home: Home, kernelName: string): string {
+  return join(home.controlDirectory, sha256(kernelName).slice(0, 12));
 }
 
 /** Gives a process of a replica the answer to its question where it may listen; `false` when none waits for it. */
@@ -37,8 +46,41 @@ export async function answerListen(path: string, answer: ListenAnswer): Promise<
  * an npm that is still starting, finds a file and accepts at once.
  */
 export async function letAccept(path: string): Promise<void> {
-  writeFileSync(acceptPath(path), "", { mode: 0o600 });
+  writeOnce(acceptPath(path));
   for (const pid of pidsOf(path, "")) (await converse(`${path}.${pid}`, CONTROL.accept))?.destroy();
+}
+
+/**
+ * The figures of each process of a replica that has a control socket, by pid; `undefined` for one that does not
+ * answer now, or whose preload has none.
+ */
+export async function askFigures(
+  path: string,
+): Promise<ReadonlyMap<number, NodeFigures | undefined>> {
+  const asked = pidsOf(path, "")
+    .filter(isAlive)
+    .map(async (pid) => [pid, await figuresOf(`${path}.${pid}`)] as const);
+  return new Map(await Promise.all(asked));
+}
+
+function figuresOf(path: string): Promise<NodeFigures | undefined> {
+  return new Promise((resolve) => {
+    const socket = connect(path);
+    let answer = "";
+    const end = (figures?: NodeFigures): void => {
+      socket.destroy();
+      resolve(figures);
+    };
+    socket.setTimeout(ANSWER_MS, () => end());
+    // Its process has ended, or is too busy to accept.
+    socket.on("error", () => end());
+    socket.on("end", () => end());
+    socket.on("data", (chunk: Buffer) => {
+      answer += chunk.toString("latin1");
+      if (answer.endsWith("\n") || answer.length > ANSWER_BYTES) end(parseFigures(answer));
+    });
+    socket.write(`${CONTROL.figures}\n`);
+  });
 }
 
 /** Whether a Node.js process of the replica has the preload and may still listen. */
@@ -51,9 +93,28 @@ export function hasControl(path: string): boolean {
   return pidsOf(path, "").some(isAlive);
 }
 
-/** Removes what a replica that has ended left. */
+/** Makes an empty file. It follows no link: the directory may belong to the user of the service. */
+function writeOnce(path: string): void {
+  try {
+    writeFileSync(path, "", { mode: 0o600, flag: "wx" });
+  } catch (error) {
+    if (systemCode(error) !== "EEXIST") throw error;
+  }
+}
+
+/** Removes the files of a replica that has ended. */
 export function clearControl(path: string): void {
-  for (const name of namesOf(path)) rmSync(join(dirname(path), name), { force: true });
+  for (const name of namesOf(path)) remove(() => unlinkSync(join(dirname(path), name)));
+  if (dirname(path).endsWith("-")) remove(() => rmdirSync(dirname(path)));
+}
+
+/** A directory that the service itself made there stays: newel removes no tree that another user can change. */
+function remove(action: () => void): void {
+  try {
+    action();
+  } catch (error) {
+    if (!["ENOENT", "EISDIR", "EPERM", "ENOTEMPTY"].includes(systemCode(error) ?? "")) throw error;
+  }
 }
 
 function namesOf(path: string): string[] {
@@ -101,6 +162,8 @@ export function httpStatus(
   path: string,
   hostHeader: string | undefined,
 ): Promise<number | undefined> {
+  // Loaded with the first probe: it takes 0.4 MB, and few services are probed by HTTP.
+  const { request } = process.getBuiltinModule("node:http");
   return new Promise((resolve) => {
     const outgoing = request(
       {
@@ -117,7 +180,7 @@ export function httpStatus(
       },
     );
     outgoing.on("timeout", () => outgoing.destroy());
-    // No answer is an answer here: it is asked again until the time to get ready is over.
+    // No error: the probe is repeated until the time to get ready is over.
     outgoing.on("error", () => resolve(undefined));
     outgoing.end();
   });

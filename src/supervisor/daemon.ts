@@ -1,10 +1,10 @@
 import { writeSync } from "node:fs";
 
-import type { Logger } from "pino";
-
 import { newelError } from "../base/errors.ts";
+import { collectWhenIdle } from "../base/garbage.ts";
 import { type Home, makeHome } from "../base/home.ts";
 import { watchLock } from "../base/home-watch.ts";
+import type { Log } from "../base/json-log.ts";
 import { PRELOAD_ENV } from "../base/preload.ts";
 import { pruneRuntimes } from "../base/runtime-prune.ts";
 import { packageVersion } from "../base/version.ts";
@@ -38,7 +38,7 @@ export async function runSupervisor(options: {
   readonly lockFd: number;
   /** Started by a client that needs some supervisor. Default false. */
   readonly autostart?: boolean;
-  readonly log?: Logger;
+  readonly log?: Log;
 }): Promise<number> {
   const { home } = options;
   const version = packageVersion();
@@ -55,12 +55,15 @@ export async function runSupervisor(options: {
     const holder = new SocketHolder(home.supervisorHolder);
     bus.subscribe("stop", () => holder.close(), { priority: 70, name: "sockets" });
     const lock = watchLock(home.supervisorLock, () => {
-      log.error({ home: home.directory }, "The home was removed or replaced: nobody can reach it.");
+      log.error(
+        { home: home.directory },
+        "The home was removed or replaced: no client can reach it.",
+      );
       void bus.exit(SUPERVISOR_EXIT.failed);
     });
     bus.subscribe("stop", () => lock.stop(), { priority: 30, name: "home" });
     const stored = (): StoredSockets => {
-      // A kernel would make the home anew, for nobody.
+      // A kernel would make the home again, without a use.
       const why = "it was removed or replaced";
       if (!lock.isWhole()) throw newelError("NEWEL_E_HOME_ACCESS", { home: home.directory, why });
       return holder.stored;
@@ -87,13 +90,14 @@ export async function runSupervisor(options: {
     log.info({ home: home.directory, version }, "The supervisor serves its home.");
     if (options.autostart === true) endUnlessUsed(supervisor, kernel, () => void bus.exit(0));
     sayReady();
+    collectWhenIdle();
     setImmediate(removeOldCopies, home, log);
   });
   await bus.start();
   return bus.block();
 }
 
-/** Of many that are started at once one may come up when the rest has gone again: nobody needs it. */
+/** When many clients start supervisors at once, one may come up after all clients have ended: it is not needed. */
 function endUnlessUsed(supervisor: Supervisor, kernel: KernelClient, end: () => void): void {
   setTimeout(() => {
     if (supervisor.used) return;
@@ -103,7 +107,7 @@ function endUnlessUsed(supervisor: Supervisor, kernel: KernelClient, end: () => 
 }
 
 /** The copies of newel in the home that no process runs from any more. */
-function removeOldCopies(home: Home, log: Logger): void {
+function removeOldCopies(home: Home, log: Log): void {
   try {
     const removed = pruneRuntimes(home);
     if (removed.length > 0) log.info({ removed }, "Copies that no process uses were removed.");
@@ -112,10 +116,10 @@ function removeOldCopies(home: Home, log: Logger): void {
   }
 }
 
-/** For whoever started this process and waits. */
+/** Notifies the process that started this one and waits. */
 function sayReady(): void {
   const fd = Number(process.env[PRELOAD_ENV.notifyFd] ?? Number.NaN);
-  // Said once: after an upgrade the number stands for something else.
+  // Notified once: after an upgrade the descriptor number may belong to another file.
   delete process.env[PRELOAD_ENV.notifyFd];
   if (Number.isInteger(fd)) writeSync(fd, "READY=1\n");
 }

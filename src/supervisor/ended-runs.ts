@@ -30,7 +30,7 @@ export class EndedRuns {
   readonly #parts: EndedRunsParts;
   #names: string[] = [];
 
-  /** As an earlier supervisor wrote it down. */
+  /** The state as an earlier supervisor stored it. */
   readonly #completedBefore: readonly Completed[];
   #isReconciled = false;
 
@@ -84,7 +84,7 @@ export class EndedRuns {
       }));
   }
 
-  /** Has the kernel forget the oldest, but none of which a process still lives: that one can be ended only by its run. */
+  /** Removes the oldest from the kernel, except one with a living process: that can be ended only through its entry. */
   async dropOld(replicas: number): Promise<void> {
     const old = this.#names.slice(0, Math.max(0, this.#names.length - RUNS_KEPT - replicas));
     if (old.length === 0) return;

@@ -1,6 +1,6 @@
-/** What the supervisor's program ends with when it does not serve. */
+/** The exit codes of the supervisor's program when it does not serve. */
 export const SUPERVISOR_EXIT = {
   failed: 1,
-  /** Another one has the home. */
+  /** Another supervisor has the home. */
   running: 3,
 } as const;

@@ -1,6 +1,9 @@
 export type {
   Hello,
   LastExit,
+  MetricFamily,
+  MetricHistogram,
+  MetricSample,
   PlannedChange,
   ProcessView,
   Progress,

@@ -1,11 +1,13 @@
-import { randomUUID } from "node:crypto";
+import { readFileSync } from "node:fs";
 
+import { newelError } from "../base/errors.ts";
 import { preloadPath } from "../base/modules.ts";
 import { withPreload } from "../base/node-options.ts";
-import { type ListenTarget, PRELOAD_ENV } from "../base/preload.ts";
-import type { ProcessRequest } from "../kernel/api.ts";
+import { DEFAULT_BACKLOG, type ListenTarget, PRELOAD_ENV } from "../base/preload.ts";
+import type { ProcessRequest } from "../kernel/process-api.ts";
 import { processEnvironment } from "./config/environment.ts";
-import { expandReplica } from "./config/references.ts";
+import { portCount, portOf } from "./config/port-range.ts";
+import { expandReplica, type ReplicaNumbers } from "./config/references.ts";
 import type { ResolvedService } from "./config/resolved.ts";
 import { followsApp } from "./config/sockets.ts";
 import { GROUP } from "./listening.ts";
@@ -40,21 +42,26 @@ export interface LaunchOptions {
   readonly home: string;
 }
 
-/** The kernel's request for one generation of one replica of a service. */
+/**
+ * The kernel's request for one generation of one replica of a service.
+ *
+ * @throws NEWEL_E_PORT_RANGE when the range of ports has none for the number of the replica
+ */
 export function launchRequest(
   spec: ResolvedService,
   run: RunName,
   options: LaunchOptions,
 ): ProcessRequest {
   const { command } = spec;
-  const environment = processEnvironment(spec, run.slot);
+  const numbers = launchNumbers(spec, run);
+  const environment = processEnvironment(spec, numbers);
   return {
     name: formatRunName(run),
-    ...commandOf(command, run.slot),
+    ...commandOf(command, numbers),
     env: {
       // Singletons, jobs and kernel clients in the service use this home, unless its own
-      // configuration names another one.
-      NEWEL_HOME: options.home,
+      // configuration names another one. Another user may not use it.
+      ...(isOtherUser(spec) ? {} : { NEWEL_HOME: options.home }),
       // Its output is captured, and a crash would lose what Python has buffered.
       PYTHONUNBUFFERED: "1",
       ...environment,
@@ -62,7 +69,7 @@ export function launchRequest(
       [PRELOAD_ENV.process]: shownName(run),
       [PRELOAD_ENV.replica]: String(run.slot),
       ...(spec.instanceVar === undefined ? {} : { [spec.instanceVar]: String(run.slot - 1) }),
-      [PRELOAD_ENV.mark]: randomUUID(),
+      [PRELOAD_ENV.mark]: randomId(),
       ...(hasPreload(spec) ? preloadEnvironment(spec, run, options, environment) : {}),
     },
     workingDir: spec.cwd,
@@ -78,7 +85,32 @@ export function launchRequest(
     listenPid: command.kind !== "node" && spec.listen.length > 0,
     notify: true,
     ...(spec.umask === undefined ? {} : { umask: spec.umask }),
+    ...(spec.identity?.uid === undefined ? {} : { uid: spec.identity.uid }),
+    ...(spec.identity?.gid === undefined ? {} : { gid: spec.identity.gid }),
+    ...(spec.limits === undefined ? {} : { rlimits: spec.limits }),
+    ...(spec.nice === undefined ? {} : { nice: spec.nice }),
   };
+}
+
+/** Whether a service runs as another user than newel. */
+export function isOtherUser({ identity }: ResolvedService): boolean {
+  return identity?.uid !== undefined && identity.uid !== process.getuid?.();
+}
+
+/** The numbers that the settings of a replica refer to. */
+export function launchNumbers(
+  { name, portRange }: ResolvedService,
+  { slot }: RunName,
+): ReplicaNumbers {
+  if (portRange === undefined) return { replica: slot };
+  if (slot <= portCount(portRange)) return { replica: slot, port: portOf(portRange, slot) };
+  const { first, last } = portRange;
+  throw newelError("NEWEL_E_PORT_RANGE", {
+    service: name,
+    range: `${first}-${last}`,
+    ports: portCount(portRange),
+    replica: slot,
+  });
 }
 
 /** The names of the passed sockets, in the order of `listen`. */
@@ -88,8 +120,8 @@ function socketNames({ listen }: ResolvedService, app: string): Record<string, s
 }
 
 /**
- * What a process calls a socket: the configuration's name, whatever the kernel calls it. A socket
- * that follows the app is one of several, which the kernel's names tell apart.
+ * The name of a socket in a process: the configuration's name, for any name in the kernel. A socket
+ * that follows the app is one of several, which the kernel's names distinguish.
  */
 function passedName(app: string, socket: ResolvedService["listen"][number]): string {
   return followsApp(socket)
@@ -99,9 +131,9 @@ function passedName(app: string, socket: ResolvedService["listen"][number]): str
 
 function commandOf(
   command: ResolvedService["command"],
-  replica: number,
+  numbers: ReplicaNumbers,
 ): Pick<ProcessRequest, "args" | "shell"> {
-  const expand = (text: string): string => expandReplica(text, replica);
+  const expand = (text: string): string => expandReplica(text, numbers);
   switch (command.kind) {
     case "node": {
       const { nodePath, nodeArgs, file, args } = command;
@@ -129,6 +161,7 @@ function preloadEnvironment(
       ...(port === undefined ? {} : { port }),
       ...(path === undefined ? {} : { path }),
       ...(followsApp(socket) ? { follows: true } : {}),
+      ...(socket.backlog === DEFAULT_BACKLOG ? {} : { backlog: socket.backlog }),
     };
   });
   return {
@@ -144,4 +177,9 @@ function preloadEnvironment(
       : {}),
     ...(hold ? { [PRELOAD_ENV.hold]: "1" } : {}),
   };
+}
+
+/** A random UUID of the system: node:crypto would take 1.4 MB of the memory of an idle supervisor. */
+function randomId(): string {
+  return readFileSync("/proc/sys/kernel/random/uuid", "latin1").trim();
 }

@@ -34,7 +34,7 @@ export function toMembers(sockets: readonly SocketInfo[]): Member[] {
   });
 }
 
-/** What to do for one of the hosts that a process asks for. */
+/** The action for one of the hosts that a process asks for. */
 export type HostStep =
   | { readonly do: "use"; readonly host: string; readonly name: string }
   /** Bind a spare to the first of these hosts that this machine has. */
@@ -65,7 +65,7 @@ export function planHosts(hosts: readonly string[], members: readonly Member[]):
   });
 }
 
-/** The bound members that a process serves besides those of its own hosts. */
+/** The bound members that a process serves in addition to those of its own hosts. */
 export function coveredMembers(
   hosts: readonly string[],
   members: readonly Member[],

@@ -5,7 +5,7 @@ import type { ResolvedService } from "./config/resolved.ts";
 /** How many generations of a service are remembered. */
 const KEPT = 20;
 
-/** What processes of a service wrote of a listen() that did not get the declared socket. */
+/** Remarks of a service's processes about a listen() that did not get the declared socket. */
 export class ListenRemarks {
   readonly #byGeneration = new Map<number, string>();
 
@@ -24,7 +24,7 @@ export class ListenRemarks {
   }
 }
 
-/** What an operator has to know, with the line to write. */
+/** The message for the operator, with the line to write. */
 function listenRemark(
   text: string | undefined,
   { listen }: Pick<ResolvedService, "listen">,

@@ -23,7 +23,7 @@ type Ask = Extract<ListenReport, { kind: "ask" }>;
 /** Ends the name of a socket in a request for a process: all members of the group are meant. */
 export const GROUP = "~*";
 
-/** What the decisions about sockets work with. */
+/** The input of the decisions about sockets. */
 export interface ListeningParts {
   readonly kernel: KernelClient;
   readonly log: (text: string) => void;
@@ -123,7 +123,7 @@ export class Listening {
     });
   }
 
-  /** Where a group listens now, for people; empty while no app has asked. */
+  /** The addresses of a group, for messages; empty while no app has asked. */
   addresses(group: string): readonly string[] {
     return this.#membersOf(group).flatMap(({ name, host }) => {
       const port = this.#known.find((info) => info.name === name)?.port ?? 0;
@@ -131,12 +131,12 @@ export class Listening {
     });
   }
 
-  /** Reads what the kernel holds, after something changed there. */
+  /** Reads the sockets of the kernel after a change there. */
   async refresh(): Promise<void> {
     this.#known = await this.#parts.kernel.sockets.list();
   }
 
-  /** The members for a process that is about to start: what is bound, and a spare of each family. */
+  /** The members for a process that is about to start: the bound ones, and a spare of each family. */
   #provide(group: string): Promise<readonly string[]> {
     return this.#inTurn(group, async () => {
       await this.refresh();

@@ -1,4 +1,4 @@
-// The supervisor's program: takes its home, or says who has it, then serves until it is told to end.
+// The supervisor's program: takes its home, or reports the holder, then serves until a signal or `quit`.
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 
@@ -18,7 +18,7 @@ async function main(): Promise<number> {
     options: {
       home: { type: "string" },
       autostart: { type: "boolean", default: false },
-      // Wait until no other serves the home, instead of failing: for systemd.
+      // Wait until no other supervisor serves the home, instead of failing: for systemd.
       wait: { type: "boolean", default: false },
       // The home's lock, taken by the program that this process ran before.
       "lock-fd": { type: "string" },
@@ -46,7 +46,7 @@ async function main(): Promise<number> {
       executeSupervisor({ node: nodeProgram(), program }, home, lockFd);
     }
     setCloseOnExec(lockFd, true);
-    // Only now the rest is loaded: of many that are started at once, all but one end here.
+    // The rest is loaded only now: when many are started at once, all but one end before this line.
     const { runSupervisor } = await import("./daemon.ts");
     if (inherited !== undefined) {
       const { reapInherited } = await import("./replacement.ts");
@@ -55,10 +55,12 @@ async function main(): Promise<number> {
     return await runSupervisor({ home, lockFd, autostart });
   } catch (error) {
     const running = hasCode(error, RUNNING);
-    // Started by a client that needs some supervisor: one that is there already is as good.
+    // Started by a client that needs any supervisor: a running one serves it as well.
     if (!(running && autostart)) process.stderr.write(`newel supervisor: ${messageOf(error)}\n`);
     return running ? SUPERVISOR_EXIT.running : SUPERVISOR_EXIT.failed;
   }
 }
 
-process.exitCode = await main();
+void main().then((code) => {
+  process.exitCode = code;
+});

@@ -1,4 +1,4 @@
-import type { ProcessInfo } from "../kernel/api.ts";
+import type { ProcessInfo } from "../kernel/process-api.ts";
 import type { UpPlan } from "./api.ts";
 import { parseStoredApp } from "./app.ts";
 import type { ResolvedConfig, ResolvedService } from "./config/resolved.ts";
@@ -6,7 +6,7 @@ import { admit } from "./config/running.ts";
 import { describePlan, planUp, type PresentService } from "./plan.ts";
 import { isOfHash, parseRunName, type RunName } from "./process-names.ts";
 
-/** What there is while no supervisor runs. */
+/** The state that exists while no supervisor runs. */
 interface Left {
   /** The app as the kernel or its journal keeps it. */
   readonly stored: string | undefined;
@@ -17,7 +17,7 @@ interface Left {
 }
 
 /**
- * What `up` would do, without a supervisor: from the stored app and the processes that live.
+ * Plans `up` without a supervisor: from the stored app and the processes that live.
  *
  * @throws NEWEL_E_APP_NAME_TAKEN, NEWEL_E_APP_UNRELATED, NEWEL_E_CONFIG_STORED
  */
@@ -45,7 +45,7 @@ export function planOffline(given: ResolvedConfig, left: Left): UpPlan {
   return describePlan(planUp(config, new Map(present.map((each) => [each.spec.name, each]))), move);
 }
 
-/** Whether the last generation ended with 0, and the restart policy wants no other. */
+/** Whether the last generation ended with 0, and the restart policy starts no other. */
 function hasCompleted(
   spec: ResolvedService,
   runs: readonly { readonly run: RunName; readonly info: ProcessInfo }[],

@@ -8,10 +8,10 @@ interface Pending {
   readonly settle: PromiseWithResolvers<boolean>;
 }
 
-/** What the commands read of their service. */
+/** The part of a service that its commands read. */
 interface PendingCommandsParts {
   readonly name: () => string;
-  /** Adds what is known of the listen() of a generation to the reason of its failure. */
+  /** Adds the remark about the listen() of a generation to the reason of its failure. */
   readonly explain: (generation: number | undefined, why: string) => string;
   /** The name of a generation in the kernel. */
   readonly runOf: (generation: number) => string | undefined;

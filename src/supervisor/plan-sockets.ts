@@ -11,18 +11,18 @@ export interface SocketPlan {
   readonly config: ResolvedConfig;
   /** To be made before a process of the new configuration starts. */
   readonly make: readonly SocketRequest[];
-  /** Settings that a socket in use keeps, in words. */
+  /** Settings that a socket in use keeps, for a message. */
   readonly notes: readonly string[];
 }
 
 /**
  * Gives each socket of a configuration its name in the kernel. A socket with the same address is kept,
- * whatever it was called; a socket with a new address gets a name that is free, so that the former one
+ * under any former name; a socket with a new address gets a free name, so that the former one
  * serves until its successor does.
  *
  * @param held - every socket of the kernel
  * @param appOf - the app that uses a kernel socket now
- * @throws NEWEL_E_ADDRESS_TAKEN when another app has the address, or this app has its port on another host
+ * @throws NEWEL_E_ADDRESS_TAKEN when another app has the address
  */
 export function planSockets(
   config: ResolvedConfig,
@@ -40,11 +40,11 @@ export function planSockets(
       notes.push(...keptSettings(socket, same));
       continue;
     }
-    checkCollision(socket, config, held, appOf);
+    const overlaps = hasOverlap(socket, config, held, appOf);
     const name = freeName(config.name, socket.name, taken);
     taken.add(name);
     names.set(socket.name, name);
-    make.push(socketRequest(name, socket));
+    make.push({ ...socketRequest(name, socket), ...(overlaps ? { overlap: true } : {}) });
   }
   return { config: nameSockets(config, names), make, notes };
 }
@@ -57,6 +57,8 @@ export function socketRequest(name: string, socket: ResolvedSocket): SocketReque
       ...common,
       path: socket.path,
       ...(socket.umask === undefined ? {} : { umask: socket.umask }),
+      ...(socket.uid === undefined ? {} : { uid: socket.uid }),
+      ...(socket.gid === undefined ? {} : { gid: socket.gid }),
     };
   }
   // Bound when its app listens; see listening.ts.
@@ -84,10 +86,8 @@ function findHeld(
       ? held.find((info) => isAnyPort(socket, info, config, appOf(info.name)))
       : held.find((info) => isSameAddress(socket, info));
   if (found === undefined) return undefined;
-  const app = appOf(found.name);
-  if (app === config.name || (app === undefined && found.name.startsWith(`${config.name}/`)))
-    return found;
-  throw takenError(socket, config, found.name, app);
+  if (isOwn(found.name, config, appOf)) return found;
+  throw takenError(socket, config, found.name, appOf(found.name));
 }
 
 /** Its name there ends with the one it has here. */
@@ -117,16 +117,32 @@ function sameHost(socket: ResolvedSocket, info: SocketInfo): boolean {
   return socket.host === undefined || (socket.host === info.host && info.ipv6Only !== true);
 }
 
-/** A port on another host cannot be bound while the former socket listens, and closing it would lose requests. */
-function checkCollision(
+/**
+ * Whether the app has the port on another host now: both sockets are open until the former one has no user
+ * any more; see hand-over.ts.
+ *
+ * @throws NEWEL_E_ADDRESS_TAKEN when another app has it
+ */
+function hasOverlap(
   socket: ResolvedSocket,
   config: ResolvedConfig,
   held: readonly SocketInfo[],
   appOf: (kernelName: string) => string | undefined,
-): void {
-  if (socket.path === undefined && (socket.port ?? 0) === 0) return;
-  const other = held.find((info) => collide(socket, asSocket(info)));
-  if (other !== undefined) throw takenError(socket, config, other.name, appOf(other.name));
+): boolean {
+  if (socket.path === undefined && (socket.port ?? 0) === 0) return false;
+  const others = held.filter((info) => collide(socket, asSocket(info)));
+  const foreign = others.find(({ name }) => !isOwn(name, config, appOf));
+  if (foreign !== undefined) throw takenError(socket, config, foreign.name, appOf(foreign.name));
+  return others.length > 0;
+}
+
+function isOwn(
+  name: string,
+  config: ResolvedConfig,
+  appOf: (kernelName: string) => string | undefined,
+): boolean {
+  const app = appOf(name);
+  return app === config.name || (app === undefined && name.startsWith(`${config.name}/`));
 }
 
 function takenError(
@@ -137,13 +153,6 @@ function takenError(
 ): Error {
   const [service] = servicesOf(config, socket.name);
   const by = { service: service?.name ?? config.name, address: addressText(socket) };
-  if (app === config.name) {
-    return newelError("NEWEL_E_ADDRESS_TAKEN", {
-      ...by,
-      owner: `newel holds that port for ${app} on another host`,
-      step: `A port moves to another host only while nothing listens on it: \`newel down ${app}\`, then \`newel up\`.`,
-    });
-  }
   if (app === undefined) {
     return newelError("NEWEL_E_ADDRESS_TAKEN", {
       ...by,
@@ -154,14 +163,17 @@ function takenError(
   return newelError("NEWEL_E_ADDRESS_TAKEN", {
     ...by,
     owner: `newel holds it for the app ${app}`,
-    step: `Take it out of the configuration of ${app} and apply that first, end that app with \`newel down ${app}\`, or choose another address.`,
+    step: `Take it out of the configuration of ${app} and apply that first, end that app with \`newel down --app ${app}\`, or choose another address.`,
   });
 }
 
 function keptSettings(socket: ResolvedSocket, info: SocketInfo): string[] {
-  if (socket.backlog === info.backlog && socket.umask === info.umask) return [];
+  const isOwned = socket.uid === info.uid && socket.gid === info.gid;
+  if (socket.backlog === info.backlog && socket.umask === info.umask && isOwned) return [];
   const kept =
-    socket.backlog === info.backlog ? `the umask of its file` : `its backlog of ${info.backlog}`;
+    socket.backlog !== info.backlog
+      ? `its backlog of ${info.backlog}`
+      : `the ${isOwned ? "umask" : "owner"} of its file`;
   return [`${addressText(socket)} keeps ${kept} until \`newel down\` and \`newel up\``];
 }
 

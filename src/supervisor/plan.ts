@@ -13,46 +13,51 @@ import {
 import type { CompletedReplica } from "./machine/types.ts";
 
 /**
- * The pure half of the supervisor: from what is wanted and what is there to the steps that lead from
- * the one to the other. The steps of one service are in `machine/steps.ts`.
+ * The pure half of the supervisor: computes the steps from the present state to the desired state.
+ * The steps of one service are in `machine/steps.ts`.
  */
 
 /** A plan in words, as the command line prints it. */
 export function describePlan(changes: readonly ServiceChange[], move: Move | undefined): UpPlan {
-  const described = changes.map(({ steps, ...change }) => ({
+  const described = changes.map(({ steps, drains, ...change }) => ({
     ...change,
-    steps: steps.map((step) => describeStep(step, change.service)),
+    steps: steps.map((step) => describeStep(step, change.service, drains)),
   }));
   return { ...(move === undefined ? {} : { move }), changes: described };
 }
 
-/** What there is of a service when `up` begins. */
+/** The present state of a service when `up` begins. */
 export interface PresentService {
   readonly spec: ResolvedService;
   readonly up: boolean;
   readonly replicas: number;
-  /** Living copies, oldest run first, and whether each runs with the present settings. */
+  /** Living replicas, oldest generation first, and whether each runs with the present settings. */
   readonly copies: readonly { readonly slot: number; readonly current: boolean }[];
-  /** Every replica ended with exit code 0, and the restart policy wants no more. */
+  /** Every replica ended with exit code 0, and the restart policy starts no more. */
   readonly completed: boolean;
-  /** The replicas that completed, for the way back of an `up`. */
+  /** The replicas that completed, for the rollback of an `up`. */
   readonly completedReplicas?: readonly CompletedReplica[];
 }
 
-/** What `up` does to one service. */
+/** The change of `up` to one service. */
 export interface ServiceChange {
   readonly service: string;
   readonly change: PlannedChange["change"];
   readonly reasons: readonly string[];
   readonly steps: readonly Step[];
+  /** Whether its replicas of now have clients. */
+  readonly drains: boolean;
 }
 
-/** What has to happen so that an app is as its configuration says. */
+/** Computes the changes that bring an app to its configuration. */
 export function planUp(
   config: ResolvedConfig,
   present: ReadonlyMap<string, PresentService>,
 ): ServiceChange[] {
-  const wanted = config.services.map((spec) => planService(spec, present.get(spec.name)));
+  const wanted = config.services.map((spec): ServiceChange => {
+    const now = present.get(spec.name);
+    return { ...planService(spec, now), drains: (now?.spec ?? spec).listen.length > 0 };
+  });
   const gone = [...present.values()]
     .filter(({ spec }) => !config.services.some(({ name }) => name === spec.name))
     .map(({ spec, copies }): ServiceChange => ({
@@ -60,11 +65,15 @@ export function planUp(
       change: "stop",
       reasons: ["not in the configuration any more"],
       steps: planStop(copies.map(({ slot }) => slot)),
+      drains: spec.listen.length > 0,
     }));
   return [...wanted, ...gone];
 }
 
-function planService(spec: ResolvedService, present: PresentService | undefined): ServiceChange {
+function planService(
+  spec: ResolvedService,
+  present: PresentService | undefined,
+): Omit<ServiceChange, "drains"> {
   const service = spec.name;
   const slots = present?.copies.map(({ slot }) => slot) ?? [];
   if (!spec.enabled) {

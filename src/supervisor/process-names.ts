@@ -1,13 +1,13 @@
 /**
- * One run of one copy of a service. The kernel knows it by a name that says all of it, so that a
- * supervisor that comes back reads what runs from the kernel's list alone.
+ * One generation of one replica of a service. Its kernel name contains every field, so that a
+ * restarted supervisor reads the running replicas from the kernel's list alone.
  */
 export interface RunName {
   readonly app: string;
   readonly service: string;
-  /** The number people see: `web.1`. Lowest free one at the start of the run. */
+  /** The number that the operator sees: `web.1`. The lowest free one at the start. */
   readonly slot: number;
-  /** Counts every run of the app, so that the output of ended ones can be kept beside. */
+  /** Counts every generation of the app, so that the output of ended ones is kept under its own name. */
   readonly run: number;
   /** The start of the service's settings hash at the time. */
   readonly hash: string;
@@ -20,7 +20,7 @@ export function formatRunName({ app, service, slot, run, hash }: RunName): strin
   return `${app}/${service}.${slot}#${run}-${hash.slice(0, HASH_CHARACTERS)}`;
 }
 
-/** `undefined` for a process that somebody else made in this kernel. */
+/** `undefined` for a process that another client made in this kernel. */
 export function parseRunName(name: string): RunName | undefined {
   const match = /^([^/]+)\/(.+)\.(\d+)#(\d+)-([0-9a-f]+)$/.exec(name);
   if (match === null) return undefined;
@@ -38,12 +38,12 @@ export function isOfHash(run: RunName, hash: string): boolean {
   return hash.startsWith(run.hash);
 }
 
-/** The kernel value that keeps what is wanted of an app. */
+/** The kernel value with the stored state of an app. */
 export function appValueName(app: string): string {
   return `newel/app/${app}`;
 }
 
-/** What a program calls a socket of the kernel: `shop/2/web` is `web` to it. */
+/** The name of a kernel socket in a program: `shop/2/web` is `web`. */
 export function programSocketName(kernelName: string): string {
   return kernelName.slice(kernelName.lastIndexOf("/") + 1).replaceAll(":", "_");
 }

@@ -2,14 +2,14 @@ import { isNewelError, messageOf, newelError } from "../base/errors.ts";
 import type { Progress } from "./api.ts";
 import { parseRunName, shownName } from "./process-names.ts";
 
-/** What a verb tells its caller while it runs. */
+/** Reports the progress of a verb to its caller. */
 export type Report = (progress: Progress) => void;
 
 /**
  * Runs a verb and gives what it reports as a stream that closes with one `end`. The verb runs to its
- * end whether or not anybody still reads.
+ * end even if its caller stops reading.
  *
- * @param verb - answers whether it changed anything; throwing means that it failed
+ * @param verb - returns whether it changed anything; an error means that it failed
  */
 export function progressOf(verb: (report: Report) => Promise<boolean>): AsyncIterable<Progress> {
   const queue: Progress[] = [];

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { messageOf, systemCode } from "../base/errors.ts";
 import { PRELOAD_ENV } from "../base/preload.ts";
 import { sleep } from "../base/timers.ts";
-import type { ProcessInfo } from "../kernel/api.ts";
+import type { ProcessInfo } from "../kernel/process-api.ts";
 import type { KernelClient } from "../kernel/client-api.ts";
 import type { App } from "./app.ts";
 import { parseRunName, type RunName } from "./process-names.ts";
@@ -31,7 +31,7 @@ interface ReconcilerParts {
 }
 
 /**
- * Compares what the supervisor believes with what the kernel holds, and repairs the difference: after
+ * Compares the supervisor's state with that of the kernel, and repairs the difference: after
  * the start, after each connection to a kernel, and again while a socket cannot be made. In order:
  * sockets, values, processes; a process needs its sockets.
  */
@@ -47,7 +47,7 @@ export class Reconciler {
     this.#parts = parts;
   }
 
-  /** Compares now, or once more after the comparison under way. */
+  /** Compares now, or again after the comparison under way. */
   run(): Promise<void> {
     if (this.#running !== undefined) {
       this.#again = true;
@@ -96,12 +96,12 @@ export class Reconciler {
 
   async #compareProcesses(): Promise<void> {
     const { kernel } = this.#parts;
-    // Read before the list: what is made after it is no difference.
+    // Read before the list: a process made after it is no difference.
     const believed = [...this.#replicas()].filter(({ pid }) => pid !== undefined);
     const known = new Set((await kernel.processes.list()).map(({ name }) => name));
     const forgotten = believed.filter(({ kernelName }) => !known.has(kernelName));
     await Promise.all(forgotten.map((replica) => this.#endForgotten(replica)));
-    // No wait from here to the end: what the kernel says is what it is at this moment.
+    // No await from here to the end: the kernel's list must be that of this moment.
     const runs = await findRuns(kernel);
     for (const app of this.#parts.apps())
       for (const service of app.services.values())
@@ -145,7 +145,7 @@ export class Reconciler {
       for (const service of app.services.values()) yield* service.replicas;
   }
 
-  /** The socket is there at last: services that gave up are started again. */
+  /** The socket exists now: services that gave up are started again. */
   #startWaiting(app: App): void {
     for (const service of app.services.values()) {
       const isWaiting = service.wanted.up && service.replicas.length === 0;
@@ -166,11 +166,19 @@ export class Reconciler {
 
 /** Every process of the kernel that a supervisor made, oldest first. */
 export async function findRuns(kernel: KernelClient): Promise<readonly FoundProcess[]> {
-  const trees = await kernel.processes.trees([]);
-  const alive = new Set(trees.map(({ name }) => name));
+  const trees = await kernel.processes.trees([], { detail: true });
+  const askedOf = new Map(
+    trees.map(({ name, processes }) => [
+      name,
+      processes.flatMap(({ detail }) => detail?.asked?.signal ?? []),
+    ]),
+  );
   const runs = (await kernel.processes.list()).flatMap((info) => {
     const run = parseRunName(info.name);
-    return run === undefined ? [] : [{ run, info, isAlive: alive.has(info.name) }];
+    const asked = askedOf.get(info.name);
+    return run === undefined
+      ? []
+      : [{ run, info, isAlive: asked !== undefined, asked: asked ?? [] }];
   });
   return runs.sort((a, b) => a.run.run - b.run.run);
 }

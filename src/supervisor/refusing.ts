@@ -14,7 +14,7 @@ export interface SocketUser {
   readonly whenFailed: "refuse" | "wait";
 }
 
-/** What becomes of the clients of a socket; `undefined`: what was decided last. */
+/** The decision about the clients of a socket; `undefined`: the last decision stays. */
 export type Treatment = "refuse" | "serve" | undefined;
 
 /**
@@ -50,18 +50,18 @@ export class Refusing {
     this.#parts = parts;
   }
 
-  /** What a kernel says of its sockets is what is known from now on. */
+  /** Takes the sockets of a new kernel as the known state. */
   learn(held: readonly SocketInfo[]): void {
     this.#known.clear();
     for (const { name, refusing } of held)
       this.#known.set(name, refusing === true ? "refuse" : "serve");
   }
 
-  /** Compares the sockets of an app with the states of its services, and changes what differs. */
+  /** Compares the sockets of an app with the states of its services, and corrects differences. */
   check(app: App): void {
     for (const [name, treatment] of treatments(app)) {
       if (treatment === undefined || this.#known.get(name) === treatment) continue;
-      // Nothing is known of a socket that was just made; it serves.
+      // A socket that was just made has no known state; it serves.
       const isNew = !this.#known.has(name);
       this.#known.set(name, treatment);
       if (isNew && treatment === "serve") continue;

@@ -11,7 +11,7 @@ import { appValueName } from "./process-names.ts";
  * @throws NEWEL_E_CONFIG_STORED when one of them cannot be read
  */
 export async function rehearse(home: Home): Promise<void> {
-  // The rest of what the supervisor runs has to load too.
+  // The other modules of the supervisor have to load too.
   await import("./daemon.ts");
   try {
     const kernel = await connectKernel({ home, autostart: false });

@@ -9,7 +9,7 @@ import { reapChild } from "../posix/process.ts";
 import type { SupervisorBuild } from "./api.ts";
 import { SUPERVISOR_NODE_ARGS } from "./node-args.ts";
 
-/** How long a build may take to load and to read what is stored, in milliseconds. */
+/** How long a build may take to load and to read the stored state, in milliseconds. */
 const TRIAL_MS = 20_000;
 
 /**
@@ -61,7 +61,7 @@ export async function trySupervisor({ node, program }: SupervisorBuild, home: Ho
   });
 }
 
-/** The line of an error in what a trial printed. */
+/** The error line in the output of a trial. */
 function causeIn(said: string): string | undefined {
   const lines = said.split("\n");
   return lines.find((line) => /^(newel supervisor: |\w*Error\b)/.test(line));

@@ -3,28 +3,31 @@ import { closeSync, constants, openSync } from "node:fs";
 import { hasCode, systemCode } from "../base/errors.ts";
 import type { Home } from "../base/home.ts";
 import { sleep } from "../base/timers.ts";
-import type { KernelEvent, ProcessInfo } from "../kernel/api.ts";
+import type { KernelEvent } from "../kernel/api.ts";
+import type { ProcessInfo } from "../kernel/process-api.ts";
 import type { KernelClient } from "../kernel/client-api.ts";
-import type { ResolvedService } from "./config/resolved.ts";
+import { checkByCommand } from "./check-command.ts";
+import type { ResolvedAlive, ResolvedService } from "./config/resolved.ts";
 import { clearControl, controlPath, letAccept } from "./control.ts";
 import { canHold, launchRequest } from "./launch-request.ts";
 import type { ReplicaState } from "./machine/types.ts";
+import { admitUser } from "./other-users.ts";
 import { toWallMs } from "./process-age.ts";
 import { formatRunName, type RunName, shownName } from "./process-names.ts";
-import { probeReady } from "./readiness.ts";
+import { checkAlive, type ProbedProcess, probeOf, probeReady } from "./readiness.ts";
 import { type Killed, TreeStop } from "./stop-tree.ts";
 
 /** How long after the end of its tree the kernel may take to report the end of the process itself. */
 const END_WAIT_MS = 10_000;
 
-/** What a replica works with. */
+/** The dependencies of a replica. */
 export interface ReplicaParts {
   readonly kernel: KernelClient;
   readonly home: Home;
 }
 
 /**
- * One generation of one replica: everything that is done to it. It decides nothing: its state is
+ * One generation of one replica: the effects on it. It decides nothing: its state is
  * the service machine's, which is asked through `look`.
  */
 export class Replica {
@@ -81,12 +84,18 @@ export class Replica {
     return this.#look()?.phase ?? "stopping";
   }
 
+  /** Whether its process has ended. */
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
   get ready(): boolean {
     return this.#look()?.ready ?? false;
   }
 
   /** Has the kernel make the process. With `hold` it listens but accepts nothing until {@link accept}. */
   async launch(hold: boolean): Promise<void> {
+    admitUser(this.#parts.home, this.spec, this.kernelName);
     const request = launchRequest(this.spec, this.run, {
       hold: hold && canHold(this.spec),
       controlPath: controlPath(this.#parts.home, this.kernelName),
@@ -95,7 +104,7 @@ export class Replica {
     this.take(await this.#parts.kernel.processes.make(request));
   }
 
-  /** Takes over what the kernel says of the process. */
+  /** Takes over the kernel's data of the process. */
   take(info: ProcessInfo): void {
     this.pid = info.pid;
     if (info.ready) this.#saidReady.resolve();
@@ -108,14 +117,33 @@ export class Replica {
    * @param ageMs - how long the process has been running
    */
   probe(ageMs: number): Promise<void> {
-    const probed = {
+    const { ready } = this.spec;
+    const asked = { ...ready, probe: probeOf(ready.probe, this.run.slot) };
+    return probeReady(this.#probed(ageMs), asked, this.#parts.kernel, this.#probing.signal);
+  }
+
+  /**
+   * Checks once whether it is alive.
+   *
+   * @returns how the check failed, as the rest of a sentence; `undefined` for success
+   */
+  async checkAlive(alive: ResolvedAlive): Promise<string | undefined> {
+    const { slot } = this.run;
+    return checkAlive(this.#probed(0), { ...alive, probe: probeOf(alive.probe, slot) });
+  }
+
+  #probed(ageMs: number): ProbedProcess {
+    const { spec, run } = this;
+    const { directory: home } = this.#parts.home;
+    return {
       kernelName: this.kernelName,
       controlPath: controlPath(this.#parts.home, this.kernelName),
       ageMs,
       pid: this.pid,
       saidReady: this.#saidReady.promise,
+      check: (command, timeoutMs) =>
+        checkByCommand(command, { spec, run, home }, { timeoutMs, signal: this.#probing.signal }),
     };
-    return probeReady(probed, this.spec.ready, this.#parts.kernel, this.#probing.signal);
   }
 
   get isProbed(): boolean {
@@ -171,7 +199,7 @@ export class Replica {
     this.#onEnded(exitCode);
   }
 
-  /** Releases what this program holds of it. */
+  /** Releases the files and timers that this program holds for the replica. */
   close(): void {
     this.endProbe();
     for (const fd of this.#fifoHolders.splice(0)) closeSync(fd);

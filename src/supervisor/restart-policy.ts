@@ -1,10 +1,11 @@
 import { backoffMs } from "../base/backoff.ts";
+import { counted } from "../base/counted.ts";
 import type { ResolvedService } from "./config/resolved.ts";
 
-/** What follows when a process ended without having been asked to. */
+/** The consequence of an end that newel did not request. */
 export type RestartDecision =
   | { readonly verdict: "restart"; readonly afterMs: number }
-  /** It has done its work. */
+  /** The process has completed its work. */
   | { readonly verdict: "rest" }
   | { readonly verdict: "give up"; readonly why: string };
 
@@ -17,8 +18,8 @@ export interface FailureHistory {
 }
 
 /**
- * Decides whether a process that ended by itself is started again. The terms are OTP's: an intensity
- * of restarts within a window, then no more.
+ * Decides whether a process that ended by itself is started again. As in OTP: at most an intensity
+ * of restarts within a window, then none.
  *
  * @param exitCode - `null` (unknown, or it could not be started) counts as a failure
  * @param ending - how it ended, as the rest of a sentence; default: its exit code
@@ -41,7 +42,7 @@ export function decideRestart(
     const seconds = Math.round(restart.withinMs / 1_000);
     return {
       verdict: "give up",
-      why: `it failed ${recent.length + 1} times within ${seconds} s; the last time ${ending}`,
+      why: `it failed ${counted(recent.length + 1, "time")} within ${seconds} s; the last time ${ending}`,
     };
   }
   return { verdict: "restart", afterMs: backoffMs(restart.backoff, history.inARow + 1, random) };

@@ -9,7 +9,9 @@ import type { Missing } from "./machine/restart-tracker.ts";
 import { ServiceMachine } from "./machine/service-machine.ts";
 import { describeStep } from "./machine/steps.ts";
 import type { Command, Effect, MachineEvent } from "./machine/types.ts";
+import { handOver } from "./hand-over.ts";
 import { ListenRemarks } from "./listen-remarks.ts";
+import { ServiceCounts } from "./metrics/service-counts.ts";
 import { PendingCommands } from "./pending-commands.ts";
 import type { PresentService } from "./plan.ts";
 import { toWallMs } from "./process-age.ts";
@@ -27,21 +29,24 @@ const EFFECT_AGAIN_MS = 200;
 /** The longest time that a timer of Node.js can wait, in milliseconds. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
-/** What a service works with. */
+/** The dependencies of a service. */
 export interface ServiceParts extends ReplicaParts {
   readonly app: string;
   /** The number of the app's next run. */
   readonly nextRun: () => number;
   readonly changed: (service: Service) => void;
+  /** Whether another living replica of the app has a socket, by its name in the kernel. */
+  readonly isServed: (socket: string, except: Replica) => boolean;
   readonly log: (text: string) => void;
 }
 
 /**
- * One service: performs what its {@link ServiceMachine} decides, and reports to the machine what came
- * of it. Every decision is the machine's.
+ * One service: performs the decisions of its {@link ServiceMachine}, and reports their results to the
+ * machine. The machine makes every decision.
  */
 export class Service {
   readonly lastExits: LastExit[] = [];
+  readonly counts: ServiceCounts = new ServiceCounts();
   readonly #parts: ServiceParts;
   readonly #machine: ServiceMachine;
   /** Living replicas by generation, oldest first. */
@@ -81,12 +86,12 @@ export class Service {
     return this.#machine.spec;
   }
 
-  /** Whether it is to run, and how many replicas. */
+  /** The desired state: running or not, and the number of replicas. */
   get wanted(): { readonly up: boolean; readonly replicas: number } {
     return this.#machine.wanted;
   }
 
-  /** Why it is not as wanted, or what the last failed command said. */
+  /** The reason why the service is not in its desired state, or the message of the last failed command. */
   get why(): string | undefined {
     return this.#machine.why;
   }
@@ -104,7 +109,7 @@ export class Service {
     return [...this.#replicas.values()];
   }
 
-  /** Wanted replicas that are not there; times are by the clock of `performance.now()`. */
+  /** Wanted replicas that are missing; times are by the clock of `performance.now()`. */
   get missing(): readonly (readonly [number, Missing])[] {
     return this.#machine.tracker.entries();
   }
@@ -133,7 +138,7 @@ export class Service {
     return this.#machine.replicas.filter(({ ready }) => ready).length;
   }
 
-  /** Every replica ended by itself as it should. */
+  /** Every replica completed its work. */
   get completed(): boolean {
     return this.state === "completed";
   }
@@ -173,8 +178,8 @@ export class Service {
   }
 
   /**
-   * Compares itself with what the kernel holds of it: adopts processes that it does not know, and
-   * takes those that are missing for ended. Nothing is decided before the first call.
+   * Compares the service with the kernel's processes of it: adopts processes that it does not know, and
+   * takes missing ones for ended. Nothing is decided before the first call.
    *
    * @param rebooted - the processes that ended did so with the machine
    */
@@ -222,14 +227,14 @@ export class Service {
     }
   }
 
-  /** Lets go: timers end, processes run on. */
+  /** Releases the service: timers end, processes keep running. */
   close(): void {
     this.#isClosed = true;
     clearTimeout(this.#timer);
     for (const replica of this.#replicas.values()) replica.close();
   }
 
-  /** Forgets every kept run; for a service that is gone. */
+  /** Removes every kept generation; for a service that was removed. */
   forgetRuns(): void {
     this.#ended.forgetAll();
   }
@@ -260,6 +265,8 @@ export class Service {
         return this.#launch(effect);
       case "probe":
         return this.#probe(effect.generation);
+      case "check":
+        return this.#check(effect.generation);
       case "accept":
         return this.#accept(effect.generation);
       case "stop":
@@ -270,7 +277,7 @@ export class Service {
         return this.#commands.report(effect.id, {
           type: "step",
           service: this.name,
-          text: describeStep(effect.step, this.name),
+          text: describeStep(effect.step, this.name, this.spec.listen.length > 0),
         });
       case "finish":
         return this.#commands.finish(effect);
@@ -320,6 +327,23 @@ export class Service {
     );
   }
 
+  #check(generation: number): void {
+    const replica = this.#replicas.get(generation);
+    const { alive } = this.spec;
+    const result =
+      replica === undefined || alive === undefined ? undefined : replica.checkAlive(alive);
+    Promise.resolve(result).then(
+      (failure) => this.#dispatch({ type: "checked", generation, failure }),
+      (error: unknown) =>
+        this.#dispatch({ type: "checked", generation, failure: messageOf(error) }),
+    );
+  }
+
+  /** Takes a sample of the memory of a replica's process tree. */
+  measured(generation: number, memoryBytes: number): void {
+    this.#dispatch({ type: "measured", generation, memoryBytes });
+  }
+
   #accept(generation: number): void {
     this.#repeat(
       generation,
@@ -328,7 +352,7 @@ export class Service {
     );
   }
 
-  /** Tries until it succeeds or the replica is being stopped; the machine sets the time limit. */
+  /** Retries until it succeeds or the replica is being stopped; the machine sets the time limit. */
   #repeat(
     generation: number,
     act: (replica: Replica, startedMs: number) => Promise<void>,
@@ -354,13 +378,20 @@ export class Service {
   #stop(generation: number, now: boolean): void {
     const replica = this.#replicas.get(generation) ?? this.#endedReplica(generation);
     if (replica === undefined) {
-      // The kernel has forgotten it: nothing of it is left to stop.
+      // The kernel does not know the process any more: nothing is left to stop.
       queueMicrotask(() => this.#dispatch({ type: "stopped", generation }));
       return;
     }
     replica.endProbe();
-    replica.stop(now).then(
+    const measured = replica.isOver ? undefined : performance.now();
+    // Only a change of the configuration has other sockets.
+    const isSame = now || replica.spec.hash === this.spec.hash;
+    const stopping = isSame
+      ? replica.stop(now)
+      : handOver(replica, this.spec, this.#parts).then(() => replica.stop(false));
+    stopping.then(
       (killed) => {
+        if (measured !== undefined) this.counts.stopped(performance.now() - measured);
         if (killed.length > 0) this.#reportKilled(replica, killed);
         this.#dispatch({ type: "stopped", generation });
       },
@@ -393,14 +424,25 @@ export class Service {
     this.#commands.reportAll(killedEvent(this.name, replica.kernelName, killed));
   }
 
-  #forget({ generation, exitCode, asked, failure: why }: Extract<Effect, { do: "forget" }>): void {
+  #forget(effect: Extract<Effect, { do: "forget" }>): void {
+    const { generation, exitCode, asked, failure: why, reason } = effect;
     const replica = this.#replicas.get(generation);
     if (replica === undefined) return;
     this.#replicas.delete(generation);
     replica.close();
     const { name, pid, kernelName } = replica;
     if (pid !== undefined) {
-      this.lastExits.push({ process: name, pid, atMs: Date.now(), exitCode, asked });
+      this.counts.ended({ exitCode, asked, failure: why });
+      this.lastExits.push({
+        process: name,
+        pid,
+        atMs: Date.now(),
+        exitCode,
+        asked,
+        kernelName,
+        ...(why === undefined ? {} : { why }),
+        ...(reason === undefined || reason === "cleanup" ? {} : { reason }),
+      });
       this.lastExits.splice(0, this.lastExits.length - EXITS_KEPT);
       this.#ended.add(kernelName);
       void this.#ended.dropOld(this.wanted.replicas);

@@ -1,5 +1,5 @@
 /**
- * One write at a time of a state that many change: calls in one turn, and calls during a write, share
+ * One write at a time of a shared state: calls in one turn, and calls during a write, share
  * the next write. A verb for 500 services so costs a few writes of the whole state, not 500.
  */
 export class SharedWrite {
@@ -19,7 +19,7 @@ export class SharedWrite {
   }
 
   async #afterCurrent(): Promise<void> {
-    // Its failure is told to those that wait for it.
+    // Its callers get the failure.
     await Promise.allSettled([this.#current]);
     this.#next = undefined;
     this.#current = this.#write();

@@ -1,10 +1,10 @@
 import { constants } from "node:os";
 import { basename } from "node:path";
 
-import type { ProcessDetail } from "../kernel/api.ts";
+import type { ProcessDetail } from "../kernel/process-api.ts";
 
 /**
- * What a process does with a signal:
+ * The treatment of a signal by a process:
  *
  * - `handles`: it catches the signal, or blocks it and waits for it (sigwait, signalfd);
  * - `default`: the signal ends it;
@@ -20,13 +20,17 @@ const SHELLS = new Set(
 );
 /**
  * Programs that wait for one child. Some pass on some signals, some kill their child a few seconds
- * later, and timeout sends each signal twice (to the child and to its group); so none gets it.
+ * later (tsx within 60 ms, so that a drain would be cut), and timeout sends each signal twice (to the child and to its
+ * group); so none gets it.
  */
 const PASSING_PROGRAMS = new Set(
   "npm npx yarn yarnpkg pnpm pnpx timeout su runuser uv uvx".split(" "),
 );
 const PASSING_SCRIPTS =
-  /^(npm|npx|yarn|yarnpkg|pnpm|pnpx|npm-cli|npx-cli|yarn-[\d.]+)(\.c?js|\.mjs)?$/;
+  /(^|\/)((npm|npx|yarn|yarnpkg|pnpm|pnpx|npm-cli|npx-cli|yarn-[\d.]+)(\.c?js|\.mjs)?|tsx|tsx\/dist\/cli\.[cm]js)$/;
+/** Options of Node.js whose value may be the next word. */
+const WITH_VALUE =
+  /^(-r|--require|--import|--loader|--experimental-loader|-C|--conditions|--env-file|--env-file-if-exists|--title)$/;
 /** npm sets its title, which takes the place of its arguments. */
 const PASSING_TITLE = /^(npm|npx|yarn|pnpm)( |$)/;
 
@@ -41,7 +45,7 @@ export function treatmentOf(detail: ProcessDetail | undefined, signal: number): 
   return isSet(detail.caught, signal) || isSet(detail.blocked, signal) ? "handles" : "default";
 }
 
-/** Whether a set of signals, as /proc/PID/status prints it, has this one. */
+/** Whether a set of signals, as /proc/PID/status prints it, contains this signal. */
 function isSet(mask: string, signal: number): boolean {
   return ((BigInt(`0x${mask === "" ? "0" : mask}`) >> BigInt(signal - 1)) & 1n) === 1n;
 }
@@ -53,7 +57,7 @@ export function isShell({ program, args }: ProcessDetail): boolean {
 
 /**
  * Whether the script set a trap for the signal. Shells catch SIGINT without one, and bash with a trap
- * on EXIT catches whatever would end it, to run that trap and end.
+ * on EXIT catches every signal that would end it, to run that trap and end.
  */
 function hasTrap({ caught, program }: ProcessDetail, signal: number): boolean {
   if (!isSet(caught, signal)) return false;
@@ -91,8 +95,11 @@ function isPassing({ program, args }: ProcessDetail): boolean {
   if (program === "busybox" && basename(title) === "timeout") return true;
   if (!/^(node|nodejs|bun|deno)$/.test(program)) return false;
   if (PASSING_TITLE.test(title)) return true;
-  const script = words.find((word) => !word.startsWith("-"));
-  const options = words.slice(0, script === undefined ? undefined : words.indexOf(script));
+  const at = words.findIndex(
+    (word, index) => !word.startsWith("-") && !WITH_VALUE.test(words[index - 1] ?? ""),
+  );
+  const script = words[at];
+  const options = at === -1 ? words : words.slice(0, at);
   // `node --run start` waits for the script of package.json.
-  return options.includes("--run") || PASSING_SCRIPTS.test(basename(script ?? ""));
+  return options.includes("--run") || PASSING_SCRIPTS.test(script ?? "");
 }

@@ -1,8 +1,9 @@
 import { closeSync } from "node:fs";
 
+import { storedName } from "../kernel/stored-names.ts";
 import { bindDatagramReceiver, type Datagram, type DatagramReceiver } from "../posix/receive.ts";
 
-/** Events tell that something was sent a moment before it has arrived. */
+/** An event reports a message a moment before it has arrived. */
 const ARRIVAL_MS = 50;
 
 /**
@@ -19,13 +20,18 @@ export class SocketHolder {
     this.#receiver = bindDatagramReceiver(path);
   }
 
-  /** What is held now, by the names it was sent under. */
+  /** The sockets held now, by the names they were sent under. */
   get stored(): Readonly<Record<string, number>> {
     this.receive();
     return Object.fromEntries(this.#held);
   }
 
-  /** Takes what has arrived. */
+  /** The descriptor of a socket by its name in the kernel. */
+  find(name: string): number | undefined {
+    return this.#held.get(storedName(name));
+  }
+
+  /** Receives the messages that have arrived. */
   receive(): void {
     for (let next = this.#receiver.receive(); next !== undefined; next = this.#receiver.receive())
       this.#take(next);

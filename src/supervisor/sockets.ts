@@ -1,4 +1,5 @@
 import { hasCode, newelError } from "../base/errors.ts";
+import { sleep } from "../base/timers.ts";
 import type { SocketInfo, SocketRequest } from "../kernel/api.ts";
 import type { KernelClient } from "../kernel/client-api.ts";
 import { type AddressOwner, findAddressOwner } from "./address-owner.ts";
@@ -9,7 +10,11 @@ import { groupOf } from "./listening.ts";
 import { planSockets, servicesOf, socketRequest, type SocketPlan } from "./plan-sockets.ts";
 import { socketName } from "./process-names.ts";
 
-/** A process of newel's own, as a message names it. */
+/** How often, and after how many milliseconds, it is checked that this process has closed its copy of a socket. */
+const COPY_TRIES = 40;
+const COPY_MS = 50;
+
+/** A process that newel started, as a message names it. */
 export interface OwnProcess {
   readonly app: string;
   readonly service: string;
@@ -52,17 +57,23 @@ export class Sockets {
    * @throws NEWEL_E_ADDRESS_TAKEN that names the process in the way and what to do about it
    */
   async make(config: ResolvedConfig, request: SocketRequest): Promise<void> {
-    try {
-      await this.#parts.kernel.sockets.make(request);
-    } catch (error) {
-      if (!hasCode(error, "NEWEL_E_ADDRESS_IN_USE")) throw error;
-      throw await this.#explain(config, request, error);
+    for (let tries = 1; ; tries += 1) {
+      try {
+        await this.#parts.kernel.sockets.make(request);
+        return;
+      } catch (error) {
+        if (!hasCode(error, "NEWEL_E_ADDRESS_IN_USE")) throw error;
+        // A copy of a socket that was just removed is closed when the kernel's message has arrived; see SocketHolder.
+        const isOwnCopy = findAddressOwner(request)?.pid === process.pid;
+        if (!isOwnCopy || tries > COPY_TRIES) throw await this.#explain(config, request, error);
+        await sleep(COPY_MS);
+      }
     }
   }
 
   /**
-   * Makes every socket of an app that the kernel lacks. A socket that cannot be made is kept in
-   * `app.socketErrors`, and the others are made all the same.
+   * Makes every socket of an app that the kernel lacks. The error of a socket that cannot be made is
+   * kept in `app.socketErrors`, and the other sockets are made.
    *
    * @returns the kernel names of those that were made
    */
@@ -133,7 +144,7 @@ export class Sockets {
       const isFree = former.has(name) || name.startsWith(`${app.name}/`);
       const isOurs = user === app || (user === undefined && isFree);
       if (!isOurs || used.has(name) || used.has(groupOf(name))) continue;
-      // One that cannot be removed keeps no other.
+      // A socket that cannot be removed does not prevent the removal of the others.
       await this.remove(name).catch((error: unknown) => failures.push(error));
     }
     if (failures.length > 0) throw failures[0];
@@ -190,11 +201,11 @@ export class Sockets {
         step: "Choose another address.",
       };
     }
-    const other = /kernel\/main\.[jt]s.*?--home[ =](\S+)/.exec(owner.command ?? "")?.[1];
-    if (other !== undefined) {
+    const { daemon } = owner;
+    if (daemon !== undefined) {
       return {
-        owner: `newel's kernel of the home ${other} (pid ${owner.pid}) holds it`,
-        step: `End the app there, with NEWEL_HOME=${other}, or choose another address.`,
+        owner: `newel's ${daemon.name} of the home ${daemon.home} (pid ${owner.pid}) holds it`,
+        step: `End the app there, with NEWEL_HOME=${daemon.home}, or choose another address.`,
       };
     }
     return {

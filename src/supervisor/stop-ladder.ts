@@ -1,4 +1,4 @@
-import type { ProcessTree, TreeProcess } from "../kernel/api.ts";
+import type { ProcessTree, TreeProcess } from "../kernel/process-api.ts";
 import { chooseTargets, type Ledger, type StopTerms } from "./stop-targets.ts";
 
 /**
@@ -7,7 +7,7 @@ import { chooseTargets, type Ledger, type StopTerms } from "./stop-targets.ts";
  *
  * | state | a tree | no tree | `now` | grace is over |
  * |---|---|---|---|---|
- * | asking | new targets get the signal, once each | confirming | killing | killing |
+ * | asking | new targets get the signal, once each; stopped processes get SIGCONT | confirming | killing | killing |
  * | confirming | asking or killing, as before | done | – | – |
  * | killing | SIGKILL to all that are left | confirming | – | – |
  *
@@ -18,7 +18,7 @@ import { chooseTargets, type Ledger, type StopTerms } from "./stop-targets.ts";
 export interface LadderState {
   readonly phase: "asking" | "killing" | "done";
   readonly terms: StopTerms;
-  /** The grace counts from the first look: before it, nothing has been asked to end. */
+  /** The grace counts from the first read of the tree: before it, no process got the signal. */
   readonly startedMs: number | undefined;
   /** When the first SIGKILL was sent. */
   readonly killingSinceMs?: number;
@@ -37,7 +37,7 @@ export type LadderEvent =
 export type LadderEffect =
   | {
       readonly do: "signal";
-      readonly signal: "stop" | "SIGKILL";
+      readonly signal: "stop" | "SIGCONT" | "SIGKILL";
       readonly to: readonly TreeProcess[];
     }
   | { readonly do: "look"; readonly atMs: number }
@@ -61,7 +61,7 @@ export function beginLadder(terms: StopTerms): LadderState {
   };
 }
 
-/** Takes an event and gives the next state with what has to be done, in this order. */
+/** Returns the next state for an event, with the actions in their order. */
 export function stepLadder(
   state: LadderState,
   event: LadderEvent,
@@ -89,7 +89,7 @@ export function stepLadder(
     : ask(seen, tree, nowMs);
 }
 
-/** The first look: an earlier supervisor may have begun this stop, and what is left may have no program. */
+/** The first read of the tree: an earlier supervisor may have begun this stop, and the rest may have no program. */
 function resume(state: LadderState, tree: ProcessTree, nowMs: number): SeenState {
   const { startedMs = nowMs } = state;
   if (state.ledger.size > 0) return { ...state, startedMs };
@@ -105,8 +105,11 @@ function ask(state: SeenState, tree: ProcessTree, nowMs: number): ReturnType<typ
   const { startedMs, terms } = state;
   const elapsedMs = nowMs - startedMs;
   const { signal, ledger } = chooseTargets(tree, state.ledger, terms, elapsedMs);
-  const signals: LadderEffect[] =
-    signal.length === 0 ? [] : [{ do: "signal", signal: "stop", to: signal }];
+  const stopped = tree.processes.filter((each) => each.stopped === true);
+  const signals: LadderEffect[] = [];
+  if (signal.length > 0) signals.push({ do: "signal", signal: "stop", to: signal });
+  // After the stop signal, which a process takes before anything else once it continues.
+  if (stopped.length > 0) signals.push({ do: "signal", signal: "SIGCONT", to: stopped });
   // Short stops are seen soon, long ones cost little.
   const waitMs = Math.min(LATEST_MS, Math.max(SOONEST_MS, elapsedMs / 4));
   const atMs = Math.min(nowMs + waitMs, startedMs + terms.graceMs);

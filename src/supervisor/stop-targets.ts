@@ -1,4 +1,4 @@
-import type { ProcessTree, TreeProcess } from "../kernel/api.ts";
+import type { ProcessTree, TreeProcess } from "../kernel/process-api.ts";
 import { isShell, treatmentOf } from "./signal-treatment.ts";
 
 /**
@@ -25,7 +25,7 @@ import { isShell, treatmentOf } from "./signal-treatment.ts";
  */
 export type StopScope = "auto" | "main" | "group" | "tree";
 
-/** What is known of one process of the tree during a stop. */
+/** The state of one process of the tree during a stop. */
 type Standing =
   /**
    * It got the signal. With `guards`, its descendants are its own. `shell`: the shell it was, since

@@ -68,7 +68,7 @@ export class TreeStop {
     const signal = number ?? constants.signals.SIGTERM;
     this.#state ??= beginLadder({ signal, scope, graceMs });
     if (this.#hurry.signal.aborted) await this.#step({ type: "now" });
-    // The first event of a run is a look, whatever the last run left undone.
+    // The first event of a run is a read of the tree, for any state that the last run left.
     let atMs: number | undefined = performance.now();
     let hurried = this.#hurry.signal.aborted;
     let endSeen = false;
@@ -87,7 +87,7 @@ export class TreeStop {
     return [...this.#killed.values()];
   }
 
-  /** @returns when to look again; `undefined`: the tree is gone */
+  /** @returns the time of the next read; `undefined`: the tree has ended */
   async #step(event: LadderEvent): Promise<number | undefined> {
     if (this.#state === undefined) return undefined;
     const { state, effects } = stepLadder(this.#state, event, performance.now());
@@ -104,7 +104,7 @@ export class TreeStop {
         return effect.atMs;
       case "signal": {
         const kills = effect.signal === "SIGKILL";
-        const signal = kills ? "SIGKILL" : this.#options.signal;
+        const signal = effect.signal === "stop" ? this.#options.signal : effect.signal;
         const signalled = await this.#signal(signal, effect.to);
         if (kills) for (const each of signalled) this.#killed.set(each.pid, each);
         return undefined;

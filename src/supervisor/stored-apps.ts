@@ -5,8 +5,8 @@ import type { Home } from "../base/home.ts";
 import { appValueName } from "./process-names.ts";
 
 /**
- * The apps that the journal of a home has, as the kernel's values keep them, by name. For commands that start no
- * daemon: with a kernel that runs, its own values are the truth. Nothing is written, and lines that cannot be read
+ * The apps in the journal of a home, as the kernel's values keep them, by name. For commands that start no
+ * daemon: a running kernel's values take precedence. Nothing is written, and lines that cannot be read
  * are left to the next kernel.
  */
 export function storedApps(home: Home): ReadonlyMap<string, string> {

@@ -5,6 +5,7 @@ import type { KernelClient } from "../kernel/client-api.ts";
 import type {
   AppView,
   Hello,
+  MetricFamily,
   Progress,
   ScaleRequest,
   ServiceDetail,
@@ -25,6 +26,9 @@ import { pendingChanges } from "./config/running.ts";
 import { EventLog } from "./event-log.ts";
 import { ListenEvents } from "./listen-events.ts";
 import type { Command } from "./machine/types.ts";
+import type { Collector } from "./metrics/collect.ts";
+import { Endpoints } from "./metrics/endpoints.ts";
+import { MemoryWatch } from "./memory-watch.ts";
 import { describePlan } from "./plan.ts";
 import { appValueName, parseRunName } from "./process-names.ts";
 import { progressOf } from "./progress.ts";
@@ -36,6 +40,10 @@ import { type Found, findServices } from "./targets.ts";
 import { planUpOf } from "./up.ts";
 import { Usages } from "./usage.ts";
 import { viewDetail, viewService } from "./views.ts";
+import { Watches } from "./watches.ts";
+
+/** What an answer may take to leave before this process ends, in milliseconds. */
+const ANSWER_MS = 50;
 
 export interface SupervisorParts {
   readonly kernel: KernelClient;
@@ -50,7 +58,7 @@ export interface SupervisorParts {
   readonly upgrade: (build: SupervisorBuild) => void;
 }
 
-/** Every app of a home. It holds no process and no socket itself: the kernel does. */
+/** Every app of a home. The kernel holds the processes and sockets, not the supervisor. */
 export class Supervisor implements SupervisorApi {
   readonly #parts: SupervisorParts;
   readonly #apps = new Apps();
@@ -62,7 +70,13 @@ export class Supervisor implements SupervisorApi {
   readonly #reconciler: Reconciler;
   readonly #refusing: Refusing;
   readonly #listening: ListenEvents;
+  readonly #endpoints: Endpoints;
+  #collector: Collector | undefined;
+  readonly #memory: MemoryWatch;
   readonly #commands = new Commands((app) => this.#apps.has(app));
+  readonly #watches: Watches;
+  /** Calls of `up` and `down` that are not done. */
+  #underWay = 0;
   #greeted = false;
 
   constructor(parts: SupervisorParts) {
@@ -76,14 +90,26 @@ export class Supervisor implements SupervisorApi {
       apps,
       replicaOf: (pid) => this.#apps.replicaOf(pid),
     });
+    this.#endpoints = new Endpoints({
+      apps,
+      collect: (names) => this.metrics({ apps: names }),
+      log,
+    });
     this.#verbs = new AppVerbs({
       kernel,
       apps: this.#apps,
       sockets: this.#sockets,
       makeApp: (stored) => this.#makeApp(stored),
+      endpoints: this.#endpoints,
       log,
     });
     this.#refusing = new Refusing({ kernel, log });
+    this.#memory = new MemoryWatch({
+      kernel,
+      services: () => [...this.#apps].flatMap(({ services }) => [...services.values()]),
+      log,
+    });
+    this.#watches = new Watches({ commands: this.#commands, log });
     this.#reconciler = new Reconciler({
       kernel,
       refusing: this.#refusing,
@@ -94,7 +120,7 @@ export class Supervisor implements SupervisorApi {
     });
   }
 
-  /** Finds what an earlier supervisor left, through the kernel, and continues from there. */
+  /** Reads the state of an earlier supervisor from the kernel, and continues from it. */
   async open(): Promise<void> {
     const { kernel, log } = this.#parts;
     const { lastEvent, recovery } = await kernel.status();
@@ -120,13 +146,17 @@ export class Supervisor implements SupervisorApi {
     void this.#follow(lastEvent);
     this.#holdSockets();
     for (const app of this.#apps) if (app.ending) this.#verbs.finishDown(app);
+    void this.#endpoints.settle();
   }
 
-  /** Lets go of everything; services run on. */
+  /** Releases everything; services keep running. */
   close(): void {
     this.#abort.abort();
     this.#reconciler.close();
     this.#refusing.close();
+    this.#memory.close();
+    this.#watches.close();
+    this.#endpoints.close();
     for (const app of this.#apps) for (const service of app.services.values()) service.close();
   }
 
@@ -139,11 +169,16 @@ export class Supervisor implements SupervisorApi {
     this.#greeted = true;
     const { home, version } = this.#parts;
     const apps = [...this.#apps].map(({ name }) => name);
-    return { pid: process.pid, version, home: home.directory, apps };
+    const { failedUps } = this.#verbs;
+    return { pid: process.pid, version, home: home.directory, apps, failedUps };
   }
 
   async apps(): Promise<readonly AppView[]> {
-    return [...this.#apps].map(({ name, config: { file } }) => ({ name, file }));
+    return [...this.#apps].map(({ name, config: { file, profiles } }) => ({
+      name,
+      file,
+      ...(profiles === undefined ? {} : { profiles }),
+    }));
   }
 
   async pending(config: ResolvedConfig): Promise<readonly string[]> {
@@ -161,17 +196,22 @@ export class Supervisor implements SupervisorApi {
   up(given: ResolvedConfig, options: UpOptions): AsyncIterable<Progress> {
     return progressOf(async (report) => {
       const prepared = Promise.withResolvers<boolean>();
-      const done = this.#verbs.up(given, options, report, () => prepared.resolve(true));
+      this.#underWay += 1;
+      const done = this.#verbs
+        .up(given, options, report, () => prepared.resolve(true))
+        .finally(() => (this.#underWay -= 1));
       if (options.wait) return done;
       done.catch((error: unknown) => this.#parts.log(`up ${given.name}: ${messageOf(error)}`));
       return Promise.race([prepared.promise, done]);
     });
   }
 
-  down(name: string | undefined): AsyncIterable<Progress> {
+  down(name: string | undefined, { now = false }: { now?: boolean } = {}): AsyncIterable<Progress> {
     return progressOf(async (report) => {
       const apps = [...this.#apps].filter((app) => name === undefined || app.name === name);
-      const results = await Promise.allSettled(apps.map((app) => this.#verbs.down(app, report)));
+      const results = await Promise.allSettled(
+        apps.map((app) => this.#verbs.down(app, report, now)),
+      );
       for (const result of results) if (result.status === "rejected") throw result.reason;
       if (name !== undefined && apps.length === 0) await this.#verbs.forgetRuns(name);
       return apps.length > 0;
@@ -196,27 +236,22 @@ export class Supervisor implements SupervisorApi {
 
   scale(requests: readonly ScaleRequest[], preferred: string | undefined): AsyncIterable<Progress> {
     return progressOf(async (report) => {
-      const targets = requests.map((request) => {
-        const [found] = findServices(this.#apps.byName, {
-          names: [request.service],
-          ...(preferred === undefined ? {} : { app: preferred }),
-        });
-        if (found === undefined)
-          throw newelError("NEWEL_E_NO_SERVICE", { name: request.service, hint: "" });
-        return { found, request };
-      });
+      const app = preferred === undefined ? {} : { app: preferred };
+      const targets = requests.flatMap((request) =>
+        this.#find({ names: [request.service], ...app }).map((found) => ({ found, request })),
+      );
       return this.#commands.scale(targets, report);
     });
   }
 
   async list(target: Target): Promise<readonly ServiceView[]> {
-    const found = this.#find(target);
+    const found = findServices(this.#apps.byName, target, "every app");
     const trees = await this.#usages.look(found);
     return found.map(({ app, service }) => viewService(app, service, trees, this.#listening));
   }
 
   async show(target: Target): Promise<readonly ServiceDetail[]> {
-    const found = this.#find(target);
+    const found = findServices(this.#apps.byName, target, "every app");
     const trees = await this.#usages.look(found);
     return Promise.all(
       found.map(({ app, service }) => viewDetail(app, service, trees, this.#listening)),
@@ -240,16 +275,41 @@ export class Supervisor implements SupervisorApi {
     return this.#events.follow();
   }
 
-  async quit(): Promise<void> {
-    for (const app of this.#apps) await app.save();
-    // After the answer has left.
-    setTimeout(this.#parts.quit, 50);
+  async metrics(
+    options: { readonly apps?: readonly string[] } = {},
+  ): Promise<readonly MetricFamily[]> {
+    const unknown = options.apps?.find((name) => this.#apps.get(name) === undefined);
+    if (unknown !== undefined)
+      throw newelError("NEWEL_E_NOT_UP", { what: `No app has the name ${unknown}` });
+    const { kernel, home, holder, version } = this.#parts;
+    const { Collector: Loaded } = await import("./metrics/collect.ts");
+    this.#collector ??= new Loaded({
+      kernel,
+      home,
+      holder,
+      version,
+      apps: () => this.#apps,
+      look: (found) => this.#usages.look(found),
+    });
+    return this.#collector.collect(options.apps);
+  }
+
+  async quit(): Promise<boolean> {
+    if (!this.#isIdle) return false;
+    // After the answer has left; an `up` may have come by then.
+    setTimeout(() => this.#isIdle && this.#parts.quit(), ANSWER_MS);
+    return true;
+  }
+
+  get #isIdle(): boolean {
+    return this.#apps.size === 0 && this.#underWay === 0;
   }
 
   async upgrade(build: SupervisorBuild): Promise<void> {
+    await this.#verbs.pause();
     for (const app of this.#apps) await app.save();
     // After the answer has left.
-    setTimeout(() => this.#parts.upgrade(build), 50);
+    setTimeout(() => this.#parts.upgrade(build), ANSWER_MS);
   }
 
   /** One command for all services of a target. */
@@ -272,6 +332,7 @@ export class Supervisor implements SupervisorApi {
       changed: (app, service) => {
         this.#events.record(app, service);
         this.#refusing.check(app);
+        this.#watches.check(app, service);
         if (!this.#apps.has(app)) return;
         app
           .saveCompleted()
@@ -290,7 +351,7 @@ export class Supervisor implements SupervisorApi {
     }
   }
 
-  /** From this kernel and every one that follows it; each time it may know less than before. */
+  /** Reads from this kernel and every later one; a later kernel may know less than the one before. */
   #holdSockets(): void {
     const { kernel, home, holder, log } = this.#parts;
     const { signal } = this.#abort;

@@ -1,5 +1,5 @@
 import { sleep } from "../base/timers.ts";
-import type { ProcessTree } from "../kernel/api.ts";
+import type { ProcessTree } from "../kernel/process-api.ts";
 import type { KernelClient } from "../kernel/client-api.ts";
 
 /** The longest pause between two questions, in milliseconds. */

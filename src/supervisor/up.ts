@@ -10,7 +10,7 @@ import type { FoundProcess } from "./found-process.ts";
 import type { Service } from "./service.ts";
 import type { Sockets } from "./sockets.ts";
 
-/** What an `up` will do; nothing has been touched yet. */
+/** The plan of an `up`; nothing has been changed yet. */
 export interface UpWork {
   /** With the kernel's name of each socket. */
   readonly config: ResolvedConfig;
@@ -19,7 +19,7 @@ export interface UpWork {
   readonly notes: readonly string[];
 }
 
-/** How a service's part went. */
+/** The result of one service. */
 type Outcome = "changed" | "unchanged" | "failed";
 
 interface Failure {
@@ -52,18 +52,18 @@ export async function planUpOf(
 const quiet: Report = () => {};
 
 /**
- * One `up` as a transaction. Until the new configuration is written down, every step has a way back:
+ * One `up` as a transaction. Until the new configuration is stored, every step has a rollback:
  *
- * | step | way back |
+ * | step | rollback |
  * |---|---|
  * | make new sockets | remove them |
  * | stop services that are gone and must not run next to their successors | start them |
  * | change services, each after those it depends on | the former settings, start-first |
  * | start new services | stop and forget them; their output stays |
- * | write the configuration down | – |
+ * | store the configuration | – |
  *
  * Only then services that are gone are stopped and sockets without a user removed. Were this supervisor
- * to die, the next one brings back what is written down.
+ * to die, the next one brings back the stored configuration.
  */
 export class Up {
   readonly #app: App;
@@ -76,7 +76,7 @@ export class Up {
   readonly #runs: readonly FoundProcess[];
   readonly #isFirst: boolean;
 
-  /** @param runs - what the kernel has of all apps: a new service finds its earlier output there */
+  /** @param runs - the kernel's processes of all apps: a new service finds its earlier output there */
   constructor(app: App, plan: UpWork, sockets: Sockets, runs: readonly FoundProcess[]) {
     this.#app = app;
     this.#plan = plan;
@@ -94,7 +94,7 @@ export class Up {
     const { config, make } = this.#plan;
     this.#app.begin(config);
     try {
-      // Before anything exists, a later supervisor has to know whose it is.
+      // Stored before any socket exists, so that a later supervisor knows the owner of each.
       await this.#app.save();
       for (const request of make) {
         await this.#sockets.make(config, request);
@@ -110,9 +110,9 @@ export class Up {
   /**
    * Applies the plan.
    *
-   * @param signal - asks to end early; the way back is taken then
+   * @param signal - asks to end early; the steps are rolled back then
    * @returns whether anything was done
-   * @throws NEWEL_E_UP_FAILED after the way back, NEWEL_E_NOT_RESTORED when that failed
+   * @throws NEWEL_E_UP_FAILED after the rollback, NEWEL_E_NOT_RESTORED when that failed
    */
   async perform(report: Report, signal: AbortSignal): Promise<boolean> {
     for (const text of this.#plan.notes) report({ type: "note", text });
@@ -131,7 +131,7 @@ export class Up {
     return changed || retired;
   }
 
-  /** Ends what is under way; the `down` that asks for it reports what could not be stopped. */
+  /** Ends the work under way; the `down` that asks for it reports services that could not be stopped. */
   async #stopAll(): Promise<void> {
     await Promise.allSettled([...this.#app.services.values()].map((each) => stop(each, quiet)));
   }
@@ -202,7 +202,7 @@ export class Up {
     throw newelError("NEWEL_E_CANCELLED", { what: `The start of ${service}` });
   }
 
-  /** Takes the way back; the answer is the error to throw. */
+  /** Rolls back; returns the error to throw. */
   async #failed(error: unknown, report: Report): Promise<Error> {
     const { name } = this.#plan.config;
     const [first] = this.#failures;
@@ -340,7 +340,7 @@ async function restore(
   try {
     await service.command({ kind: "apply", spec, ...wanted, completed }, report);
   } catch (error) {
-    // What did not run before need not run now.
+    // A service that did not run before need not run now.
     if (copies.length > 0) throw error;
   }
 }

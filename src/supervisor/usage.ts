@@ -1,18 +1,18 @@
 import { messageOf } from "../base/errors.ts";
 import { within } from "../base/timers.ts";
-import type { ProcessTree, TreeProcess } from "../kernel/api.ts";
+import type { ProcessTree, TreeProcess } from "../kernel/process-api.ts";
 import type { KernelClient } from "../kernel/client-api.ts";
 
 /** Clock ticks of /proc a second: 100 on every Linux that Node runs on. */
 const TICKS_PER_SECOND = 100;
-/** A tree that was not looked at for this long is as good as new: most of these are gone. */
+/** A tree that was not read for this long counts as new: most of these have ended. */
 const FORGET_MS = 3_600_000;
-/** Trees that are remembered besides those of the present look: those of quick restarts come and go. */
+/** Trees that are remembered in addition to those of the present read, for quick restarts. */
 const OTHERS_KEPT = 1_000;
 /** A kernel that takes longer is busy or not there: services are shown without their usage. */
 const ANSWER_MS = 2_000;
 
-/** What a process tree uses. */
+/** The usage of a process tree. */
 interface Usage {
   /** The sum over its processes; a page that several of them share counts for each. */
   readonly memoryBytes: number;
@@ -32,7 +32,7 @@ interface Last {
   readonly ticks: ReadonlyMap<string, number>;
 }
 
-/** Reads the trees of services from the kernel, all in one question, with what they use. */
+/** Reads the trees of services and their usage from the kernel in one call. */
 export class Usages {
   readonly #kernel: KernelClient;
   readonly #log: (text: string) => void;

@@ -10,7 +10,7 @@ interface Turn {
 export type OnWait = (verb: string) => void;
 
 /**
- * The order of the verbs of one app: `up` and `down` run alone, verbs on single services side by side.
+ * The order of the verbs of one app: `up` and `down` run alone, verbs on single services run concurrently.
  * Turns are given in the order in which they were asked for.
  */
 export class VerbLock {

@@ -1,3 +1,4 @@
+import { counted } from "../base/counted.ts";
 import type { ProcessView, ServiceDetail, ServiceView } from "./api.ts";
 import type { App } from "./app.ts";
 import { processEnvironment } from "./config/environment.ts";
@@ -31,6 +32,7 @@ export function viewService(
       return bound.length > 0 ? bound : [shownAddress(socket)];
     }),
     processes: viewProcesses(service, trees),
+    ...(service.spec.tags === undefined ? {} : { tags: service.spec.tags }),
     ...(service.why === undefined ? {} : { why: service.why }),
   };
 }
@@ -46,10 +48,10 @@ export async function viewDetail(
   return {
     ...viewService(app, service, trees, listening),
     file: app.config.file,
-    command: describeCommand(spec.command),
+    command: spec.shownCommand ?? describeCommand(spec.command),
     cwd: spec.cwd,
     envKeys: Object.keys(processEnvironment(spec)).sort(),
-    restartPolicy: `${spec.restart.policy}, at most ${spec.restart.max} times within ${spec.restart.withinMs} ms`,
+    restartPolicy: `${spec.restart.policy}, at most ${counted(spec.restart.max, "time")} within ${spec.restart.withinMs} ms`,
     readiness: describeReadiness(spec.ready),
     stop: `${spec.stop.signal}, SIGKILL after ${spec.stop.graceMs} ms`,
     dependsOn: spec.dependsOn,
@@ -116,6 +118,10 @@ function describeReadiness({ probe, afterMs, timeoutMs }: ResolvedService["ready
       return `listens ${within}; without Node.js: alive for 1000 ms`;
     case "notify":
       return probe.app === true ? `reports READY=1 ${within}` : `listens ${within}`;
+    case "pattern":
+      return `prints a line that matches ${probe.pattern} ${within}`;
+    case "command":
+      return `its check ends with 0 ${within}`;
     case "log":
       return `prints ${JSON.stringify(probe.text)} ${within}`;
     case "tcp":

@@ -6,7 +6,7 @@ import type { MethodKind } from "./hello.ts";
 import type { Link } from "./link.ts";
 import { iteratorOf, OutgoingStream } from "./outgoing-stream.ts";
 
-/** A method as the session runs it; its place in the table is its number on the wire. */
+/** A method as the session runs it. Its index in the table is its number on the wire. */
 export interface ServedMethod {
   readonly name: string;
   readonly kind: MethodKind;
@@ -15,27 +15,43 @@ export interface ServedMethod {
   readonly target: unknown;
 }
 
-/** Deadlines are looked at this often. */
+/** Deadlines are checked this often. */
 const SWEEP_MS = 20;
 
-/** A call of the peer that runs here. */
+/**
+ * Streams that the reader left while the producer still runs may number this many times
+ * `maxStreams`.
+ */
+const LEFT_STREAMS = 16;
+
+/** A call of the peer that runs on this side. */
 export class Incoming implements CallContext {
   readonly id: number;
   readonly name: string;
-  readonly peer: string;
   readonly deadlineAt: number;
+  readonly #link: Link;
   stream: OutgoingStream | undefined;
+  /** The reader left and has its answer, but the producer still runs. */
+  isLeft = false;
   #controller: AbortController | undefined;
   #reason: Error | undefined;
 
-  constructor(id: number, name: string, peer: string, deadlineAt: number) {
+  constructor(id: number, name: string, link: Link, deadlineAt: number) {
     this.id = id;
     this.name = name;
-    this.peer = peer;
+    this.#link = link;
     this.deadlineAt = deadlineAt;
   }
 
-  /** Made when a method asks for it, which most never do. */
+  get peer(): string {
+    return this.#link.peer;
+  }
+
+  get disconnected(): AbortSignal {
+    return this.#link.ended;
+  }
+
+  /** Created only when a method asks for it, because most methods never do. */
   get signal(): AbortSignal {
     if (this.#controller === undefined) {
       this.#controller = new AbortController();
@@ -44,7 +60,7 @@ export class Incoming implements CallContext {
     return this.#controller.signal;
   }
 
-  /** Why it was cancelled, if it was. */
+  /** The reason of the cancellation, if the call was cancelled. */
   get reason(): Error | undefined {
     return this.#reason;
   }
@@ -58,9 +74,9 @@ export class Incoming implements CallContext {
 }
 
 /**
- * The answering half of a session. Only methods of its table can be run: a frame names one by its
- * number, so that inherited or private ones cannot even be asked for. Each call is answered exactly
- * once, when its method has settled, also when the caller has long given up.
+ * The answering half of a session. Only methods of its table can run: a frame names a method by its
+ * number, so the peer cannot ask for inherited or private methods. Each call is answered exactly
+ * once, when its method has settled, even if the caller gave up long before.
  */
 export class Callee {
   readonly #link: Link;
@@ -68,6 +84,8 @@ export class Callee {
   readonly #running = new Map<number, Incoming>();
   readonly #onIdle: () => void;
   #streams = 0;
+  /** Producers that still run although their readers left. */
+  #left = 0;
   #withDeadline = 0;
   #sweeper: NodeJS.Timeout | undefined;
   #peerWindow = 0;
@@ -81,12 +99,12 @@ export class Callee {
     this.#onIdle = onIdle;
   }
 
-  /** Calls and streams that run now. */
+  /** Calls and streams that run at present. */
   get running(): number {
-    return this.#running.size;
+    return this.#running.size + this.#left;
   }
 
-  /** The peer has said how much of a stream it takes unread. */
+  /** The peer announced the number of stream items that it accepts unread. */
   open(streamWindow: number): void {
     this.#peerWindow = streamWindow;
   }
@@ -104,7 +122,7 @@ export class Callee {
       return;
     }
     const deadlineAt = frame.aux === 0 ? 0 : performance.now() + frame.aux;
-    const incoming = new Incoming(id, method.name, this.#link.peer, deadlineAt);
+    const incoming = new Incoming(id, method.name, this.#link, deadlineAt);
     if (isStream) this.#openStream(incoming, method, args);
     else this.#run(incoming, method, args);
   }
@@ -129,7 +147,8 @@ export class Callee {
   }
 
   #refusal(frame: Frame, method: ServedMethod | undefined, isStream: boolean): Error | undefined {
-    // Calls that the peer made before it heard of the end are answered; a stream might not end.
+    // Calls that the peer made before it learned of the shutdown are answered; a stream might not
+    // end.
     if (isStream && this.#endsStreams) return this.#link.closedError("it is about to close");
     if (method === undefined || (method.kind === "stream") !== isStream)
       return newelError("NEWEL_E_NO_METHOD", { method: method?.name ?? `number ${frame.method}` });
@@ -137,7 +156,7 @@ export class Callee {
     const [limit, now] = isStream
       ? [maxStreams, this.#streams]
       : [maxCalls, this.#running.size - this.#streams];
-    if (now < limit) return undefined;
+    if (now < limit && (!isStream || this.#left < LEFT_STREAMS * maxStreams)) return undefined;
     const what = isStream ? "the number of streams at once" : "the number of calls at once";
     return newelError("NEWEL_E_LIMIT", { what, limit, unit: isStream ? "streams" : "calls" });
   }
@@ -186,13 +205,29 @@ export class Callee {
     }
     this.#begin(incoming);
     this.#streams += 1;
-    void incoming.stream.pump().then((failure) => {
-      this.#streams -= 1;
-      if (!this.#end(incoming)) return;
-      const error = failure === undefined ? incoming.reason : failure.error;
-      if (error === undefined) this.#link.signal(FrameType.END, incoming.id);
-      else this.#link.sendError(FrameType.ERR, incoming.id, error);
-    });
+    void incoming.stream.pump().then((failure) => this.#streamEnded(incoming, failure));
+  }
+
+  #streamEnded(incoming: Incoming, failure: { readonly error: unknown } | undefined): void {
+    if (incoming.isLeft) {
+      this.#left -= 1;
+      this.#checkIdle();
+      return;
+    }
+    this.#streams -= 1;
+    if (!this.#end(incoming)) return;
+    const error = failure === undefined ? incoming.reason : failure.error;
+    if (error === undefined) this.#link.signal(FrameType.END, incoming.id);
+    else this.#link.sendError(FrameType.ERR, incoming.id, error);
+  }
+
+  /** The reader has enough: its permit is free again, regardless of when the producer ends. */
+  #leave(incoming: Incoming, reason: Error): void {
+    incoming.isLeft = true;
+    this.#left += 1;
+    this.#streams -= 1;
+    this.#end(incoming);
+    this.#link.sendError(FrameType.ERR, incoming.id, reason);
   }
 
   #begin(incoming: Incoming): void {
@@ -202,7 +237,7 @@ export class Callee {
     this.#sweeper ??= setInterval(() => this.#sweep(), SWEEP_MS);
   }
 
-  /** The method has settled; false when there is nobody left to answer. */
+  /** The method has settled. Returns false when the caller is gone and cannot be answered. */
   #end(incoming: Incoming): boolean {
     if (this.#isLost) return false;
     this.#running.delete(incoming.id);
@@ -210,20 +245,27 @@ export class Callee {
       this.#withDeadline -= 1;
       if (this.#withDeadline === 0) this.#stopSweeping();
     }
-    if (this.#isDraining && this.#running.size === 0) process.nextTick(this.#onIdle);
+    this.#checkIdle();
     return true;
+  }
+
+  #checkIdle(): void {
+    if (this.#isDraining && !this.#isLost && this.running === 0) process.nextTick(this.#onIdle);
   }
 
   onCancel(id: number): void {
     const incoming = this.#running.get(id);
-    incoming?.cancel(newelError("NEWEL_E_CANCELLED", { what: `The call of ${incoming.name}` }));
+    if (incoming === undefined) return;
+    const reason = newelError("NEWEL_E_CANCELLED", { what: `The call of ${incoming.name}` });
+    incoming.cancel(reason);
+    if (incoming.stream !== undefined) this.#leave(incoming, reason);
   }
 
   onCredit(id: number, amount: number): void {
     this.#running.get(id)?.stream?.addCredit(amount);
   }
 
-  /** The way out is free again: streams go on. */
+  /** The outbox is no longer blocked: streams continue. */
   drained(): void {
     if (this.#streams === 0) return;
     for (const incoming of this.#running.values()) incoming.stream?.wake();
@@ -243,12 +285,12 @@ export class Callee {
     this.#sweeper = undefined;
   }
 
-  /** From now on it is told when nothing runs any more. */
+  /** From now on `onIdle` is called when no call or stream runs any more. */
   windDown(): void {
     this.#isDraining = true;
   }
 
-  /** The same, and streams are ended; calls may finish. */
+  /** Does the same and ends the streams; calls may finish. */
   drain(reason: Error): void {
     this.windDown();
     this.#endsStreams = true;
@@ -256,7 +298,7 @@ export class Callee {
       if (incoming.stream !== undefined) incoming.cancel(reason);
   }
 
-  /** The caller is gone: whatever it asked for is cancelled. */
+  /** The caller is gone: all its calls and streams are cancelled. */
   lost(reason: Error): void {
     this.#isLost = true;
     this.#stopSweeping();

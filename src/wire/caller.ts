@@ -1,8 +1,10 @@
 import { newelError } from "../base/errors.ts";
+import { Deadlines } from "./deadlines.ts";
 import { FrameType, frameError, type Frame } from "./frames.ts";
 import { IncomingStream } from "./incoming-stream.ts";
 import type { Link, Target } from "./link.ts";
 import { thrownValue } from "./remote-errors.ts";
+import { WaitingCalls } from "./waiting-calls.ts";
 
 /** How one call is made. */
 export interface CallOptions {
@@ -12,16 +14,18 @@ export interface CallOptions {
   readonly timeoutMs?: number;
 }
 
-/** How many calls and streams the peer takes at once. */
+/** The number of calls and streams that the peer accepts at once. */
 export interface CallWindow {
   readonly maxCalls: number;
   readonly maxStreams: number;
 }
 
-/** Deadlines are looked at this often: one timer for a connection, not one for each call. */
-const SWEEP_MS = 20;
+/** A stream waits at most this many milliseconds for a free stream permit of the peer. */
+const STREAM_WAIT_MS = 10_000;
+/** The header of a frame has 32 bits for a deadline. */
+const MAX_DEADLINE_MS = 0xffff_ffff;
 
-/** A call on its way: waiting for room, or in flight under a number of its own. */
+/** A call on its way: waiting for room, or in flight under its call id. */
 class Call {
   readonly target: Target;
   readonly args: readonly unknown[];
@@ -29,12 +33,16 @@ class Call {
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: Error) => void;
   readonly stream: IncomingStream | undefined;
-  /** While it waits it has none. */
+  /** `undefined` while the call waits. */
   id: number | undefined;
-  /** The caller has its answer; the peer's may still have to come. */
+  /** The queue in which the call waits. */
+  waitsIn: WaitingCalls<Call> | undefined;
+  /** The caller has its answer; the answer of the peer may still arrive. */
   isSettled = false;
   timeoutMs = 0;
   deadlineAt = 0;
+  /** The time until which the stream waits for a permit. */
+  waitUntil = 0;
   signal: AbortSignal | undefined;
   onAbort: (() => void) | undefined;
 
@@ -54,25 +62,28 @@ class Call {
 }
 
 /**
- * The calling half of a session. No more calls are in flight than the peer takes; the rest waits
- * here in order. A number is used again only when the peer has answered, also for a call that was
- * cancelled, so that both sides count the same.
+ * The calling half of a session. At most as many calls and streams are in flight as the peer
+ * accepts; the others wait here in order, calls separately from streams. A call id is used again
+ * only when the peer has answered, even if the call was cancelled, so that both sides count the
+ * same.
  */
 export class Caller {
   readonly #link: Link;
   readonly #slots: (Call | undefined)[] = [];
   readonly #free: number[] = [];
-  readonly #waiting: Call[] = [];
+  readonly #waitingCalls = new WaitingCalls<Call>();
+  readonly #waitingStreams = new WaitingCalls<Call>();
+  readonly #deadlines = new Deadlines<Call>((call) => this.#expire(call));
+  readonly #streamWaits = new Deadlines<Call>((call) => this.#refuseStream(call));
   readonly #onIdle: () => void;
   #window: CallWindow = { maxCalls: 0, maxStreams: 0 };
   #calls = 0;
   #streams = 0;
-  #withDeadline = 0;
-  #sweeper: NodeJS.Timeout | undefined;
-  /** Why no call is taken any more. */
+  #isSending = false;
+  /** The reason why new calls are refused. */
   #refusal: Error | undefined;
 
-  /** @param onIdle - told when the last call was answered and no new one is taken */
+  /** @param onIdle - called when the last call was answered and new calls are refused */
   constructor(link: Link, onIdle: () => void) {
     this.#link = link;
     this.#onIdle = onIdle;
@@ -83,20 +94,24 @@ export class Caller {
     return this.#calls + this.#streams;
   }
 
-  /** The peer has said how much it takes. */
+  /** The peer announced its limits. */
   open(window: CallWindow): void {
     this.#window = window;
-    this.#sendWaiting();
+    this.#sendWaiting(this.#waitingCalls);
+    this.#sendWaiting(this.#waitingStreams);
   }
 
-  /** Calls a method that gives one answer. */
+  /** Calls a method that gives one result. */
   call(target: Target, args: readonly unknown[], options?: CallOptions): Promise<unknown> {
     return new Promise((resolve, reject) => {
       this.#begin(new Call(target, args, resolve, reject), options);
     });
   }
 
-  /** Calls a method that gives many answers. It is called now, not when the first item is asked for. */
+  /**
+   * Calls a method that gives many results. The call is made now, not when the first item is
+   * requested.
+   */
   stream(
     target: Target,
     args: readonly unknown[],
@@ -127,11 +142,12 @@ export class Caller {
       return;
     }
     if (options !== undefined && !this.#arm(call, options)) return;
-    if (this.#waiting.length === 0 && this.#hasRoom(call)) this.#send(call);
-    else this.#wait(call);
+    const waiting = call.stream === undefined ? this.#waitingCalls : this.#waitingStreams;
+    if (waiting.size === 0 && this.#hasRoom(call.stream !== undefined)) this.#send(call);
+    else this.#wait(call, waiting);
   }
 
-  /** Sets signal and deadline; false when the call is over before it began. */
+  /** Sets signal and deadline. Returns false when the call ended before it began. */
   #arm(call: Call, { signal, timeoutMs }: CallOptions): boolean {
     if (signal?.aborted === true) {
       this.#abort(call, signal.reason);
@@ -142,33 +158,45 @@ export class Caller {
       call.onAbort = () => this.#abort(call, signal.reason);
       signal.addEventListener("abort", call.onAbort, { once: true });
     }
-    if (timeoutMs !== undefined) {
+    if (timeoutMs !== undefined && timeoutMs !== Number.POSITIVE_INFINITY) {
       call.timeoutMs = timeoutMs;
-      call.deadlineAt = performance.now() + timeoutMs;
-      this.#withDeadline += 1;
-      this.#sweeper ??= setInterval(
-        () => this.#sweep(),
-        Math.min(SWEEP_MS, Math.max(1, timeoutMs)),
-      );
+      // A time limit that is not a number counts as expired, like a negative limit.
+      call.deadlineAt = performance.now() + Math.max(0, timeoutMs || 0);
+      this.#deadlines.add(call, call.deadlineAt);
     }
     return true;
   }
 
-  #hasRoom(call: Call): boolean {
-    return call.stream === undefined
-      ? this.#calls < this.#window.maxCalls
-      : this.#streams < this.#window.maxStreams;
+  #hasRoom(isStream: boolean): boolean {
+    return isStream ? this.#streams < this.#window.maxStreams : this.#calls < this.#window.maxCalls;
   }
 
-  #wait(call: Call): void {
+  #wait(call: Call, waiting: WaitingCalls<Call>): void {
     const limit = this.#link.limits.maxWaiting;
-    if (this.#waiting.length < limit) {
-      this.#waiting.push(call);
+    if (waiting.size >= limit) {
+      this.#settle(call);
+      call.reject(
+        newelError("NEWEL_E_LIMIT", { what: "the number of waiting calls", limit, unit: "calls" }),
+      );
       return;
     }
+    call.waitsIn = waiting;
+    waiting.push(call);
+    if (call.stream === undefined) return;
+    call.waitUntil = performance.now() + STREAM_WAIT_MS;
+    this.#streamWaits.add(call, call.waitUntil);
+  }
+
+  /** All stream permits were in use for the whole waiting time of this stream. */
+  #refuseStream(call: Call): void {
+    if (call.waitsIn === undefined || call.isSettled) return;
     this.#settle(call);
     call.reject(
-      newelError("NEWEL_E_LIMIT", { what: "the number of waiting calls", limit, unit: "calls" }),
+      newelError("NEWEL_E_LIMIT", {
+        what: `the number of streams that ${this.#link.peer} has open for one connection`,
+        limit: this.#window.maxStreams,
+        unit: "streams",
+      }),
     );
   }
 
@@ -176,7 +204,9 @@ export class Caller {
     const { target, args, stream } = call;
     const id = this.#free.pop() ?? this.#slots.length;
     const aux =
-      call.deadlineAt === 0 ? 0 : Math.max(1, Math.ceil(call.deadlineAt - performance.now()));
+      call.deadlineAt === 0
+        ? 0
+        : Math.min(MAX_DEADLINE_MS, Math.max(1, Math.ceil(call.deadlineAt - performance.now())));
     const type = stream === undefined ? FrameType.CALL : FrameType.STREAM;
     this.#slots[id] = call;
     call.id = id;
@@ -191,13 +221,26 @@ export class Caller {
     }
   }
 
-  #sendWaiting(): void {
-    while (this.#waiting.length > 0) {
-      const index = this.#waiting.findIndex((call) => call.isSettled || this.#hasRoom(call));
-      if (index < 0) return;
-      const call = index === 0 ? this.#waiting.shift() : this.#waiting.splice(index, 1)[0];
-      if (call !== undefined && !call.isSettled) this.#send(call);
+  /**
+   * Sends waiting calls while there is room. It is a loop because a call that cannot be sent frees
+   * its room immediately.
+   */
+  #sendWaiting(waiting: WaitingCalls<Call>): void {
+    if (this.#isSending || waiting.size === 0) return;
+    this.#isSending = true;
+    const isStream = waiting === this.#waitingStreams;
+    while (waiting.size > 0 && this.#hasRoom(isStream)) {
+      const call = waiting.shift();
+      if (call === undefined) break;
+      this.#leaveQueue(call);
+      this.#send(call);
     }
+    this.#isSending = false;
+  }
+
+  #leaveQueue(call: Call): void {
+    call.waitsIn = undefined;
+    if (call.waitUntil !== 0) this.#streamWaits.delete(call, call.waitUntil);
   }
 
   /** The peer answered a call. */
@@ -232,8 +275,9 @@ export class Caller {
   }
 
   /**
-   * Frees the number of a call that was answered. An answer after the deadline, which the next look
-   * at the deadlines would have found, is none: it may be what the method made of its own abort.
+   * Frees the id of a call that was answered. An answer that arrives after the deadline, but before
+   * the deadline check has found it, is discarded: the method may have produced it from its own
+   * abort.
    */
   #isOver(call: Call): boolean {
     this.#release(call);
@@ -242,7 +286,9 @@ export class Caller {
     return call.isSettled;
   }
 
-  /** The call that a frame belongs to. Its slot stays taken until the whole frame has been read. */
+  /**
+   * The call to which a frame belongs. Its slot stays taken until the whole frame has been read.
+   */
   #callOf(frame: Frame, isStream?: boolean): Call {
     const call = this.#slots[frame.id];
     if (call === undefined) throw frameError("an answer to no call");
@@ -251,7 +297,7 @@ export class Caller {
     return call;
   }
 
-  /** The peer has answered: its number is free again. */
+  /** The peer has answered: the call id is free again. */
   #release(call: Call): void {
     if (call.id === undefined) return;
     this.#slots[call.id] = undefined;
@@ -259,20 +305,19 @@ export class Caller {
     call.id = undefined;
     if (call.stream === undefined) this.#calls -= 1;
     else this.#streams -= 1;
-    if (this.#waiting.length > 0) this.#sendWaiting();
+    this.#sendWaiting(call.stream === undefined ? this.#waitingCalls : this.#waitingStreams);
     if (this.#refusal !== undefined && this.inFlight === 0) process.nextTick(this.#onIdle);
   }
 
-  /** The caller has its answer: nothing watches over this call any more. */
+  /** The caller has its answer: deadline and signal no longer apply to this call. */
   #settle(call: Call): void {
     call.isSettled = true;
     if (call.onAbort !== undefined) call.signal?.removeEventListener("abort", call.onAbort);
-    if (call.deadlineAt === 0) return;
-    this.#withDeadline -= 1;
-    if (this.#withDeadline === 0) {
-      clearInterval(this.#sweeper);
-      this.#sweeper = undefined;
-    }
+    if (call.deadlineAt !== 0) this.#deadlines.delete(call, call.deadlineAt);
+    const waiting = call.waitsIn;
+    if (waiting === undefined) return;
+    this.#leaveQueue(call);
+    waiting.settled();
   }
 
   #abort(call: Call, reason: unknown): void {
@@ -281,23 +326,15 @@ export class Caller {
     call.reject(newelError("NEWEL_E_CANCELLED", { what: this.#nameOf(call) }, reason));
   }
 
-  /** The answer is not wanted any more: the peer is told, and still answers. */
+  /** The caller does not want the answer any more: the peer is notified, and still answers. */
   #cancel(call: Call): void {
     if (call.isSettled) return;
     this.#settle(call);
     if (call.id !== undefined) this.#link.signal(FrameType.CANCEL, call.id);
   }
 
-  #sweep(): void {
-    const now = performance.now();
-    for (const call of [...this.#slots, ...this.#waiting]) {
-      if (call === undefined || call.isSettled || call.deadlineAt === 0 || call.deadlineAt > now)
-        continue;
-      this.#expire(call);
-    }
-  }
-
   #expire(call: Call): void {
+    if (call.isSettled) return;
     this.#cancel(call);
     const limitMs = call.timeoutMs;
     call.reject(newelError("NEWEL_E_DEADLINE", { what: this.#nameOf(call), limitMs }));
@@ -307,17 +344,18 @@ export class Caller {
     return `The call of ${call.target.name} at ${this.#link.peer}`;
   }
 
-  /** No new call is taken, and those that wait are refused; those in flight go on. */
+  /** Refuses new calls and the calls that wait; calls in flight continue. */
   refuse(error: Error): void {
     this.#refusal ??= error;
-    for (const call of this.#waiting.splice(0)) {
-      if (call.isSettled) continue;
-      this.#settle(call);
-      call.reject(error);
-    }
+    for (const waiting of [this.#waitingCalls, this.#waitingStreams])
+      for (const call of waiting.drain()) {
+        this.#leaveQueue(call);
+        this.#settle(call);
+        call.reject(error);
+      }
   }
 
-  /** The connection is gone: what was in flight may or may not have run. */
+  /** The connection is lost: the calls in flight may or may not have run. */
   lost(refusal: Error, loss: Error): void {
     this.refuse(refusal);
     for (const call of this.#slots.splice(0)) {

@@ -7,7 +7,7 @@ import type { WireLimits } from "./limits.ts";
 import { Session } from "./session.ts";
 import type { Transport } from "./transport.ts";
 
-/** What connecting takes beside the address and the contract. */
+/** Options of a connection besides the address and the contract. */
 export interface ConnectOptions {
   /** How long to wait for the peer to answer, in milliseconds. Default 10,000. */
   readonly timeoutMs?: number;
@@ -19,9 +19,9 @@ export interface ConnectOptions {
 /** A connection to the server of a contract. */
 export interface Connection<Api> extends AsyncDisposable {
   readonly remote: Remote<Api>;
-  /** The same methods by their names, for code that learns those at run time. */
+  /** The same methods by name, for code that learns the names at run time. */
   readonly methods: Methods;
-  /** Resolves when the connection is gone, whoever ended it, with the reason if there is one. */
+  /** Resolves when the connection has ended, by either side, with the reason if there is one. */
   readonly closed: Promise<Error | undefined>;
   /** Ends it; calls in flight reject with NEWEL_E_CONNECTION_LOST. */
   close(): Promise<void>;
@@ -29,13 +29,17 @@ export interface Connection<Api> extends AsyncDisposable {
 
 const DEFAULT_TIMEOUT_MS = 10_000;
 
-/** Waits until a socket is connected (and, over TLS, has proved itself), then until the peer fits. */
+/**
+ * Waits until a socket is connected (and, over TLS, has completed its handshake), then for a HELLO that matches the contract.
+ *
+ * @param wrap - checks the other end before anything is sent, and makes the transport
+ */
 export async function connectSocket<Api>(
   socket: Socket,
   event: "connect" | "secureConnect",
   contract: Contract<Api>,
   options: ConnectOptions,
-  wrap: () => Transport,
+  wrap: (leftMs: number) => Promise<Transport>,
 ): Promise<Connection<Api>> {
   const timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
   const deadline = performance.now() + timeoutMs;
@@ -51,8 +55,14 @@ export async function connectSocket<Api>(
     socket.destroy();
     throw error;
   }
-  const left = Math.max(1, Math.round(deadline - performance.now()));
-  return openConnection(wrap(), contract, { ...options, timeoutMs: left });
+  const leftMs = (): number => Math.max(1, Math.round(deadline - performance.now()));
+  try {
+    const transport = await wrap(leftMs());
+    return await openConnection(transport, contract, { ...options, timeoutMs: leftMs() });
+  } catch (error) {
+    socket.destroy();
+    throw error;
+  }
 }
 
 /** Opens a session over a transport that is connected. */
@@ -77,7 +87,9 @@ export async function openConnection<Api>(
   };
 }
 
-/** What a failed connection is called; its cause has the system's code (`ENOENT`, `ECONNREFUSED`, …). */
+/**
+ * The error of a failed connection. Its cause has the system's code (`ENOENT`, `ECONNREFUSED`, …).
+ */
 export function unreachable(path: string, error: unknown): Error {
   if (hasCode(error, "NEWEL_E_CONNECTION_LOST")) return unreachable(path, closedByPeer(error));
   if (isNewelError(error) && error.code !== "NEWEL_E_DEADLINE") return error;
@@ -88,7 +100,7 @@ export function unreachable(path: string, error: unknown): Error {
   );
 }
 
-/** A server that ends closes connections it has not greeted yet. */
-function closedByPeer(cause?: unknown): Error {
+/** A server that shuts down closes connections that it has not greeted yet. */
+export function closedByPeer(cause?: unknown): Error {
   return Object.assign(new Error("it closed the connection", { cause }), { code: "ECONNRESET" });
 }

@@ -1,36 +1,35 @@
+import { hasMoreThanElements } from "../base/values.ts";
 import { frameError, readU32 } from "./frames.ts";
-import {
-  decodeTagged,
-  encodeTagged,
-  type CodecLimits,
-  type Encoded,
-  type References,
-} from "./tagged.ts";
-import { READ_BYTES } from "./transport.ts";
+import { decodeTagged } from "./tagged-reader.ts";
+import { encodeTagged } from "./tagged-writer.ts";
+import type { CodecLimits, Encoded, References } from "./tagged.ts";
 
 /**
- * How values become bodies. What JSON can say exactly is sent as JSON and nothing else; a value with
- * anything more in it (undefined, NaN, bigint, Date, Map, Set, errors, binary data, functions) as
- * tagged JSON, its binary parts beside it in the frame, not copied into the text:
+ * The encoding of values as frame bodies. A value that JSON represents exactly is sent as JSON; a
+ * value that contains anything else (undefined, NaN, bigint, Date, Map, Set, errors, binary data,
+ * functions) is sent as tagged JSON. Its binary parts follow in the frame and are not copied into
+ * the text:
  *
  *     u32 parts | u32 JSON bytes | u32 bytes of each part | JSON | parts
  *
- * Nothing here runs code of the peer's choosing, and no key `__proto__` ever comes out.
+ * Decoding never runs code that the peer chooses, and never produces a key `__proto__`.
  */
 
 /**
  * Writes a value.
  *
- * @throws NEWEL_E_LIMIT when it is nested too deep (also when it contains itself) or has too many parts
- * @throws NEWEL_E_NOT_SENDABLE when it has a symbol in it, or a function and there are no references
+ * @throws NEWEL_E_LIMIT when it is nested too deep or has too many parts
+ * @throws NEWEL_E_NOT_SENDABLE with the path of a part that cannot be sent
  */
 export function encode(value: unknown, limits: CodecLimits, references?: References): Encoded {
   if (value === undefined) return "";
-  if (isPlain(value, limits.maxDepth)) return JSON.stringify(value);
-  return encodeTagged(value, limits, references);
+  return plainText(value, limits.maxDepth) ?? encodeTagged(value, { limits, references });
 }
 
-/** Writes the arguments of a call; those left undefined at the end are left out. */
+/**
+ * Writes the arguments of a call: a list that was made by a rest parameter, and so has elements
+ * only. Trailing undefined arguments are left out.
+ */
 export function encodeArguments(
   args: readonly unknown[],
   limits: CodecLimits,
@@ -39,13 +38,31 @@ export function encodeArguments(
   let count = args.length;
   while (count > 0 && args[count - 1] === undefined) count -= 1;
   if (count === 0) return "";
-  return encode(count === args.length ? args : args.slice(0, count), limits, references);
+  const list = count === args.length ? args : args.slice(0, count);
+  return (
+    plainText(list, limits.maxDepth, arePlainParts) ?? encodeTagged(list, { limits, references })
+  );
+}
+
+/** The JSON text of a value that JSON represents exactly; `undefined` for every other value. */
+export function plainText(
+  value: unknown,
+  maxDepth: number,
+  check: typeof isPlainPart = isPlainPart,
+): string | undefined {
+  try {
+    return isPlain(value, maxDepth, check) ? JSON.stringify(value) : undefined;
+  } catch {
+    // A getter or Proxy failed, or the text is too long: the tagged encoding reports which part
+    // failed.
+    return undefined;
+  }
 }
 
 /**
  * Reads a body.
  *
- * @throws NEWEL_E_FRAME when it is not one: the connection is of no use any more
+ * @throws NEWEL_E_FRAME when the bytes are no valid body: the connection cannot be used any more
  */
 export function decode(
   buffer: Buffer,
@@ -59,7 +76,8 @@ export function decode(
   if (start === end) return undefined;
   const text = buffer.toString("utf8", start, end);
   const value = parse(text);
-  // A text of n bytes nests at most n/2 deep; a short and innocent one need not be walked.
+  // A text of n bytes nests at most n/2 levels deep; a short text without suspicious keys need not
+  // be walked.
   if (text.length > 2 * limits.maxDepth || mayHideProto(text)) clean(value, limits.maxDepth);
   return value;
 }
@@ -79,8 +97,44 @@ export function decodeArguments(
   return args as unknown[];
 }
 
-/** Whether JSON says this value exactly. */
-export function isPlain(value: unknown, depth: number): boolean {
+/**
+ * Repeated objects are searched for only above this number of objects: JSON would repeat them each
+ * time.
+ */
+const MANY_OBJECTS = 20_000;
+
+/**
+ * The state of one walk: an object count, until the walk is repeated with `seen`, the set of
+ * objects so far.
+ */
+let objectsLeft = 0;
+let seen: Set<object> | undefined;
+
+/** Whether JSON represents this value exactly. */
+export function isPlain(
+  value: unknown,
+  depth: number,
+  check: typeof isPlainPart = isPlainPart,
+): boolean {
+  if (typeof value !== "object" || value === null) return check(value, depth);
+  const outerLeft = objectsLeft;
+  const outerSeen = seen;
+  try {
+    objectsLeft = MANY_OBJECTS;
+    seen = undefined;
+    if (check(value, depth)) return true;
+    if (objectsLeft >= 0) return false;
+    objectsLeft = Number.POSITIVE_INFINITY;
+    seen = new Set();
+    return check(value, depth);
+  } finally {
+    // A getter may have called `encode` itself.
+    objectsLeft = outerLeft;
+    seen = outerSeen;
+  }
+}
+
+function isPlainPart(value: unknown, depth: number): boolean {
   switch (typeof value) {
     case "string":
     case "boolean":
@@ -88,10 +142,7 @@ export function isPlain(value: unknown, depth: number): boolean {
     case "number":
       return value === 0 ? 1 / value > 0 : Number.isFinite(value);
     case "object":
-      if (value === null) return true;
-      // Too deep: the tagged way says so in words.
-      if (depth === 0) return false;
-      return Array.isArray(value) ? isPlainList(value, depth) : isPlainRecord(value, depth);
+      return value === null || isPlainObject(value, depth);
     case "undefined":
     case "bigint":
     case "function":
@@ -100,18 +151,38 @@ export function isPlain(value: unknown, depth: number): boolean {
   }
 }
 
+function isPlainObject(value: object, depth: number): boolean {
+  // Too deep: the tagged encoding reports the error.
+  if (depth === 0) return false;
+  objectsLeft -= 1;
+  if (objectsLeft < 0) return false;
+  if (seen !== undefined) {
+    if (seen.has(value)) return false;
+    seen.add(value);
+  }
+  return Array.isArray(value) ? isPlainList(value, depth) : isPlainRecord(value, depth);
+}
+
 function isPlainList(list: readonly unknown[], depth: number): boolean {
+  return arePlainParts(list, depth) && !hasMoreThanElements(list);
+}
+
+function arePlainParts(list: unknown, depth: number): boolean {
+  if (!Array.isArray(list)) return false;
   for (let index = 0; index < list.length; index += 1)
-    if (!isPlain(list[index], depth - 1)) return false;
+    if (!isPlainPart(list[index], depth - 1)) return false;
   return true;
 }
 
 function isPlainRecord(record: object, depth: number): boolean {
   const prototype: unknown = Object.getPrototypeOf(record);
   if (prototype !== Object.prototype && prototype !== null) return false;
-  for (const key in record)
-    if (!isPlain((record as Record<string, unknown>)[key], depth - 1)) return false;
-  return true;
+  for (const key in record) {
+    if (key === "__proto__") return false;
+    if (!isPlainPart((record as Record<string, unknown>)[key], depth - 1)) return false;
+  }
+  // JSON.stringify would call a `toJSON` that is not enumerable, too.
+  return typeof (record as { readonly toJSON?: unknown }).toJSON !== "function";
 }
 
 const SHORTEST_WITH_PROTO = '{"__proto__":0}'.length;
@@ -124,13 +195,13 @@ function parse(text: string): unknown {
   }
 }
 
-/** `__proto__` as it stands, or with one of its characters written as an escape. */
+/** `__proto__` literally, or with one of its characters written as an escape. */
 function mayHideProto(text: string): boolean {
   if (text.length < SHORTEST_WITH_PROTO) return false;
   return text.includes("__proto__") || text.includes("\\u00");
 }
 
-/** Removes each own `__proto__`, which code that merges objects would mistake for the real one. */
+/** Removes each own `__proto__`, because code that merges objects could use it as a prototype. */
 function clean(value: unknown, depth: number): void {
   if (typeof value !== "object" || value === null) return;
   if (depth === 0) throw tooDeep();
@@ -165,25 +236,10 @@ function readTagged(
   for (let index = 0; index < count; index += 1) {
     const bytes = readU32(buffer, start + 8 + 4 * index);
     if (bytes > end - at) throw frameError("a tagged body shorter than its parts");
-    parts.push(ownBytes(buffer, at, at + bytes));
+    parts.push(buffer.subarray(at, at + bytes));
     at += bytes;
   }
   if (at !== end) throw frameError("a tagged body longer than its parts");
-  return decodeTagged(
-    parse(buffer.toString("utf8", json, json + jsonBytes)),
-    parts,
-    limits,
-    references,
-  );
-}
-
-/**
- * A part as a Buffer of its own: one this large lies in a frame that was copied together, and can
- * stay there unless it would keep much more memory alive than it has; a smaller one may lie in
- * memory that the next read uses again.
- */
-function ownBytes(buffer: Buffer, start: number, end: number): Buffer {
-  const part = buffer.subarray(start, end);
-  const stays = part.length > READ_BYTES && part.length * 2 > buffer.buffer.byteLength;
-  return stays ? part : Buffer.from(part);
+  const text = buffer.toString("utf8", json, json + jsonBytes);
+  return decodeTagged(parse(text), { limits, parts, references });
 }

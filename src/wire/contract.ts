@@ -8,9 +8,9 @@ export { callContext, type CallContext } from "./context.ts";
 export type { CallOptions } from "./caller.ts";
 
 /**
- * A contract joins the two ends of a connection: an interface for the compiler, and for run time the
- * list of its methods, which is all a peer can call. One side serves an implementation, the other
- * gets a {@link Remote} of it:
+ * A contract joins the two ends of a connection: an interface for the compiler, and for run time
+ * the list of its methods. A peer can call only these methods. One side serves an implementation,
+ * the other side gets a {@link Remote} of it:
  *
  *     interface Counter {
  *       increment(by: number): Promise<number>;
@@ -27,12 +27,13 @@ export type { CallOptions } from "./caller.ts";
  *     for await (const value of remote.changes()) console.log(value);
  *     await remote.with({ signal, timeoutMs: 500 }).increment(1);
  *
- * An implementation's methods are plain or async functions, and (async) generators for streams. One
- * that wants to know when its caller gives up asks `callContext()` at its beginning; nothing is added
- * to its parameters, so that it can be called locally just the same. Functions among arguments and
- * results cross by reference: the other side can call them (they answer with a promise), and
- * `fn[Symbol.dispose]()` gives them back; so does the garbage collector, and the connection's end.
- * A Buffer is not copied on its way out: leave it alone until the call has answered.
+ * The methods of an implementation are plain or async functions, and (async) generators for
+ * streams. A method that needs to notice the cancellation of its call asks `callContext()` at its
+ * beginning; its parameters stay the same, so that it can also be called locally. Functions among
+ * arguments and results cross by reference: the other side can call them (they return a promise),
+ * and `fn[Symbol.dispose]()` releases them; garbage collection and the end of the connection
+ * release them, too. A Buffer is not copied when it is sent: do not change it until the call has
+ * answered.
  */
 export interface Contract<Api> {
   readonly name: string;
@@ -47,45 +48,81 @@ type AnyMethod = (...args: never[]) => unknown;
 
 type Streaming = AsyncIterable<unknown> | Generator;
 
-/** The methods of an interface that give one answer. */
+/** Whether a method gives many results; one that never returns gives one, its error. */
+type IsStreaming<Method extends AnyMethod> = [ReturnType<Method>] extends [never]
+  ? false
+  : [ReturnType<Method>] extends [Streaming]
+    ? true
+    : false;
+
+/** The methods of an interface that give one result. */
 export type CallNames<Api> = {
   [Name in keyof Api]: Api[Name] extends AnyMethod
-    ? ReturnType<Api[Name]> extends Streaming
+    ? IsStreaming<Api[Name]> extends true
       ? never
       : Name
     : never;
 }[keyof Api] &
   string;
 
-/** The methods of an interface that give many. */
+/** The methods of an interface that give many results. */
 export type StreamNames<Api> = {
-  [Name in keyof Api]: Api[Name] extends (...args: never[]) => Streaming ? Name : never;
+  [Name in keyof Api]: Api[Name] extends AnyMethod
+    ? IsStreaming<Api[Name]> extends true
+      ? Name
+      : never
+    : never;
 }[keyof Api] &
   string;
 
-type RemoteMethod<Method> = Method extends (...args: infer Args) => infer Result
-  ? Result extends AsyncIterable<infer Item> | Generator<infer Item>
-    ? (...args: Args) => AsyncIterableIterator<Item>
-    : (...args: Args) => Promise<Awaited<Result>>
+/** A function that a method returned: it returns a promise and can be released. */
+type Received<Value> = Value extends AnyMethod ? ReceivedFunction<Value> : Value;
+
+type ReceivedFunction<Function_> = Function_ extends (...args: infer Args) => infer Result
+  ? ((...args: Args) => Promise<Received<Awaited<Result>>>) & Disposable
   : never;
 
 /**
- * An implementation from the other side: every method answers with a promise, or with an async
- * iterator where it streams. It is a plain object with exactly the contract's methods and `with`.
+ * A method as its callers see it. A method that is async already keeps its signature, with its type
+ * parameters and overloads, unless its result is a function.
  */
-export type Remote<Api> = {
-  readonly [Name in CallNames<Api> | StreamNames<Api>]: RemoteMethod<Api[Name]>;
-} & {
+type RemoteMethod<Method> = Method extends (...args: infer Args) => never
+  ? (...args: Args) => Promise<never>
+  : Method extends (...args: never[]) => Promise<infer Result>
+    ? [Extract<Result, AnyMethod>] extends [never]
+      ? Method
+      : AnsweringMethod<Method>
+    : AnsweringMethod<Method>;
+
+type AnsweringMethod<Method> = Method extends (...args: infer Args) => infer Result
+  ? Result extends AsyncIterable<infer Item> | Generator<infer Item>
+    ? (...args: Args) => AsyncIterableIterator<Item>
+    : (...args: Args) => Promise<Received<Awaited<Result>>>
+  : never;
+
+/**
+ * The methods of these names. A mapped type over a type parameter of names, without an `as` clause,
+ * keeps the documentation and the definition of each for editors.
+ */
+export type RemoteMap<Api, Names extends keyof Api> = {
+  readonly [Name in Names]: RemoteMethod<Api[Name]>;
+};
+
+/**
+ * An implementation on the other side: every method returns a promise, or an async iterator if it
+ * streams. It is a plain object with exactly the contract's methods and `with`.
+ */
+export type Remote<Api> = RemoteMap<Api, CallNames<Api> | StreamNames<Api>> & {
   /** The same methods, called with a signal or a time limit. */
   with(options: CallOptions): Remote<Api>;
 };
 
 /**
- * States a contract. Every method of `Api` that shall be callable is named once, under `calls` or,
- * when it gives many answers, under `streams`; the result has only these.
+ * Defines a contract. Every callable method of `Api` is named once, under `calls` or, when it gives
+ * many results, under `streams`; the result has only these methods.
  *
- * @throws NEWEL_E_CONTRACT when a name cannot be one (`then` would make a remote look like a promise,
- * `constructor` is inherited, one that starts with `_` is private by custom)
+ * @throws NEWEL_E_CONTRACT when a name is not allowed (`then` would make a remote look like a
+ * promise, `constructor` is inherited, a name that starts with `_` is private by convention)
  */
 export function defineContract<Api>(): <
   const Calls extends readonly CallNames<Api>[],
@@ -113,7 +150,7 @@ export function defineContract<Api>(): <
 
 const RESERVED: ReadonlySet<string> = new Set(["then", "catch", "finally", "with", "prototype"]);
 
-/** Why a method cannot be exposed under this name. */
+/** The reason why a method cannot be exposed under this name. */
 function nameProblem(name: string): string | undefined {
   if (RESERVED.has(name)) return "the name has a meaning of its own";
   if (name in Object.prototype) return "every object inherits one";
@@ -142,14 +179,15 @@ export function methodTable<Api>(
   return [...contract.calls.map(entry("call")), ...contract.streams.map(entry("stream"))];
 }
 
-/** The remote of what the peer said it serves. */
+/** The remote of the methods that the peer announced. */
 export function makeRemote<Api>(
   caller: Caller,
   contract: Contract<Api>,
   table: NonNullable<Hello["serves"]>["methods"],
 ): Remote<Api> {
   const targets = [...contract.calls, ...contract.streams].map((name): Target => {
-    // An older peer may lack a method: calling it fails there, by name, and nothing else does.
+    // An older peer may lack a method: only a call of that method fails, with its name in the
+    // error.
     return { name, method: table.findIndex(([served]) => served === name) };
   });
   const build = (options?: CallOptions): Remote<Api> => {
@@ -167,11 +205,11 @@ export function makeRemote<Api>(
   return build();
 }
 
-/** What a peer serves, called by name. */
+/** The methods that a peer serves, called by name. */
 export interface Methods {
-  /** @throws NEWEL_E_NO_METHOD when the peer serves none of that name */
+  /** @throws NEWEL_E_NO_METHOD when the peer serves no method of that name */
   call(name: string, args: readonly unknown[], options?: CallOptions): Promise<unknown>;
-  /** @throws NEWEL_E_NO_METHOD when the peer serves none of that name */
+  /** @throws NEWEL_E_NO_METHOD when the peer serves no method of that name */
   stream(
     name: string,
     args: readonly unknown[],

@@ -1,66 +1,72 @@
 import { newelError } from "../base/errors.ts";
 
 /**
- * The frames of the wire. Each is a header of 16 bytes, little-endian, and a body:
+ * The frames of the wire. A frame is a header of 16 bytes, little-endian, and a body:
  *
  *     u32 body length | u8 type | u8 flags | u16 method | u32 call id | u32 aux | body
  *
- * Call ids are the caller's: CALL, STREAM, CANCEL and CREDIT go from the caller, OK, ERR, ITEM and
- * END come back. Every CALL and STREAM is answered by exactly one OK, ERR or END, also a cancelled
- * one, and only then may its id be used again.
+ * Call ids are chosen by the caller: CALL, STREAM, CANCEL and CREDIT go from the caller to the
+ * callee, OK, ERR, ITEM and END come back. Every CALL and STREAM is answered by exactly one OK, ERR
+ * or END, even if it was cancelled, and only then may its id be used again.
  */
 
-/** Raised when the layout of a frame or the meaning of a type changes. */
-export const PROTOCOL_VERSION = 1;
+/** Incremented when the layout of a frame or the meaning of a type changes. */
+export const PROTOCOL_VERSION = 2;
 
 export const HEADER_BYTES = 16;
 
 export const FrameType = {
-  /** First in both directions; body: see hello.ts. */
+  /** The first frame in both directions; body: see hello.ts. */
   HELLO: 1,
   /** Body: the arguments. aux: milliseconds until the deadline, 0 for none. */
   CALL: 2,
-  /** As CALL, to a method that answers with many items. */
+  /** Like CALL, for a method that gives many items. */
   STREAM: 3,
-  /** Body: what the method returned. */
+  /** Body: the return value of the method. */
   OK: 4,
-  /** Body: what it threw. */
+  /** Body: the error that the method threw. */
   ERR: 5,
   /** The caller does not want the answer any more. */
   CANCEL: 6,
   /** Body: one item of a stream. */
   ITEM: 7,
-  /** The stream ended well. */
+  /** The stream ended without an error. */
   END: 8,
-  /** aux: how much credit the reader of a stream gives back. */
+  /** aux: the credit that the reader of a stream returns. */
   CREDIT: 9,
-  /** id: a function held by reference; aux: how often it had been received. */
+  /** id: a function held by reference; aux: the number of times it had been received. */
   RELEASE: 10,
-  /** A question for a sign of life, and the answer. */
+  /** Heartbeat request and reply. */
   PING: 11,
   PONG: 12,
-  /** This side takes no more calls. Body: why; it closes when those that run are answered. */
+  /**
+   * This side accepts no more calls. Body: the reason. It closes when the running calls are
+   * answered.
+   */
   GOAWAY: 13,
 } as const;
 
-/** How the body is written (see codec.ts), and what CALL and STREAM are for. */
+/** The encoding of the body (see codec.ts), and the kind of target of CALL and STREAM. */
 export const FrameFlag = {
-  /** The body is tagged JSON with binary parts; else plain JSON, or nothing for `undefined`. */
+  /** The body is tagged JSON with binary parts; otherwise plain JSON, or empty for `undefined`. */
   TAGGED: 1,
-  /** The call is for the function whose reference stands in the first four bytes of the body. */
+  /** The call is for the function whose reference is in the first four bytes of the body. */
   REFERENCE: 2,
 } as const;
 
 const LAST_TYPE = FrameType.GOAWAY;
 
-/** A frame just read. The object is used again for the next one: take what you need at once. */
+/**
+ * A frame that was just read. The object is reused for the next frame: copy the needed fields
+ * immediately.
+ */
 export interface Frame {
   readonly type: number;
   readonly flags: number;
   readonly method: number;
   readonly id: number;
   readonly aux: number;
-  /** Holds the body from `start` to `end`; the rest belongs to others. */
+  /** Holds the body from `start` to `end`; the other bytes belong to other frames. */
   readonly buffer: Buffer;
   readonly start: number;
   readonly end: number;
@@ -103,12 +109,14 @@ export function readU32(buffer: Buffer, at: number): number {
   );
 }
 
-/** A frame that came in pieces is first given this much room, whatever length it claims. */
+/** Initial buffer size for a frame that arrives in pieces from a peer that is not trusted. */
 const FIRST_ROOM_BYTES = 262_144;
+/** The same for a worker of this program: most texts and binary values need no second buffer. */
+const OWN_ROOM_BYTES = 4_194_304;
 
 /**
- * Cuts a stream of bytes into frames. Whole frames are read where they lie; only one that came in
- * pieces is copied together, into room that grows with what has really arrived.
+ * Cuts a stream of bytes into frames. Whole frames are read in place; only a frame that arrived in
+ * pieces is copied together, into a buffer that grows with the received bytes.
  */
 export class FrameReader {
   readonly #onFrame: (frame: Frame) => void;
@@ -123,20 +131,28 @@ export class FrameReader {
     end: 0,
   };
   #maxBytes: number;
+  readonly #isOwnWorker: boolean;
+  readonly #firstRoomBytes: number;
   #held = Buffer.alloc(0);
   #heldBytes = 0;
   #heldFrames = 0;
   #stopped = false;
   #isPaused = false;
-  /** What came, or was left, while no frame was wanted. */
+  /** Bytes that arrived, or were left over, while reading was paused. */
   #waiting: Buffer[] = [];
 
-  constructor(maxFrameBytes: number, onFrame: (frame: Frame) => void) {
+  /**
+   * @param isOwnWorker - the peer is a worker of this program, or its pool: frames get more memory
+   * at once, and never name a method
+   */
+  constructor(maxFrameBytes: number, onFrame: (frame: Frame) => void, isOwnWorker = false) {
     this.#maxBytes = maxFrameBytes;
+    this.#isOwnWorker = isOwnWorker;
+    this.#firstRoomBytes = isOwnWorker ? OWN_ROOM_BYTES : FIRST_ROOM_BYTES;
     this.#onFrame = onFrame;
   }
 
-  /** The frame that was begun and is not whole yet, as a number of its own; 0 when there is none. */
+  /** A serial number of the frame that has begun and is not complete; 0 when there is none. */
   get heldFrame(): number {
     return this.#heldBytes > 0 ? this.#heldFrames : 0;
   }
@@ -145,13 +161,15 @@ export class FrameReader {
     this.#maxBytes = bytes;
   }
 
-  /** Keeps the frames that follow, also those of the bytes being read now, until `resume`. */
+  /**
+   * Holds back the frames that follow, including those of the chunk being read now, until `resume`.
+   */
   pause(): void {
     this.#isPaused = true;
   }
 
   /**
-   * Gives the frames that were kept.
+   * Delivers the frames that were held back.
    *
    * @throws NEWEL_E_FRAME
    */
@@ -160,7 +178,7 @@ export class FrameReader {
     for (const chunk of this.#waiting.splice(0)) this.push(chunk);
   }
 
-  /** Nothing more is read, also not from the bytes being read now. */
+  /** Stops reading for good, including the chunk being read now. */
   stop(): void {
     this.#stopped = true;
     this.#heldBytes = 0;
@@ -168,9 +186,9 @@ export class FrameReader {
   }
 
   /**
-   * Takes the next bytes and gives the frames that are whole now to `onFrame`.
+   * Reads the next bytes and passes each complete frame to `onFrame`.
    *
-   * @throws NEWEL_E_FRAME when they cannot be frames: the connection is of no use any more
+   * @throws NEWEL_E_FRAME when the bytes are no valid frames: the connection cannot be used any more
    */
   push(chunk: Buffer): void {
     if (this.#isPaused) {
@@ -179,7 +197,7 @@ export class FrameReader {
     }
     let at = this.#heldBytes > 0 ? this.#complete(chunk) : 0;
     while (!this.#stopped && !this.#isPaused && chunk.length - at >= HEADER_BYTES) {
-      const end = at + HEADER_BYTES + this.#bodyBytes(chunk, at);
+      const end = at + HEADER_BYTES + this.#checkedBytes(chunk, at);
       if (end > chunk.length) break;
       this.#emit(chunk, at, end);
       at = end;
@@ -189,14 +207,14 @@ export class FrameReader {
     else this.#hold(chunk, at);
   }
 
-  /** Adds to the frame that is held; returns how many bytes of the chunk it took. */
+  /** Adds to the incomplete frame; returns the number of bytes that it took from the chunk. */
   #complete(chunk: Buffer): number {
     let at = 0;
     if (this.#heldBytes < HEADER_BYTES) {
       at = this.#take(chunk, 0, HEADER_BYTES - this.#heldBytes);
       if (this.#heldBytes < HEADER_BYTES) return at;
     }
-    const wanted = HEADER_BYTES + this.#bodyBytes(this.#held, 0);
+    const wanted = HEADER_BYTES + this.#checkedBytes(this.#held, 0);
     at += this.#take(chunk, at, wanted - this.#heldBytes);
     if (this.#heldBytes < wanted) return at;
     const whole = this.#held;
@@ -209,9 +227,9 @@ export class FrameReader {
   #hold(chunk: Buffer, at: number): void {
     this.#heldFrames += 1;
     const known = chunk.length - at >= HEADER_BYTES;
-    const wanted = known ? HEADER_BYTES + this.#bodyBytes(chunk, at) : HEADER_BYTES;
+    const wanted = known ? HEADER_BYTES + this.#checkedBytes(chunk, at) : HEADER_BYTES;
     this.#held = Buffer.allocUnsafe(
-      Math.max(chunk.length - at, Math.min(wanted, FIRST_ROOM_BYTES)),
+      Math.max(chunk.length - at, Math.min(wanted, this.#firstRoomBytes)),
     );
     this.#take(chunk, at, chunk.length - at);
   }
@@ -220,7 +238,10 @@ export class FrameReader {
     const bytes = Math.min(wanted, chunk.length - at);
     const filled = this.#heldBytes + bytes;
     if (filled > this.#held.length) {
-      const room = Math.min(this.#heldBytes + wanted, Math.max(filled, this.#held.length * 2));
+      const room = Math.min(
+        this.#heldBytes + wanted,
+        Math.max(filled, this.#held.length * 2, this.#firstRoomBytes),
+      );
       const grown = Buffer.allocUnsafe(room);
       this.#held.copy(grown, 0, 0, this.#heldBytes);
       this.#held = grown;
@@ -230,18 +251,21 @@ export class FrameReader {
     return bytes;
   }
 
-  #bodyBytes(buffer: Buffer, at: number): number {
+  #checkedBytes(buffer: Buffer, at: number): number {
     const bytes = readU32(buffer, at);
     if (bytes > this.#maxBytes)
       throw frameError(`a body of ${bytes} bytes, where ${this.#maxBytes} are allowed`);
+    // Checked before the body has arrived: the bytes of a foreign program may claim gigabytes.
+    const type = buffer[at + 4] ?? 0;
+    if (type < 1 || type > LAST_TYPE) throw frameError(`a frame of the unknown type ${type}`);
+    if (this.#isOwnWorker && (buffer[at + 6] !== 0 || buffer[at + 7] !== 0))
+      throw frameError("a frame with a method, which no worker sends");
     return bytes;
   }
 
   #emit(buffer: Buffer, at: number, end: number): void {
     const frame = this.#frame;
-    const type = buffer[at + 4] ?? 0;
-    if (type < 1 || type > LAST_TYPE) throw frameError(`a frame of the unknown type ${type}`);
-    frame.type = type;
+    frame.type = buffer[at + 4] ?? 0;
     frame.flags = buffer[at + 5] ?? 0;
     frame.method = (buffer[at + 6] ?? 0) | ((buffer[at + 7] ?? 0) << 8);
     frame.id = readU32(buffer, at + 8);

@@ -1,14 +1,15 @@
 import { newelError } from "../base/errors.ts";
 import { frameError, PROTOCOL_VERSION } from "./frames.ts";
-import { MAX_STREAM_WINDOW, MIN_FRAME_BYTES, type WireLimits } from "./limits.ts";
+import { MAX_DEPTH, MAX_STREAM_WINDOW, MIN_FRAME_BYTES, type WireLimits } from "./limits.ts";
 
-/** The shape of a method: one answer, or many. */
+/** The kind of a method: one result, or a stream of results. */
 export type MethodKind = "call" | "stream";
 
 /**
- * The first frame in both directions: which contract this side serves, with its methods in the order
- * of their numbers (a frame can name no other), which one it wants to call, and how much it takes.
- * The header's aux has the protocol version, so that it can be read whatever the body looks like.
+ * The first frame in both directions: the contract that this side serves, with its methods in the
+ * order of their numbers (a frame can name no other method), the contract that it wants to call,
+ * and its limits. The header's aux has the protocol version, so that it can be read regardless of
+ * the body.
  */
 export interface Hello {
   readonly serves?: {
@@ -17,16 +18,46 @@ export interface Hello {
     readonly methods: readonly (readonly [name: string, kind: MethodKind])[];
   };
   readonly expects?: { readonly name: string; readonly version: number };
-  readonly limits: Pick<WireLimits, "maxFrameBytes" | "maxCalls" | "maxStreams" | "streamWindow">;
+  readonly limits: PeerLimits;
 }
 
-/** A HELLO is small; until it has come, frames of the peer may not be larger. */
+/**
+ * The limits of a reader that the sender enforces: a value above a limit fails its own call, on the
+ * sender's side.
+ */
+export type PeerLimits = Pick<
+  WireLimits,
+  | "maxFrameBytes"
+  | "maxCalls"
+  | "maxStreams"
+  | "streamWindow"
+  | "maxDepth"
+  | "maxParts"
+  | "maxReferences"
+>;
+
+/** The limits that a side announces to its peer. */
+export function toldLimits(limits: WireLimits): PeerLimits {
+  const { maxFrameBytes, maxCalls, maxStreams, streamWindow } = limits;
+  const { maxDepth, maxParts, maxReferences } = limits;
+  return {
+    maxFrameBytes,
+    maxCalls,
+    maxStreams,
+    streamWindow,
+    maxDepth,
+    maxParts,
+    maxReferences,
+  };
+}
+
+/** A HELLO is small; before the HELLO no frame of the peer may be larger than this. */
 export const MAX_HELLO_BYTES = 262_144;
 
 const MAX_METHODS = 65_536;
 
 /**
- * Reads a HELLO, its body only when its version is ours.
+ * Reads a HELLO, its body only when its version is that of this side.
  *
  * @throws NEWEL_E_VERSION_SKEW when the peer speaks another version of the protocol
  * @throws NEWEL_E_FRAME
@@ -35,16 +66,25 @@ export function readHello(version: number, body: () => unknown): Hello {
   if (version !== PROTOCOL_VERSION)
     throw newelError("NEWEL_E_VERSION_SKEW", { theirs: version, ours: PROTOCOL_VERSION });
   const { serves, expects, limits } = record(body());
-  const { maxFrameBytes, maxCalls, maxStreams, streamWindow } = record(limits);
   return {
-    limits: {
-      maxFrameBytes: count(maxFrameBytes, MIN_FRAME_BYTES),
-      maxCalls: count(maxCalls),
-      maxStreams: count(maxStreams),
-      streamWindow: count(streamWindow, 1, MAX_STREAM_WINDOW),
-    },
+    limits: readLimits(record(limits)),
     ...(serves === undefined ? {} : { serves: readServes(serves) }),
     ...(expects === undefined ? {} : { expects: readIdentity(expects) }),
+  };
+}
+
+function readLimits(limits: Readonly<Record<string, unknown>>): PeerLimits {
+  const { maxFrameBytes, maxCalls, maxStreams, streamWindow } = limits;
+  const { maxDepth, maxParts, maxReferences } = limits;
+  return {
+    maxFrameBytes: count(maxFrameBytes, MIN_FRAME_BYTES),
+    maxCalls: count(maxCalls),
+    maxStreams: count(maxStreams),
+    streamWindow: count(streamWindow, 1, MAX_STREAM_WINDOW),
+    // A deeper walk would not fit the sender's own stack.
+    maxDepth: Math.min(count(maxDepth, 1), MAX_DEPTH),
+    maxParts: count(maxParts),
+    maxReferences: count(maxReferences),
   };
 }
 

@@ -1,7 +1,7 @@
 import { frameError } from "./frames.ts";
 import { creditCost } from "./limits.ts";
 
-/** What a stream asks of its session. */
+/** The requests of a stream to its session. */
 export interface StreamWork {
   /** Lets the peer send this much more. */
   readonly credit: (amount: number) => void;
@@ -16,14 +16,14 @@ interface Item {
 
 interface Reader {
   readonly resolve: (result: IteratorResult<unknown, undefined>) => void;
-  readonly reject: (error: Error) => void;
+  readonly reject: (error: unknown) => void;
 }
 
 const DONE: IteratorReturnResult<undefined> = { done: true, value: undefined };
 
 /**
- * The reading end of a stream: an async iterator over what the peer sends, which sends no more than
- * the credit it was given. Leaving the loop early stops the producer.
+ * The reading end of a stream: an async iterator over the peer's items. The peer sends at most as
+ * much as its credit allows. Leaving the loop early stops the producer.
  */
 export class IncomingStream implements AsyncIterableIterator<unknown, undefined> {
   readonly #window: number;
@@ -31,11 +31,11 @@ export class IncomingStream implements AsyncIterableIterator<unknown, undefined>
   readonly #readers: Reader[] = [];
   #items: (Item | undefined)[] = [];
   #next = 0;
-  /** What the peer may still send, and what was read and not given back yet. */
+  /** The credit that the peer still has, and the credit that was read and not yet returned. */
   #credit: number;
   #consumed = 0;
   #isEnded = false;
-  #failure: Error | undefined;
+  #failure: { readonly error: unknown } | undefined;
 
   constructor(window: number, work: StreamWork) {
     this.#window = window;
@@ -44,7 +44,7 @@ export class IncomingStream implements AsyncIterableIterator<unknown, undefined>
   }
 
   /**
-   * An item came.
+   * Adds an item that arrived.
    *
    * @throws NEWEL_E_FRAME when the peer had no credit for it
    */
@@ -61,19 +61,25 @@ export class IncomingStream implements AsyncIterableIterator<unknown, undefined>
     this.#giveBack(cost);
   }
 
-  /** The last item has come. */
+  /** The last item has arrived. */
   end(): void {
     this.#isEnded = true;
     for (const reader of this.#readers.splice(0)) reader.resolve(DONE);
   }
 
-  /** The stream broke; what came before can still be read. */
-  fail(error: Error): void {
+  /** The stream failed; the items that arrived before can still be read. */
+  fail(error: unknown): void {
     const [reader, ...others] = this.#readers.splice(0);
-    if (reader === undefined) this.#failure = error;
+    if (reader === undefined) this.#failure = { error };
     this.#isEnded = true;
     reader?.reject(error);
     for (const other of others) other.resolve(DONE);
+  }
+
+  /** Forgets the items that were not read. */
+  drop(): void {
+    this.#items = [];
+    this.#next = 0;
   }
 
   next(): Promise<IteratorResult<unknown, undefined>> {
@@ -89,9 +95,9 @@ export class IncomingStream implements AsyncIterableIterator<unknown, undefined>
       return Promise.resolve({ done: false, value: item.value });
     }
     if (this.#failure !== undefined) {
-      const failure = this.#failure;
+      const { error } = this.#failure;
       this.#failure = undefined;
-      return Promise.reject(failure);
+      return Promise.reject(error);
     }
     if (this.#isEnded) return Promise.resolve(DONE);
     return new Promise((resolve, reject) => {
@@ -100,8 +106,7 @@ export class IncomingStream implements AsyncIterableIterator<unknown, undefined>
   }
 
   return(): Promise<IteratorResult<unknown, undefined>> {
-    this.#items = [];
-    this.#next = 0;
+    this.drop();
     this.#failure = undefined;
     if (!this.#isEnded) {
       this.end();
@@ -118,7 +123,7 @@ export class IncomingStream implements AsyncIterableIterator<unknown, undefined>
     await this.return();
   }
 
-  /** Credit goes back when half of the window was read, not for each item. */
+  /** Credit is returned when half of the window was read, not for each item. */
   #giveBack(cost: number): void {
     this.#consumed += cost;
     if (this.#isEnded || this.#consumed < this.#window / 2) return;

@@ -1,11 +1,16 @@
-import { messageOf, newelError } from "../base/errors.ts";
+import { newelError } from "../base/errors.ts";
 import { decode, encode, encodeArguments } from "./codec.ts";
 import { FrameFlag, type Frame } from "./frames.ts";
-import type { WireLimits } from "./limits.ts";
+import { DEFAULT_LIMITS, type WireLimits } from "./limits.ts";
 import type { Outbox } from "./outbox.ts";
 import type { ReferenceTable } from "./references.ts";
+import { bareError, thrownValue } from "./remote-errors.ts";
+import { encodeThrown } from "./tagged-writer.ts";
+import type { CodecLimits } from "./tagged.ts";
 
-/** What is called: a method by its number in the peer's table, or a function by its reference. */
+/**
+ * The target of a call: a method by its number in the peer's table, or a function by its reference.
+ */
 export interface Target {
   readonly method: number;
   readonly name: string;
@@ -15,22 +20,26 @@ export interface Target {
 const failures = new WeakMap<object, "not made" | "not answered">();
 
 /**
- * Whether it is the connection that failed a call, and how; `undefined` for any other error, also
- * for one that a method threw at the other end and that has the same code.
+ * Whether the connection failed a call, and how; `undefined` for any other error, even for an error
+ * with the same code that a method threw on the other side.
  */
 export function connectionFailure(error: unknown): "not made" | "not answered" | undefined {
   return error instanceof Error ? failures.get(error) : undefined;
 }
 
 /**
- * What the two halves of a session (caller.ts, callee.ts) share: the way out, the codec and the
- * limits of one connection.
+ * The shared part of the two halves of a session (caller.ts, callee.ts): the outbox, the codec and
+ * the limits of one connection.
  */
 export class Link {
   readonly peer: string;
   readonly limits: WireLimits;
+  /** The limits of the peer for values sent to it; the defaults until its HELLO has arrived. */
+  peerLimits: CodecLimits = DEFAULT_LIMITS;
   readonly outbox: Outbox;
   readonly references: ReferenceTable;
+  #end: AbortController | undefined;
+  #endReason: Error | undefined;
 
   constructor(peer: string, limits: WireLimits, outbox: Outbox, references: ReferenceTable) {
     this.peer = peer;
@@ -40,14 +49,14 @@ export class Link {
   }
 
   /**
-   * Sends what a method gave; when it cannot be sent nothing was.
+   * Sends the result of a method; a result that cannot be sent leaves no trace on the connection.
    *
    * @returns the bytes of the body
    * @throws NEWEL_E_LIMIT, NEWEL_E_NOT_SENDABLE
    */
   sendValue(type: number, id: number, value: unknown, aux = 0): number {
     try {
-      const body = encode(value, this.limits, this.references);
+      const body = encode(value, this.peerLimits, this.references);
       const bytes = this.outbox.add(type, 0, 0, id, aux, body);
       this.references.commit();
       return bytes;
@@ -58,7 +67,7 @@ export class Link {
   }
 
   /**
-   * Sends a call; when it cannot be sent nothing was.
+   * Sends a call; a call that cannot be sent leaves no trace on the connection.
    *
    * @param aux - milliseconds until its deadline
    * @throws NEWEL_E_LIMIT, NEWEL_E_NOT_SENDABLE
@@ -67,7 +76,7 @@ export class Link {
     try {
       const { method, reference } = target;
       const flags = reference === undefined ? 0 : FrameFlag.REFERENCE;
-      const body = encodeArguments(args, this.limits, this.references);
+      const body = encodeArguments(args, this.peerLimits, this.references);
       this.outbox.add(type, flags, method, id, aux, body, reference);
       this.references.commit();
     } catch (error) {
@@ -76,19 +85,36 @@ export class Link {
     }
   }
 
+  /** Aborts when the connection has ended. Created only when a method asks for it. */
+  get ended(): AbortSignal {
+    if (this.#end === undefined) {
+      this.#end = new AbortController();
+      if (this.#endReason !== undefined) this.#end.abort(this.#endReason);
+    }
+    return this.#end.signal;
+  }
+
+  /** The connection has ended. */
+  finish(reason: Error): void {
+    this.#endReason ??= reason;
+    this.#end?.abort(reason);
+  }
+
   /** Sends a frame without a body. */
   signal(type: number, id: number, aux = 0): void {
     this.outbox.add(type, 0, 0, id, aux, "");
   }
 
-  /** Answers with an error; with a smaller one if it cannot be sent as it is. */
-  sendError(type: number, id: number, error: unknown): void {
+  /**
+   * Answers with an error. Details that cannot be sent are left out, but never name, message and
+   * stack.
+   */
+  sendError(type: number, id: number, thrown: unknown): void {
+    const error = thrownValue(thrown);
     try {
-      this.sendValue(type, id, error);
-    } catch (reason) {
-      const message = `${messageOf(error)} (its details cannot be sent: ${messageOf(reason)})`;
-      const short = newelError("NEWEL_E_REMOTE", { message: message.slice(0, 4_096) });
-      this.sendValue(type, id, short);
+      this.outbox.add(type, 0, 0, id, 0, encodeThrown(error, this.peerLimits));
+    } catch {
+      this.outbox.add(type, 0, 0, id, 0, encodeThrown(bareError(error), this.peerLimits));
     }
   }
 
@@ -103,7 +129,7 @@ export class Link {
     return error;
   }
 
-  /** What a call ends with whose answer did not come before the connection ended. */
+  /** The error of a call whose answer did not arrive before the connection ended. */
   lossError(cause?: unknown): Error {
     const error = newelError("NEWEL_E_CONNECTION_LOST", { peer: this.peer }, cause);
     failures.set(error, "not answered");

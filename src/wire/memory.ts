@@ -1,9 +1,9 @@
 import type { Receiver, Transport } from "./transport.ts";
 
 /**
- * Two transports that are each other's other end, in one thread; a turn of the loop lies between.
- * What crosses is encoded as on any other way, so that a call within a process and one from outside
- * can do and cannot do the same.
+ * Two connected transports within one thread; data arrives in a later turn of the event loop.
+ * Values are encoded as on any other transport, so that calls within a process and calls from
+ * outside have the same abilities.
  */
 export function memoryPair(): [Transport, Transport] {
   const left = new MemoryTransport();
@@ -28,7 +28,7 @@ class MemoryTransport implements Transport {
   }
 
   send(chunk: Buffer): boolean {
-    // The sender uses its memory again at once.
+    // The sender reuses its memory immediately.
     const copy = Buffer.from(chunk);
     setImmediate(() => this.other?.take(copy));
     return true;

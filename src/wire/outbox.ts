@@ -1,21 +1,38 @@
 import { newelError } from "../base/errors.ts";
-import { FrameFlag, HEADER_BYTES, writeHeader, writeU32 } from "./frames.ts";
+import { nextTick } from "../base/globals.ts";
+import { FrameFlag, FrameType, HEADER_BYTES, writeHeader, writeU32 } from "./frames.ts";
 import { MAX_HELLO_BYTES } from "./hello.ts";
 import type { Encoded } from "./tagged.ts";
 import type { Transport } from "./transport.ts";
 
 const SLAB_BYTES = 65_536;
-/** Most connections never have more to say at once; for these the slab stays this small. */
+/** Initial slab size: most connections never have more unsent bytes at once. */
 const FIRST_SLAB_BYTES = 4_096;
-/** Bytes that UTF-8 needs at most for one unit of a JavaScript string. */
+/** The most bytes that UTF-8 needs for one unit of a JavaScript string. */
 const UTF8_BYTES_PER_UNIT = 3;
-/** A binary part up to this size is copied into the slab; a larger one is sent from where it lies. */
+/** A binary part up to this size is copied into the slab; a larger part is sent without a copy. */
 const COPY_BYTES = 16_384;
 
 /**
- * The way out of one connection. Frames are written into one slab, and what gathered there is sent
- * once per turn of the event loop: many small messages cost one system call. While the other end is
- * slow the frames wait here; whoever produces more on its own (streams) asks `isBlocked` first.
+ * Frames whose failure costs one call; all other frames are small and keep the connection
+ * consistent.
+ */
+const HEAVY: ReadonlySet<number> = new Set([
+  FrameType.CALL,
+  FrameType.STREAM,
+  FrameType.OK,
+  FrameType.ITEM,
+]);
+
+function backlogError(limit: number): Error {
+  const what = "the data that waits for a peer that does not read";
+  return newelError("NEWEL_E_LIMIT", { what, limit, unit: "bytes" });
+}
+
+/**
+ * The send queue of one connection. Frames are written into one slab and sent together once per
+ * turn of the event loop, so that many small messages cost one system call. While the peer is slow
+ * the frames wait here; a producer of further data (a stream) checks `isBlocked` first.
  */
 export class Outbox {
   readonly #transport: Transport;
@@ -25,23 +42,23 @@ export class Outbox {
   /** The slab holds unsent bytes from `#sent` to `#used`. */
   #sent = 0;
   #used = 0;
-  /** Full slabs and large bodies that go before the slab. */
+  /** Full slabs and large bodies that are sent before the slab. */
   #queue: Buffer[] = [];
   #queueBytes = 0;
   #isBlocked = false;
   #isScheduled = false;
   #isClosed = false;
-  /** The most bytes the peer takes in one body; its HELLO sets it. */
+  /** The most bytes that the peer accepts in one body; set by its HELLO. */
   peerMaxFrameBytes: number = MAX_HELLO_BYTES;
 
-  /** @param onOverflow - the peer takes so little that more than `maxBacklogBytes` wait for it */
+  /** @param onOverflow - called when the peer reads so little that more than `maxBacklogBytes` wait for it */
   constructor(transport: Transport, maxBacklogBytes: number, onOverflow: (error: Error) => void) {
     this.#transport = transport;
     this.#maxBacklogBytes = maxBacklogBytes;
     this.#onOverflow = onOverflow;
   }
 
-  /** Whether the other end is slow to take what was sent. */
+  /** Whether the peer reads more slowly than this side sends. */
   get isBlocked(): boolean {
     return this.#isBlocked;
   }
@@ -54,9 +71,10 @@ export class Outbox {
   /**
    * Adds a frame.
    *
-   * @param reference - the function the call is for, when its flag says so
+   * @param reference - the function that is called, when the frame has that flag
    * @returns the bytes of the body
-   * @throws NEWEL_E_LIMIT when the body is larger than the peer takes; nothing was added
+   * @throws NEWEL_E_LIMIT when the body is larger than the peer accepts, or too many bytes wait for
+   * a peer that does not read; nothing was added
    */
   add(
     type: number,
@@ -69,26 +87,24 @@ export class Outbox {
   ): number {
     if (this.#isClosed) return 0;
     if (this.#queueBytes > this.#maxBacklogBytes) {
-      this.#overflow();
-      return 0;
+      if (HEAVY.has(type) && this.#queueBytes <= 2 * this.#maxBacklogBytes)
+        throw backlogError(this.#maxBacklogBytes);
+      if (this.#queueBytes > 2 * this.#maxBacklogBytes) {
+        this.#overflow();
+        return 0;
+      }
     }
     if (typeof body === "string")
       return this.#addText(type, flags, method, id, aux, body, reference);
     return this.#addParts(type, flags | FrameFlag.TAGGED, method, id, aux, body, reference);
   }
 
-  /** Forgets what waits, whole frames all of it, and has the connection closed. */
+  /** Drops all waiting frames (whole frames only) and has the connection closed. */
   #overflow(): void {
     this.#queue = [];
     this.#queueBytes = 0;
     this.#used = this.#sent;
-    this.#onOverflow(
-      newelError("NEWEL_E_LIMIT", {
-        what: "what waits for a peer that does not read",
-        limit: this.#maxBacklogBytes,
-        unit: "bytes",
-      }),
-    );
+    this.#onOverflow(backlogError(this.#maxBacklogBytes));
   }
 
   #addText(
@@ -134,14 +150,14 @@ export class Outbox {
     return this.#addLarge(type, flags, method, id, aux, [head, json, ...body.parts], reference);
   }
 
-  /** A body of several pieces, any of which may be too large for the slab. */
+  /** A body of several pieces, each of which may be too large for the slab. */
   #addLarge(
     type: number,
     flags: number,
     method: number,
     id: number,
     aux: number,
-    pieces: readonly Buffer[],
+    pieces: readonly Uint8Array[],
     reference: number | undefined,
   ): number {
     let bytes = reference === undefined ? 0 : 4;
@@ -164,15 +180,15 @@ export class Outbox {
     return bytes;
   }
 
-  #addPiece(piece: Buffer): void {
+  #addPiece(piece: Uint8Array): void {
     if (piece.length > COPY_BYTES) {
       this.#enqueueSlab();
-      this.#queue.push(piece);
+      this.#queue.push(asBuffer(piece));
       this.#queueBytes += piece.length;
       return;
     }
     if (piece.length > this.#slab.length - this.#used) this.#nextSlab();
-    piece.copy(this.#slab, this.#used);
+    this.#slab.set(piece, this.#used);
     this.#used += piece.length;
   }
 
@@ -183,7 +199,7 @@ export class Outbox {
     this.#sent = this.#used;
   }
 
-  /** Large enough for whatever goes into a slab at all. */
+  /** Large enough for any frame that is written into a slab. */
   #nextSlab(): void {
     this.#enqueueSlab();
     this.#slab = Buffer.allocUnsafeSlow(SLAB_BYTES);
@@ -191,7 +207,7 @@ export class Outbox {
     this.#used = 0;
   }
 
-  /** Until `endTurn` nothing is sent by itself: the caller adds all frames of a turn and flushes. */
+  /** Sends nothing until `endTurn`: the caller adds all frames of a turn and flushes. */
   beginTurn(): void {
     this.#isScheduled = true;
   }
@@ -202,7 +218,7 @@ export class Outbox {
 
   #schedule(): void {
     this.#isScheduled = true;
-    process.nextTick(this.#flushScheduled);
+    nextTick(this.#flushScheduled);
   }
 
   readonly #flushScheduled = (): void => {
@@ -210,7 +226,7 @@ export class Outbox {
     this.flush();
   };
 
-  /** Sends what gathered, unless the other end is slow. */
+  /** Sends the gathered frames, unless the peer is slow. */
   flush(): void {
     if (this.#isBlocked || this.#isClosed) return;
     if (this.#queue.length > 0) {
@@ -224,23 +240,28 @@ export class Outbox {
       this.#sent = this.#used;
       this.#isBlocked = !this.#transport.send(chunk);
     }
-    // All of it has left this process: the slab can be written from its beginning again.
+    // All bytes have left this process: the slab can be written from its beginning again.
     if (this.#transport.pendingBytes === 0) {
       this.#sent = 0;
       this.#used = 0;
     }
   }
 
-  /** The other end has caught up. */
+  /** The peer has caught up. */
   drained(): void {
     this.#isBlocked = false;
     this.flush();
   }
 
-  /** Nothing is sent any more, and what waits is forgotten. */
+  /** Sends nothing any more and drops the waiting frames. */
   close(): void {
     this.#isClosed = true;
     this.#queue = [];
     this.#queueBytes = 0;
   }
+}
+
+function asBuffer(bytes: Uint8Array): Buffer {
+  if (Buffer.isBuffer(bytes)) return bytes;
+  return Buffer.from(bytes.buffer as ArrayBuffer, bytes.byteOffset, bytes.byteLength);
 }

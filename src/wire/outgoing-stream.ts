@@ -4,7 +4,7 @@ import { FrameType, frameError } from "./frames.ts";
 import { creditCost } from "./limits.ts";
 import type { Link } from "./link.ts";
 
-/** Either kind of iterator: awaiting the step of a synchronous one would only cost time. */
+/** Either kind of iterator: awaiting the step of a synchronous iterator would only cost time. */
 interface Source {
   readonly next: () => Step | Promise<Step>;
   readonly return?: () => unknown;
@@ -12,7 +12,7 @@ interface Source {
 
 type Step = IteratorResult<unknown, unknown>;
 
-/** The iterator of what a streaming method returned. */
+/** The iterator of a streaming method's return value. */
 export function iteratorOf(value: unknown, method: string): Source {
   if (typeof value === "object" && value !== null) {
     if (Symbol.asyncIterator in value)
@@ -27,7 +27,7 @@ export function iteratorOf(value: unknown, method: string): Source {
 
 /**
  * The sending end of a stream: takes the next item only when the reader has given credit for it and
- * the way out is free, so that a slow reader holds the producer back and not memory.
+ * the outbox is not blocked, so that a slow reader pauses the producer instead of filling memory.
  */
 export class OutgoingStream {
   readonly #link: Link;
@@ -93,19 +93,23 @@ export class OutgoingStream {
     this.#wake = undefined;
   }
 
-  /** @throws NEWEL_E_FRAME when the reader gives more than it took */
+  /** @throws NEWEL_E_FRAME when the reader returns more credit than it used */
   addCredit(amount: number): void {
     this.#credit += amount;
     if (this.#credit > this.#window) throw frameError("more credit than the window of the stream");
     this.wake();
   }
 
-  /** Ends the producer: its `finally` blocks run. One that waits for something needs its signal. */
+  /**
+   * Ends the producer: its `finally` blocks run. A producer that is waiting needs its signal to
+   * end.
+   */
   stop(): void {
     if (this.#isStopped) return;
     this.#isStopped = true;
     this.#stopping = this.#return();
-    // `pump` awaits it and answers with its failure; until then it may not count as unhandled.
+    // `pump` awaits this promise and answers with its failure; until then it must not count as
+    // unhandled.
     this.#stopping.catch(() => undefined);
     this.wake();
   }

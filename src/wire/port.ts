@@ -5,7 +5,7 @@ import type { Contract } from "./contract.ts";
 import { ownFace, Sessions, type ServeOptions, type WireServer } from "./server.ts";
 import type { Transport } from "./transport.ts";
 
-/** The wire between threads: a MessagePort, or a Worker as its creator sees it. */
+/** The wire between threads: a MessagePort, or a Worker seen by its creator. */
 export type Port = MessagePort | Worker;
 
 /**
@@ -27,7 +27,7 @@ export function servePort<Api>(
 /**
  * Connects to the server of a contract at the other end of a port.
  *
- * @throws NEWEL_E_DEADLINE when nobody answers there within `timeoutMs`
+ * @throws NEWEL_E_DEADLINE when no server answers there within `timeoutMs`
  * @throws NEWEL_E_VERSION_SKEW when the server has another contract, or another version of it
  */
 export function connectPort<Api>(
@@ -38,15 +38,16 @@ export function connectPort<Api>(
   return openConnection(portTransport(port, "another thread"), contract, options);
 }
 
-/** The end of the bytes, since a Worker's own port cannot be closed. */
+/** Marks the end of the bytes, because a Worker's own port cannot be closed. */
 const END = null;
 
-/** A transport over a port. What is sent is gone at once: credit and windows alone bound it. */
+/** A transport over a port. Sent bytes leave immediately: only credit and windows bound them. */
 function portTransport(port: Port, peer: string): Transport {
   let isClosed = false;
   let onClosed: (error?: Error) => void = () => undefined;
   const send = (chunk: Buffer): boolean => {
-    // A copy of its own: with a view the whole memory behind it would be copied, and not handed over.
+    // A separate copy: with a view, the whole memory behind it would be copied instead of
+    // transferred.
     const copy = Uint8Array.from(chunk);
     port.postMessage(copy, [copy.buffer]);
     return true;
@@ -60,7 +61,7 @@ function portTransport(port: Port, peer: string): Transport {
   const close = (): void => {
     if (isClosed) return;
     port.postMessage(END, []);
-    // As with a socket, the end is told of in a later turn.
+    // As with a socket, the end is reported in a later turn.
     setImmediate(() => finish());
   };
   return {
@@ -80,7 +81,7 @@ function portTransport(port: Port, peer: string): Transport {
     },
     send,
     sendAll: (chunks) => chunks.map(send).every(Boolean),
-    // A port cannot be held back; what a thread of the same program sends is trusted that far.
+    // A port cannot be paused; a thread of the same program is trusted not to send too much.
     pause: () => undefined,
     resume: () => undefined,
     close,

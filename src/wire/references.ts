@@ -4,12 +4,12 @@ import type { References } from "./tagged.ts";
 
 type Callback = (...args: never[]) => unknown;
 
-/** A function of the peer: it answers with a promise, and `dispose` lets the peer forget it. */
+/** A function of the peer: it returns a promise, and `dispose` lets the peer drop it. */
 export type RemoteFunction = ((...args: unknown[]) => Promise<unknown>) & Disposable;
 
 interface Held {
   readonly callback: Callback;
-  /** How often it was sent; the peer gives each back. */
+  /** The number of times it was sent; the peer returns each count. */
   sent: number;
 }
 
@@ -21,19 +21,21 @@ interface Received {
 }
 
 export interface ReferenceWork {
-  /** Calls a function that the peer holds for us. */
+  /** Calls a function that the peer holds for this side. */
   readonly call: (id: number, args: readonly unknown[]) => Promise<unknown>;
   readonly release: (id: number, count: number) => void;
 }
 
 /**
  * Functions that cross by reference, in both directions. The holder keeps a function for as long as
- * the peer has it: both count how often it crossed, and the count is given back when the peer's
- * proxy is disposed of or collected, so that one that is on its way again is not lost. All are given
- * back when the connection ends.
+ * the peer has it: both sides count how often it crossed, and the count is returned when the peer's
+ * proxy is disposed of or collected, so that a function that is being sent again at that moment is
+ * not lost. The end of the connection releases all functions.
  */
 export class ReferenceTable implements References {
   readonly #limit: number;
+  /** The number of functions that the peer accepts; set by its HELLO. */
+  peerLimit: number;
   readonly #work: ReferenceWork;
   readonly #held = new Map<number, Held>();
   readonly #ids = new Map<Callback, number>();
@@ -44,6 +46,7 @@ export class ReferenceTable implements References {
 
   constructor(limit: number, work: ReferenceWork) {
     this.#limit = limit;
+    this.peerLimit = limit;
     this.#work = work;
   }
 
@@ -55,10 +58,11 @@ export class ReferenceTable implements References {
   hold(callback: Callback): number {
     let id = this.#ids.get(callback);
     if (id === undefined) {
-      if (this.#held.size >= this.#limit)
+      const limit = Math.min(this.#limit, this.peerLimit);
+      if (this.#held.size >= limit)
         throw newelError("NEWEL_E_LIMIT", {
           what: "the number of functions a peer holds",
-          limit: this.#limit,
+          limit,
           unit: "functions",
         });
       id = this.#nextId;
@@ -72,12 +76,12 @@ export class ReferenceTable implements References {
     return id;
   }
 
-  /** What was held since the last commit has been sent. */
+  /** The functions held since the last commit have been sent. */
   commit(): void {
     if (this.#uncommitted.length > 0) this.#uncommitted = [];
   }
 
-  /** What was held since the last commit never left. */
+  /** The functions held since the last commit were not sent. */
   rollBack(): void {
     const ids = this.#uncommitted;
     this.#uncommitted = [];
@@ -89,7 +93,7 @@ export class ReferenceTable implements References {
     return this.#held.get(id)?.callback;
   }
 
-  /** The peer gives a function back. */
+  /** The peer releases a function. */
   release(id: number, count: number): void {
     const held = this.#held.get(id);
     if (held === undefined) return;
@@ -124,12 +128,12 @@ export class ReferenceTable implements References {
   #giveBack(entry: Received): void {
     if (entry.isReleased) return;
     entry.isReleased = true;
-    // The same function may have come again meanwhile, with a count of its own.
+    // The same function may have arrived again since then, with a new count.
     if (this.#received.get(entry.id) === entry) this.#received.delete(entry.id);
     this.#work.release(entry.id, entry.count);
   }
 
-  /** The connection ended: nothing is held for the peer any more. */
+  /** The connection ended: no function is held for the peer any more. */
   clear(): void {
     this.#held.clear();
     this.#ids.clear();

@@ -3,11 +3,12 @@ import { scrypt } from "node:crypto";
 import { newelError } from "../base/errors.ts";
 
 /**
- * What both sides make of a shared secret. People choose secrets that can be guessed, and a recorded
- * handshake lets anybody try: scrypt makes each try cost 16 MiB and tens of milliseconds.
+ * The key material that both sides derive from a shared secret. People choose secrets that can be
+ * guessed, and a recorded handshake lets any attacker try offline: scrypt makes each try cost 16
+ * MiB and tens of milliseconds.
  */
 export interface SecretKey {
-  /** Names the key in the handshake; not secret. */
+  /** Names the key in the handshake; it is not secret. */
   readonly identity: string;
   readonly key: Buffer;
 }
@@ -17,7 +18,7 @@ const COST = { N: 16_384, r: 8, p: 1 } as const;
 
 /**
  * Derives the key of a secret for one name: the same secret gives another key for another name.
- * Takes tens of milliseconds; keep the result where connections are made again and again.
+ * Takes tens of milliseconds; keep the result if connections are made repeatedly.
  *
  * @throws NEWEL_E_SECRET when the secret is empty
  */

@@ -8,12 +8,15 @@ import type { WireLimits } from "./limits.ts";
 import { Session } from "./session.ts";
 import type { Transport } from "./transport.ts";
 
-/** What serving takes beside the contract and its implementation. */
+/** Options of a server besides the contract and its implementation. */
 export interface ServeOptions {
   readonly limits?: Partial<WireLimits>;
-  /** More connections are closed as they come. Default 1,024. */
+  /** Connections above this number are closed on arrival. Default 1,024. */
   readonly maxConnections?: number;
-  /** Told of each connection that was refused, broke the protocol or could not be accepted. Default: nobody. */
+  /**
+   * Called for each connection that was refused, broke the protocol or could not be accepted.
+   * Default: not reported.
+   */
   readonly onRefused?: (error: Error, peer: string) => void;
 }
 
@@ -21,15 +24,15 @@ export interface ServeOptions {
 export interface WireServer extends AsyncDisposable {
   /** Connections open now. */
   readonly connections: number;
-  /** Calls and streams that are being answered now. */
+  /** Calls and streams that are being answered at present. */
   readonly running: number;
   /**
-   * Ends its connections as {@link close} does, but keeps the address: nobody else can serve there
-   * before this server is closed, and who connects meanwhile is let wait until then.
+   * Ends its connections as {@link close} does, but keeps the address: no other process can serve
+   * there before this server is closed, and clients that connect in between wait until then.
    */
   drain(graceMs?: number): Promise<void>;
   /**
-   * Takes no more connections and calls, ends streams, and waits for the calls that run, at most
+   * Refuses new connections and calls, ends streams, and waits for the running calls, at most
    * `graceMs` (default 2,000).
    */
   close(graceMs?: number): Promise<void>;
@@ -46,11 +49,13 @@ export class Sessions<Api> {
   readonly #sessions = new Set<Session>();
   readonly #late = new Set<Transport>();
   #isDraining = false;
+  #isClosed = false;
 
   constructor(contract: Contract<Api>, implementation: Api, options: ServeOptions) {
     this.#contract = contract;
     this.#options = options;
-    // Now: a contract that does not fit shall fail the server, not its first caller.
+    // Built now: an implementation that does not match the contract must fail the server, not its
+    // first caller.
     this.#methods = methodTable(contract, implementation);
   }
 
@@ -62,11 +67,16 @@ export class Sessions<Api> {
     return [...this.#sessions].reduce((sum, { load }) => sum + load.running, 0);
   }
 
-  /** A connection that may be served. */
+  /** Serves an accepted connection. */
   accept(transport: Transport): void {
     const { peer } = transport;
+    if (this.#isClosed) {
+      // Its check or its handshake ended only now; the server waits for its end.
+      transport.abort();
+      return;
+    }
     if (this.#isDraining) {
-      // Told at the end, so that who tries again finds the address free.
+      // Reported at the end, so that a caller that tries again finds the address free.
       transport.start({
         bytes: () => undefined,
         drained: () => undefined,
@@ -105,6 +115,7 @@ export class Sessions<Api> {
       server.close(() => resolve());
     });
     await this.closeAll(graceMs);
+    this.#isClosed = true;
     for (const transport of this.#late) transport.abort();
     this.#late.clear();
     await closed;
@@ -117,7 +128,7 @@ export class Sessions<Api> {
 }
 
 /**
- * Lets a server listen.
+ * Makes a server listen.
  *
  * @throws NEWEL_E_ADDRESS_IN_USE
  */
@@ -137,7 +148,7 @@ export function listen(server: Server, where: ListenOptions, address: string): P
   });
 }
 
-/** A server as its owner sees it: what it serves, and the ways to end it. */
+/** The public face of a server: its counts, and the ways to end it. */
 export function ownFace(
   sessions: Pick<Sessions<unknown>, "size" | "running" | "closeAll">,
   close: (graceMs?: number) => Promise<void>,

@@ -1,9 +1,10 @@
 import { messageOf, newelError } from "../base/errors.ts";
 import { nextState, type Transitions } from "../base/machine.ts";
+import { anotherProgram } from "./another-program.ts";
 import { Callee, type ServedMethod } from "./callee.ts";
 import { Caller } from "./caller.ts";
 import { FrameReader, FrameType, frameError, PROTOCOL_VERSION, type Frame } from "./frames.ts";
-import { MAX_HELLO_BYTES, readHello, type Hello } from "./hello.ts";
+import { MAX_HELLO_BYTES, readHello, toldLimits, type Hello } from "./hello.ts";
 import { withDefaults, type WireLimits } from "./limits.ts";
 import { Link } from "./link.ts";
 import { Outbox } from "./outbox.ts";
@@ -11,14 +12,16 @@ import { ReferenceTable } from "./references.ts";
 import type { Transport } from "./transport.ts";
 import { Vigil } from "./vigil.ts";
 
-/** What one side brings to a connection. */
+/** The options of one side of a connection. */
 export interface SessionOptions {
   /** The contract whose methods the peer may call here. */
   readonly serves?: Identity & { readonly methods: readonly ServedMethod[] };
   /** The contract the peer must serve. */
   readonly expects?: Identity;
   readonly limits?: Partial<WireLimits>;
-  /** The side that was connected to reads nothing more from a peer that does not take its answers. */
+  /**
+   * The side that accepted the connection stops reading from a peer that does not read its answers.
+   */
   readonly isServer?: boolean;
 }
 
@@ -28,8 +31,9 @@ interface Identity {
 }
 
 /**
- * opening: HELLO of the peer has not come. open: calls go both ways. draining: no new calls, those
- * that run are answered. closed: the transport is gone or about to go; nothing is read any more.
+ * opening: HELLO of the peer has not arrived. open: calls go both ways. draining: no new calls, the
+ * running ones are answered. closed: the transport is closed or about to close; nothing is read any
+ * more.
  */
 type State = "opening" | "open" | "draining" | "closed";
 type Event = "hello" | "drain" | "end";
@@ -41,21 +45,21 @@ const TRANSITIONS: Transitions<State, Event> = {
   closed: {},
 };
 
-/** For calls that were on their way when the peer heard that this side ends. */
+/** Grace for calls that were in flight when the peer learned that this side ends. */
 const LAST_CALLS_MS = 300;
 
-/** After this long a peer that does not read is cut off instead of waited for. */
+/** After this time a peer that does not read is disconnected. */
 const LINGER_MS = 1_000;
 
 /**
  * One connection: calls and streams in both directions over a transport. A peer that breaks the
- * protocol loses its connection, and nothing else happens.
+ * protocol loses its connection, with no other effect.
  */
 export class Session {
   readonly caller: Caller;
-  /** Settles when the peer has said HELLO and fits: what it serves. */
+  /** Settles when the peer has sent a matching HELLO, with the methods that it serves. */
   readonly ready: Promise<NonNullable<Hello["serves"]>["methods"]>;
-  /** Resolves when the connection is gone, with the reason if it was none of ours. */
+  /** Resolves when the connection has ended, with the reason if this side did not end it. */
   readonly closed: Promise<Error | undefined>;
   readonly #transport: Transport;
   readonly #options: SessionOptions;
@@ -92,7 +96,7 @@ export class Session {
     });
     this.ready = this.#readiness.promise;
     this.closed = this.#closing.promise;
-    // Who does not ask for readiness learns of the failure by `closed`.
+    // A caller that does not await readiness learns of the failure through `closed`.
     this.ready.catch(() => undefined);
     this.#sayHello();
     transport.start({
@@ -102,7 +106,7 @@ export class Session {
     });
   }
 
-  /** Functions kept for the peer, and its calls and streams that run now: for status and tests. */
+  /** Functions held for the peer, and calls and streams that run: for status and tests. */
   get load(): { readonly held: number; readonly running: number; readonly inFlight: number } {
     return {
       held: this.#link.references.heldCount,
@@ -112,8 +116,8 @@ export class Session {
   }
 
   /**
-   * Ends the connection: no new calls; those that run, and those that the peer made before it heard of
-   * this, are answered, for at most `graceMs`. It is the peer that then ends it.
+   * Ends the connection: no new calls; the running calls, and those that the peer made before it
+   * learned of this, are answered, for at most `graceMs`. The peer then closes the connection.
    */
   async close(graceMs = 0): Promise<void> {
     if (this.#state !== "closed") {
@@ -125,7 +129,7 @@ export class Session {
       if (wasOpen && graceMs > 0) {
         this.#link.signal(FrameType.GOAWAY, 0);
         const timer = setTimeout(() => this.#end(), graceMs);
-        // A peer that has nothing under way and still does not end it is not waited for.
+        // A peer that has nothing in flight and still does not close is not waited for.
         const early = setTimeout(
           () => {
             if (this.#callee.running === 0) this.#end();
@@ -143,7 +147,9 @@ export class Session {
     await this.closed;
   }
 
-  /** The peer broke the protocol, or cannot be waited for: it is told why, and let go. */
+  /**
+   * The peer broke the protocol, or cannot be waited for: it gets the reason, and is disconnected.
+   */
   fail(error: Error): void {
     if (this.#state === "closed") return;
     this.#reason ??= error;
@@ -153,9 +159,8 @@ export class Session {
 
   #sayHello(): void {
     const { serves, expects } = this.#options;
-    const { maxFrameBytes, maxCalls, maxStreams, streamWindow } = this.#limits;
     const hello: Hello = {
-      limits: { maxFrameBytes, maxCalls, maxStreams, streamWindow },
+      limits: toldLimits(this.#limits),
       ...(serves === undefined
         ? {}
         : {
@@ -174,11 +179,18 @@ export class Session {
 
   #onBytes(chunk: Buffer): void {
     if (this.#state === "closed") return;
+    const foreign = this.#state === "opening" ? anotherProgram(chunk) : undefined;
+    if (foreign !== undefined) {
+      this.fail(foreign);
+      return;
+    }
     this.#read(() => this.#reader.push(chunk));
     this.#vigil.heard();
   }
 
-  /** Reads frames within one turn; what they made this side say is sent at its end. */
+  /**
+   * Reads frames within one turn; the frames that this side writes in response are sent at its end.
+   */
   #read(frames: () => void): void {
     this.#outbox.beginTurn();
     try {
@@ -191,7 +203,7 @@ export class Session {
     this.#resume();
   }
 
-  /** A client that does not take its answers gets no more of its calls read. */
+  /** Stops reading calls of a client that does not read its answers. */
   #pauseIfFull(): void {
     if (this.#options.isServer !== true || this.#isPaused) return;
     if (this.#outbox.backlogBytes <= this.#limits.highWaterBytes) return;
@@ -254,19 +266,22 @@ export class Session {
   #onHello(frame: Frame): void {
     const hello = readHello(frame.aux, () => this.#link.value(frame));
     const { serves, expects } = this.#options;
-    // Either side may be the newer one: both look, so that each gets an error that names both.
+    // Either side may be the newer one: both check, so that each gets an error that names both
+    // versions.
     checkIdentity(expects, hello.serves);
     checkIdentity(hello.expects, serves, true);
     this.#move("hello");
     this.#vigil.greeted();
     this.#reader.maxFrameBytes = this.#limits.maxFrameBytes;
     this.#outbox.peerMaxFrameBytes = hello.limits.maxFrameBytes;
+    this.#link.peerLimits = hello.limits;
+    this.#link.references.peerLimit = hello.limits.maxReferences;
     this.#callee.open(hello.limits.streamWindow);
     this.#readiness.resolve(hello.serves?.methods ?? []);
     this.caller.open(hello.limits);
   }
 
-  /** The peer takes no more calls: it is closing, or this side broke a rule. */
+  /** The peer accepts no more calls: it is closing, or this side broke a rule. */
   #onGoAway(frame: Frame): void {
     const value = frame.start === frame.end ? undefined : this.#link.value(frame);
     const cause = value instanceof Error ? value : undefined;
@@ -282,7 +297,9 @@ export class Session {
     this.#endIfDone();
   }
 
-  /** The peer wants to end: it is let go when nothing is under way in either direction. */
+  /**
+   * The peer wants to close: the connection closes when nothing is in flight in either direction.
+   */
   #endIfDone(): void {
     if (this.#state !== "draining" || !this.#isLastToEnd) return;
     if (this.#callee.running === 0 && this.caller.inFlight === 0) this.#end();
@@ -298,7 +315,7 @@ export class Session {
     this.#closing.resolve(this.#reason);
   }
 
-  /** Sends what is there, then closes the transport; `closed` follows. */
+  /** Sends the waiting frames, then closes the transport; `closed` follows. */
   #end(): void {
     this.#outbox.flush();
     this.#finish();
@@ -307,7 +324,7 @@ export class Session {
     void this.closed.then(() => clearTimeout(timer));
   }
 
-  /** Whatever is under way on either half ends now. */
+  /** Ends all calls and streams of both halves. */
   #finish(): void {
     if (this.#state === "closed") return;
     const wasOpening = this.#state === "opening";
@@ -318,6 +335,7 @@ export class Session {
     this.caller.lost(this.#link.closedError("it has ended", this.#reason), loss);
     this.#callee.lost(loss);
     this.#link.references.clear();
+    this.#link.finish(loss);
     this.#outbox.close();
     if (wasOpening) this.#readiness.reject(this.#reason ?? loss);
   }

@@ -1,43 +1,43 @@
 import type { OnReadOpts, Socket } from "node:net";
 
 /**
- * What a session needs of the thing beneath it: bytes, in order, both ways. Sockets, TLS and message
- * ports are leaves that implement it; where the bytes are cut means nothing.
+ * The interface between a session and its connection: bytes, in order, both ways. Sockets, TLS and
+ * message ports implement it; chunk boundaries carry no meaning.
  */
 export interface Transport {
-  /** Names the other end in errors and to the methods it calls. */
+  /** Names the other end in errors and to the methods that it calls. */
   readonly peer: string;
-  /** Bytes given to `send` that this process still holds; at 0 their memory may be used again. */
+  /** Bytes given to `send` that this process still holds; at 0 their memory may be reused. */
   readonly pendingBytes: number;
-  /** From now on the receiver is told what happens. Called once. */
+  /** Starts delivering events to the receiver. Called once. */
   start(receiver: Receiver): void;
-  /** Returns false when the other end is slow: send nothing more until `drained`. */
+  /** Returns false when the other end is slow: do not send more until `drained`. */
   send(chunk: Buffer): boolean;
-  /** The same for several chunks, with one system call where that is possible. */
+  /** Does the same for several chunks, with one system call if possible. */
   sendAll(chunks: readonly Buffer[]): boolean;
-  /** Stops and continues reading. */
+  /** Pauses and resumes reading. */
   pause(): void;
   resume(): void;
-  /** Closes when everything was sent. */
+  /** Closes after all bytes were sent. */
   close(): void;
-  /** Closes at once. */
+  /** Closes immediately. */
   abort(): void;
 }
 
 export interface Receiver {
-  /** The chunk's memory is used again afterwards: what is kept of it must be copied. */
+  /** The chunk's memory is reused afterwards: copy the bytes that are kept. */
   bytes(chunk: Buffer): void;
   drained(): void;
-  /** Once, whoever closed it. */
+  /** Called once, whichever side closed it. */
   closed(error?: Error): void;
 }
 
-/** Bytes that one read takes at most. */
+/** The most bytes of one read. */
 export const READ_BYTES = 65_536;
 
 /**
- * What a client's socket reads into: one piece of memory for all reads, where a socket by itself
- * takes new memory each time. Node offers this only for sockets that connect.
+ * The read buffer of a client's socket: one piece of memory for all reads, because a socket by
+ * default allocates new memory for each read. Node offers this only for sockets that connect.
  */
 export class ReadBuffer {
   /** For the options of `net.connect`. */
@@ -49,14 +49,22 @@ export class ReadBuffer {
     const buffer = Buffer.allocUnsafeSlow(READ_BYTES);
     const callback = (bytes: number): boolean => {
       const chunk = buffer.subarray(0, bytes);
-      if (this.#receive === undefined) this.#early.push(Buffer.from(chunk));
-      else this.#receive(chunk);
+      if (this.#receive === undefined) {
+        this.#early.push(Buffer.from(chunk));
+        return this.early.length < READ_BYTES;
+      }
+      this.#receive(chunk);
       return true;
     };
     this.onread = { buffer, callback };
   }
 
-  /** From now on `receive` is given what is read, and what was read before. */
+  /** The bytes that were read before `start`: reading pauses at {@link READ_BYTES}. */
+  get early(): Buffer {
+    return Buffer.concat(this.#early);
+  }
+
+  /** From now on `receive` gets the bytes that are read, and those that were read before. */
   start(receive: (chunk: Buffer) => void): void {
     this.#receive = receive;
     for (const chunk of this.#early.splice(0)) receive(chunk);
@@ -66,7 +74,7 @@ export class ReadBuffer {
 /**
  * A transport over a connected socket, TLS sockets included.
  *
- * @param readBuffer - the one the socket was connected with, if it was
+ * @param readBuffer - the buffer with which the socket was connected, if any
  */
 export function socketTransport(socket: Socket, peer: string, readBuffer?: ReadBuffer): Transport {
   return {
@@ -81,11 +89,14 @@ export function socketTransport(socket: Socket, peer: string, readBuffer?: ReadB
       socket.on("error", (error) => {
         failure = error;
       });
-      // The peer has said all it will say: without it there is nobody left to answer.
+      // The peer has closed its sending side: it cannot receive an answer after that.
       socket.on("end", () => socket.destroy());
       socket.on("close", () => receiver.closed(failure));
       if (readBuffer === undefined) socket.on("data", (chunk: Buffer) => receiver.bytes(chunk));
-      else readBuffer.start((chunk) => receiver.bytes(chunk));
+      else {
+        readBuffer.start((chunk) => receiver.bytes(chunk));
+        socket.resume();
+      }
     },
     send: (chunk) => socket.write(chunk),
     sendAll(chunks) {

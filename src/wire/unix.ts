@@ -1,28 +1,30 @@
-import { chmodSync, lstatSync, unlinkSync } from "node:fs";
+import { chmodSync, lstatSync, statSync, unlinkSync } from "node:fs";
 import { connect, createServer, type Server } from "node:net";
+import { dirname } from "node:path";
 
 import { newelError, systemCode } from "../base/errors.ts";
 import { connectSocket, unreachable, type Connection, type ConnectOptions } from "./client.ts";
 import type { Contract } from "./contract.ts";
 import { ownFace, listen, Sessions, type ServeOptions, type WireServer } from "./server.ts";
 import { ReadBuffer, socketTransport } from "./transport.ts";
+import { checkTrusted, isTrusted } from "./trust.ts";
 
 /**
  * The wire over Unix sockets: for one user, on one machine. The socket file has mode 0600, and the
- * server asks the operating system for the uid of each peer (SO_PEERCRED): only its own and root's
- * are served. Where that cannot be asked (not on Linux) the mode alone guards it: keep the file in a
- * directory of mode 0700.
+ * server asks the operating system for the uid of each peer (SO_PEERCRED): only the same user and
+ * root are served. On systems without that call (other than Linux) only the file mode protects it:
+ * keep the file in a directory of mode 0700.
  */
 
-/** The bytes a Unix socket path may have (sun_path less its closing NUL). */
+/** The most bytes of a Unix socket path (sun_path less its closing NUL). */
 const SOCKET_PATH_BYTES = 107;
 
 /** Connections that wait to be accepted. */
 const BACKLOG = 511;
 
 /**
- * Serves a contract at a path. A lock beside it (`PATH.lock`) makes this the only server there: a
- * file that a dead one left is replaced, a living one never.
+ * Serves a contract at a path. A lock file next to it (`PATH.lock`) makes this the only server
+ * there: the file of a dead server is replaced, the file of a live server never.
  *
  * @throws NEWEL_E_ADDRESS_IN_USE when another process serves this path
  * @throws NEWEL_E_HOME_PATH when the path is too long for a socket
@@ -39,9 +41,9 @@ export async function serveUnix<Api>(
   const lock = await takePath(path);
   const server = await createLocalServer(sessions, path);
   try {
-    // Exclusive: a node:cluster worker would else share the socket of its primary.
+    // Exclusive: otherwise a node:cluster worker would share the socket of its primary.
     const bound = listen(server, { path, backlog: BACKLOG, exclusive: true }, path);
-    // Bound already, within the call above: nobody else has had a turn to connect.
+    // Bound already, within the call above: no client has had a turn to connect.
     if (server.listening) chmodSync(path, 0o600);
     await bound;
     server.on("error", (error) => sessions.refused(error, path));
@@ -50,19 +52,19 @@ export async function serveUnix<Api>(
     throw error;
   }
   let closing: Promise<void> | undefined;
-  // Once: the lock's descriptor may belong to another file by the second time.
+  // Only once: by a second call the lock's descriptor may belong to another file.
   return ownFace(
     sessions,
     (graceMs) => (closing ??= sessions.close(server, graceMs).then(() => lock?.release())),
   );
 }
 
-/** Lets in who has the same uid, and root. */
+/** Accepts peers with the same uid, and root. */
 async function createLocalServer(
   sessions: Pick<Sessions<unknown>, "accept" | "refused">,
   address: string,
 ): Promise<Server> {
-  // Only a server needs the system calls: a client of a path shall not pay for loading them.
+  // Only a server needs the system calls: a client must not pay for loading them.
   const { peerCredentials } = await import("../posix/peer.ts");
   return createServer((socket) => {
     const credentials = peerCredentials(socket);
@@ -80,13 +82,10 @@ async function createLocalServer(
   });
 }
 
-function isTrusted(uid: number): boolean {
-  return uid === 0 || uid === process.getuid?.();
-}
-
 /**
- * Serves a contract under an abstract name (Linux): no file, and the system frees the name at the
- * instant this process ends. To have the name is therefore a lock: of all who try, one can serve.
+ * Serves a contract under an abstract name (Linux): there is no file, and the system frees the name
+ * at the instant this process ends. The name therefore works as a lock: only one process can serve
+ * under it.
  *
  * @throws NEWEL_E_ADDRESS_IN_USE when another process, or another thread, has the name
  * @throws NEWEL_E_CONTRACT when the implementation lacks a method
@@ -106,10 +105,10 @@ export async function serveAbstract<Api>(
 }
 
 /**
- * Connects to the server of an abstract name. Such names have no permissions, so that any user could
- * take one first: the server's uid must be this process's own, or root's.
+ * Connects to the server of an abstract name. Such names have no permissions, so any user could
+ * take the name first: the server's uid must be that of this process, or root's.
  *
- * @throws NEWEL_E_UNREACHABLE when nobody answers there within `timeoutMs`
+ * @throws NEWEL_E_UNREACHABLE when no server answers there within `timeoutMs`
  * @throws NEWEL_E_REFUSED_UID when another user has the name
  * @throws NEWEL_E_VERSION_SKEW when the server has another contract, or another version of it
  */
@@ -122,12 +121,9 @@ export async function connectAbstract<Api>(
   try {
     const readBuffer = new ReadBuffer();
     const socket = connect({ path: `\0${name}`, onread: readBuffer.onread });
-    return await connectSocket(socket, "connect", contract, options, () => {
+    return await connectSocket(socket, "connect", contract, options, async () => {
       const uid = peerCredentials(socket)?.uid;
-      if (uid !== undefined && !isTrusted(uid)) {
-        socket.destroy();
-        throw newelError("NEWEL_E_REFUSED_UID", { uid });
-      }
+      if (uid !== undefined) checkTrusted(uid);
       return socketTransport(socket, name, readBuffer);
     });
   } catch (error) {
@@ -138,7 +134,8 @@ export async function connectAbstract<Api>(
 /**
  * Connects to the server of a contract.
  *
- * @throws NEWEL_E_UNREACHABLE when nobody answers there within `timeoutMs`
+ * @throws NEWEL_E_UNREACHABLE when no server answers there within `timeoutMs`
+ * @throws NEWEL_E_REFUSED_UID when another user made the socket
  * @throws NEWEL_E_VERSION_SKEW when the server has another contract, or another version of it
  */
 export async function connectUnix<Api>(
@@ -150,12 +147,25 @@ export async function connectUnix<Api>(
   try {
     const readBuffer = new ReadBuffer();
     const socket = connect({ path, onread: readBuffer.onread });
-    return await connectSocket(socket, "connect", contract, options, () =>
-      socketTransport(socket, path, readBuffer),
-    );
+    return await connectSocket(socket, "connect", contract, options, async () => {
+      checkFile(path);
+      return socketTransport(socket, path, readBuffer);
+    });
   } catch (error) {
     throw unreachable(path, error);
   }
+}
+
+/**
+ * Checks the owner of a socket by its file, which needs no native code. Root may name the home of
+ * any user: then the directory must belong to the same user as the socket.
+ *
+ * @throws NEWEL_E_REFUSED_UID
+ */
+function checkFile(path: string): void {
+  const { uid } = statSync(path);
+  if (process.getuid?.() === 0 && statSync(dirname(path)).uid === uid) return;
+  checkTrusted(uid);
 }
 
 function checkPath(path: string): void {
@@ -163,9 +173,9 @@ function checkPath(path: string): void {
   if (length > SOCKET_PATH_BYTES) throw newelError("NEWEL_E_HOME_PATH", { path, length });
 }
 
-/** Locks the path and removes what a dead server left there. */
+/** Locks the path and removes the socket of a dead server. */
 async function takePath(path: string): Promise<{ release(): void } | undefined> {
-  // Elsewhere than on Linux there is no lock: a file in the way is an error there.
+  // On systems other than Linux there is no lock: an existing file is an error there.
   if (process.platform !== "linux") return undefined;
   const { lockFile } = await import("../posix/lock.ts");
   const lock = lockFile(`${path}.lock`);

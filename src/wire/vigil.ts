@@ -3,22 +3,23 @@ import { frameError } from "./frames.ts";
 import type { WireLimits } from "./limits.ts";
 
 export interface VigilWork {
-  /** A number for the frame that was begun and is not whole yet; 0 when there is none. */
+  /** The serial number of the frame that has begun and is not complete; 0 when there is none. */
   readonly heldFrame: () => number;
   readonly ping: () => void;
-  /** The peer is given up. */
+  /** The peer counts as lost. */
   readonly overdue: (error: Error) => void;
 }
 
-/** Silent for this many heartbeats, the peer counts as lost. */
-const LOST_AFTER_BEATS = 4;
-/** A frame's limit is looked at this many times before it has passed. */
+/** After this many heartbeat intervals of silence the peer counts as lost. */
+export const LOST_AFTER_BEATS = 4;
+/** The limit of a frame is checked this many times before it expires. */
 const FRAME_CHECKS = 4;
 
 /**
- * Watches over a peer: that it says HELLO in time, that it finishes the frames it begins, and (where
- * a heartbeat is set) that it lives. A limit counts as passed only when a second look finds it so:
- * after this process itself was held up, what the peer sent in time may still wait to be read.
+ * Checks that the peer sends HELLO in time, that it finishes the frames it begins, and (if a
+ * heartbeat is set) that it answers. A limit counts as expired only when a second check finds it
+ * so: after this process itself was delayed, bytes that the peer sent in time may still wait to be
+ * read.
  */
 export class Vigil {
   readonly #limits: WireLimits;
@@ -44,7 +45,7 @@ export class Vigil {
     );
   }
 
-  /** HELLO has come. */
+  /** HELLO has arrived. */
   greeted(): void {
     clearTimeout(this.#hello);
     const { heartbeatMs } = this.#limits;
@@ -53,7 +54,7 @@ export class Vigil {
     this.#heartbeat.unref();
   }
 
-  /** Bytes came, or the peer took some. */
+  /** Bytes arrived, or the peer read some. */
   heard(): void {
     this.#silentBeats = 0;
     if (this.#frame !== undefined) return;
@@ -79,7 +80,7 @@ export class Vigil {
 
   #beat(): void {
     this.#silentBeats += 1;
-    if (this.#silentBeats > LOST_AFTER_BEATS)
+    if (this.#silentBeats >= LOST_AFTER_BEATS)
       this.#work.overdue(
         newelError("NEWEL_E_DEADLINE", {
           what: "a sign of life of the peer",

@@ -10,7 +10,7 @@ import { durationMs, formatDuration, formatSize, sizeBytes } from "../../src/bas
 import { temporaryDirectory } from "../helpers/resources.ts";
 import { chmodSync } from "node:fs";
 
-test("durations and sizes are read with their units, and nothing else is", () => {
+test("durations and sizes are read with their units, and other texts are refused", () => {
   assert.deepEqual(
     ["500ms", "10s", "2m", "1h", "3d", "1.5s"].map((text) => durationMs(text)),
     [500, 10_000, 120_000, 3_600_000, 259_200_000, 1_500],
@@ -30,7 +30,7 @@ test("durations and sizes are read with their units, and nothing else is", () =>
     assert.throws(() => sizeBytes(text), { code: "NEWEL_E_SIZE" }, text);
 });
 
-test("durations and sizes for people", () => {
+test("durations and sizes are formatted for people", () => {
   assert.deepEqual([0, 350, 12_000, 540_000, 3_600_000, 273_600_000].map(formatDuration), [
     "0ms",
     "350ms",
@@ -57,7 +57,7 @@ test("a name has no space and no pattern in it, and is safe as a file name", () 
   assert.equal(new Set(["a/b", "a%2Fb", "a_b"].map(toFileName)).size, 3);
 });
 
-test("patterns are names or prefixes; a mistyped word finds its neighbour", () => {
+test("patterns are names or prefixes, and a mistyped word gets its closest match", () => {
   assert.ok(
     matches("web*", "web.1") &&
       matches("*", "x") &&
@@ -69,7 +69,7 @@ test("patterns are names or prefixes; a mistyped word finds its neighbour", () =
   assert.equal(closest("zzz", ["reload", "restart"]), undefined);
 });
 
-test("backoff grows to its bound and spreads", () => {
+test("backoff grows to its bound and is spread by the jitter", () => {
   const backoff = { minMs: 100, maxMs: 1_000, jitter: 0.5 };
   assert.deepEqual(
     [1, 2, 3, 4, 5].map((failures) => backoffMs(backoff, failures, () => 0.5)),
@@ -85,13 +85,13 @@ test("backoff grows to its bound and spreads", () => {
   );
 });
 
-test("a state machine allows what its table has", () => {
+test("a state machine allows exactly the transitions of its table", () => {
   const table = { off: { push: "on" }, on: { push: "off" }, broken: {} } as const;
   assert.equal(nextState<"off" | "on" | "broken", "push">(table, "off", "push"), "on");
   assert.equal(nextState<"off" | "on" | "broken", "push">(table, "broken", "push"), undefined);
 });
 
-test("the home is where the environment says, and closed to others", (t) => {
+test("the home is the directory of NEWEL_HOME, and a home that is too long or open to others is refused", (t) => {
   assert.equal(findHome({ NEWEL_HOME: "/tmp/n" }).directory, "/tmp/n");
   assert.throws(() => homeAt(`/${"x".repeat(120)}`), {
     code: "NEWEL_E_HOME_PATH",
@@ -106,7 +106,7 @@ test("the home is where the environment says, and closed to others", (t) => {
   });
 });
 
-test("a sleep ends when it is aborted; too late is an error that names the work", async () => {
+test("a sleep ends when it is aborted, and a deadline error names the work", async () => {
   const controller = new AbortController();
   const slept = sleep(60_000, controller.signal);
   controller.abort();

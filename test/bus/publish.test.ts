@@ -6,7 +6,7 @@ import { Bus } from "../../src/bus/bus.ts";
 import type { Step } from "../../src/bus/channels.ts";
 import { ChannelFailures, ExitRequest } from "../../src/bus/failures.ts";
 import type { LogEntry } from "../../src/bus/log.ts";
-import { BUS_STATES } from "../../src/bus/states.ts";
+import { BUS_STATES } from "../../src/bus/lifecycle/states.ts";
 
 const LIFECYCLE = ["start", "stop", "restart", "graceful", "exit"] as const;
 const STEP: Step = { signal: new AbortController().signal, limitMs: 1 };
@@ -30,7 +30,19 @@ test("1. listeners of every built-in channel run by priority, with and without a
     bus.publish(channel as "start");
     bus.publish(channel as "start", STEP);
     const order = [0, 50, 51, 100];
-    assert.deepEqual(runs, [...order.map((p) => [p]), ...order.map((p) => [p, STEP])], channel);
+    const isLifecycle = LIFECYCLE.some((name) => name === channel);
+    // Without an argument, lifecycle listeners get a step of no limit.
+    const withNone = runs.slice(0, 4).map((run) => run as [number, Step?]);
+    assert.deepEqual(
+      withNone.map(([priority, step]) => [priority, step?.limitMs]),
+      order.map((priority) => [priority, isLifecycle ? Infinity : undefined]),
+      channel,
+    );
+    assert.deepEqual(
+      runs.slice(4),
+      order.map((priority) => [priority, STEP]),
+      channel,
+    );
   }
   const bus = new Bus();
   const runs: unknown[] = [];
@@ -54,7 +66,7 @@ test("2. the argument given to publish reaches every listener unchanged", () => 
   assert.ok(seen.every((value) => value === order));
 });
 
-test("3. a channel never seen before works like a built-in one", () => {
+test("3. a new channel name works like a built-in one", () => {
   const bus = new Bus();
   const runs: number[] = [];
   for (const priority of [100, 50, 0, 51])
@@ -144,7 +156,7 @@ test("9. subscribing the same function again keeps one listener with the new pri
   assert.deepEqual(runs, ["fixed", "moved"]);
 });
 
-test("10. unsubscribing what is not there does nothing", () => {
+test("10. unsubscribing an unknown listener does nothing", () => {
   const bus = new Bus();
   bus.unsubscribe("nobody", () => undefined);
   bus.subscribe("x", () => 1);
@@ -171,7 +183,7 @@ test("12. subscribe without a function gives a function that subscribes and retu
   assert.deepEqual(bus.publish("x"), ["first", "second"]);
 });
 
-test("13. a listener that comes or goes during publish changes only the next one", () => {
+test("13. a listener that is added or removed during a publish affects only the next publish", () => {
   const bus = new Bus();
   const runs: string[] = [];
   const late = (): void => void runs.push("late");
@@ -210,7 +222,7 @@ test("14. ChannelFailures names every failure and keeps the other results", asyn
   assert.ok(failed.failures.every(({ durationMs }) => durationMs !== undefined));
   assert.deepEqual(failed.results, ["good"]);
   assert.equal(failed.code, "NEWEL_E_BUS_LISTENERS");
-  assert.match(failed.message, /2 listener.*"x".*one: first/);
+  assert.match(failed.message, /Listeners of the channel "x" failed \(2\): one: first/);
 });
 
 test("15. an exit request stops the later listeners and is not wrapped", async () => {
@@ -260,7 +272,7 @@ test("17. each listener error is logged once, at error level, with its stack", a
   }
 });
 
-test("17a. a promise that rejects behind a synchronous publish is logged", async () => {
+test("17a. a promise that rejects after a synchronous publish is logged", async () => {
   const { bus, entries } = quietBus();
   bus.subscribe("x", () => Promise.reject(new Error("later")));
   const [result] = bus.publish("x");
@@ -330,4 +342,67 @@ test("keepContext runs a listener in the context it was subscribed in", () => {
     bus.subscribe("x", () => storage.getStore());
   });
   assert.deepEqual(bus.publish("x"), ["mine", undefined]);
+});
+
+test("any thrown value is logged, and none keeps the bus from exiting", async () => {
+  const circular = new Error("circular");
+  circular.cause = circular;
+  const unreadable = new Proxy(new Error("never seen"), {
+    get: () => assert.fail("a property that throws"),
+  });
+  const { proxy, revoke } = Proxy.revocable({}, {});
+  revoke();
+  const many = new AggregateError(
+    Array.from({ length: 10_000 }, (_, n) => new Error(`part ${n}`)),
+    "many",
+  );
+  for (const thrown of [circular, unreadable, proxy, many, Object.create(null), undefined]) {
+    const { bus, entries } = quietBus();
+    bus.subscribe("stop", () => {
+      throw thrown;
+    });
+    assert.equal(await bus.exit(), 70);
+    const [entry] = entries.filter(({ level }) => level === "error");
+    assert.match(entry?.message ?? "", /^The listener anonymous of the channel "stop" failed\./);
+    assert.ok((entry?.message.length ?? 0) < 100_000);
+    assert.throws(() => bus.publish("stop"), ChannelFailures);
+  }
+});
+
+test("a code that the system would truncate to 0 counts as 70", async () => {
+  for (const code of [256, 512, -1, 1.5, Number.NaN]) {
+    assert.equal(await new Bus().exit(code), 70);
+    const { bus } = quietBus();
+    bus.subscribe("exit", () => {
+      throw new ExitRequest(code);
+    });
+    assert.equal(await bus.exit(), 70);
+  }
+});
+
+test("the last of several requests counts until one is not 0, and the later listeners run", async () => {
+  for (const channel of ["stop", "exit", "stopping", "exited"] as const) {
+    const { bus } = quietBus();
+    const ran: number[] = [];
+    for (const code of [0, 7, 3])
+      bus.subscribe(channel, () => {
+        ran.push(code);
+        throw new ExitRequest(code);
+      });
+    await bus.exit();
+    assert.deepEqual([bus.exitCode, ran], [7, [0, 7, 3]], channel);
+  }
+});
+
+test("a limit longer than the longest timer means no limit", async () => {
+  const { bus, entries } = quietBus();
+  bus.subscribe("start", () => new Promise((resolve) => setTimeout(resolve, 10)), {
+    timeoutMs: 2 ** 31,
+  });
+  await bus.start();
+  await bus.exit();
+  assert.deepEqual(
+    entries.filter(({ level }) => level !== "info"),
+    [],
+  );
 });

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { Agent, createServer, get, type IncomingMessage, type ServerResponse } from "node:http";
+import { connect as connectHttp2, createServer as createHttp2Server } from "node:http2";
 import type { AddressInfo } from "node:net";
 import { test, type TestContext } from "node:test";
 import { Worker } from "node:worker_threads";
@@ -27,7 +28,7 @@ interface Answer {
   readonly connection: string | undefined;
 }
 
-/** A component beside a server whose requests are answered by a worker thread. */
+/** A component next to a server whose requests are answered by a worker thread. */
 function app(t: TestContext): App {
   const bus = new Bus();
   const warnings: string[] = [];
@@ -189,7 +190,7 @@ test(
   },
 );
 
-test("65. waiting on 127.0.0.1 for a port nobody binds is an error", async (t) => {
+test("65. waiting on 127.0.0.1 for a port without a server is an error", async (t) => {
   const { bus, served, warnings } = app(t);
   const port = await freePort();
   await assert.rejects(waitUntilServing(bus, { host: "127.0.0.1", port }, 60), {
@@ -222,7 +223,7 @@ test("68. the first request registers one thread; more on the same keep it at on
   assert.deepEqual(started, [[1, Number(first.body.split(" ")[1])]]);
 });
 
-test("69. stop tells stopThread for each and empties the map", async (t) => {
+test("69. stop publishes stopThread for each thread and empties the map", async (t) => {
   const { bus, threads, ask } = app(t);
   const stopped: unknown[] = [];
   bus.subscribe("stopThread", (index) => void stopped.push(index));
@@ -234,7 +235,7 @@ test("69. stop tells stopThread for each and empties the map", async (t) => {
   assert.equal(threads.running.size, 0);
 });
 
-test("70. acquire twice gives one startThread; release of an unknown one gives nothing", () => {
+test("70. acquire twice gives one startThread; release of an unknown one publishes nothing", () => {
   const bus = new Bus();
   const manager = threads(bus);
   const seen: string[] = [];
@@ -265,4 +266,55 @@ test("71. live threads never share an index", async (t) => {
   assert.equal(manager.running.size, 4, "a new Worker is noticed by itself");
   await once(worker, "exit");
   assert.equal(manager.running.size, 3, "and its end");
+});
+
+test("the readiness endpoint follows the bus, and the server answers during the delay before closing", async (t) => {
+  const bus = new Bus();
+  bus.subscribe("log", () => undefined);
+  const asked: string[] = [];
+  const server = createServer((request, response) => {
+    asked.push(`${request.method} ${request.url}`);
+    response.end("the app");
+  });
+  const served = serve(bus, server, { readinessPath: "/readyz", closeDelayMs: 2_000 });
+  t.after(() => bus.exit());
+  const ask = async (path: string, method = "GET"): Promise<string> => {
+    const { port } = served.address as AddressInfo;
+    const answer = await fetch(`http://127.0.0.1:${port}${path}`, { method });
+    return `${answer.status} ${(await answer.text()).trim()}`;
+  };
+  const seen: string[] = [];
+  bus.subscribe("start", async () => void seen.push(await ask("/readyz"), await ask("/x")), {
+    priority: 90,
+  });
+  bus.subscribe("stopping", async () => void seen.push(await ask("/readyz"), await ask("/y")));
+  await bus.start();
+  assert.equal(await ask("/readyz?full=1"), "200 ready");
+  assert.equal(await ask("/readyz", "HEAD"), "200 ");
+  assert.equal(await ask("/readyz", "POST"), "200 the app");
+  await bus.stop();
+  assert.deepEqual(seen, ["503 not ready", "200 the app", "503 not ready", "200 the app"]);
+  assert.deepEqual(asked, ["GET /x", "POST /readyz", "GET /y"]);
+  assert.equal(served.address, null);
+});
+
+test("the readiness endpoint works over HTTP/2", async (t) => {
+  const bus = new Bus();
+  bus.subscribe("log", () => undefined);
+  const server = createHttp2Server((_request, response) => void response.end("the app"));
+  const served = serve(bus, server, { readinessPath: "/readyz" });
+  await bus.start();
+  t.after(() => bus.exit());
+  const session = connectHttp2(`http://127.0.0.1:${(served.address as AddressInfo).port}`);
+  t.after(() => session.destroy());
+  for (const [path, expected] of [
+    ["/readyz", "ready\n"],
+    ["/", "the app"],
+  ] as const) {
+    let body = "";
+    const stream = session.request({ ":path": path });
+    stream.on("data", (chunk) => (body += String(chunk)));
+    await once(stream, "end");
+    assert.equal(body, expected);
+  }
 });

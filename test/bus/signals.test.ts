@@ -46,8 +46,8 @@ test("48b. two signals share one shutdown, and the second is reported", async (t
   assert.equal(output().match(/exit listener/g)?.length, 1);
 });
 
-test("a third signal ends the process at once, with 128 + its number", async (t) => {
-  const { kill, ended, output } = await daemon(t, "60000");
+test("a third signal ends the process immediately, with 128 + its number", async (t) => {
+  const { kill, ended, output } = await daemon(t, "60000", "each");
   for (const n of [1, 2, 3]) {
     kill("SIGTERM");
     if (n < 3)
@@ -57,6 +57,32 @@ test("a third signal ends the process at once, with 128 + its number", async (t)
   assert.match(output(), /error Ended by a third signal \(SIGTERM\) while waiting for .* slow/);
 });
 
+test("a Ctrl-C that is sent twice in quick succession counts once", async (t) => {
+  const { kill, ended, output } = await daemon(t, "1500");
+  for (const n of [1, 2, 3, 4]) {
+    kill("SIGINT");
+    await eventually(
+      () => (output().match(/Caught signal SIGINT|SIGINT again, at once/g)?.length ?? 0) >= n,
+      `signal ${n} arrived`,
+    );
+  }
+  assert.equal(await ended, 0, output());
+  // If the machine stalls between two of them, more than one counts.
+  const counted = output().match(/Caught signal SIGINT/g)?.length ?? 0;
+  assert.ok(counted < 4, output());
+});
+
+test("a listener of a signal that fails or hangs does not prevent the action of the signal", async (t) => {
+  const failing = await daemon(t, "0", "listeners");
+  failing.kill("SIGTERM");
+  assert.equal(await failing.ended, 0, failing.output());
+  assert.match(failing.output(), /error The listener anonymous of the channel "SIGTERM" failed/);
+  const hanging = await daemon(t, "0", "listeners");
+  hanging.kill("SIGINT");
+  assert.equal(await hanging.ended, 0, hanging.output());
+  assert.match(hanging.output(), /warn The listeners of SIGINT have not ended within 5000 ms/);
+});
+
 test("the deadline ends a shutdown that hangs, with 124", async (t) => {
   const { kill, ended, output } = await daemon(t, "60000", "deadline");
   kill("SIGTERM");
@@ -64,7 +90,7 @@ test("the deadline ends a shutdown that hangs, with 124", async (t) => {
   assert.match(output(), /error Ended by the deadline of 300 ms while waiting for .* slow/);
 });
 
-test("what still holds the process after the exit is named, and left", async (t) => {
+test("resources that keep the process alive after the exit are named, and the process ends", async (t) => {
   const { kill, ended, output } = await daemon(t, "0", "held");
   kill("SIGTERM");
   assert.equal(await ended, 0);

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { Bus } from "../../src/bus/bus.ts";
-import { type Edges, nextHop, path, statesOf } from "../../src/bus/graph.ts";
+import { type Edges, nextHop, path, statesOf } from "../../src/bus/lifecycle/graph.ts";
 import { later, watchedBus } from "./watched-bus.ts";
 
 test("19. start runs every start listener", async () => {
@@ -191,7 +191,7 @@ test("stop during the start leaves the bus idle, and it can start again", async 
   assert.equal(bus.state, "started");
 });
 
-test("plan gives the order without running it, timeline what ran", async () => {
+test("plan returns the order without running it, timeline the listeners that ran", async () => {
   const { bus, ran } = watchedBus();
   bus.subscribe("stop", () => undefined, { priority: 10, name: "first", timeoutMs: 5 });
   assert.deepEqual(bus.plan().stop[0], { listener: "first", priority: 10, limitMs: 5 });

@@ -28,7 +28,7 @@ function service(
 }
 
 for (const kind of ["path", "abstract"] as const) {
-  test(`systemd hears start, graceful, restart and stop in order, on ${kind} sockets`, async (t) => {
+  test(`systemd is notified of start, graceful, restart and stop in order, on ${kind} sockets`, async (t) => {
     const path =
       kind === "path" ? join(temporaryDirectory(t), "notify") : `@newel-test-${process.pid}`;
     const messages = listenToNotify(t, path);
@@ -50,7 +50,7 @@ for (const kind of ["path", "abstract"] as const) {
   });
 }
 
-test("the watchdog is pinged while the service lives, by its own word and its loop", async (t) => {
+test("the watchdog is pinged while alive() succeeds and the event loop runs", async (t) => {
   for (const way of ["word", "block"] as const) {
     const path = join(temporaryDirectory(t), "notify");
     const messages = listenToNotify(t, path);
@@ -66,6 +66,6 @@ test("the watchdog is pinged while the service lives, by its own word and its lo
   }
 });
 
-test("without NOTIFY_SOCKET there is nobody to tell", () => {
+test("without NOTIFY_SOCKET no notification is sent", () => {
   assert.equal(notifySystemd(new Bus(), { environment: {} }), false);
 });

@@ -110,7 +110,7 @@ test("40. block resolves only after registered tasks have ended", async () => {
   assert.deepEqual(bus.tasks, []);
 });
 
-test("41. block's log is the four exit lines, then what it waits for", async () => {
+test("41. block's log is the four exit lines, then the tasks that it waits for", async () => {
   const four = ["Bus stopping", "Bus stopped", "Bus exiting", "Bus exited"];
   for (const task of [undefined, "importer"]) {
     const { bus, lines } = watchedBus();
@@ -137,7 +137,7 @@ test("42. while blocked, main is published", async () => {
   assert.equal(published, 3);
 });
 
-test("42a. a main listener that comes later is heard, and none costs no timer", async () => {
+test("42a. a main listener that is added later is called, and without one there is no timer", async () => {
   const bus = new Bus();
   await bus.start();
   const blocking = bus.block({ intervalMs: 1 });
@@ -198,7 +198,7 @@ test("48. two exit calls share one shutdown", async () => {
   assert.deepEqual(ran, ["stop 1", "stop 2", "exit 1", "exit 2"]);
 });
 
-test("48a. exit joins a stop that is running, also from inside a listener", async () => {
+test("48a. exit joins a running stop, even from inside a listener", async () => {
   const { bus, ran } = watchedBus();
   await bus.start();
   ran.length = 0;
@@ -222,7 +222,7 @@ test("50. start after exit is refused; start while started runs nothing again", 
   assert.equal(bus.state, "exited");
 });
 
-test("51. wait and block settle at the transition whatever the interval", async () => {
+test("51. wait and block settle at the transition, regardless of the interval", async () => {
   const bus = new Bus();
   bus.subscribe("main", () => undefined);
   await bus.start();
@@ -233,7 +233,7 @@ test("51. wait and block settle at the transition whatever the interval", async 
   ];
   await later(10);
   await bus.exit();
-  // A turn of the loop later both are there: nothing is polled.
+  // One turn of the loop later both have settled: nothing is polled.
   await new Promise((resolve) => setImmediate(resolve));
   assert.deepEqual(settled.sort(), ["block", "wait"]);
   await Promise.all(waits);
@@ -255,10 +255,67 @@ test("52. a failing main listener is logged and does not end the process", async
   assert.equal(entries.filter(({ level }) => level === "error").length, 2);
 });
 
-test("52a. unless told to", async () => {
+test("52a. a failing main listener ends the process with exitOnMainFailure", async () => {
   const { bus } = watchedBus();
   bus.subscribe("main", () => assert.fail("no"));
   await bus.start();
   assert.equal(await bus.block({ intervalMs: 1, exitOnMainFailure: true }), 70);
   process.exitCode = 0;
+});
+
+test("a pending wait rejects as soon as its state becomes unreachable", async () => {
+  const bus = new Bus();
+  bus.subscribe("log", () => undefined);
+  bus.subscribe("start", () => Promise.reject(new Error("no database")));
+  const waits = [bus.wait("started"), bus.wait(["idle", "failed"])];
+  const late = bus.wait("started", { channel: "beat" });
+  await assert.rejects(bus.start(), { code: "NEWEL_E_BUS_LISTENERS" });
+  await assert.rejects(late, { code: "NEWEL_E_BUS_TRANSITION", message: /become started/ });
+  await assert.rejects(waits[0] ?? assert.fail(), { code: "NEWEL_E_BUS_TRANSITION" });
+  assert.equal(await waits[1], "idle", "the state it was in");
+});
+
+test("tasks that await block() do not wait for each other, and block() waits for them", async () => {
+  const bus = new Bus();
+  await bus.start();
+  const ended: string[] = [];
+  for (const name of ["service a", "service b"])
+    bus.keep(name, async () => {
+      await bus.block();
+      await later(5);
+      ended.push(name);
+    });
+  const blocking = bus.block();
+  await bus.exit();
+  await blocking;
+  assert.deepEqual(ended.sort(), ["service a", "service b"]);
+});
+
+test("block() given to keep() is ignored with a warning", async () => {
+  const { bus, entries } = watchedBus();
+  await bus.start();
+  const blocking = bus.block();
+  bus.keep("service", blocking);
+  await bus.exit();
+  assert.equal(await blocking, 0);
+  const warnings = entries.filter(({ level }) => level === "warn");
+  assert.match(warnings[0]?.message ?? "", /The task service is block\(\) itself/);
+});
+
+test("several calls of block() publish main once a round, at the shortest interval", async () => {
+  const bus = new Bus();
+  let running = 0;
+  let most = 0;
+  let rounds = 0;
+  bus.subscribe("main", async () => {
+    running += 1;
+    most = Math.max(most, running);
+    await later(2);
+    running -= 1;
+    rounds += 1;
+    if (rounds === 5) void bus.exit();
+  });
+  await bus.start();
+  await Promise.all([bus.block({ intervalMs: 60_000 }), bus.block({ intervalMs: 1 }), bus.block()]);
+  assert.equal(most, 1);
 });

@@ -32,7 +32,7 @@ async function pidsByApp(world: World): Promise<Record<string, number[]>> {
   );
 }
 
-test("several apps: grouped in ps; a name that stands for two must say which", async (t) => {
+test("several apps: grouped in ps; a name of two services is refused without its app", async (t) => {
   const world = new World(t);
   await twoApps(world);
   const { stdout } = await world.succeed("ps");
@@ -55,12 +55,12 @@ test("several apps: grouped in ps; a name that stands for two must say which", a
   assert.notDeepEqual((await pidsByApp(world))["blog"], before["blog"]);
 });
 
-test("several apps: the configuration here says which is meant", async (t) => {
+test("several apps: the configuration here selects the app", async (t) => {
   const world = new World(t);
   const { file } = await twoApps(world);
   const unclear = await world.newel("down");
   assert.equal(unclear.code, 2);
-  assert.match(unclear.stderr, /Several apps are up \(shop, blog\)/);
+  assert.match(unclear.stderr, /name an app with --app NAME, or take --all\. Up: shop, blog\./);
   const before = await pidsByApp(world);
   world.moveTo("blog");
   await world.succeed("reload", "web");
@@ -74,7 +74,7 @@ test("several apps: the configuration here says which is meant", async (t) => {
   assert.deepEqual(await pidsByApp(world), {});
 });
 
-test("ps --watch prints again and again, also when nobody supervises; --json a line each time", async (t) => {
+test("ps --watch prints repeatedly, also without a supervisor; --json prints one line each time", async (t) => {
   const world = new World(t);
   await twoApps(world);
   const table = world.start("ps", "--watch", "shop/web");

@@ -1,14 +1,16 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
 import { ERROR_CODES } from "../../src/base/error-codes.ts";
+import { parseArguments } from "../../src/cli/arguments.ts";
 import { readRequests } from "../../src/cli/commands/scale.ts";
 import { signalName } from "../../src/cli/commands/signal.ts";
 import { EXIT, EXIT_MEANINGS, exitCodeOf, exitCodeOfCode } from "../../src/cli/exit-codes.ts";
-import { commandNames, loadCommand } from "../../src/cli/table.ts";
+import { commandNames, loadCommand, splitName } from "../../src/cli/table.ts";
 import { runHere } from "./capture.ts";
 
-/** Command lines that are wrong, and what is said about each. */
+/** Wrong command lines, and the error for each. */
 const WRONG: readonly (readonly [line: string, says: RegExp])[] = [
   ["pss", /There is no command "pss"\. Did you mean "newel ps"\?/],
   ["relaod web", /Did you mean "newel reload"\?/],
@@ -33,10 +35,14 @@ const WRONG: readonly (readonly [line: string, says: RegExp])[] = [
   ["start web --timeout soon", /--timeout is "soon", which is not a duration/],
   ["kernel stat", /"stat" is nothing the kernel does/],
   ["help nothing", /There is no command "nothing"/],
+  [
+    "help NEWEL_E_ADDRESS_TOKEN",
+    /no error code NEWEL_E_ADDRESS_TOKEN. Did you mean NEWEL_E_ADDRESS_TAKEN\?/,
+  ],
 ];
 
 for (const [line, says] of WRONG) {
-  test(`newel ${line}: exit code 2, and what is wrong`, async () => {
+  test(`newel ${line}: exit code 2, and the reason`, async () => {
     const { code, stdout, stderr } = await runHere(line.split(" "));
     assert.equal(code, EXIT.usage);
     assert.match(stderr, says);
@@ -129,4 +135,36 @@ test("newel help --json lists the commands for programs", async () => {
     commands.map(({ v, name }) => [v, name]),
     commandNames().map((name) => [1, name]),
   );
+});
+
+test("newel help CODE prints the error, what to do and its section of the page", async () => {
+  const { code, stdout } = await runHere(["help", "newel_e_address_taken"]);
+  assert.equal(code, EXIT.done);
+  const { text, fix } = ERROR_CODES.NEWEL_E_ADDRESS_TAKEN;
+  const [head, , shown, , toDo, , place = ""] = stdout.split("\n");
+  assert.deepEqual([head, shown, toDo], ["NEWEL_E_ADDRESS_TAKEN", text, `What to do: ${fix}`]);
+  const [page = "", anchor] = place.split("#");
+  assert.equal(anchor, "newel_e_address_taken");
+  assert.match(readFileSync(page, "utf8"), /^### NEWEL_E_ADDRESS_TAKEN$/m);
+  const json = await runHere(["help", "NEWEL_E_ADDRESS_TAKEN", "--json"]);
+  assert.partialDeepStrictEqual(JSON.parse(json.stdout), {
+    code: "NEWEL_E_ADDRESS_TAKEN",
+    text,
+    fix,
+  });
+});
+
+test("each command line in the advice of an error is understood", async () => {
+  for (const [code, { text, fix }] of Object.entries(ERROR_CODES)) {
+    for (const [, line = ""] of `${text} ${fix}`.matchAll(/`newel ([a-z][^`&|]*)`/g)) {
+      const { name, rest } = splitName(
+        line
+          .replace(/\{\w+\}|…/g, "word")
+          .trim()
+          .split(/ +/),
+      );
+      const command = await loadCommand(name);
+      assert.doesNotThrow(() => parseArguments(command, rest), `${code}: newel ${line}`);
+    }
+  }
 });

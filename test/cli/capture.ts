@@ -2,8 +2,9 @@ import { Writable } from "node:stream";
 
 import { execute } from "../../src/cli/cli.ts";
 import { Output, type Screen } from "../../src/cli/output/output.ts";
+import { COMPILE_CACHE } from "../helpers/resources.ts";
 
-/** A stream that keeps what it is given. */
+/** A stream that keeps all text written to it. */
 export class Capture extends Writable {
   readonly isTTY: boolean;
   readonly columns: number;
@@ -20,7 +21,7 @@ export class Capture extends Writable {
     done();
   }
 
-  /** What a terminal must be able to say of itself before it gets colours. */
+  /** The facts that a terminal must report before it gets colours. */
   getColorDepth(): number {
     return this.isTTY ? 8 : 1;
   }
@@ -58,7 +59,7 @@ export async function runHere(
   { home = "/nonexistent/newel", cwd = "/" }: { home?: string; cwd?: string } = {},
 ): Promise<Ran> {
   const [stdout, stderr] = [new Capture(), new Capture()];
-  const environment = { PATH: process.env["PATH"], NEWEL_HOME: home };
+  const environment = { PATH: process.env["PATH"], NEWEL_HOME: home, ...COMPILE_CACHE };
   const code = await execute(argv, { stdout, stderr, cwd, environment });
   return { code, stdout: stdout.text, stderr: stderr.text };
 }

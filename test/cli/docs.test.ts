@@ -47,7 +47,7 @@ test("the page has every command, in the order of the help, and no other", async
 });
 
 for (const name of commandNames()) {
-  test(`the page tells of newel ${name} what the command does`, async () => {
+  test(`the page describes newel ${name} with the summary, options and examples of its help`, async () => {
     const command = await loadCommand(name);
     const text = section(headingOf(command));
     assert.ok(text.includes(`\n\n${command.summary}.\n`), "its summary");

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
+import { homeAt } from "../../src/base/home.ts";
 import { World } from "./world.ts";
 
 interface Listed {
@@ -40,3 +42,28 @@ async function whileStopped(world: World, pid: number, service: number | undefin
   assert.equal(stop.code, 5);
   assert.match(stop.stderr, hangs);
 }
+
+test("while the kernel is stopped, commands that need it fail, with its pid and the command to run", async (t) => {
+  const world = new World(t);
+  const run = "echo hello; exec sleep 1000";
+  world.configure({ name: "app", services: { web: { run, ready: { after: "50ms" } } } });
+  await world.succeed("up");
+  const [before] = await world.json<Listed[]>("ps");
+  const pid = Number(readFileSync(homeAt(world.home).kernelLock, "utf8"));
+  const hangs = new RegExp(
+    `The kernel \\(pid ${pid}\\) does not answer\\. .*kill -CONT ${pid}[^]*kill -KILL ${pid} && newel ps`,
+  );
+  process.kill(pid, "SIGSTOP");
+  try {
+    const commands = [["logs", "web"], ["show", "web"], ["events"], ["reload", "web"]];
+    const ran = await Promise.all(commands.map((words) => world.newel(...words)));
+    for (const { code, stderr } of ran) {
+      assert.equal(code, 5, stderr);
+      assert.match(stderr, hangs);
+    }
+  } finally {
+    process.kill(pid, "SIGKILL");
+  }
+  const [after] = await world.json<Listed[]>("ps");
+  assert.equal(after?.processes[0]?.pid, before?.processes[0]?.pid);
+});

@@ -43,10 +43,15 @@ test("outside an app's directory a verb asks for a name, an app or --all", async
   await world.succeed("up");
   const before = await pids(world);
   world.moveTo("elsewhere");
-  for (const verb of ["stop", "restart", "reload", "start"]) {
-    const { code, stderr } = await world.newel(verb);
+  for (const words of [["stop"], ["restart"], ["reload"], ["start"], ["down"], ["down", "--now"]]) {
+    const { code, stderr } = await world.newel(...words);
     assert.equal(code, 2, stderr);
-    assert.match(stderr, /name a service, an app with --app NAME, or take --all\. Up: shop\./);
+    assert.match(stderr, /name .*an app with --app NAME, or take --all\. Up: shop\./);
+  }
+  for (const verb of ["stop", "down"]) {
+    const { code, stderr } = await world.newel(verb, "--all", "--app", "shop");
+    assert.equal(code, 2, stderr);
+    assert.match(stderr, /--app means one app, and --all every app/);
   }
   assert.deepEqual(await pids(world), before);
   await world.succeed("restart", "web");
@@ -55,6 +60,64 @@ test("outside an app's directory a verb asks for a name, an app or --all", async
   assert.deepEqual(await pids(world), { "shop/web": [] });
   const { code } = await world.newel("start", "web", "--all");
   assert.equal(code, 2);
+  await world.succeed("down", "--app", "shop");
+  assert.deepEqual(await pids(world), {});
+});
+
+test("with an app, given or configured here, a name means a service of that app alone", async (t) => {
+  const world = new World(t);
+  configure(world, "shop", ["web", "tail"]);
+  configure(world, "blog", ["web", "worker"]);
+  mkdirSync(join(world.directory, "elsewhere"));
+  for (const directory of ["shop", "blog"]) {
+    world.moveTo(directory);
+    await world.succeed("up");
+  }
+  const before = await pids(world);
+  const refused = async (expected: RegExp, code: number, ...words: string[]): Promise<void> => {
+    const ran = await world.newel(...words);
+    assert.equal(ran.code, code, ran.stderr);
+    assert.match(ran.stderr, expected);
+  };
+  world.moveTo("shop");
+  for (const words of [
+    ["stop", "worker"],
+    ["signal", "KILL", "worker"],
+    ["scale", "worker=2"],
+    ["show", "worker"],
+    ["logs", "--prune", "worker"],
+  ])
+    await refused(
+      /There is no service worker in the app shop; there is blog\/worker\./,
+      4,
+      ...words,
+    );
+  await refused(/There is no service wo\* in the app shop/, 4, "stop", "wo*");
+  world.moveTo("elsewhere");
+  await refused(/There is no service tail in the app blog/, 4, "stop", "tail", "--app", "blog");
+  await refused(/--app blog and shop\/web mean different/, 2, "stop", "shop/web", "--app", "blog");
+  for (const words of [
+    ["stop", "w*"],
+    ["stop", "*"],
+    ["signal", "KILL", "web"],
+    ["scale", "w*=2"],
+    ["logs", "--prune", "web"],
+  ])
+    await refused(/stands for more than one service: .*\/web, .*\/web/, 2, ...words);
+  await refused(/No app is configured here or above: name services/, 2, "logs", "--prune");
+  assert.deepEqual(await pids(world), before);
+  world.moveTo("blog");
+  await world.succeed("scale", "w*=2");
+  await world.succeed("stop", "w*", "shop/tail");
+  const running = Object.entries(await pids(world)).filter(([, each]) => each.length > 0);
+  assert.deepEqual(running, [["shop/web", before["shop/web"]]]);
+  interface Pruned {
+    readonly pruned: readonly string[];
+  }
+  assert.deepEqual((await world.json<Pruned>("logs", "--prune")).pruned.toSorted(), [
+    "blog/web",
+    "blog/worker",
+  ]);
 });
 
 test("in the directory of an app that is not up no other app is meant", async (t) => {
@@ -108,7 +171,7 @@ test("two directories of one name are two apps; a written name moves with its fi
   assert.deepEqual(Object.keys(await pids(world)), ["api/shop"]);
 });
 
-test("after a switch of `current` a verb that starts processes says what runs, and up applies it", async (t) => {
+test("after a switch of `current` a verb that starts processes names the running file, and up applies the new one", async (t) => {
   const world = new World(t);
   const link = join(world.directory, "current");
   for (const release of ["releases/1", "releases/2"])
@@ -133,7 +196,7 @@ test("after a switch of `current` a verb that starts processes says what runs, a
   await world.succeed("reload", "web");
 });
 
-test("a verb that does not apply a changed configuration says so", async (t) => {
+test("a verb that does not apply a changed configuration prints a note", async (t) => {
   const world = new World(t);
   configure(world, ".", ["web"], { name: "app" });
   await world.succeed("up");
@@ -151,7 +214,7 @@ test("a verb that does not apply a changed configuration says so", async (t) => 
   assert.match((await world.succeed("restart", "web")).stderr, /cannot be read/);
 });
 
-test("start of what has no replicas, or of nothing, fails; nothing is started for an answer", async (t) => {
+test("start of a service without replicas, or of an unknown one, fails and starts nothing", async (t) => {
   const world = new World(t);
   configure(world, ".", ["web", "worker"], { name: "app" });
   const locks = [homeAt(world.home).kernelLock, homeAt(world.home).supervisorLock];
@@ -183,7 +246,7 @@ test("start of what has no replicas, or of nothing, fails; nothing is started fo
   assert.equal((await pids(world))["app/worker"]?.length, 1);
 });
 
-test("up --plan without a supervisor compares with what is left, and starts none", async (t) => {
+test("up --plan without a supervisor compares with the stored state, and starts none", async (t) => {
   const world = new World(t);
   configure(world, ".", ["web", "worker"], { name: "app" });
   await world.succeed("up");
@@ -198,7 +261,7 @@ test("up --plan without a supervisor compares with what is left, and starts none
   assert.equal(version.supervisor, null);
 });
 
-test("after a removal of the working directory every command works or says so in one sentence", async (t) => {
+test("after a removal of the working directory every command works or reports it in one sentence", async (t) => {
   const world = new World(t);
   configure(world, ".", ["web"], { name: "app" });
   await world.succeed("up");
@@ -241,6 +304,23 @@ test("a one-off that ended well is completed, and up does not run it again", asy
   await world.succeed("ps", "once");
   assert.match((await world.succeed("up")).stderr, /Nothing to do/);
   assert.equal((await world.succeed("logs", "once", "--raw")).stdout, "once\n");
-  await world.succeed("start", "once");
+  const again = await world.succeed("start", "once");
+  assert.match(again.stderr, /start once\.1/);
+  assert.doesNotMatch(again.stderr, /stop|ended/, "nothing runs that could be stopped");
   assert.equal((await world.succeed("logs", "once", "--raw")).stdout, "once\nonce\n");
+});
+
+test("where nothing is up, ps names the configuration that `up` would apply, with any file name", async (t) => {
+  const world = new World(t);
+  world.moveTo(".");
+  const advice = async (): Promise<string> => (await world.newel("ps")).stderr;
+  assert.match(await advice(), /`newel up` starts the app of the configuration in its directory/);
+  for (const name of ["newel.config.json", "newel.config.mjs", "newel.config.js"]) {
+    const directory = `of.${name}`;
+    mkdirSync(join(world.directory, directory));
+    writeFileSync(join(world.directory, directory, name), "export default {};");
+    world.moveTo(directory);
+    const file = join(world.directory, directory, name);
+    assert.ok((await advice()).includes(`\`newel up\` starts the app of ${file}.`), name);
+  }
 });

@@ -48,19 +48,22 @@ async function failAll(t: TestContext, { jobs }: Place, code: string): Promise<v
   await worker.close();
 }
 
-test("reading makes no file, and says where it looked", async (t) => {
+test("reading creates no file, and the error names the path", async (t) => {
   const { directory, newel } = place(t);
   for (const argv of [["ls"], ["stats"], ["show", "a~b"], ["pause", "mails"], ["cancel", "a~b"]]) {
     const { code, stdout, stderr } = await newel(...argv);
     assert.deepEqual([code, stdout], [5, ""]);
-    assert.match(stderr, /no jobs at .*\/data\/jobs\.db \(the default in .*NEWEL_E_JOBS_NO_STORE/s);
+    assert.match(
+      stderr,
+      /no jobs at .*\/data\/jobs\.db \(from the default in .*NEWEL_E_JOBS_NO_STORE/s,
+    );
   }
   assert.ok(!existsSync(join(directory, "data")));
-  assert.match((await newel("ls", "--store", "sqlite:x.db")).stderr, /x\.db \(--store says so\)/);
+  assert.match((await newel("ls", "--store", "sqlite:x.db")).stderr, /x\.db \(from --store\)/);
   assert.equal((await newel("ls", "--store", "ftp://x")).code, 2);
 });
 
-test("add enqueues, ls lists, show tells all", async (t) => {
+test("add enqueues a run, ls lists it, show prints it in detail", async (t) => {
   const { jobs, newel, json } = place(t);
   const added = await newel("add", "mail", '{"to":"ann"}', "--queue", "mails", "--by", "7");
   assert.equal(added.code, 0);
@@ -120,7 +123,7 @@ test("add - takes its input from stdin", async (t) => {
   assert.deepEqual((await jobs.get(stdout.trim()))?.input, { from: "stdin" });
 });
 
-test("what cannot be read on the command line is said", async (t) => {
+test("a command line that cannot be parsed is reported with its reason", async (t) => {
   const { newel, jobs } = place(t);
   await jobs.enqueue(mail, 1);
   const wrong: [string[], RegExp][] = [
@@ -143,7 +146,7 @@ test("what cannot be read on the command line is said", async (t) => {
   }
 });
 
-test("runs are cancelled and tried again, one or all that match", async (t) => {
+test("runs are cancelled and retried, one or all that match", async (t) => {
   const here = place(t);
   const { jobs, newel, json } = here;
   const runs = [
@@ -208,7 +211,7 @@ test("queues are counted, paused, resumed and drained", async (t) => {
   assert.match(none.stderr, /Did you mean "mails"/);
 });
 
-test("the store of the configuration is meant, wherever below it one stands", async (t) => {
+test("the store of the configuration is used in every directory below it", async (t) => {
   const { directory, newel } = place(t);
   writeFileSync(join(directory, "jobs.mjs"), "export {};");
   const config = {
@@ -218,8 +221,27 @@ test("the store of the configuration is meant, wherever below it one stands", as
   };
   writeFileSync(join(directory, "newel.config.json"), JSON.stringify(config));
   const { stderr } = await newel("ls");
-  assert.match(stderr, /of-config\.db \(.*newel\.config\.json says so\)/);
+  assert.match(stderr, /of-config\.db \(from .*newel\.config\.json\)/);
   assert.equal((await newel("add", "mail", "1")).code, 0);
   assert.ok(existsSync(join(directory, "of-config.db")));
   assert.equal((await newel("ls", "-c", "none.json")).code, 6);
+});
+
+test("check prints the version of SQLite that stores the jobs", async (t) => {
+  const { directory } = place(t);
+  writeFileSync(join(directory, "jobs.mjs"), "export {};");
+  const check = async (store: string, ...more: string[]): Promise<string> => {
+    const config = { name: "shop", services: {}, jobs: { modules: "jobs.mjs", store } };
+    writeFileSync(join(directory, "newel.config.json"), JSON.stringify(config));
+    const { code, stdout, stderr } = await runHere(["check", ...more], { cwd: directory });
+    assert.equal(code, 0, stderr);
+    return stdout;
+  };
+  const { sqlite = "" } = process.versions as { sqlite?: string };
+  assert.match(await check("sqlite:./jobs.db"), new RegExp(`SQLite ${sqlite} of Node\\.js v\\d`));
+  const { sqlite: version } = JSON.parse(await check("sqlite:./jobs.db", "--json")) as {
+    sqlite?: string;
+  };
+  assert.equal(version, sqlite);
+  assert.doesNotMatch(await check("redis://localhost:6379"), /SQLite/);
 });

@@ -6,7 +6,7 @@ import { lastLines } from "../../src/cli/logs/reader.ts";
 import { mergeByTime } from "../../src/cli/logs/merge.ts";
 import { LinePrinter } from "../../src/cli/logs/printer.ts";
 import { covers, type Source, toSource, unknownWords } from "../../src/cli/select.ts";
-import type { OutputChunk, ProcessInfo } from "../../src/kernel/api.ts";
+import type { OutputChunk, ProcessInfo } from "../../src/kernel/process-api.ts";
 import { captured } from "./capture.ts";
 
 function source(name: string): Source {
@@ -66,7 +66,7 @@ test("lines are cut at newlines wherever the pieces end, with their offsets", ()
   }
 });
 
-test("a gap ends the line before it and is told with the one behind it", () => {
+test("a gap ends the line before it and is reported with the line after it", () => {
   const cutter = new LineCutter(WEB, "out");
   const lines = [
     ...cutter.push(chunk("a\nbeg", 0)),
@@ -131,7 +131,7 @@ test("processes are merged by time, each in its own order, and equal times by pr
   assert.deepEqual(lines, ["a1", "b1", "b2", "a2", "a3", "b3"]);
 });
 
-test("a line stands behind its process's name, byte for byte", async () => {
+test("a line follows the name of its process, byte for byte", async () => {
   const { output, stdout } = captured();
   const printer = new LinePrinter(output, { raw: false, time: false });
   const worker = source("shop/worker.12#2-00");
@@ -148,7 +148,7 @@ test("a line stands behind its process's name, byte for byte", async () => {
   );
 });
 
-test("with several apps the app stands before the name; --time and --raw; a gap is told on stderr", async () => {
+test("with several apps the app precedes the name; --time and --raw; a gap is reported on stderr", async () => {
   const blog = source("blog/web.1#1-00");
   const several = captured();
   const printer = new LinePrinter(several.output, { raw: false, time: true });

@@ -91,7 +91,7 @@ test("-n counts lines, and begins at the beginning of one", async () => {
   );
 });
 
-test("-n prints the last lines whatever their length, also with -f", async () => {
+test("-n prints the last lines of any length, also with -f", async () => {
   const shown = async (lines: number): Promise<string[]> =>
     (await world.succeed("logs", "long", "-n", String(lines), "--raw")).stdout
       .trimEnd()
@@ -111,7 +111,7 @@ test("-n prints the last lines whatever their length, also with -f", async () =>
   assert.deepEqual(stdout().trimEnd().split("\n"), await shown(5_003));
 });
 
-test("a reader that goes away ends it quietly", async () => {
+test("a reader that goes away ends the command without an error", async () => {
   const child = spawn(process.execPath, [MAIN, "logs", "counter", "-n", "all", "-f"], {
     cwd: world.directory,
     env: world.environment,
@@ -150,7 +150,7 @@ test("-f loses no line and repeats none, from the first byte on, across reloads"
   assert.equal(stderr(), "");
 });
 
-test("-f without -n goes on behind the last 50 lines, without a seam", async () => {
+test("-f without -n continues after the last 50 lines, without a gap or a repetition", async () => {
   const child = world.start("logs", "counter.1", "--out", "-f", "--raw");
   const text = collect(child.stdout);
   await eventually(() => text().split("\n").length > 500, "lines that follow");
@@ -170,7 +170,7 @@ test("-f without -n goes on behind the last 50 lines, without a seam", async () 
   assert.ok(living.length >= 450);
 });
 
-test("a service that has not started yet can be waited for; a name of nothing cannot", async () => {
+test("a service that has not started yet can be waited for; an unknown name cannot", async () => {
   await world.succeed("stop", "words");
   const { code, stderr } = await world.newel("logs", "wrods");
   assert.equal(code, 4);

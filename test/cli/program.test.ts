@@ -20,29 +20,56 @@ import { collect, World } from "./world.ts";
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const MAIN = join(ROOT, "src/cli/main.ts");
 
-/** Runs a program on a Node.js that says it is version 20. */
-function runOnOldNode(program: string): { status: number | null; stderr: string } {
-  const pretend = `Object.defineProperty(process, "versions", { value: { ...process.versions, node: "20.1.0" } });
-    Object.defineProperty(process, "version", { value: "v20.1.0" });`;
+const { engines } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")) as {
+  readonly engines: { readonly node: string };
+};
+/** The oldest Node.js, as `24.15`. */
+const OLDEST = engines.node.replace(/^>=/, "");
+const [MAJOR = 0, MINOR = 0] = OLDEST.split(".").map(Number);
+
+/** Runs a program on a Node.js that says it is of an older version. */
+function runOnOldNode(program: string, old: string): { status: number | null; stderr: string } {
+  const pretend = `Object.defineProperty(process, "versions", { value: { ...process.versions, node: "${old}" } });
+    Object.defineProperty(process, "version", { value: "v${old}" });`;
   const preload = `data:text/javascript,${encodeURIComponent(pretend)}`;
   return spawnSync(process.execPath, ["--import", preload, program], { encoding: "utf8" });
 }
 
-test("on an old Node.js: a sentence, what to do, the code; exit code 1", () => {
-  const { status, stderr } = runOnOldNode(MAIN);
-  assert.equal(status, 1);
-  assert.match(stderr, /^newel needs Node\.js 24 or newer; this is v20\.1\.0\.\n/);
-  assert.match(stderr, /\(NEWEL_E_NODE_TOO_OLD\)\n$/);
+/** The first line of a program that refuses a version. */
+const refusal = (old: string): string => `newel needs Node.js ${OLDEST} or newer; this is v${old}.`;
+
+test("on an old Node.js: a sentence with the version of package.json, what to do, the code; exit code 1", () => {
+  for (const old of ["20.1.0", `${MAJOR}.${MINOR - 1}.9`]) {
+    const { status, stderr } = runOnOldNode(MAIN, old);
+    assert.equal(status, 1);
+    assert.equal(stderr.split("\n")[0], refusal(old));
+    assert.match(stderr, /\(NEWEL_E_NODE_TOO_OLD\)\n$/);
+  }
 });
 
 test("npm start on an old Node.js says what to do", () => {
-  const { status, stderr } = runOnOldNode(join(ROOT, "scripts/start.mjs"));
+  const old = `${MAJOR}.${MINOR - 1}.9`;
+  const { status, stderr } = runOnOldNode(join(ROOT, "scripts/start.mjs"), old);
   assert.equal(status, 1);
-  assert.match(stderr, /^newel needs Node\.js 24 or newer; this is v20\.1\.0\.\n/);
+  assert.equal(stderr.split("\n")[0], refusal(old));
   assert.match(stderr, /\n {2}npm rebuild node\n/);
 });
 
-test("what an old Node.js has to parse uses nothing newer than it", () => {
+test("the documentation names the oldest Node.js of package.json", () => {
+  for (const page of ["docs/guide/getting-started.md", "docs/reference/cli.md"]) {
+    const text = readFileSync(join(ROOT, page), "utf8");
+    const named = [
+      ...text.matchAll(/Node\.js (?:older than )?(\d+(?:\.\d+)?)(?= or newer| ends)/g),
+    ];
+    assert.deepEqual(
+      named.map(([, version]) => version),
+      [OLDEST],
+      page,
+    );
+  }
+});
+
+test("the files that an old Node.js has to parse use no newer syntax", () => {
   for (const file of ["src/cli/main.ts", "src/base/error-codes.ts", "scripts/start.mjs"]) {
     const text = readFileSync(join(ROOT, file), "utf8");
     for (const newer of [/\?\?/, /\?\.[\w([]/, /\|\|=|&&=/, /#\w+[;(=]/, /^(await|using)\b/m])
@@ -112,7 +139,7 @@ test("the kernel: status, --detach, and a second one in the foreground is refuse
   assert.match(stderr, /A kernel already serves .*\(NEWEL_E_KERNEL_RUNNING\)\n$/s);
 });
 
-test("kernel and supervisor serve in the foreground until they are told to end", async (t) => {
+test("kernel and supervisor serve in the foreground until a signal ends them", async (t) => {
   const world = new World(t);
   for (const name of ["kernel", "supervisor"]) {
     const child = world.start(name);
@@ -126,7 +153,7 @@ test("kernel and supervisor serve in the foreground until they are told to end",
   }
 });
 
-test("build makes dist beside the old one, executable, and links the command", (t) => {
+test("build makes the new dist next to the old one, executable, and links the command", (t) => {
   const copy = temporaryDirectory(t);
   for (const name of ["src", "scripts", "package.json", "tsconfig.json", "tsconfig.build.json"])
     cpSync(join(ROOT, name), join(copy, name), { recursive: true });

@@ -16,7 +16,7 @@ const FAILED: Progress = {
   process: "web.3",
   code: "NEWEL_E_NOT_READY",
   message: "web.3 did not get ready.",
-  fix: "Mend it.",
+  fix: "Fix it.",
   lines: ["boom", "  at line 1"],
 };
 const end = (ok: boolean, changed = true): Progress => ({ type: "end", ok, changed });
@@ -43,7 +43,7 @@ test("a failure shows the last lines, the message, the fix and the code; exit co
       "  | boom",
       "  |   at line 1",
       "error: web.3 did not get ready.",
-      "Mend it. (NEWEL_E_NOT_READY)",
+      "Fix it. (NEWEL_E_NOT_READY)",
       "",
     ].join("\n"),
   );
@@ -62,7 +62,7 @@ test("an end without ok, or a stream without an end, is a failure", async () => 
   assert.equal((await followProgress(stream(STEP), output)).exitCode, 1);
 });
 
-test("what was killed is listed", async () => {
+test("killed processes are listed", async () => {
   const { output, stderr } = captured();
   const killed: Progress = {
     type: "killed",
@@ -71,7 +71,10 @@ test("what was killed is listed", async () => {
     killed: [{ pid: 7, command: "sleep\t9" }],
   };
   await followProgress(stream(killed, end(true)), output);
-  assert.equal(stderr.text, "  web.1: killed what outlived the stop:\n    7 sleep?9\n");
+  assert.equal(
+    stderr.text,
+    "  web.1: killed the processes that outlived the stop:\n    7 sleep?9\n",
+  );
 });
 
 test("--json gives every event as one object a line", async () => {
@@ -87,7 +90,7 @@ test("--json gives every event as one object a line", async () => {
   );
 });
 
-test("--timeout gives up waiting with 124 and says that it goes on", async () => {
+test("--timeout stops waiting with 124 and reports that the work continues", async () => {
   const { output, stderr } = captured();
   const stuck = {
     async *[Symbol.asyncIterator](): AsyncGenerator<Progress> {
@@ -97,5 +100,5 @@ test("--timeout gives up waiting with 124 and says that it goes on", async () =>
   };
   const { exitCode } = await followProgress(stuck, output, { timeoutMs: 20 });
   assert.equal(exitCode, 124);
-  assert.match(stderr.text, /Not done after 20 ms\. It goes on/);
+  assert.match(stderr.text, /Not done after 20 ms\. The work continues/);
 });

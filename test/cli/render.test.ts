@@ -50,7 +50,7 @@ function service(changes: Partial<ServiceView> = {}): ServiceView {
   };
 }
 
-test("ps has one line a service, its columns under their titles", () => {
+test("ps has one line per service, its columns under their titles", () => {
   const { output } = captured();
   const failed = service({
     name: "a-worker",
@@ -68,7 +68,7 @@ test("ps has one line a service, its columns under their titles", () => {
   ]);
 });
 
-test("ps -a has one line a process", () => {
+test("ps -a has one line per process", () => {
   const { output } = captured();
   assert.deepEqual(formatProcesses([service()], output, NOW), [
     "PROCESS  STATE    READY  PID  UP  CPU   MEM  NEXT TRY",
@@ -77,7 +77,7 @@ test("ps -a has one line a process", () => {
   ]);
 });
 
-test("several apps stand in groups under their names", () => {
+test("several apps are grouped under their names", () => {
   const { output } = captured();
   const lines = formatServices(
     [service(), service({ app: "blog", name: "b" }), service({ name: "z" })],
@@ -115,7 +115,7 @@ test("a table is never wider than its rows need, and has no spaces at line ends"
   assert.deepEqual(formatTable(columns, ["xyz", "é"], 80), ["A    B", "xyz", "é"]);
 });
 
-test("what is no terminal gets no escape sequence; a terminal gets colours", () => {
+test("only a terminal gets escape sequences and colours", () => {
   const render = (isTTY: boolean): string => {
     const { output } = captured({ isTTY });
     return [
@@ -154,7 +154,7 @@ test("show names the keys of the environment, never their values", () => {
   assert.ok(text.endsWith("Last lines\n  one\n  two"));
 });
 
-test("a plan tells change, reasons and steps", () => {
+test("a plan has the change, its reasons and its steps", () => {
   const { output } = captured();
   const changes = [
     {

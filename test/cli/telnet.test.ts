@@ -8,7 +8,13 @@ import { fileURLToPath } from "node:url";
 import { stripVTControlCharacters } from "node:util";
 
 import { complete, type Noun } from "../../src/cli/telnet/completion.ts";
-import { eventually, type Scope, startProcess, temporaryDirectory } from "../helpers/resources.ts";
+import {
+  COMPILE_CACHE,
+  eventually,
+  type Scope,
+  startProcess,
+  temporaryDirectory,
+} from "../helpers/resources.ts";
 import { startDaemon } from "../kernel/client/daemon.ts";
 import type { Ran } from "./capture.ts";
 import { collect } from "./world.ts";
@@ -20,7 +26,13 @@ const withoutTerminal: string | false =
     : "needs the `script` program of util-linux for a pseudo-terminal";
 
 function environment(home: string): NodeJS.ProcessEnv {
-  return { PATH: process.env["PATH"], HOME: home, NEWEL_HOME: home, TERM: "xterm" };
+  return {
+    PATH: process.env["PATH"],
+    HOME: home,
+    NEWEL_HOME: home,
+    TERM: "xterm",
+    ...COMPILE_CACHE,
+  };
 }
 
 /** Runs `newel telnet` with lines from a pipe. */
@@ -33,7 +45,7 @@ async function say(home: string, lines: readonly string[], ...args: string[]): P
 }
 
 describe("from a pipe", () => {
-  test("it prints the answers alone, each after the one before", async (t) => {
+  test("a script prints the answers only, in the order of its lines", async (t) => {
     const { home } = await startDaemon(t);
     const { code, stdout, stderr } = await say(home.directory, [
       "set motto two  words",
@@ -52,7 +64,7 @@ describe("from a pipe", () => {
     assert.deepEqual({ code, stderr }, { code: 0, stderr: "" });
   });
 
-  test("a refusal stands on stderr, the rest is still done, and it ends with 1", async (t) => {
+  test("a refusal is printed on stderr, the other lines are sent, and the exit code is 1", async (t) => {
     const { home } = await startDaemon(t);
     const ran = await say(home.directory, ["foo", "l x", "quit"]);
     assert.deepEqual(ran, {
@@ -63,7 +75,7 @@ describe("from a pipe", () => {
     });
   });
 
-  test("what goes on gets the next line when it waits for one", async (t) => {
+  test("a running command gets the next line when it waits for one", async (t) => {
     const { home } = await startDaemon(t);
     const { stdout, code } = await say(home.directory, [
       "make process job watch=1 /bin/echo hello",
@@ -90,7 +102,7 @@ describe("from a pipe", () => {
     await eventually(() => spawnSync("kill", ["-0", String(pid)]).status !== 0, "its end");
   });
 
-  test("by TCP, and with nobody there", async (t) => {
+  test("by TCP, also without a listening kernel", async (t) => {
     const { home, port } = await startDaemon(t, { port: 0 });
     const there = await say("/nonexistent", ["status"], "--port", String(port));
     assert.ok(there.stdout.includes(`home=${home.directory}`));
@@ -152,7 +164,7 @@ class Person {
     }
   }
 
-  /** Waits for words on the screen behind what was seen before. */
+  /** Waits for words on the screen after the words that were found before. */
   async sees(words: string | RegExp): Promise<void> {
     await eventually(
       () => {
@@ -169,7 +181,7 @@ class Person {
 }
 
 describe("at a terminal", { skip: withoutTerminal }, () => {
-  test("greeting, help, errors that say what to type, and a farewell", async (t) => {
+  test("greeting, help, errors with the command to type, and a farewell", async (t) => {
     const { home } = await startDaemon(t);
     const person = new Person(t, home.directory);
     await person.sees('Type "help" for help.\n');
@@ -191,7 +203,7 @@ describe("at a terminal", { skip: withoutTerminal }, () => {
     await person.sees("> ");
     await person.type("garbage\x03");
     await person.type("\x03");
-    await person.sees("Ctrl-D or quit leaves; what runs goes on.\n");
+    await person.sees("Ctrl-D or quit leaves; processes keep running.\n");
     await person.type("\x04");
     assert.deepEqual(await person.ended, [0, null]);
   });
@@ -227,13 +239,13 @@ describe("at a terminal", { skip: withoutTerminal }, () => {
     assert.deepEqual(await again.ended, [0, null]);
   });
 
-  test("watching: Enter goes on, Ctrl-C stops, and what is typed stands below what comes", async (t) => {
+  test("watching: Enter continues, Ctrl-C stops, and typed text stays below new output", async (t) => {
     const { home } = await startDaemon(t);
     const person = new Person(t, home.directory);
     await person.sees("> ");
     await person.type("m p job watch=1 /bin/sh -c echo\\ hello;exec\\ /bin/sleep\\ 30\r");
     await person.sees("hello\n");
-    await person.sees("] Enter goes on, q stops: ");
+    await person.sees("] Enter continues, q stops: ");
     await person.type("\r");
     await person.type("\x03");
     await person.sees("Stopped watching\n");

@@ -200,15 +200,12 @@ test("daemons of another protocol are named, and `newel upgrade` moves them all 
   const home = homeOfInstallations(t);
   const port = await freePort();
   const [old, latest] = [release(t, home, port, "1.0.0"), release(t, home, port, "1.1.0")];
-  const chunks = join(old.package, "dist/runtime/chunks");
-  const files = [
-    join(old.package, "dist/supervisor/contract.js"),
-    ...readdirSync(chunks).map((name) => join(chunks, name)),
-  ];
+  const built = readdirSync(join(old.package, "dist"), { recursive: true, encoding: "utf8" });
   let changed = 0;
-  for (const file of files) {
+  for (const name of built.filter((each) => each.endsWith(".js"))) {
+    const file = join(old.package, "dist", name);
     const text = readFileSync(file, "utf8");
-    const other = text.replace(/(name: "newel\.supervisor",\s+version: )1/, "$18");
+    const other = text.replace(/(name:\s*"newel\.supervisor",\s*version:\s*)1\b/, "$18");
     if (other !== text) changed += 1;
     writeFileSync(file, other);
   }
@@ -224,7 +221,7 @@ test("daemons of another protocol are named, and `newel upgrade` moves them all 
   assert.equal(await answeringPid(port), web, "the service runs on");
 });
 
-test("a service manager starts the daemons by the home's own link, whatever was upgraded or removed", async (t) => {
+test("a service manager starts the daemons by the home's own link, after any upgrade or removal", async (t) => {
   const home = homeOfInstallations(t);
   const port = await freePort();
   const [old, latest] = [release(t, home, port, "1.0.0"), release(t, home, port, "1.1.0")];
@@ -259,7 +256,7 @@ test("a service manager starts the daemons by the home's own link, whatever was 
   assert.match(commandLine, /runtime\/1\.1\.0-/, "the copy is named, so it is not removed");
 });
 
-test("an older newel never replaces a newer one, and says so", async (t) => {
+test("an older newel never replaces a newer one, and reports NEWEL_E_OLDER_CALLER", async (t) => {
   const home = homeOfInstallations(t);
   const port = await freePort();
   const [old, latest] = [release(t, home, port, "1.9.0"), release(t, home, port, "1.10.0")];
@@ -289,7 +286,7 @@ test("an older newel never replaces a newer one, and says so", async (t) => {
   assert.equal(await answeringPid(port), web);
 });
 
-test("where nothing runs, a newer newel starts its own version", async (t) => {
+test("without running daemons, a newer newel starts its own version", async (t) => {
   const home = homeOfInstallations(t);
   const port = await freePort();
   const [old, latest] = [release(t, home, port, "1.0.0"), release(t, home, port, "2.0.0-beta.2")];
@@ -307,9 +304,11 @@ test("a build that cannot start is refused, and everything stays as it was", asy
   const [old, broken] = [release(t, home, port, "1.0.0"), release(t, home, port, "1.1.0")];
   await old.succeed("up");
   const before = await old.daemons();
-  const chunks = join(broken.package, "dist/runtime/chunks");
-  for (const name of readdirSync(chunks).filter((each) => each.startsWith("daemon")))
-    writeFileSync(join(chunks, name), "throw new Error('broken');");
+  for (const daemon of ["kernel", "supervisor"])
+    writeFileSync(
+      join(broken.package, "dist/runtime", daemon, "main.js"),
+      "throw new Error('broken');",
+    );
   const manifest = join(broken.package, "dist/build.json");
   writeFileSync(manifest, readFileSync(manifest, "utf8").replace(/"hash": "\w/, '"hash": "f'));
   const refused = await broken.newel("upgrade");
@@ -342,7 +341,7 @@ test("many commands at once make one copy", async (t) => {
   assert.equal(readdirSync(runtimeDirectory).length, 2, "the copy and its link");
 });
 
-test("a Node.js that is gone is replaced by the caller's, and that is said", async (t) => {
+test("a removed Node.js is replaced by the caller's, with a message", async (t) => {
   const home = homeOfInstallations(t);
   const port = await freePort();
   const app = release(t, home, port);

@@ -53,7 +53,7 @@ async function pids(name: string): Promise<(number | undefined)[]> {
   return (await service(name)).processes.map(({ pid }) => pid);
 }
 
-test("up twice does nothing the second time, and up --plan says so before", async () => {
+test("up twice does nothing the second time, and up --plan shows no change before", async () => {
   const plan = await world.json<{ v: number; service: string; change: string }[]>("up", "--plan");
   assert.deepEqual(
     plan.map(({ v, service, change }) => [v, service, change]),
@@ -135,7 +135,7 @@ test("scale sets, adds and takes away", async () => {
   assert.equal(stderr, "Nothing to do.\n");
 });
 
-test("stop, start and restart; ps NAME ends with 3 for what is stopped", async () => {
+test("stop, start and restart; ps NAME ends with 3 for a stopped service", async () => {
   const before = await pids("web");
   await world.succeed("stop", "web");
   assert.ok(before.every((pid) => pid !== undefined && !isAlive(pid)));
@@ -148,7 +148,7 @@ test("stop, start and restart; ps NAME ends with 3 for what is stopped", async (
   assert.ok((await pids("web")).every((pid) => !started.includes(pid)));
 });
 
-test("signal tells whom it reached", async () => {
+test("signal prints the processes it reached", async () => {
   const { stdout } = await world.succeed("signal", "winch", "web");
   const reached = stdout
     .trimEnd()
@@ -159,7 +159,7 @@ test("signal tells whom it reached", async () => {
   assert.deepEqual([one.v, one.signalled.length], [1, 1]);
 });
 
-test("show names what is set and hides what may be secret", async () => {
+test("show names the settings and hides possible secrets", async () => {
   const { stdout } = await world.succeed("show", "web");
   assert.match(stdout, /^tiny\/web\n {2}state +running/);
   assert.match(stdout, /environment .*\bSECRET\b/);
@@ -188,19 +188,19 @@ test("events streams one object a line", async () => {
   child.kill();
 });
 
-test("--timeout stops waiting with 124, and the work goes on", async () => {
+test("--timeout stops waiting with 124, and the work continues", async () => {
   world.write("web.mjs", `await new Promise((resolve) => setTimeout(resolve, 1500));${WEB}`);
   const before = new Set((await pids("web")).map(String));
   const { code, stderr } = await world.newel("reload", "web", "--timeout", "300ms");
   assert.equal(code, 124);
-  assert.match(stderr, /Not done after 300 ms\. It goes on/);
+  assert.match(stderr, /Not done after 300 ms\. The work continues/);
   const isReplaced = async (): Promise<boolean> => !before.has(await whoAnswers(port));
   await eventually(isReplaced, "the reload that went on", 20_000);
   world.write("web.mjs", WEB);
   await world.succeed("restart", "web");
 });
 
-test("nobody supervises: ps says so and starts nothing; the next verb brings it back", async () => {
+test("without a supervisor ps prints a warning and starts nothing; the next verb starts one", async () => {
   const before = await pids("web");
   process.kill(await world.supervisorPid(), "SIGKILL");
   await eventually(async () => {
@@ -211,7 +211,7 @@ test("nobody supervises: ps says so and starts nothing; the next verb brings it 
   assert.equal(code, 0);
   assert.match(stdout, /^PROCESS +STATE +READY +PID +UP\n/);
   assert.match(stdout, /^tiny\/web\.1 +running +yes/m);
-  assert.match(stderr, /Nobody supervises these processes: .*`newel up`/);
+  assert.match(stderr, /No supervisor runs for these processes: .*`newel up`/);
   assert.equal((await world.newel("ps", "web")).code, 3);
   assert.equal((await world.newel("ps", "wbe")).code, 4);
   const [web] = await world.json<Service[]>("ps", "web");

@@ -6,6 +6,7 @@ import { fileURLToPath } from "node:url";
 
 import { homeAt } from "../../src/base/home.ts";
 import {
+  COMPILE_CACHE,
   eventually,
   isAlive,
   type Scope,
@@ -81,6 +82,16 @@ export class World {
     return this.#shell('exec "$@" > "$0"', file, args);
   }
 
+  /** The same after a line of shell, such as `ulimit -n 32`. */
+  newelAfter(line: string, ...args: string[]): Promise<Ran> {
+    return this.#shell(`${line}; exec "$@"`, "sh", args);
+  }
+
+  /** The same as `"$@"` of a shell script. */
+  shell(script: string, ...args: string[]): Promise<Ran> {
+    return this.#shell(script, "sh", args);
+  }
+
   async #shell(script: string, word: string, args: readonly string[]): Promise<Ran> {
     const command = ["-c", script, word, process.execPath, MAIN, ...args];
     const options = { cwd: this.#cwd, env: this.environment };
@@ -101,7 +112,7 @@ export class World {
     return JSON.parse(stdout) as T;
   }
 
-  /** Starts a command line that goes on. */
+  /** Starts a command line that keeps running. */
   start(...args: string[]): ChildProcess {
     return this.#spawn(this.home, args);
   }
@@ -114,7 +125,12 @@ export class World {
   }
 
   get environment(): NodeJS.ProcessEnv {
-    return { PATH: process.env["PATH"], HOME: this.directory, NEWEL_HOME: this.home };
+    return {
+      PATH: process.env["PATH"],
+      HOME: this.directory,
+      NEWEL_HOME: this.home,
+      ...COMPILE_CACHE,
+    };
   }
 
   async supervisorPid(): Promise<number> {
@@ -125,11 +141,15 @@ export class World {
 
   async #end(): Promise<void> {
     const { kernelLock, supervisorLock } = homeAt(this.home);
-    const daemons = [kernelLock, supervisorLock].flatMap(readPid).filter(isAlive);
+    const daemons = [kernelLock, supervisorLock]
+      .flatMap(readPid)
+      .filter((pid) => isOf(pid, this.home));
     if (daemons.length === 0) return;
-    await runQuietly([MAIN, "down", "--all", "--timeout", "20s"], this.environment);
-    for (const pid of daemons) {
-      const gone = eventually(() => !isAlive(pid), `daemon ${pid} ended`, 5_000);
+    await runQuietly([MAIN, "down", "--all", "--timeout", "2m"], this.environment);
+    // A supervisor that still runs would start the kernel again.
+    for (const pid of [...daemons].reverse()) {
+      if (isAlive(pid)) process.kill(pid, "SIGTERM");
+      const gone = eventually(() => !isAlive(pid), `daemon ${pid} ended`, 60_000);
       await gone.catch(() => process.kill(pid, "SIGKILL"));
     }
   }
@@ -137,6 +157,15 @@ export class World {
 
 async function runQuietly(args: string[], env: NodeJS.ProcessEnv): Promise<void> {
   await once(spawn(process.execPath, args, { env, stdio: "ignore" }), "close");
+}
+
+/** Whether a daemon of a home has this pid: in a lock of another PID namespace it means another process. */
+function isOf(pid: number, home: string): boolean {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, "utf8").includes(home);
+  } catch {
+    return false;
+  }
 }
 
 function readPid(file: string): number[] {
@@ -147,7 +176,7 @@ function readPid(file: string): number[] {
   }
 }
 
-/** What a stream has said so far. */
+/** The text of a stream so far. */
 export function collect(stream: NodeJS.ReadableStream | null): () => string {
   const pieces: Buffer[] = [];
   stream?.on("data", (piece: Buffer) => pieces.push(piece));

@@ -13,7 +13,7 @@ const [server = "", channels = ""] = blocksOf("docs/guide/bus.md").map(({ code }
   code.replaceAll('"newel/bus"', JSON.stringify(join(ROOT, "src/bus/index.ts"))),
 );
 
-/** What the first block leaves to the reader. */
+/** Code that the first block leaves to the reader. */
 const DATABASE = `
 const database = {
   connect: async () => console.log("connected"),

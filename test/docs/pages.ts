@@ -10,24 +10,80 @@ export interface Block {
   /** Where the block begins, for messages: `docs/guide/bus.md:6`. */
   readonly place: string;
   readonly language: string;
+  /** The file that the block is to be written to: "server.js" of "```js [server.js]". */
+  readonly file?: string;
   readonly code: string;
 }
 
 /** Paths of README.md, the guides and the reference, relative to the repository. */
 export const PAGES: readonly string[] = [
   "README.md",
+  "docs/README.md",
   ...globSync(["docs/guide/*.md", "docs/reference/*.md"], { cwd: ROOT }).sort(),
 ];
 
 /** Pages of other parts, where only configurations and command lines are checked here: the tests of the part. */
 export const PAGES_ELSEWHERE: Readonly<Record<string, string>> = {
+  "docs/guide/docker.md": "test/docs/docker.test.ts",
+  "docs/guide/github-actions.md": "test/docs/github-actions.test.ts",
   "docs/guide/jobs.md": "test/jobs/client/guide.test.ts",
   "docs/guide/jobs-server.md": "test/jobs/server/",
-  "docs/guide/jobs-sqlite.md": "test/jobs/conformance/",
   "docs/guide/jobs-web.md": "test/jobs/web/guide.test.ts",
+  "docs/guide/kubernetes.md": "test/docs/kubernetes.test.ts",
+  "docs/guide/low-ports.md": "test/docs/low-ports.test.ts",
   "docs/guide/pool.md": "test/pool/examples.test.ts",
+  "docs/guide/security.md": "test/docs/security.test.ts",
   "docs/guide/singleton.md": "test/singleton/examples.test.ts",
+  "docs/guide/systemd.md": "test/docs/systemd.test.ts",
 };
+
+/**
+ * Guides that are followed literally, block by block, in an empty home (test/docs/followed.test.ts):
+ * each with the ports that it uses, and the beginnings of blocks and lines that are not run, each
+ * with the reason or the test that has it.
+ */
+export const PAGES_FOLLOWED: Readonly<Record<string, Followed>> = {
+  "docs/guide/backup.md": { ports: [] },
+  "docs/guide/develop.md": { ports: [3000, 4000] },
+  "docs/guide/getting-started.md": { ports: [3000] },
+  "docs/guide/logs.md": { ports: [3000] },
+  "docs/guide/migrate-from-bullmq.md": { ports: [] },
+  "docs/guide/migrate-from-compose.md": {
+    ports: [3000, 6379],
+    notRun: [["docker compose down", "there is no docker here"]],
+    needs: { "redis-server": "redis-server" },
+  },
+  "docs/guide/migrate-from-piscina.md": {
+    ports: [],
+    notRun: [['import { Piscina } from "piscina"', "the program before the migration"]],
+  },
+  "docs/guide/migrate-from-supervisord.md": {
+    ports: [8000],
+    notRun: [["supervisorctl stop all", "supervisord does not run here"]],
+    needs: { python3: "python3" },
+  },
+  "docs/guide/migrate-from-pm2.md": {
+    ports: [3000, 3001],
+    notRun: [
+      ["npx pm2 delete all", "pm2 is not installed here, and holds no port"],
+      ["0 3 * * *", "a line of a crontab; its command is run below it"],
+    ],
+  },
+  "docs/guide/reverse-proxy.md": {
+    ports: [3000, 8080, 8081],
+    needs: { nginx: "nginx-light", caddy: "caddy" },
+  },
+  "docs/guide/services.md": { ports: [3000] },
+  "docs/guide/troubleshooting.md": { ports: [3000, 3001] },
+  "docs/guide/typescript.md": { ports: [3000] },
+};
+
+export interface Followed {
+  readonly ports: readonly number[];
+  /** Programs that the page uses, each with the Debian package that has it. */
+  readonly needs?: Readonly<Record<string, string>>;
+  readonly notRun?: readonly (readonly [beginning: string, reason: string])[];
+}
 
 export function readPage(page: string): string {
   return readFileSync(join(ROOT, page), "utf8");
@@ -35,10 +91,11 @@ export function readPage(page: string): string {
 
 export function blocksOf(page: string): Block[] {
   const text = readPage(page);
-  return [...text.matchAll(/^ *```(\w*).*\n([^]*?)^ *```$/gm)].map((match) => {
-    const [, language = "", code = ""] = match;
+  return [...text.matchAll(/^ *```(\w*)(?: \[(\S+)\])?.*\n([^]*?)^ *```$/gm)].map((match) => {
+    const [, language = "", file, code = ""] = match;
     const line = text.slice(0, match.index).split("\n").length;
-    return { page, place: `${page}:${line}`, language, code };
+    const block = { page, place: `${page}:${line}`, language, code };
+    return file === undefined ? block : { ...block, file };
   });
 }
 

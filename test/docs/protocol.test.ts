@@ -17,7 +17,7 @@ function blockOf(beginning: string): string[] {
   return block.code.trimEnd().split("\n");
 }
 
-/** A client of a kernel in this process: what it sends, and all that it received. */
+/** A client of a kernel in this process: its requests, and all received lines. */
 async function talkTo(
   t: TestContext,
 ): Promise<{ served: Served; send: (line: string) => void; received: () => string }> {
@@ -29,7 +29,7 @@ async function talkTo(
   return { served, send: (line) => void socket.write(`${line}\n`), received: () => text };
 }
 
-/** The text of the page without what differs between two kernels. */
+/** The text of the page without the values that differ between two kernels. */
 function alike(text: string): string {
   return text
     .replace(/kernel \S+\. Type/, "kernel VERSION. Type")
@@ -54,7 +54,7 @@ test("the session at the prompt is answered as printed", async (t) => {
   assert.deepEqual(alike(received()).replaceAll("> ", "").trimEnd().split("\n"), answers);
 });
 
-/** What a printed answer has, without what the page leaves out. */
+/** The fields of a printed answer, without those that the page leaves out. */
 function parsed(line: string): object {
   return JSON.parse(line.replace(", …}", "}").replace("{…}", "{}"));
 }

@@ -9,7 +9,7 @@ import { fileURLToPath } from "node:url";
 import { formatConfigHelp } from "../../src/cli/help.ts";
 import { collect, World } from "../cli/world.ts";
 import { eventually, freePort, startProcess } from "../helpers/resources.ts";
-import { blocksOf, PAGES, PAGES_ELSEWHERE, shellLines } from "./pages.ts";
+import { blocksOf, PAGES, PAGES_ELSEWHERE, PAGES_FOLLOWED, shellLines } from "./pages.ts";
 
 const MAIN = fileURLToPath(new URL("../../src/cli/main.ts", import.meta.url));
 
@@ -29,10 +29,13 @@ function putPrograms({ directory }: World, port: number): void {
     "package.json": '{ "type": "module" }',
     "server.ts": SERVER.replace("PORT", String(port)),
     "src/server.ts": SERVER.replace("PORT", String(port)),
+    "server.js": SERVER.replace("PORT", String(port)),
     "node_modules/.bin/package.json": '{ "type": "commonjs" }',
     "node_modules/.bin/npx": "#!/bin/sh\ntest \"$*\" = 'drizzle-kit migrate'\n",
     "node_modules/.bin/python3": '#!/bin/sh\ntest "$*" = worker.py && exec sleep 600\n',
     "node_modules/.bin/redis-server": REDIS,
+    "src/worker.ts": "setInterval(() => undefined, 60_000);",
+    "src/check-worker.ts": "",
     ".env": "",
     "src/jobs/mail.ts": "",
   };
@@ -45,11 +48,12 @@ function putPrograms({ directory }: World, port: number): void {
 }
 
 const printed = formatConfigHelp().join("\n");
-const pages = PAGES.filter((page) => !Object.hasOwn(PAGES_ELSEWHERE, page));
+const notFollowed = PAGES.filter((page) => !Object.hasOwn(PAGES_FOLLOWED, page));
+const pages = notFollowed.filter((page) => !Object.hasOwn(PAGES_ELSEWHERE, page));
 const configurations = [
-  ...PAGES.flatMap(blocksOf).filter(
-    ({ language, code }) => language === "ts" && code.includes("defineConfig("),
-  ),
+  ...notFollowed
+    .flatMap(blocksOf)
+    .filter(({ language, code }) => language === "ts" && code.includes("defineConfig(")),
   { page: "", place: "newel help config", code: printed.slice(0, printed.indexOf("\nThen:")) },
 ];
 
@@ -63,11 +67,14 @@ describe("as printed", { concurrency: true }, () => {
   for (const { page, place, code } of configurations)
     test(`the configuration of ${place} is accepted, comes up and goes down`, async (t) => {
       const world = new World(t);
-      const [web, redis] = [await freePort(), await freePort()];
+      const [web, redis, metrics] = [await freePort(), await freePort(), await freePort()];
       putPrograms(world, web);
       world.write(
         "newel.config.ts",
-        code.replaceAll(/\b3000\b/g, String(web)).replaceAll(/\b6380\b/g, String(redis)),
+        code
+          .replaceAll(/\b3000\b/g, String(web))
+          .replaceAll(/\b6380\b/g, String(redis))
+          .replaceAll(/\b9464\b/g, String(metrics)),
       );
       assert.equal((await world.succeed("check")).stderr, "");
       if (Object.hasOwn(PAGES_ELSEWHERE, page)) return;
@@ -82,16 +89,21 @@ describe("as printed", { concurrency: true }, () => {
 const LINES_ELSEWHERE: readonly (readonly [RegExp, string])[] = [
   [/^newel jobs /, "test/cli/jobs.test.ts"],
   [/^(exec )?newel run\b/, "test/cli/run.test.ts"],
+  [/^newel init\b/, "test/cli/init.test.ts"],
+  [/newel completion\b/, "test/cli/daily.test.ts: for three shells"],
+  [/^(npx )?newel dev\b/, "test/cli/dev.test.ts"],
+  [/^newel (deploy|releases|rollback)\b|newel deploy shop -$/, "test/deploy/deploy.test.ts"],
   [/^newel owners release /, "test/singleton/owners.test.ts: a singleton must be there"],
   [/^newel supervisor$/, "runs already; test/supervisor/ starts it so"],
   [/^newel telnet$/, "test/cli/telnet.test.ts: it needs a terminal"],
   [/^npm install newel@latest/, "it needs the registry; test/cli/upgrade.test.ts"],
   [/^npx newel upgrade$/, "test/cli/upgrade.test.ts"],
   [/^npm (ci|cit)\b/, "it installs the repository"],
+  [/^npm i newel( bullmq)?$/, "it needs the registry; test/package installs the packed package"],
   [/^(cp|systemctl) /, "test/kernel/guide.test.ts, test/kernel/systemd.test.ts"],
 ];
 
-/** Lines that print and go on until they are interrupted. */
+/** Lines that print until they are interrupted. */
 const GO_ON = /^(npx )?newel (events|logs\b.* -f)/;
 
 const lines = pages
@@ -104,7 +116,8 @@ const CONFIG = (port: number): object => ({
   name: "shop",
   services: {
     web: { node: "server.ts", listen: port, replicas: 2, ready: { stable: "10ms" } },
-    worker: { run: "exec sleep 600", replicas: 2, ready: { after: "10ms" } },
+    worker: { run: "exec sleep 600", replicas: 2, ready: { after: "10ms" }, tags: ["backend"] },
+    mail: { run: "exec sleep 600", ready: { after: "10ms" }, profiles: ["development"] },
   },
 });
 

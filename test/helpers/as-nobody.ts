@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 
 import { type Scope, temporaryDirectory } from "./resources.ts";
 
-/** The user for what must not run as root. */
+/** The user id for programs that must not run as root. */
 export const NOBODY = 65_534;
 
 const REPO = fileURLToPath(new URL("../..", import.meta.url));
@@ -22,7 +22,7 @@ export function nobodysDirectory(scope: Scope): string {
 }
 
 /**
- * Runs a program of the repo as uid 65534 and gives what it printed.
+ * Runs a program of the repo as uid 65534 and returns its output.
  *
  * @param program - relative to the repo
  */
@@ -46,7 +46,7 @@ export function runAsNobody(scope: Scope, program: string, args: readonly string
   return result.stdout;
 }
 
-/** The checkout, or where another user may not enter it, a copy of what runs. */
+/** The checkout, or a copy of the needed files if another user may not enter it. */
 function readableRepo(scope: Scope): string {
   const test = spawnSync(
     "/bin/sh",

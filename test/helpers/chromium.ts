@@ -13,14 +13,14 @@ export const withoutChromium: string | false =
     ? false
     : "needs Chromium: apt-get install chromium";
 
-/** However a test ends, no browser outlives this. */
+/** No browser outlives this time, even if its test is killed. */
 const LIMIT_SECONDS = 900;
 
-/** A Chromium of the test's own, with a profile of its own; as root it runs as uid 65534. */
+/** Starts a separate Chromium for a test, with a separate profile; as root it runs as uid 65534. */
 export async function startChromium(scope: Scope): Promise<Browser> {
   const isRoot = process.getuid?.() === 0;
   const home = isRoot ? nobodysDirectory(scope) : temporaryDirectory(scope);
-  // Its sandbox needs rights that a container does not give; the pages are our own.
+  // Its sandbox needs rights that a container does not give; the pages are only those of the tests.
   const words = `-k 1 ${LIMIT_SECONDS} chromium --headless --no-sandbox --disable-gpu --disable-breakpad
     --disable-dev-shm-usage --no-first-run --remote-debugging-port=0 --user-data-dir=${home}/profile`;
   const user = isRoot ? { uid: NOBODY, gid: NOBODY } : {};
@@ -36,7 +36,7 @@ export async function startChromium(scope: Scope): Promise<Browser> {
   cleanUp(scope, async () => {
     await Promise.race([exited, sleep(2_000)]);
     if (child.exitCode !== null || child.signalCode !== null) return;
-    // It made itself the leader of a group, in which all processes of the browser are.
+    // The browser leads a process group, in which all its processes are.
     process.kill(-(child.pid ?? 0), "SIGKILL");
     await exited;
   });

@@ -19,14 +19,14 @@ import { cleanUp, eventually, isAlive, type Scope, temporaryDirectory } from "./
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 
-/** What a command printed, and its exit code. */
+/** The output of a command, and its exit code. */
 export interface Ran {
   readonly code: number | null;
   readonly stdout: string;
   readonly stderr: string;
 }
 
-/** A directory with newel installed in it, as `npm install` leaves it, in any version. */
+/** A directory with newel installed in it, as by `npm install`, in any version. */
 export class Installation {
   readonly directory: string;
   readonly home: string;
@@ -54,12 +54,12 @@ export class Installation {
     writeFileSync(join(this.directory, name), text);
   }
 
-  /** Removes the installation, as the pruning of a release does. */
+  /** Removes the installation, as when a release is pruned. */
   remove(): void {
     rmSync(this.directory, { recursive: true });
   }
 
-  /** Runs its command in its directory. */
+  /** Runs the installed command in its directory. */
   newel(...args: string[]): Promise<Ran> {
     return this.newelWith({}, ...args);
   }
@@ -81,7 +81,7 @@ export class Installation {
     return { code, stdout: Buffer.concat(out).toString(), stderr: Buffer.concat(err).toString() };
   }
 
-  /** As {@link newel}, and throws unless it ends with 0. */
+  /** Runs the command as {@link newel}, and throws unless it ends with 0. */
   async succeed(...args: string[]): Promise<Ran> {
     const ran = await this.newel(...args);
     if (ran.code !== 0)
@@ -95,13 +95,13 @@ export class Installation {
   }
 }
 
-/** What `newel version --json` prints. */
+/** The output of `newel version --json`. */
 export interface Daemons {
   readonly supervisor: { readonly pid: number; readonly version: string } | null;
   readonly kernel: { readonly pid: number; readonly version: string } | null;
 }
 
-/** A home whose daemons and services end with the test, whatever is installed then. */
+/** A home whose daemons and services end with the test, whichever version is installed by then. */
 export function homeOfInstallations(scope: Scope, directory = temporaryDirectory(scope)): string {
   cleanUp(scope, async () => {
     const { supervisorLock, kernelLock } = homeAt(directory);
@@ -138,14 +138,14 @@ function readEnvironment(pid: number): string {
   try {
     return readFileSync(`/proc/${pid}/environ`, "utf8");
   } catch {
-    // It has ended, or is another user's.
+    // The process has ended, or belongs to another user.
     return "";
   }
 }
 
 let isBuilt = false;
 
-/** The built package is tested as it is now. */
+/** Builds the package if it is older than the sources, so that the tests run the present sources. */
 function buildIfStale(): void {
   if (isBuilt) return;
   const manifest = join(ROOT, "dist/build.json");

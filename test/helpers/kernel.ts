@@ -1,11 +1,12 @@
 import { homeAt, type Home } from "../../src/base/home.ts";
-import type { KernelEvent, OutputChunk, ProcessRequest } from "../../src/kernel/api.ts";
+import type { KernelEvent } from "../../src/kernel/api.ts";
+import type { OutputChunk, ProcessRequest } from "../../src/kernel/process-api.ts";
 import { type OpenKernel, openKernel } from "../../src/kernel/kernel.ts";
 import { cleanUp, type Scope, temporaryDirectory } from "./resources.ts";
 
 /**
- * A kernel inside the test's own process. It reaps every child of the process, so a file that uses
- * it starts nothing through node:child_process.
+ * A kernel inside the test's process. It reaps every child of the process, so a file that uses it must not
+ * start processes through node:child_process.
  */
 export function openTestKernel(scope: Scope): {
   kernel: OpenKernel;
@@ -24,7 +25,7 @@ export function openTestKernel(scope: Scope): {
   return { kernel, home, notices };
 }
 
-/** Resolves at the next event that fits, or at once when it is in the past. */
+/** Resolves at the next matching event, or at once when a matching event is in the past. */
 export function eventOf(
   kernel: OpenKernel,
   test: (event: KernelEvent) => boolean,
@@ -40,7 +41,7 @@ export function eventOf(
   });
 }
 
-/** Makes a process and waits until it ended and its output is all kept. */
+/** Makes a process and waits until it has ended and all its output is kept. */
 export async function runToEnd(
   kernel: OpenKernel,
   request: ProcessRequest,
@@ -53,7 +54,7 @@ export async function runToEnd(
   return exitCode ?? null;
 }
 
-/** Every piece of a process's output that is kept. */
+/** Every kept piece of a process's output. */
 export async function* outputOf(kernel: OpenKernel, name: string): AsyncIterable<OutputChunk> {
   const output = kernel.processes.output(name);
   const position = { out: 0, err: 0 };

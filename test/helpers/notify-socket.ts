@@ -3,13 +3,13 @@ import { closeSync } from "node:fs";
 import { bindDatagramReceiver, type Datagram } from "../../src/posix/receive.ts";
 import type { Scope } from "./resources.ts";
 
-/** What systemd would be: a datagram socket (abstract with `@`), its messages in order. */
+/** Stands in for systemd: a datagram socket (abstract with `@`) and its messages in order. */
 export function listenToNotify(scope: Scope, path: string): () => string[] {
   const datagrams = listenToDatagrams(scope, path);
   return () => datagrams().map(({ text }) => text);
 }
 
-/** The same with the descriptors that were passed; they are closed after the test. */
+/** Like {@link listenToNotify}, but with the descriptors that were passed; they are closed after the test. */
 export function listenToDatagrams(scope: Scope, path: string): () => readonly Datagram[] {
   const receiver = bindDatagramReceiver(path);
   scope.after(() => receiver.close());
@@ -24,7 +24,7 @@ export function listenToDatagrams(scope: Scope, path: string): () => readonly Da
   };
 }
 
-/** The first line of each message, STATUS aside. */
+/** The first line of each message, without STATUS messages. */
 export function headsOf(messages: readonly string[]): string[] {
   return messages
     .map((message) => message.split("\n")[0] ?? "")

@@ -15,7 +15,7 @@ import {
   temporaryDirectory,
 } from "./resources.ts";
 
-/** Where the programs of the newest installed PostgreSQL are. */
+/** The directory of the programs of the newest installed PostgreSQL. */
 const BIN = globSync("/usr/lib/postgresql/*/bin/initdb").sort().map(dirname).at(-1);
 
 /** Why tests that need a PostgreSQL server cannot run here, for `{ skip }`; `false` when they can. */
@@ -23,9 +23,9 @@ export const withoutPostgres: string | false =
   BIN === undefined ? "needs a PostgreSQL server: apt-get install postgresql" : false;
 
 /**
- * A PostgreSQL server of the test's own.
+ * Starts a separate PostgreSQL server for a test.
  *
- * @param durable - with fsync, as in production; without it is quicker
+ * @param durable - with fsync, as in production; the server is quicker without it
  */
 export async function startPostgres(
   scope: Scope,
@@ -33,7 +33,7 @@ export async function startPostgres(
 ): Promise<{ url: string; pid: number }> {
   if (BIN === undefined) throw new Error(String(withoutPostgres));
   const directory = temporaryDirectory(scope);
-  // It refuses to run as root.
+  // PostgreSQL refuses to run as root.
   const user = process.getuid?.() === 0 ? { uid: NOBODY, gid: NOBODY } : {};
   if (user.uid !== undefined) chownSync(directory, NOBODY, NOBODY);
   const data = join(directory, "data");
@@ -62,7 +62,7 @@ export async function startPostgres(
     ],
     { ...user, cwd: directory },
   );
-  // SIGKILL would leave its helpers and its shared memory behind.
+  // SIGKILL would leave its helper processes and its shared memory.
   cleanUp(scope, () => stopPostgres(child.pid ?? 0));
   await eventually(() => accepts(port), "PostgreSQL listens");
   const url = `postgres://newel@127.0.0.1:${port}/postgres`;
@@ -89,7 +89,7 @@ async function stopPostgres(pid: number): Promise<void> {
   await eventually(() => !alive(), "PostgreSQL ended");
 }
 
-/** The URL of a database, once BullMQ's tables of the test before are gone. */
+/** The URL of a database, after BullMQ's tables of the previous test were dropped. */
 export async function withoutTables(url: string): Promise<string> {
   const client = new Client(url);
   await client.connect();

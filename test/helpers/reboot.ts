@@ -6,7 +6,7 @@ import { readJournal } from "../../src/kernel/journal-file.ts";
 import { eventually, isAlive } from "./resources.ts";
 import type { SupervisedApp } from "./supervised.ts";
 
-/** Ends everything as a reboot does: daemons and services die, and the journal is of another boot. */
+/** Simulates a reboot: kills the daemons and services, and gives the journal the id of another boot. */
 export async function reboot(app: SupervisedApp): Promise<void> {
   const kernel = await app.kernel();
   const list = await kernel.processes.list();

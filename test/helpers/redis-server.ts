@@ -10,9 +10,9 @@ export const withoutRedis: string | false =
     : "needs a Redis server: apt-get install redis-server";
 
 /**
- * A Redis server of the test's own.
+ * Starts a separate Redis server for a test.
  *
- * @param aof - `everysec` or `always`; without it nothing is kept on disk
+ * @param aof - `everysec` or `always`; without it the server keeps no data on disk
  * @returns its port on loopback, and the process
  */
 export async function startRedis(

@@ -5,16 +5,23 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import { tmpdir } from "node:os";
 
-/** The part of a test context the helpers need: also `{ after }` of node:test itself. */
+/** The part of a test context that the helpers need; `{ after }` of node:test itself fits too. */
 export interface Scope {
   after(end: () => void | Promise<void>): void;
 }
 
+/** The variable of the compile cache that all programs of a test run share (scripts/test.mjs), if it is set. */
+export const COMPILE_CACHE: Readonly<Record<string, string>> = Object.fromEntries(
+  Object.entries(process.env).flatMap(([name, value]) =>
+    name === "NODE_COMPILE_CACHE" && value !== undefined ? [[name, value]] : [],
+  ),
+);
+
 const endings = new WeakMap<Scope, (() => void | Promise<void>)[]>();
 
 /**
- * Does something after the test, the latest registered first: what stands on something else ends
- * before it. (node:test itself runs its hooks in the order they were registered.)
+ * Registers a clean-up after the test; the latest one runs first, so that a resource ends before the
+ * resources it depends on. (node:test itself runs its hooks in the order of registration.)
  */
 export function cleanUp(scope: Scope, end: () => void | Promise<void>): void {
   const known = endings.get(scope);
@@ -38,7 +45,10 @@ export function cleanUp(scope: Scope, end: () => void | Promise<void>): void {
   });
 }
 
-/** A directory of the test's own, removed after it. Short, since Unix socket paths are. */
+/**
+ * A separate directory for a test, removed after it. Its path is short, because Unix socket paths are
+ * limited.
+ */
 export function temporaryDirectory(scope: Scope, mode = 0o700): string {
   const directory = mkdtempSync(join(tmpdir(), "nwl-"));
   chmodSync(directory, mode);
@@ -46,7 +56,7 @@ export function temporaryDirectory(scope: Scope, mode = 0o700): string {
   return directory;
 }
 
-/** A process that is killed after the test, whatever became of it. */
+/** Starts a process that is killed after the test, whether the test passed or not. */
 export function startProcess(
   scope: Scope,
   command: string,
@@ -62,7 +72,7 @@ export function startProcess(
   return child;
 }
 
-/** A TCP port on loopback that was free a moment ago. */
+/** A TCP port on loopback that was free just before. */
 export async function freePort(): Promise<number> {
   const server = createServer().listen(0, "127.0.0.1");
   await once(server, "listening");
@@ -73,11 +83,11 @@ export async function freePort(): Promise<number> {
   return address.port;
 }
 
-/** Waits until `probe` gives something else than `undefined` or `false`. */
+/** Waits until `probe` returns a value other than `undefined` or `false`. */
 export async function eventually<T>(
   probe: () => T | undefined | false | Promise<T | undefined | false>,
   what: string,
-  limitMs = 10_000,
+  limitMs = 60_000,
 ): Promise<T> {
   const end = performance.now() + limitMs;
   for (;;) {
@@ -88,7 +98,7 @@ export async function eventually<T>(
   }
 }
 
-/** Whether a process lives (a zombie does not). */
+/** Whether a process lives (a zombie does not count). */
 export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);

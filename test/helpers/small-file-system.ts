@@ -3,7 +3,7 @@ import { spawnSync } from "node:child_process";
 import { cleanUp, type Scope, temporaryDirectory } from "./resources.ts";
 
 /**
- * A directory on a file system of its own that is soon full; unmounted after the test.
+ * A directory on a separate small file system that fills up quickly; unmounted after the test.
  *
  * @param others - more options of mount(8)
  * @returns `undefined` where mounting is not allowed
@@ -16,7 +16,7 @@ export function smallFileSystem(
   const directory = temporaryDirectory(scope);
   const options = [`size=${sizeBytes}`, "mode=700", ...others].join(",");
   if (run("mount", ["-t", "tmpfs", "-o", options, "tmpfs", directory]) !== 0) return undefined;
-  // Lazily: whatever else failed, the machine is left without it.
+  // Lazily, so that the machine is left without the mount even after another failure.
   cleanUp(scope, () => void run("umount", ["--lazy", directory]));
   return directory;
 }

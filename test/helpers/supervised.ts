@@ -18,7 +18,7 @@ export function fixtureApp(name: string): string {
   return fileURLToPath(new URL(`../fixtures/apps/${name}.ts`, import.meta.url));
 }
 
-/** What a verb said. */
+/** The result of a verb. */
 export interface Outcome {
   readonly ok: boolean;
   readonly changed: boolean;
@@ -41,7 +41,7 @@ async function outcomeOf(progress: AsyncIterable<Progress>): Promise<Outcome> {
   };
 }
 
-/** An app in a directory of its own under a supervisor and a kernel of its own. */
+/** An app in a separate directory with its own supervisor and kernel. */
 export class SupervisedApp {
   readonly directory: string;
   readonly home: Home;
@@ -62,7 +62,7 @@ export class SupervisedApp {
     return path;
   }
 
-  /** Writes the configuration and reads it as `newel up` does. */
+  /** Writes the configuration and reads it as `newel up` would. */
   async configure(config: {
     services: Record<string, unknown>;
     [key: string]: unknown;
@@ -71,7 +71,7 @@ export class SupervisedApp {
     return loadConfig({ cwd: this.directory, environment: process.env });
   }
 
-  /** Connects anew where the last connection broke, as the next command would. */
+  /** Connects again where the last connection broke, as the next command would. */
   async supervisor(): Promise<Remote<SupervisorApi>> {
     if (this.#connection === undefined) {
       this.#connection = await connectSupervisor({ home: this.home });
@@ -109,13 +109,13 @@ export class SupervisedApp {
     return view;
   }
 
-  /** The kernel's names of all processes that run. */
+  /** The kernel's names of all running processes. */
   async running(): Promise<readonly string[]> {
     const list = await (await this.kernel()).processes.list();
     return list.filter(({ running }) => running).map(({ name }) => name);
   }
 
-  /** The pids of a service's living processes by name. */
+  /** The pids of the living processes of a service, by name. */
   async pids(name: string): Promise<Record<string, number>> {
     const { processes } = await this.service(name);
     return Object.fromEntries(
@@ -131,14 +131,15 @@ export class SupervisedApp {
     this.#connection = undefined;
   }
 
-  /** All that the app and its daemons print goes with them. */
+  /** Ends the services, the supervisor and the kernel. */
   async #end(): Promise<void> {
     const supervisor = await this.supervisor();
     await outcomeOf(supervisor.down(undefined));
     const { pid } = await supervisor.hello();
-    await supervisor.quit();
+    // With an app that could not be taken down it refuses.
+    if (!(await supervisor.quit())) process.kill(pid, "SIGTERM");
     await this.#connection?.close();
-    // While it lives it would have the kernel started again.
+    // A living supervisor would start the kernel again.
     await eventually(() => !isAlive(pid), "the supervisor is gone");
     const kernel = await this.kernel();
     for (const { name } of await kernel.processes.list())

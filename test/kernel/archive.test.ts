@@ -15,7 +15,12 @@ import { describe, test } from "node:test";
 
 import { crc32 } from "../../src/base/crc32.ts";
 import { type Home, homeAt } from "../../src/base/home.ts";
-import type { GapReason, OutputChunk, ProcessInfo, ProcessRequest } from "../../src/kernel/api.ts";
+import type {
+  GapReason,
+  OutputChunk,
+  ProcessInfo,
+  ProcessRequest,
+} from "../../src/kernel/process-api.ts";
 import { readJournal } from "../../src/kernel/journal-file.ts";
 import { type OpenKernel, openKernel } from "../../src/kernel/kernel.ts";
 import { openTestKernel, outputOf, runToEnd } from "../helpers/kernel.ts";
@@ -43,7 +48,7 @@ interface Read {
   readonly gaps: readonly (readonly [number, GapReason | undefined])[];
 }
 
-/** What can be read of a process, both streams together. */
+/** The readable output of a process, both streams together. */
 async function readOf(kernel: OpenKernel, name: string): Promise<Read> {
   const chunks: OutputChunk[] = await Array.fromAsync(outputOf(kernel, name));
   return {
@@ -72,7 +77,7 @@ function filesOf(home: Home): string[] {
 }
 
 describe("the archive of a group", () => {
-  test("the output of a process that left the list stays readable, in the order it came", async (t) => {
+  test("the output of a process that left the list stays readable, in its order of arrival", async (t) => {
     const { kernel, home } = openTestKernel(t);
     const first = `${GROUP}.1#1-ab`;
     const args = ["/bin/sh", "-c", "echo a; sleep 0.05; echo b >&2; sleep 0.05; echo c; exit 3"];
@@ -102,10 +107,10 @@ describe("the archive of a group", () => {
     assert.deepEqual(await readOf(kernel, first), before);
     assert.deepEqual(await readOf(kernel, second), { text: "no newline", gaps: [] });
     await eventually(() => readdirSync(home.spoolDirectory).length === 0, "the spools are gone");
-    assert.deepEqual(readdirSync(home.fifoDirectory), []);
+    await eventually(() => readdirSync(home.fifoDirectory).length === 0, "the FIFOs are gone");
   });
 
-  test("a reader that is not done when the process leaves the list reads the rest from the archive", async (t) => {
+  test("a slow reader of a process that leaves the list reads the rest from the archive", async (t) => {
     const { kernel } = openTestKernel(t);
     const name = `${GROUP}.1#1-ab`;
     const args = ["/bin/sh", "-c", "echo one; echo two"];
@@ -120,14 +125,14 @@ describe("the archive of a group", () => {
     assert.equal(await output.next({ out: 8, err: 0 }, 100), undefined);
   });
 
-  test("a process without a group takes its output with it, as before", async (t) => {
+  test("the output of a process without a group is removed with it", async (t) => {
     const { kernel, home } = openTestKernel(t);
     await live(kernel, 1, "echo a", { group: undefined } as never);
     assert.deepEqual(kernel.processes.archived(), []);
     assert.equal(existsSync(home.archiveDirectory), false);
   });
 
-  test("large output is moved, not copied, and comes back byte for byte", async (t) => {
+  test("large output is moved, not copied, and is read back byte for byte", async (t) => {
     const { kernel } = openTestKernel(t);
     const options = { bufsize: 8 << 20 };
     await live(kernel, 1, "head -c 3000000 /dev/zero | tr '\\0' a", options);
@@ -138,7 +143,7 @@ describe("the archive of a group", () => {
     assert.deepEqual(gaps, []);
   });
 
-  test("all processes together keep no more than the bound, the oldest output goes first, and the gap has its size", async (t) => {
+  test("all processes together keep no more than the bound: the oldest output is dropped first, and the gap has its size", async (t) => {
     const { kernel, home } = openTestKernel(t);
     const bufsize = 1 << 20;
     let written = 0;
@@ -167,7 +172,7 @@ describe("the archive of a group", () => {
     assert.ok(bytes <= bufsize, `${bytes} bytes on the disk`);
   });
 
-  test("processes that run share the bound with those before them", async (t) => {
+  test("running processes share the bound with earlier ones", async (t) => {
     const { kernel } = openTestKernel(t);
     const bufsize = 1 << 20;
     await live(kernel, 1, "head -c 900000 /dev/zero | tr '\\0' a", { bufsize });
@@ -188,7 +193,7 @@ describe("the archive of a group", () => {
     assert.ok(kept() > bufsize / 2);
   });
 
-  test("hundreds of quick lives: the list stays short, no line is lost, files and descriptors do not grow", async (t) => {
+  test("hundreds of short-lived processes: the list stays short, no line is lost, files and descriptors do not grow", async (t) => {
     const { kernel, home } = openTestKernel(t);
     const descriptors = (): number => readdirSync("/proc/self/fd").length;
     const lives = 450;
@@ -210,14 +215,14 @@ describe("the archive of a group", () => {
     assert.ok(statSync(home.journal).size < 2 << 20, `${journal.length} records`);
   });
 
-  test("output older than the age is dropped, of processes that run too; the gap says so", async (t) => {
+  test("output older than the age is dropped, also of running processes, and the gap has the reason", async (t) => {
     const { kernel, home } = openTestKernel(t);
     const options = { maxAgeMs: 3_600_000 };
     const old = await live(kernel, 1, "echo old", options);
     const directory = join(home.archiveDirectory, "shop%2Fweb");
     for (const file of filesOf(home)) utimesSync(join(directory, file), 1, 1);
     await live(kernel, 2, "echo kept", { maxAgeMs: 10 * 3_600_000 });
-    // The bounds of the newest process are those of the group; they are looked at when one is made.
+    // The bounds of the newest process apply to the group, and are enforced when a process is made.
     for (const file of filesOf(home)) utimesSync(join(directory, file), 1, 1);
     await live(kernel, 3, "echo new", options);
     const all = await readAll(kernel);
@@ -226,7 +231,7 @@ describe("the archive of a group", () => {
     assert.equal(kernel.processes.archived([old]).length, 0);
   });
 
-  test("prune drops what is kept of the group, running processes included; what comes is kept", async (t) => {
+  test("prune drops the kept output of the group, including running processes, and later output is kept", async (t) => {
     const { kernel } = openTestKernel(t);
     await live(kernel, 1, "echo first");
     const name = `${GROUP}.1#2-ab`;
@@ -258,8 +263,8 @@ describe("the archive of a group", () => {
   });
 });
 
-describe("the archive outlives", () => {
-  test("the kernel: archived output is readable, and positions continue", async (t) => {
+describe("the archive survives", () => {
+  test("a new kernel: archived output is readable, and positions continue", async (t) => {
     const home = homeAt(temporaryDirectory(t));
     const first = openKernel(home, { version: "test", notice: () => undefined });
     await live(first, 1, "echo one");
@@ -284,7 +289,7 @@ describe("the archive outlives", () => {
     );
     first.processes.remove([name]);
     await first.close();
-    // As it was before the kernel wrote that the process is gone and removed its files.
+    // The state before the kernel recorded the removal of the process and removed its files.
     writeFileSync(home.journal, journal);
     for (const [file, bytes] of files)
       if (!existsSync(join(spool, file))) {
@@ -298,7 +303,7 @@ describe("the archive outlives", () => {
     assert.equal(kernel.processes.archived().length, 2);
   });
 
-  test("a reboot: the output of all processes is kept, those without a group under their own name", async (t) => {
+  test("a reboot: the output of all processes is kept, also of those without a group, under their own name", async (t) => {
     const home = homeAt(temporaryDirectory(t));
     const first = openKernel(home, { version: "test", notice: () => undefined });
     await live(first, 1, "echo archived");

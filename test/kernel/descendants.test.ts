@@ -4,14 +4,14 @@ import { test } from "node:test";
 import { eventOf, openTestKernel, outputOf, runToEnd } from "../helpers/kernel.ts";
 import { eventually, isAlive } from "../helpers/resources.ts";
 
-/** A same-group child, one that ignores SIGTERM, and a grandchild in a session of its own; prints their pids. */
+/** A same-group child, one that ignores SIGTERM, and a grandchild in its own session; prints their pids. */
 const FAMILY = `
   sleep 1000 & echo group $!
   (trap '' TERM; while :; do sleep 1; done) & echo stubborn $!
   setsid sh -c 'echo session $$; exec sleep 1000' &
   wait`;
 
-test("a signal to the tree reaches the group, the stubborn and the setsid'ed, and says whom", async (t) => {
+test("a signal to the tree reaches the group, processes that ignore SIGTERM and processes in other sessions, and lists them", async (t) => {
   const { kernel } = openTestKernel(t);
   kernel.processes.make({
     name: "family",
@@ -34,7 +34,7 @@ test("a signal to the tree reaches the group, the stubborn and the setsid'ed, an
   await eventOf(kernel, ({ type }) => type === "closed");
 });
 
-test("a descendant is found by its mark when its parents are gone and its session is its own", async (t) => {
+test("a descendant is found by its mark when its parents are gone and it leads its own session", async (t) => {
   const { kernel } = openTestKernel(t);
   const script = "setsid sh -c 'echo $$; exec sleep 1000' & sleep 0.2";
   const env = { PATH: "/bin:/usr/bin", NEWEL_MARK: "only-this-one" };
@@ -55,7 +55,7 @@ test("an orphan is reaped by the kernel as subreaper", async (t) => {
   await eventually(() => !isAlive(pid), "no zombie is left");
 });
 
-test("exit codes and signals are told; a signal to an ended process reaches nobody", async (t) => {
+test("exit codes and signals are reported, and a signal to an ended process reaches no process", async (t) => {
   const { kernel } = openTestKernel(t);
   assert.equal(await runToEnd(kernel, { name: "seven", args: ["/bin/sh", "-c", "exit 7"] }), 7);
   kernel.processes.make({ name: "sleeper", args: ["/bin/sleep", "1000"] });

@@ -17,7 +17,7 @@ const COUNT = 200_000;
 const SIZE_BYTES = 4 << 20;
 const withoutMount = "mounting a small file system is not allowed here: run as root";
 
-/** Reads all output, checking that what is kept are whole parts of what was written. */
+/** Reads all output, and checks that the kept output consists of whole parts of the written output. */
 async function readKept(
   kernel: KernelClient,
   name: string,
@@ -39,7 +39,7 @@ async function readKept(
   return assert.fail("no end");
 }
 
-/** Leaves no room at all. */
+/** Fills the disk completely. */
 function fillUp(path: string): void {
   for (let bytes = SIZE_BYTES; bytes > 0; bytes >>= 1) {
     try {
@@ -53,7 +53,7 @@ function fillUp(path: string): void {
 const isRefusal = (error: unknown): boolean => hasCode(error, "NEWEL_E_NOT_KEPT");
 const VALUE = "x".repeat(10_000);
 
-/** Sets values until one is refused; gives the names of those that were answered. */
+/** Sets values until one is refused; returns the names of the answered ones. */
 async function setUntilRefused(kernel: KernelClient): Promise<string[]> {
   const kept: string[] = [];
   for (;;) {
@@ -78,7 +78,7 @@ async function expectKept(kernel: KernelClient, names: readonly string[]): Promi
   assert.equal(values.size, names.length);
 }
 
-test("a full disk: the kernel goes on, the child ends, and what is lost is counted", async (t) => {
+test("a full disk: the kernel continues, the child ends, and lost output is counted", async (t) => {
   const directory = smallFileSystem(t, SIZE_BYTES);
   if (directory === undefined) return t.skip(withoutMount);
   const kernel = await connectScenario(t, homeAt(directory));
@@ -112,12 +112,12 @@ test("a full disk: the kernel goes on, the child ends, and what is lost is count
     (error) => hasCode(error, "NEWEL_E_UPGRADE_REFUSED") && /ENOSPC/.test(String(error)),
   );
   assert.deepEqual((await kernel.status()).counts, full.counts, "nothing was made");
-  // What gives something up is always possible.
+  // A change that removes something is always possible.
   await kernel.processes.remove("talker");
   await kernel.values.remove("full.0");
 
   rmSync(filler);
-  // The kernel closes the files of the removed output in its own time.
+  // The kernel closes the files of the removed output later.
   await eventually(() => statfsSync(directory).bfree > 0, "the disk has room again");
   await kernel.values.set("after", "there is room again");
   assert.equal((await kernel.upgrade()).pid, pid);
@@ -134,7 +134,7 @@ test("a full disk: the kernel goes on, the child ends, and what is lost is count
   assert.deepEqual(notices, [], "and it was never damaged");
 });
 
-test("a kernel that is killed while the disk is full comes back with all that was answered", async (t) => {
+test("a kernel that is killed while the disk is full restores every answered change", async (t) => {
   const directory = smallFileSystem(t, SIZE_BYTES);
   if (directory === undefined) return t.skip(withoutMount);
   const kernel = await connectScenario(t, homeAt(directory));
@@ -144,7 +144,7 @@ test("a kernel that is killed while the disk is full comes back with all that wa
   fillUp(join(directory, "filler"));
   const names = await setUntilRefused(kernel);
   for (let kills = 0; kills < 3; kills += 1) {
-    // An end that happens now is known to the next kernel, in the room that was reserved.
+    // The end of a process is recorded for the next kernel in the reserved room.
     if (kills === 1) await kernel.processes.signal("other", "KILL");
     if (kills === 1)
       await eventually(async () => (await kernel.processes.list("other"))[0]?.closed, "other ends");

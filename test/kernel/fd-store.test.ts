@@ -14,12 +14,12 @@ import { eventually, startProcess, temporaryDirectory } from "../helpers/resourc
 import { MAIN } from "./client/daemon.ts";
 
 const SERVER =
-  'require("net").createServer((c) => c.end("served")).listen({ fd: $(socket.shop/web.fileno) })';
+  'require("net").createServer((c) => c.on("error", () => c.destroy()).end("served")).listen({ fd: $(socket.shop/web.fileno) })';
 
-/** Says who is meant as systemd does: only in the process itself the pid is known. */
+/** Sets LISTEN_PID as systemd does: only the process itself knows its pid. */
 const AS_SYSTEMD = 'LISTEN_PID=$$ exec "$0" "$@"';
 
-/** A kernel as systemd starts it, with the descriptors of its store. */
+/** A kernel started as by systemd, with the descriptors of its store. */
 async function startKernel(
   t: TestContext,
   home: Home,
@@ -53,7 +53,7 @@ function inodeOf(pid: number, fileno: number | undefined): string {
   return readlinkSync(`/proc/${pid}/fd/${fileno}`);
 }
 
-test("a socket that no process holds outlives the kernel in systemd's store, with who waits in it", async (t) => {
+test("a socket that no process holds survives the kernel in systemd's store, with the waiting connections", async (t) => {
   const home = homeAt(temporaryDirectory(t));
   const notify = join(temporaryDirectory(t), "notify");
   const datagrams = listenToDatagrams(t, notify);
@@ -71,7 +71,7 @@ test("a socket that no process holds outlives the kernel in systemd's store, wit
   await eventually(() => datagrams().some(({ text }) => text === removal), "and taken out");
   await first.kill();
 
-  // Nobody but the store has the socket now: this connection waits in its queue.
+  // Only the store has the socket now: this connection waits in its queue.
   const waiting = connect(made.port ?? 0, "127.0.0.1");
   t.after(() => void waiting.destroy());
   await once(waiting, "connect");
@@ -103,7 +103,7 @@ test("a socket that no process holds outlives the kernel in systemd's store, wit
   await second.client.processes.signal("server", "KILL");
 });
 
-test("what is passed to another process is not taken, and told to nobody else", () => {
+test("descriptors passed to another process are not taken, and their variables are removed", () => {
   const environment = { LISTEN_PID: "1", LISTEN_FDS: "1", LISTEN_FDNAMES: "newel-x", HOME: "/" };
   assert.deepEqual(takeStored(environment), {});
   assert.deepEqual(environment, { HOME: "/" });

@@ -7,7 +7,7 @@ import { test, type TestContext } from "node:test";
 import { crc32 } from "../../src/base/crc32.ts";
 import { hasCode } from "../../src/base/errors.ts";
 import { homeAt, type Home } from "../../src/base/home.ts";
-import type { ProcessInfo, ProcessRequest } from "../../src/kernel/api.ts";
+import type { ProcessInfo, ProcessRequest } from "../../src/kernel/process-api.ts";
 import { type OpenKernel, openKernel } from "../../src/kernel/kernel.ts";
 import { isLiving, look } from "../../src/kernel/proc.ts";
 import { eventOf, outputOf } from "../helpers/kernel.ts";
@@ -16,7 +16,7 @@ import { cleanUp, eventually, isAlive, temporaryDirectory } from "../helpers/res
 interface Trial {
   readonly home: Home;
   readonly request: ProcessRequest;
-  /** As the first kernel made it. */
+  /** As the first kernel reported it. */
   readonly made: ProcessInfo;
   readonly port: number;
   readonly go: string;
@@ -24,7 +24,7 @@ interface Trial {
 
 const NAME = "shop/web.1#17-ä";
 
-/** A kernel made a process with a socket and ended while it lives. */
+/** A kernel made a process with a socket and ended while the process lives. */
 async function begin(t: TestContext): Promise<Trial> {
   const home = homeAt(temporaryDirectory(t));
   const go = join(temporaryDirectory(t), "go");
@@ -56,7 +56,7 @@ function openNext(t: TestContext, home: Home): OpenKernel {
   return kernel;
 }
 
-/** Rewrites the lines of a journal; each keeps a checksum that fits. */
+/** Rewrites the lines of a journal, each with a new valid checksum. */
 function editJournal(home: Home, edit: (record: Record<string, unknown>) => unknown): void {
   const lines = readFileSync(home.journal, "utf8").trimEnd().split("\n");
   const edited = lines.flatMap((line) => {
@@ -89,7 +89,7 @@ async function expectEnds(kernel: OpenKernel): Promise<void> {
   await eventOf(kernel, ({ type }) => type === "closed");
 }
 
-test("a process whose kernel was killed before its pid was written down", async (t) => {
+test("a process whose kernel was killed before the pid was journalled is adopted", async (t) => {
   const trial = await begin(t);
   let edited = 0;
   editJournal(trial.home, (record) => {
@@ -111,7 +111,7 @@ test("a process whose kernel was killed before its pid was written down", async 
   await expectEnds(kernel);
 });
 
-test("a process that was about to be started and never was", async (t) => {
+test("a process that was about to be started and never was leaves nothing", async (t) => {
   const trial = await begin(t);
   process.kill(-trial.made.pid, "SIGKILL");
   await eventually(() => !isRunning(trial.made.pid), "it is gone");
@@ -123,7 +123,7 @@ test("a process that was about to be started and never was", async (t) => {
   assert.deepEqual(kernel.status().notices, []);
 });
 
-test("a process whose lines of the journal are damaged: adopted as it can be seen", async (t) => {
+test("a process whose journal lines are damaged is adopted from its visible state", async (t) => {
   const trial = await begin(t);
   editJournal(trial.home, (record) => (JSON.stringify(record).includes(NAME) ? undefined : record));
   const kernel = openNext(t, trial.home);
@@ -140,7 +140,7 @@ test("a process whose lines of the journal are damaged: adopted as it can be see
   await expectEnds(kernel);
 });
 
-test("a process whose home has lost its journal", async (t) => {
+test("a process whose home has lost its journal is adopted", async (t) => {
   const trial = await begin(t);
   rmSync(trial.home.journal);
   const kernel = openNext(t, trial.home);

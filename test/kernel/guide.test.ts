@@ -1,4 +1,4 @@
-// The blocks of docs/guide/kernel.md run as they are printed, but for the port and the package's place.
+// The blocks of docs/guide/kernel.md run as printed, except for the port and the path of the package.
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -19,7 +19,7 @@ const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const GUIDE = readFileSync(join(ROOT, "docs/guide/kernel.md"), "utf8");
 const PACKAGE = fileURLToPath(new URL("../../src/kernel/index.ts", import.meta.url));
 
-/** The blocks of the guide by language; those without one are sessions at a prompt. */
+/** The blocks of the guide by language; blocks without a language are sessions at a prompt. */
 function blocks(language: string): string[] {
   const all = [...GUIDE.matchAll(/^```(\w*)\n([^]*?)^```$/gm)];
   return all.filter(([, name]) => name === language).map(([, , code = ""]) => code);
@@ -70,7 +70,7 @@ async function fetchText(port: number): Promise<string | undefined> {
   });
 }
 
-test("the first block starts the server that it shows; run again it finds it; an end is reported", async (t) => {
+test("the first block starts its server, finds it again in a second run, and reports its end", async (t) => {
   const { home, port, run } = await guideDirectory(t);
   const kernel = await connectKernel({ home, autostart: false });
   cleanUp(t, async () => {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import {
+import fs, {
   mkdirSync,
   readdirSync,
   readFileSync,
@@ -8,10 +8,12 @@ import {
   truncateSync,
   writeFileSync,
 } from "node:fs";
+import { syncBuiltinESMExports } from "node:module";
 import { basename, dirname, join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { crc32 } from "node:zlib";
 
+import { hasCode } from "../../src/base/errors.ts";
 import { homeAt, type Home } from "../../src/base/home.ts";
 import { Journal } from "../../src/kernel/journal.ts";
 import { readJournal } from "../../src/kernel/journal-file.ts";
@@ -21,7 +23,7 @@ import { replay } from "../../src/kernel/recovery.ts";
 import { eventOf, outputOf } from "../helpers/kernel.ts";
 import { cleanUp, eventually, isAlive, temporaryDirectory } from "../helpers/resources.ts";
 
-/** A kernel of this home, which ends its processes after the test unless it was closed before. */
+/** A kernel of this home; after the test its processes are ended unless it was closed before. */
 function open(t: TestContext, home: Home): OpenKernel {
   const kernel = openKernel(home, { version: "test", notice: () => undefined });
   const close = kernel.close.bind(kernel);
@@ -44,20 +46,20 @@ function homeOf(t: TestContext): Home {
   return homeAt(temporaryDirectory(t));
 }
 
-/** Damaged journals of a home, kept aside. */
+/** The damaged journals of a home that were kept under another name. */
 function keptAside({ journal }: Home): string[] {
   return readdirSync(dirname(journal)).filter((name) =>
     name.startsWith(`${basename(journal)}.damaged-`),
   );
 }
 
-/** A home whose kernel had ten values, a claim's number, a socket and a child that runs on. */
+/** A home whose kernel had ten values, a claim's number, a socket and a child that continues to run. */
 async function usedHome(t: TestContext): Promise<{ home: Home; pid: number; port: number }> {
   const home = homeOf(t);
   const kernel = open(t, home);
   const { port = 0 } = kernel.sockets.make({ name: "web" });
   const { pid } = kernel.processes.make({ name: "child", args: ["/bin/sleep", "1000"] });
-  // Also where no later kernel knows it.
+  // Also if no later kernel knows the process.
   cleanUp(t, () => void (isAlive(pid) && process.kill(pid, "SIGKILL")));
   for (let number = 0; number < 10; number += 1) kernel.values.set(`value.${number}`, "kept");
   kernel.claims.ask("lock", { pid: process.pid }, () => undefined);
@@ -80,7 +82,7 @@ function expectAdopted(kernel: OpenKernel, pid: number, port: number): void {
   assert.equal(kernel.claims.list(["lock"])[0]?.epoch, 1);
 }
 
-test("a whole journal: all is there, nothing is reported or kept aside", async (t) => {
+test("a complete journal: the whole state is restored, and nothing is reported or kept aside", async (t) => {
   const { home, pid, port } = await usedHome(t);
   const kernel = open(t, home);
   expectAdopted(kernel, pid, port);
@@ -89,7 +91,7 @@ test("a whole journal: all is there, nothing is reported or kept aside", async (
   assert.deepEqual(keptAside(home), []);
 });
 
-test("a last record torn at any byte: all before it is kept, the rest is reported", async (t) => {
+test("a last record torn at any byte: all records before it are kept, the rest is reported", async (t) => {
   const home = homeOf(t);
   const text = Array.from({ length: 3 }, (_, number) =>
     line({ type: "value", name: `v${number}`, value: "ä€" }),
@@ -106,14 +108,14 @@ test("a last record torn at any byte: all before it is kept, the rest is reporte
   }
 });
 
-test("a kernel with a torn journal goes on with the rest, and writes a whole one", async (t) => {
+test("a kernel with a torn journal continues with the readable rest, and writes a complete one", async (t) => {
   const { home, pid, port } = await usedHome(t);
   const before = readFileSync(home.journal);
   writeFileSync(home.journal, `${before.toString()}12345678 {"type":"value","na`);
   const kernel = open(t, home);
   expectAdopted(kernel, pid, port);
   assert.equal(kernel.values.list().length, 10);
-  expectReported(kernel, home, /^1 lines of the journal were damaged/m);
+  expectReported(kernel, home, /^1 line of the journal was damaged/m);
   assert.equal(readJournal(home.journal).damaged, 0, "the new file is whole");
   kernel.values.set("later", "1");
   await kernel.close();
@@ -122,7 +124,7 @@ test("a kernel with a torn journal goes on with the rest, and writes a whole one
   assert.deepEqual(next.status().notices, []);
 });
 
-test("any flipped bit spoils its own line alone", async (t) => {
+test("any flipped bit invalidates only its own line", async (t) => {
   const { home, pid, port } = await usedHome(t);
   const whole = readFileSync(home.journal);
   const at = whole.indexOf('"value.4"');
@@ -134,10 +136,10 @@ test("any flipped bit spoils its own line alone", async (t) => {
   expectAdopted(kernel, pid, port);
   assert.equal(kernel.values.get("value.4"), undefined);
   assert.equal(kernel.values.list().length, 9);
-  expectReported(kernel, home, /^1 lines of the journal were damaged/m);
+  expectReported(kernel, home, /^1 line of the journal was damaged/m);
 });
 
-test("bits flipped at random never pass as something that was never said", (t) => {
+test("bits flipped at random never give a record that was not written", (t) => {
   const home = homeOf(t);
   const records: JournalRecord[] = Array.from({ length: 20 }, (_, number) => ({
     type: "value",
@@ -156,12 +158,12 @@ test("bits flipped at random never pass as something that was never said", (t) =
   }
 });
 
-test("an empty journal is no damage, a cut one keeps its beginning", async (t) => {
+test("an empty journal is not reported as damaged, a cut one is", async (t) => {
   const { home } = await usedHome(t);
   const { size } = statSync(home.journal);
   truncateSync(home.journal, Math.floor(size / 2));
   const kernel = open(t, home);
-  expectReported(kernel, home, /^1 lines of the journal were damaged/m);
+  expectReported(kernel, home, /^1 line of the journal was damaged/m);
   await kernel.close();
   truncateSync(home.journal, 0);
   const empty = open(t, home);
@@ -169,7 +171,7 @@ test("an empty journal is no damage, a cut one keeps its beginning", async (t) =
   assert.equal(keptAside(home).length, 1, "none more");
 });
 
-test("without its journal a home is used again, and no old output passes as new", async (t) => {
+test("without its journal a home is used again, and old output is not mistaken for new", async (t) => {
   const home = homeOf(t);
   const first = open(t, home);
   const args = ["/bin/sh", "-c", "echo old; echo old >&2"];
@@ -197,7 +199,7 @@ test("without its journal a home is used again, and no old output passes as new"
   assert.equal(readFileSync(join(aside, old[0] ?? "", out), "utf8"), "old\n");
 });
 
-test("files that a whole journal does not know are swept: a kernel died while it made or forgot them", async (t) => {
+test("files that a complete journal does not know are removed: a kernel died while it made or forgot them", async (t) => {
   const { home, pid, port } = await usedHome(t);
   const directories = [home.spoolDirectory, home.fifoDirectory];
   const files = (): string[][] => directories.map((directory) => readdirSync(directory).sort());
@@ -225,7 +227,7 @@ for (const [what, bytes] of Object.entries({
     const home = homeOf(t);
     writeFileSync(home.journal, bytes);
     const kernel = open(t, home);
-    expectReported(kernel, home, /lines of the journal were damaged/);
+    expectReported(kernel, home, /lines? of the journal (was|were) damaged/);
     assert.deepEqual(readFileSync(`${home.directory}/${keptAside(home)[0]}`), bytes);
     kernel.values.set("a", "1");
     assert.equal(kernel.values.get("a"), "1");
@@ -249,11 +251,11 @@ test("after a reboot values and the numbers of claims and events stay, processes
   kernel.claims.ask("lock", { pid: process.pid }, (granted) => (epoch = granted));
   assert.equal(epoch, 2, "nobody holds it, and its number goes on");
   kernel.processes.make({ name: "child", args: ["/bin/sleep", "1000"] });
-  assert.match(kernel.status().notices.join("\n"), /rebooted: 1 processes and 1 sockets/);
+  assert.match(kernel.status().notices.join("\n"), /rebooted: 1 process and 1 socket of before/);
   assert.equal(readdirSync(home.spoolDirectory).length, 1, "only the new one's output is there");
 });
 
-test("a journal that was written over and over is compacted to what it says", async (t) => {
+test("a journal that was rewritten many times is compacted to its state", async (t) => {
   const home = homeOf(t);
   const { journal } = Journal.open(home.journal);
   for (let number = 0; number < 30_000; number += 1)
@@ -274,8 +276,68 @@ test("a journal that was written over and over is compacted to what it says", as
   await eventually(() => readdirSync(home.directory).length === 1, "nothing else is left");
 });
 
-/** A record as it stands in the file. */
+/** A record as a line of the file. */
 function line(record: JournalRecord): string {
   const json = JSON.stringify(record);
   return `${crc32(json).toString(16).padStart(8, "0")} ${json}\n`;
 }
+
+test("a change of a value is safe once its sync, or the next file, is on the disk", async (t) => {
+  const { journal } = Journal.open(homeOf(t).journal);
+  await journal.synced();
+  for (let number = 0; number < 10; number += 1) {
+    journal.commit({ type: "value", name: `n${number}`, value: "x" });
+    if (number % 2 === 0) await journal.synced();
+  }
+  const many = Array.from({ length: 10 }, () => journal.synced());
+  journal.rewrite([{ type: "value", name: "n", value: "x" }]);
+  await Promise.all(many);
+  journal.release({ type: "value removed", name: "n" });
+  await journal.synced();
+  journal.close();
+});
+
+test("a change of a value that the disk did not take is an error for each caller", async () => {
+  // The file takes every write and fails each sync.
+  const { journal } = Journal.open("/dev/null");
+  journal.release({ type: "value removed", name: "a" });
+  const callers = await Promise.allSettled([journal.synced(), journal.synced()]);
+  for (const caller of callers) {
+    assert.equal(caller.status, "rejected");
+    assert.ok(hasCode(caller.reason, "NEWEL_E_NOT_KEPT"));
+  }
+  assert.ok(journal.lost > 0);
+});
+
+test("a failed sync refuses the changes that were written while it ran, too", async (t) => {
+  // A disk that fails one sync, and then takes the pages that it lost for written (fsync(2)).
+  const failing = t.mock.method(
+    fs,
+    "fdatasync",
+    (_: number, done: (error: Error | null) => void) => {
+      setTimeout(done, 20, Object.assign(new Error("EIO: i/o error, fdatasync"), { code: "EIO" }));
+    },
+  );
+  syncBuiltinESMExports();
+  cleanUp(t, () => {
+    failing.mock.restore();
+    syncBuiltinESMExports();
+  });
+  const { journal } = Journal.open(homeOf(t).journal);
+  journal.commit({ type: "value", name: "before", value: "x" });
+  const before = journal.synced();
+  failing.mock.restore();
+  syncBuiltinESMExports();
+  journal.commit({ type: "value", name: "during", value: "x" });
+  const callers = await Promise.allSettled([before, journal.synced()]);
+  assert.deepEqual(
+    callers.map(
+      (caller) => caller.status === "rejected" && hasCode(caller.reason, "NEWEL_E_NOT_KEPT"),
+    ),
+    [true, true],
+  );
+  journal.commit({ type: "value", name: "after", value: "x" });
+  await journal.synced();
+  assert.ok(journal.stale, "all values are written again");
+  journal.close();
+});

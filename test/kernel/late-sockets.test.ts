@@ -1,4 +1,4 @@
-// Sockets that get their address after processes have them: `make socket later=1`, `bind socket`.
+// Sockets that get their address after they were given to processes: `make socket later=1`, `bind socket`.
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { connect, createServer } from "node:net";
@@ -17,10 +17,13 @@ const hasIpv6 = Object.values(networkInterfaces())
   .flat()
   .some((address) => address?.address === "::1");
 
-/** Says its name to each client of descriptor 3, from SIGUSR2 on. */
+/**
+ * Sends its name to each client of descriptor 3, from SIGUSR2 on. A client that resets its connection,
+ * as `isOpen` does, must not end the server.
+ */
 const SERVER = `
-  process.on('SIGUSR2', () =>
-    require('net').createServer((client) => client.end(process.argv[1])).listen({ fd: 3 }));
+  const answer = (client) => client.on('error', () => client.destroy()).end(process.argv[1]);
+  process.on('SIGUSR2', () => require('net').createServer(answer).listen({ fd: 3 }));
   setInterval(() => undefined, 1e6);
   require('fs').writeSync(1, 'up');`;
 
@@ -30,14 +33,14 @@ async function isOpen(host: string, port: number): Promise<boolean> {
     await once(socket, "connect");
     return true;
   } catch {
-    // Refused: the answer.
+    // Refused: no server listens.
     return false;
   } finally {
     socket.destroy();
   }
 }
 
-/** The answer of a server; a connection that ends or waits without one is made again. */
+/** The answer of a server; a connection that ends or stays without one is made again. */
 async function answerAt(host: string, port: number): Promise<string> {
   return eventually(async () => {
     const socket = connect(port, host);
@@ -53,7 +56,7 @@ async function answerAt(host: string, port: number): Promise<string> {
   }, "an answer");
 }
 
-/** A program that has the socket and begins to listen only when it is let. */
+/** A program that has the socket and begins to listen only on request. */
 async function startServer(
   kernel: KernelClient,
   name: string,
@@ -68,7 +71,7 @@ async function startServer(
 }
 
 describe("a socket made with later=1", () => {
-  test("has no address until it is bound, and serves from the first listen of a process on", async (t) => {
+  test("has no address until it is bound, and serves from a process's first listen on", async (t) => {
     const { home } = await startDaemon(t);
     const kernel = await connectKernel({ home });
     cleanUp(t, () => kernel.close());
@@ -103,7 +106,7 @@ describe("a socket made with later=1", () => {
     assert.equal(await isOpen("127.0.0.2", port), false);
   });
 
-  test("that is removed refuses its clients although a process still has it", async (t) => {
+  test("refuses its clients after its removal although a process still has it", async (t) => {
     const { home } = await startDaemon(t);
     const kernel = await connectKernel({ home });
     cleanUp(t, () => kernel.close());
@@ -116,7 +119,7 @@ describe("a socket made with later=1", () => {
     await eventually(() => isOpen("127.0.0.1", port), "the process listens");
     await kernel.sockets.remove("web");
     assert.equal(await isOpen("127.0.0.1", port), false);
-    // The next one of the same address is not hindered by what the process still has.
+    // The remaining copy in the process does not prevent a new socket on the same address.
     await kernel.sockets.make({ name: "web", port, later: true });
     await kernel.sockets.bind({ name: "web", host: "127.0.0.1" });
   });
@@ -165,7 +168,7 @@ describe("a socket made with later=1", () => {
     });
   }
 
-  test("is refused where another program has the port, at whatever address", async (t) => {
+  test("is refused where another program has the port, at any address", async (t) => {
     const { kernel } = openTestKernel(t);
     for (const host of hasIpv6 ? ["127.0.0.1", "0.0.0.0", "::1", "::"] : ["127.0.0.1", "0.0.0.0"]) {
       const other = createServer().listen(0, host);
@@ -200,7 +203,7 @@ describe("a socket made with later=1", () => {
     assert.equal(kernel.sockets.bind({ name: "web", host: "127.0.0.2" }).host, "127.0.0.2");
   });
 
-  test("takes no other setting that decides an address", (t) => {
+  test("accepts no other setting that decides an address", (t) => {
     const { kernel } = openTestKernel(t);
     for (const wrong of [
       { host: "127.0.0.1" },

@@ -6,7 +6,7 @@ import { isDeepStrictEqual } from "node:util";
 
 import { hasCode } from "../../src/base/errors.ts";
 import type { ErrorCode } from "../../src/base/error-codes.ts";
-import type { ProcessRequest } from "../../src/kernel/api.ts";
+import type { ProcessRequest } from "../../src/kernel/process-api.ts";
 import type { OpenKernel } from "../../src/kernel/kernel.ts";
 import { NOBODY, withoutRoot } from "../helpers/as-nobody.ts";
 import { openTestKernel, outputOf, runToEnd } from "../helpers/kernel.ts";
@@ -14,7 +14,7 @@ import { eventually, temporaryDirectory } from "../helpers/resources.ts";
 
 type Settings = Omit<ProcessRequest, "name" | "args">;
 
-/** What a file of its own /proc directory says to a process that does nothing else. */
+/** The content of a file in the /proc directory of an idle process. */
 async function seenBy(kernel: OpenKernel, file: string, settings: Settings): Promise<string> {
   const name = `cat.${kernel.events.last}`;
   const args = ["/bin/cat", `/proc/self/${file}`];
@@ -78,7 +78,7 @@ test("LISTEN_FDS, LISTEN_FDNAMES and, if asked, LISTEN_PID are added, and nothin
   assert.deepEqual(environ, { ...told, A: "1", LISTEN_PID: String(info.pid) });
 });
 
-test("limits are set soft and hard; the others stay the kernel's own", async (t) => {
+test("limits are set soft and hard, and the others stay those of the kernel", async (t) => {
   const { kernel } = openTestKernel(t);
   const limitsOf = (text: string): Map<string, string> =>
     new Map(
@@ -107,7 +107,7 @@ test("umask, signals and session are those of a fresh process", async (t) => {
 });
 
 test(
-  "a uid, a gid and groups are exactly what was asked, by name or number",
+  "a uid, a gid and groups are exactly the requested ones, by name or number",
   { skip: withoutRoot },
   async (t) => {
     const { kernel } = openTestKernel(t);
@@ -141,7 +141,7 @@ test("a process of another user may open its own /dev/stdout", { skip: withoutRo
   );
 });
 
-test("the working directory is the one asked for, / if none", async (t) => {
+test("the working directory is the requested one, or / without one", async (t) => {
   const { kernel } = openTestKernel(t);
   const directory = temporaryDirectory(t);
   for (const [settings, expected] of [
@@ -155,7 +155,7 @@ test("the working directory is the one asked for, / if none", async (t) => {
   }
 });
 
-/** What each descriptor of a process stands for; the loader opens and closes one of its own meanwhile. */
+/** The files of the descriptors of a process; while it starts, the loader opens and closes one. */
 function descriptorsOf(pid: number): Record<string, string> | undefined {
   const directory = `/proc/${pid}/fd`;
   try {
@@ -167,7 +167,7 @@ function descriptorsOf(pid: number): Record<string, string> | undefined {
   }
 }
 
-/** Once the program is loaded. It opens nothing itself, so what it was given too much would stay. */
+/** Waits until the program is loaded. It opens no file itself, so an extra descriptor would stay visible. */
 async function expectDescriptors(pid: number, expected: Record<string, string>): Promise<void> {
   await eventually(
     () => isDeepStrictEqual(descriptorsOf(pid), expected),
@@ -176,7 +176,7 @@ async function expectDescriptors(pid: number, expected: Record<string, string>):
   ).catch(() => assert.deepEqual(descriptorsOf(pid), expected));
 }
 
-test("its descriptors at its start are those asked for, and no other", async (t) => {
+test("its descriptors at its start are exactly the requested ones", async (t) => {
   const { kernel } = openTestKernel(t);
   const [web, admin] = ["web", "admin"].map((name) => kernel.sockets.make({ name }).fileno);
   const ownDescriptor = (fd: number | undefined): string => readlinkSync(`/proc/self/fd/${fd}`);
@@ -213,7 +213,7 @@ test("its descriptors at its start are those asked for, and no other", async (t)
   });
 });
 
-test("what cannot be started is a coded error, and leaves nothing behind", (t) => {
+test("a process that cannot be started is a coded error, and leaves no files", (t) => {
   const { kernel, home } = openTestKernel(t);
   const directory = temporaryDirectory(t);
   const plainFile = join(directory, "plain");

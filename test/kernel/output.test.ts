@@ -1,17 +1,18 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { readdirSync, statSync } from "node:fs";
+import { readdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 
 import { eventOf, openTestKernel, outputOf, runToEnd } from "../helpers/kernel.ts";
+import { eventually } from "../helpers/resources.ts";
 
 const LINES = fileURLToPath(new URL("../fixtures/programs/lines.mjs", import.meta.url));
 const LINE_BYTES = 100;
 const COUNT = 2_000_000;
 
-/** What lines.mjs prints. */
+/** The hash of the output of lines.mjs. */
 function expectedHash(count: number): string {
   const hash = createHash("sha256");
   let block = "";
@@ -48,7 +49,7 @@ for (const mode of ["line", "block"]) {
   });
 }
 
-test("what a full buffer dropped is said: bytes read + gap = bytes written", async (t) => {
+test("output dropped by a full buffer is reported: bytes read + gap = bytes written", async (t) => {
   const { kernel, home } = openTestKernel(t);
   const args = [process.execPath, LINES, String(COUNT), "block"];
   await runToEnd(kernel, { name: "writer", args, bufsize: 1 << 20 });
@@ -80,7 +81,7 @@ test("40 processes that print 300 kB and exit at once lose nothing", async (t) =
   }
 });
 
-test("multi-byte text comes back as it was written", async (t) => {
+test("multi-byte text is read back as it was written", async (t) => {
   const { kernel } = openTestKernel(t);
   const program = `const text = "ä€😀".repeat(555_556); process.stdout._handle?.setBlocking?.(true); process.stdout.write(text)`;
   await runToEnd(kernel, {
@@ -93,10 +94,20 @@ test("multi-byte text comes back as it was written", async (t) => {
   assert.ok(text.equals(Buffer.from("ä€😀".repeat(555_556))));
 });
 
-test("stdout and stderr keep the order in which they came, each with its own offsets", async (t) => {
-  const { kernel } = openTestKernel(t);
-  const script = "for i in 1 2 3; do echo out$i; sleep 0.05; echo err$i >&2; sleep 0.05; done";
-  await runToEnd(kernel, { name: "both", args: ["/bin/sh", "-c", script] });
+test("stdout and stderr keep their common order of arrival, each with its own offsets", async (t) => {
+  const { kernel, home } = openTestKernel(t);
+  // Each piece is written once the one before it is kept: then a file of its number is there.
+  const script =
+    'for i in 1 2 3; do until [ -e "$0.$i.out" ]; do sleep 0.02; done; echo out$i; until [ -e "$0.$i.err" ]; do sleep 0.02; done; echo err$i >&2; done';
+  const mayWrite = join(home.directory, "may-write");
+  const end = runToEnd(kernel, { name: "both", args: ["/bin/sh", "-c", script, mayWrite] });
+  const kept = async (): Promise<number> =>
+    (await Array.fromAsync(outputOf(kernel, "both"))).length;
+  for (const [index, piece] of [1, 2, 3].flatMap((i) => [`${i}.out`, `${i}.err`]).entries()) {
+    writeFileSync(`${mayWrite}.${piece}`, "");
+    await eventually(async () => (await kept()) > index, `the piece ${piece} is kept`);
+  }
+  await end;
   const chunks = await Array.fromAsync(outputOf(kernel, "both"));
   assert.deepEqual(
     chunks.map(({ stream, offset, data }) => [stream, offset, data.toString()]),
@@ -122,7 +133,7 @@ test("stderr can be merged into stdout, and either be turned off", async (t) => 
   assert.equal(await text("none"), "");
 });
 
-test("a descendant that keeps stdout open delays nothing, and goes on being kept", async (t) => {
+test("a descendant that keeps stdout open delays no end, and its output is still kept", async (t) => {
   const { kernel } = openTestKernel(t);
   const script = "(sleep 0.3; echo late) & echo early";
   assert.equal(await runToEnd(kernel, { name: "parent", args: ["/bin/sh", "-c", script] }), 0);
@@ -134,7 +145,7 @@ test("a descendant that keeps stdout open delays nothing, and goes on being kept
   assert.equal(await text(), "early\nlate\n");
 });
 
-test("a process says READY=1 and STATUS= on its notify descriptor", async (t) => {
+test("a process reports READY=1 and STATUS= on its notify descriptor", async (t) => {
   const { kernel } = openTestKernel(t);
   const script =
     'eval "echo STATUS=warming up >&$NEWEL_NOTIFY_FD"; sleep 0.05; eval "echo READY=1 >&$NEWEL_NOTIFY_FD"; sleep 10';

@@ -19,7 +19,7 @@ const withoutNamespaces: string | false =
       : "this machine lets nobody make a PID namespace (unshare --pid)";
 
 const ORPHANS = 20;
-/** Each orphan is forked twice and leads a session of its own, so nothing leads back to its process. */
+/** Each orphan is forked twice and leads its own session, so no relation to its process remains. */
 const SCRIPT = `for n in $(seq ${ORPHANS}); do (setsid sleep 1.\${n} &) ; done; echo left`;
 
 /** The processes whose parent is this one, each with its state. */
@@ -37,7 +37,7 @@ function statOf(pid: string): string {
   try {
     return readFileSync(`/proc/${pid}/stat`, "utf8");
   } catch {
-    // It ended since the directory was read.
+    // The process ended after the directory was read.
     return "";
   }
 }
@@ -78,7 +78,7 @@ test(
       [0],
     );
     assert.deepEqual(await kernel.processes.tail("forker", 9), ["left"]);
-    // A zombie would be a child still.
+    // A zombie would still be listed as a child.
     await eventually(() => childrenOf(pid).length === 0, "all are reaped");
 
     process.kill(pid, "SIGTERM");

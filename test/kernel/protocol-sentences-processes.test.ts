@@ -1,4 +1,5 @@
-// The line protocol as papa's documentation and the reference describe it, a sentence a test: processes, watching, our additions.
+// The line protocol as described by papa's documentation and the reference, a sentence a test: processes,
+// watching, newel's additions.
 import assert from "node:assert/strict";
 import { existsSync, readFileSync } from "node:fs";
 import { after, before, describe, test } from "node:test";
@@ -29,11 +30,14 @@ describe("processes", () => {
     const pid = /pid=(\d+)/.exec(await prompt.ask("list processes q.a"))?.[1];
     const stat = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.split(" ");
     assert.deepEqual([stat?.[2], stat?.[3]], [pid, pid], "group and session");
-    assert.equal(readFileSync(`/proc/${pid}/environ`, "utf8"), "");
-    await prompt.ask("make process q.env env.A=1 env.B=two\\ words /bin/sleep 60");
-    const other = /pid=(\d+)/.exec(await prompt.ask("list processes q.env"))?.[1];
-    assert.equal(readFileSync(`/proc/${other}/environ`, "utf8"), "A=1\0B=two words\0");
-    assert.match(readFileSync(`/proc/${other}/limits`, "utf8"), /Max core file size/);
+    // The process itself reads its environment: another one finds none before the execve has ended.
+    const environment = "tr '\\0' '\\n' < /proc/$$/environ; echo end";
+    assert.equal(await prompt.outputOf("q.none", environment), "end\n");
+    assert.equal(
+      await prompt.outputOf("q.env", environment, "env.A=1 env.B=two\\ words"),
+      "A=1\nB=two words\nend\n",
+    );
+    assert.match(readFileSync(`/proc/${pid}/limits`, "utf8"), /Max core file size/);
   });
   test("uid and gid by name or number; unknown ones are an error", async () => {
     const own = process.getuid?.() ?? 0;
@@ -54,7 +58,7 @@ describe("processes", () => {
     const limits = await prompt.outputOf("q.l", "ulimit -Sn; ulimit -Hn", "rlimit.nofile=99");
     assert.equal(limits, "99\n99\n");
   });
-  test("references to sockets are replaced; what is wrong with one is said", async () => {
+  test("references to sockets are replaced, and the error of a wrong one names the reason", async () => {
     const port = /port=(\d+)/.exec(await prompt.ask("make socket q.s"))?.[1];
     await prompt.ask("make process q.ref /bin/echo $(socket.q.s.port) $(socket.q.s.fileno)");
     await prompt.isOver("q.ref");
@@ -101,7 +105,7 @@ describe("processes", () => {
       if (options === "stderr=stdout") assert.match(frames, /o\ne\n/);
     }
   });
-  test("bufsize in bytes or with k, m, g bounds what is kept; the oldest goes first", async () => {
+  test("bufsize in bytes or with k, m, g bounds the kept output, and the oldest output is dropped first", async () => {
     assert.equal(await prompt.outputOf("q.b", "echo 123456789; echo abc", "bufsize=4"), "abc\n");
     for (const size of ["4096", "64k", "2m", "1g"])
       assert.equal(await prompt.outputOf(`q.b${size}`, "echo abc", `bufsize=${size}`), "abc\n");
@@ -194,7 +198,7 @@ describe("watching", () => {
     const { pid } = first.processes.make({ name: "gone", args: ["/bin/sleep", "60"] });
     await first.close();
     process.kill(pid, "SIGKILL");
-    // Reaped by this test's other kernel, as init reaps where a kernel was killed.
+    // Reaped by this test's other kernel, as by init where a kernel was killed.
     await eventually(() => !existsSync(`/proc/${pid}`), "it is gone");
     const kernel = openKernel(home, options);
     scope.after(() => kernel.close());
@@ -229,7 +233,7 @@ describe("additions that papa's client does not notice", () => {
     const refused = await prompt.wire.json({ id: 3, do: "remove sockets", names: ["none"] });
     assert.equal((refused["error"] as { code?: string }).code, "NEWEL_E_NOT_FOUND");
   });
-  test("claims, signals, events and the status have words too", async () => {
+  test("claims, signals, events and the status can be used with words too", async () => {
     assert.match(await prompt.ask("claim j.lock"), /^j\.lock epoch=1$/);
     assert.match(await prompt.ask("list claims j.*"), /^j\.lock epoch=1 pid=\d+ /);
     assert.equal(await prompt.ask("release j.lock"), "");

@@ -1,4 +1,5 @@
-// The line protocol as papa's documentation and the reference describe it, a sentence a test: session, words, sockets, values.
+// The line protocol as described by papa's documentation and the reference, a sentence a test: session,
+// words, sockets, values.
 import assert from "node:assert/strict";
 import { existsSync, statSync } from "node:fs";
 import { connect } from "node:net";
@@ -37,7 +38,7 @@ describe("session", () => {
     prompt.wire.send("nonsense\nget s.r\n");
     await prompt.wire.expect('Error: Unknown command "nonsense"\n> 1\n> ');
   });
-  test("a command with nothing to say answers an empty line", async () => {
+  test("a command without output answers an empty line", async () => {
     prompt.wire.send("get s.none\n");
     await prompt.wire.expect("\n> ");
   });
@@ -47,7 +48,7 @@ describe("session", () => {
     await other.expect("ok\n");
     await other.expectEnd();
   });
-  test("exit-if-idle answers not idle while there is something, and cannot be abbreviated", async () => {
+  test("exit-if-idle answers not idle while the kernel holds a value, process or socket, and cannot be abbreviated", async () => {
     assert.equal(await prompt.ask("exit-if-idle"), "not idle");
     assert.match(await prompt.ask("exit-if"), /^Error: Unknown command "exit-if"/);
   });
@@ -66,7 +67,7 @@ describe("words", () => {
     await prompt.ask("set w.a one\\ two three");
     assert.equal(await prompt.ask("get w.a"), "one two three");
   });
-  test("a value wrapped in double quotes loses them; a trailing backslash is kept so", async () => {
+  test("a value wrapped in double quotes loses them, and keeps a trailing backslash", async () => {
     assert.equal(
       await prompt.outputOf("w.q", 'printf %s "$A|$B"', 'env.A="x" env.B="y\\"'),
       "x|y\\",
@@ -92,10 +93,10 @@ describe("words", () => {
     assert.equal(await prompt.ask("r v w.gone"), "");
     assert.equal(await prompt.ask("w p none.*"), await prompt.ask("watch processes none.*"));
   });
-  test("an unknown second word: the error lists what may follow", async () => {
+  test("an unknown second word is an error that lists the possible words", async () => {
     assert.match(await prompt.ask("list things"), /^Error: .*claims, processes, sockets, values/);
   });
-  test("list without a pattern or with * lists all; a pattern that fits nothing lists nothing", async () => {
+  test("list without a pattern or with * lists all, and a pattern without a match lists nothing", async () => {
     await prompt.ask("set p.a 1");
     assert.equal(await prompt.ask("list values"), await prompt.ask("list values *"));
     assert.equal(await prompt.ask("list values p.*"), "p.a 1");

@@ -1,4 +1,4 @@
-// Output that cannot be written: every error is met like a full disk.
+// Output that cannot be written: every error is handled like a full disk.
 import assert from "node:assert/strict";
 import { closeSync, openSync, readFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
@@ -51,7 +51,7 @@ const systemError = (code: string): Error => Object.assign(new Error(`${code}: r
 const FAULTS: Readonly<Record<string, (bench: Bench) => void>> = {
   // Not open for writing.
   EBADF: ({ target, file }) => (target.fd = openSync(file, "r")),
-  // A place no file can have.
+  // An offset that no file can have.
   EINVAL: ({ target }) => (target.fd = openSync("/", "r")),
   EROFS: ({ target }) => (target.refusal = systemError("EROFS")),
   EMFILE: ({ target }) => (target.refusal = systemError("EMFILE")),
@@ -72,7 +72,7 @@ for (const [name, breakTarget] of Object.entries(FAULTS))
     }
     assert.ok(notices.length > 0, "it is reported");
     assert.match(notices[0] ?? "", name === "ENOSPC" ? /no room/ : /cannot be kept: E[A-Z]+ \(/);
-    // With nothing to be moved nothing is tried: a busy loop would ask on.
+    // Without bytes to move, the pump makes no attempt: a busy loop would continue to ask.
     const { asked } = counts;
     for (let turn = 0; turn < 200; turn += 1) await new Promise((next) => setImmediate(next));
     assert.ok(counts.asked - asked <= 2, `asked ${counts.asked - asked} times for nothing`);

@@ -20,7 +20,7 @@ test(
 );
 
 test(
-  "who is not root starts nothing as another user, and is told so",
+  "a kernel without root refuses to start a process as another user, with the reason",
   { skip: withoutRoot },
   (t) => {
     const directory = nobodysDirectory(t);

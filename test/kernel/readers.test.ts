@@ -16,7 +16,7 @@ interface Piece {
   readonly error?: { readonly code: string };
 }
 
-/** What a named reader gets now, and the code it is refused with. */
+/** The output that a named reader gets now, or the code of its refusal. */
 async function read(wire: Wire, reader: string, name = "job"): Promise<string> {
   const request = { id: 1, do: "watch processes", names: [name], reader, follow: false };
   const { error } = (await wire.json(request)) as Piece;
@@ -42,7 +42,7 @@ async function printed(t: TestContext, home: Home): Promise<void> {
   await eventually(async () => (await kernel.processes.list("job"))[0]?.closed, "its end");
 }
 
-test("what readers acknowledged is known to the next kernel", async (t) => {
+test("the acknowledged positions of readers are restored by the next kernel", async (t) => {
   const { home, child } = await startDaemon(t);
   await printed(t, home);
   const first = await Wire.open(t, { path: home.kernelSocket }, packageVersion());
@@ -56,13 +56,13 @@ test("what readers acknowledged is known to the next kernel", async (t) => {
   assert.equal(await read(second, "another"), "abcdef");
 });
 
-test("a named reader reads to the end what has left the list, then it is gone, also after a kill", async (t) => {
+test("a named reader reads the rest of a process that left the list, also after a kill of the kernel, and then its files are removed", async (t) => {
   const { home, child } = await startDaemon(t);
   await printed(t, home);
   const wire = await Wire.open(t, { path: home.kernelSocket }, packageVersion());
   assert.equal(await read(wire, "shipper"), "abcdef");
   await acknowledge(wire, "shipper", 2);
-  // The prompt acknowledges the end: it is out of the list.
+  // The prompt acknowledges the end, so the process leaves the list.
   assert.deepEqual(await wire.json({ id: 3, do: "ack", name: "job", end: true }), {
     id: 3,
     ok: null,
@@ -82,7 +82,7 @@ test("a named reader reads to the end what has left the list, then it is gone, a
   await eventually(() => spools().length === 0, "its files are gone");
 });
 
-test("nobody who is behind: what leaves the list is gone with its output", async (t) => {
+test("without a slow reader, the output of a process is removed when it leaves the list", async (t) => {
   const { home } = await startDaemon(t);
   await printed(t, home);
   const wire = await Wire.open(t, { path: home.kernelSocket }, packageVersion());

@@ -6,7 +6,7 @@ import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 
 import { hasCode } from "../../src/base/errors.ts";
-import type { ProcessInfo } from "../../src/kernel/api.ts";
+import type { ProcessInfo } from "../../src/kernel/process-api.ts";
 import type { KernelClient } from "../../src/kernel/client-api.ts";
 import { connectKernel } from "../../src/kernel/client/client.ts";
 import {
@@ -33,15 +33,15 @@ for (const plan of [
   });
 }
 
-test("20 wait for a claim while its kernel is killed and upgraded: the holder keeps it", async (t) => {
+test("20 clients wait for a claim while its kernel is killed and upgraded: the holder keeps it", async (t) => {
   const { handedOnMs } = await runClaimScenario(t, 6);
   assert.ok(handedOnMs < 2_000, `handed on after ${handedOnMs} ms`);
 });
 
-/** 60 kB into a pipe that nobody reads, then the end. */
+/** 60 kB into a pipe without a reader, then the end. */
 const LAST_WORDS = "sleep 0.7; head -c 60000 /dev/zero | tr '\\0' x; exit 3";
 
-/** Makes the child, kills the kernel, and gives what the next one has of it. */
+/** Makes the child, kills the kernel, and returns the child's state in the next one. */
 async function endWithoutKernel(
   kernel: KernelClient,
   meanwhile: (fifos: readonly string[]) => void,
@@ -74,7 +74,7 @@ function isZombie(pid: number): boolean {
   return / Z /.test(readFileSync(`/proc/${pid}/stat`, "utf8"));
 }
 
-test("last words while no kernel reads: all there when somebody else holds the pipe", async (t) => {
+test("last output while no kernel reads: all of it is kept when another process holds the pipe", async (t) => {
   const kernel = await connectScenario(t);
   const { bytes, gap, exitCode, info } = await endWithoutKernel(kernel, (fifos) => {
     const held = fifos.map((fifo) => openSync(fifo, constants.O_RDONLY | constants.O_NONBLOCK));
@@ -83,7 +83,7 @@ test("last words while no kernel reads: all there when somebody else holds the p
   assert.deepEqual([bytes, gap, exitCode, info.incomplete], [60_000, 0, null, undefined]);
 });
 
-test("last words while no kernel reads, and nobody else holds the pipe: the loss is told", async (t) => {
+test("last output while no kernel reads, and no other process holds the pipe: the loss is reported", async (t) => {
   const kernel = await connectScenario(t);
   const { bytes, exitCode, info } = await endWithoutKernel(kernel, () => undefined);
   assert.deepEqual([bytes, exitCode, info.incomplete], [0, null, true]);
@@ -100,7 +100,10 @@ async function readText(kernel: KernelClient, name: string): Promise<string> {
   return text;
 }
 
-/** One in the group, one deaf to SIGTERM, one in a session of its own, one of these without a parent. */
+/**
+ * One process in the group, one that ignores SIGTERM, one in its own session, one in its own session without
+ * a parent.
+ */
 const FAMILY = `
   sleep 1000 & echo $!
   (trap '' TERM; while :; do sleep 1; done) & echo $!
@@ -154,7 +157,7 @@ test("exit codes: known after an upgrade, null after a crash, and never a guess"
   assert.equal(await endOf("adopted"), null);
 });
 
-test("an upgrade to a build that cannot boot is refused, and the old kernel goes on", async (t) => {
+test("an upgrade to a build that cannot boot is refused, and the old kernel continues", async (t) => {
   const kernel = await connectScenario(t);
   const directory = temporaryDirectory(t);
   const builds: Record<string, string> = {

@@ -36,7 +36,7 @@ function addressOf({ family, host, port = 0, path = "" }: SocketInfo): NetConnec
   return { port, host: host === "0.0.0.0" || host === "::" ? loopback : (host ?? loopback) };
 }
 
-/** How a client fares: it waits, or what refused it. */
+/** The state of a client: it waits, or the reason why it was refused. */
 async function clientOf(
   scope: Scope,
   info: SocketInfo,
@@ -89,9 +89,10 @@ const KINDS: readonly (readonly [
   ["a Unix path", async (directory) => ({ path: join(directory, "s") })],
 ];
 
-const SERVER = 'require("net").createServer((client) => client.end("served")).listen({ fd: 3 })';
+const SERVER =
+  'require("net").createServer((client) => client.on("error", () => client.destroy()).end("served")).listen({ fd: 3 })';
 
-/** What a client that waits gets once a process was given the socket "web". */
+/** The answer to a waiting client once a process was given the socket "web". */
 async function servedTo(
   client: Socket,
   kernel: Pick<OpenKernel, "processes"> | KernelClient,
@@ -120,7 +121,7 @@ describe("a socket that refuses", () => {
       for (let count = 0; count < 3; count += 1) assert.equal(await refusal(t, made), expected);
       assert.equal(await canListen(made), false);
       if (made.path !== undefined) assert.ok(existsSync(made.path));
-      // Repeated, it changes nothing.
+      // A repeated call changes nothing.
       assert.deepEqual(kernel.sockets.refuse(["web"]), [refusing]);
       assert.deepEqual(kernel.sockets.serve(["web"]), [made]);
       assert.deepEqual(kernel.sockets.serve(["web"]), [made]);
@@ -133,7 +134,7 @@ describe("a socket that refuses", () => {
     });
   }
 
-  test("many waiting clients of a Unix path end, more than one turn of the kernel takes", async (t) => {
+  test("many waiting clients of a Unix path end, even more than one turn of the kernel dismisses", async (t) => {
     const { kernel } = openTestKernel(t);
     const path = join(temporaryDirectory(t), "s");
     const made = kernel.sockets.make({ name: "web", path, backlog: 700 });
@@ -143,7 +144,7 @@ describe("a socket that refuses", () => {
     assert.deepEqual(new Set(outcomes), new Set(["end"]));
   });
 
-  test("datagrams are dropped, so that no sender fills the queue", async (t) => {
+  test("datagrams are dropped, so that no sender waits for a full queue", async (t) => {
     const { kernel } = openTestKernel(t);
     const { port = 0 } = kernel.sockets.make({ name: "log", type: "dgram" });
     const sender = createSocket("udp4");
@@ -179,7 +180,7 @@ describe("a socket that refuses", () => {
     }
   });
 
-  test("while a running process has the socket it cannot refuse, and nothing is changed", async (t) => {
+  test("a socket that a running process has cannot refuse, and nothing is changed", async (t) => {
     const { kernel } = openTestKernel(t);
     const made = kernel.sockets.make({ name: "web" });
     kernel.sockets.make({ name: "api" });
@@ -254,7 +255,7 @@ describe("a socket that refuses", () => {
   });
 });
 
-describe("the state outlives", () => {
+describe("the refusal survives", () => {
   for (const [what, next] of [
     ["a kill of the kernel", killKernel],
     ["an upgrade", (kernel: KernelClient) => kernel.upgrade()],

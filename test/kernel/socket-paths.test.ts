@@ -1,4 +1,4 @@
-// Sockets by path: the kernel replaces and removes nothing but dead sockets and its own.
+// Sockets by path: the kernel replaces and removes only dead sockets and its own.
 import assert from "node:assert/strict";
 import {
   existsSync,
@@ -39,7 +39,7 @@ async function isAnswered(path: string): Promise<boolean> {
   });
 }
 
-test("whatever is no socket stays, and the error says what it is", (t) => {
+test("a file that is not a socket stays, and the error names its kind", (t) => {
   const { kernel } = openTestKernel(t);
   const directory = temporaryDirectory(t);
   const at = (name: string): string => join(directory, name);
@@ -78,7 +78,7 @@ test("a socket that a process holds stays, of each type, listening or not", asyn
   await once(server, "close");
 
   for (const type of ["stream", "dgram", "seqpacket"] as const) {
-    // Bound, and not listening yet: the program is about to.
+    // Bound, but not listening yet: the program is about to listen.
     const fd = bindSocket({ family: "unix", path }, { type });
     assert.throws(() => kernel.sockets.make({ name: "s", path }), inUse(/a running program/));
     closeSync(fd);
@@ -89,7 +89,7 @@ test("a socket that a process holds stays, of each type, listening or not", asyn
   }
 });
 
-test("one path has one name, however the path is written", async (t) => {
+test("one path has one socket, however the path is spelled", async (t) => {
   const { kernel } = openTestKernel(t);
   const directory = temporaryDirectory(t);
   mkdirSync(join(directory, "real/deep"), { recursive: true });

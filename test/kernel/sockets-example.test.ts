@@ -10,7 +10,7 @@ import { startDaemon } from "./client/daemon.ts";
 
 const EXAMPLE = fileURLToPath(new URL("../../examples/sockets/sockets.ts", import.meta.url));
 
-test("the sockets example: a second run finds all and reads what was printed, a third only what is new", async (t) => {
+test("the sockets example: a second run finds everything and reads the printed lines, a third only the new ones", async (t) => {
   const { home } = await startDaemon(t);
   const kernel = await connectKernel({ home });
   t.after(() => kernel.close());

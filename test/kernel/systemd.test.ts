@@ -32,7 +32,7 @@ function readUnit(name: string): Record<string, Record<string, string>> {
   return sections;
 }
 
-test("the units keep what newel started alive, and bring back what died", () => {
+test("the units keep processes started by newel alive, and restart a dead daemon", () => {
   assert.deepEqual(readdirSync(UNITS).sort(), ["newel-kernel.service", "newel-supervisor.service"]);
   for (const name of ["kernel", "supervisor"]) {
     const { Unit, Service, Install } = readUnit(`newel-${name}.service`);
@@ -52,7 +52,7 @@ test("the units keep what newel started alive, and bring back what died", () => 
   assert.ok(!["Requires", "BindsTo", "PartOf"].some((key) => Unit !== undefined && key in Unit));
 });
 
-test("what the units start is understood by the command line", async () => {
+test("the commands that the units start are valid for the command line", async () => {
   for (const name of ["kernel", "supervisor"]) {
     const { Service } = readUnit(`newel-${name}.service`);
     const [env, newel, verb = "", ...rest] = (Service?.["ExecStart"] ?? "").split(" ");
@@ -63,7 +63,7 @@ test("what the units start is understood by the command line", async () => {
 
 const noAnalyze = spawnSync("systemd-analyze", ["--version"]).status !== 0;
 test(
-  "systemd itself finds nothing wrong with the units",
+  "systemd reports no errors in the units",
   {
     skip: noAnalyze ? "there is no systemd-analyze here" : false,
   },
@@ -80,9 +80,9 @@ test(
 );
 
 for (const daemon of ["kernel", "supervisor"] as const) {
-  test(`the ${daemon} tells systemd when it serves, lives and ends`, async (t) => {
+  test(`the ${daemon} notifies systemd when it serves, lives and ends`, async (t) => {
     const { home } = await startDaemon(t);
-    // The kernel gets a home of its own; the supervisor needs one with a kernel.
+    // The kernel gets a separate home; the supervisor needs one with a kernel.
     const directory = daemon === "kernel" ? temporaryDirectory(t) : home.directory;
     const path = join(temporaryDirectory(t), "notify");
     const messages = listenToNotify(t, path);
@@ -108,7 +108,7 @@ for (const daemon of ["kernel", "supervisor"] as const) {
   });
 }
 
-test("with --wait a kernel takes its home when the one before has ended", async (t) => {
+test("with --wait a kernel takes its home when the previous one has ended", async (t) => {
   const { home, child: first } = await startDaemon(t);
   const env = { ...process.env, NEWEL_HOME: home.directory };
   const options = { env, stdio: ["ignore", "ignore", "pipe"] as const };

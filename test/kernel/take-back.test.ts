@@ -6,7 +6,7 @@ import { NOBODY, runAsNobody, withoutRoot } from "../helpers/as-nobody.ts";
 const PROGRAM = "test/fixtures/programs/untakable-sockets.ts";
 
 test(
-  "sockets that may not be taken from who serves them: nothing is refused, the next process gets one beside them",
+  "sockets that may not be taken from their holders: no request fails, and the next process gets a second socket",
   { skip: withoutRoot },
   (t) => {
     const seen = JSON.parse(runAsNobody(t, PROGRAM, ["alone"]));
@@ -24,7 +24,7 @@ test(
 );
 
 test(
-  "sockets that may not be taken from who serves them come back from the supervisor",
+  "sockets that may not be taken from their holders come back from the supervisor",
   { skip: withoutRoot },
   (t) => {
     const seen = JSON.parse(runAsNobody(t, PROGRAM, ["supervised"]));

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
+import { constants } from "node:os";
 import { test } from "node:test";
 
-import type { ProcessTree } from "../../src/kernel/api.ts";
+import type { ProcessTree } from "../../src/kernel/process-api.ts";
 import type { OpenKernel } from "../../src/kernel/kernel.ts";
 import { eventOf, openTestKernel, outputOf } from "../helpers/kernel.ts";
 import { eventually, isAlive } from "../helpers/resources.ts";
@@ -18,7 +19,7 @@ async function printed(kernel: OpenKernel, name: string): Promise<string> {
     .join("");
 }
 
-/** The pids that a script has printed, once there are as many. */
+/** The pids that a script has printed, once there are `count` of them. */
 function pidsOf(kernel: OpenKernel, name: string, count: number): Promise<number[]> {
   return eventually(async () => {
     const found = [...(await printed(kernel, name)).matchAll(/\d+/g)].map(Number);
@@ -26,7 +27,7 @@ function pidsOf(kernel: OpenKernel, name: string, count: number): Promise<number
   }, `${name} prints ${count} pids`);
 }
 
-test("a tree lists the process, its children and those in sessions of their own", async (t) => {
+test("a tree lists the process, its children and those in other sessions", async (t) => {
   const { kernel } = openTestKernel(t);
   const script = "sleep 1000 & echo $!; setsid sh -c 'echo $$; exec sleep 1000' & wait";
   const args = ["/bin/sh", "-c", script];
@@ -44,9 +45,9 @@ test("a tree lists the process, its children and those in sessions of their own"
   );
 });
 
-test("a background child without a mark belongs to its process after the end of that", async (t) => {
+test("a background child without a mark belongs to its process after the end of that process", async (t) => {
   const { kernel } = openTestKernel(t);
-  // No mark: only its group tells, up to the moment in which its process ended.
+  // Without a mark, only its group identifies it, up to the moment in which its process ended.
   const script = "sleep 1000 & echo $!";
   kernel.processes.make({ name: "a", args: ["/bin/sh", "-c", script], env: { PATH } });
   const [child = 0] = await pidsOf(kernel, "a", 1);
@@ -62,7 +63,7 @@ test("a background child without a mark belongs to its process after the end of 
   assert.equal(treeOf(kernel, "a"), undefined);
 });
 
-test("a signal to exact processes reaches those alone, and is remembered", async (t) => {
+test("a signal to exact processes reaches only those, and is remembered", async (t) => {
   const { kernel } = openTestKernel(t);
   const script = "sleep 1000 & echo $!; sleep 1000 & echo $!; wait";
   const env = { PATH, NEWEL_MARK: "exact" };
@@ -70,10 +71,10 @@ test("a signal to exact processes reaches those alone, and is remembered", async
   const [first = 0, second = 0] = await pidsOf(kernel, "a", 2);
   const found = treeOf(kernel, "a")?.processes.filter(({ pid }) => pid === first) ?? [];
   assert.equal(found.length, 1);
-  // The same pid with another start is another process.
+  // The same pid with another start time is another process.
   const others = found.map(({ pid, startTicks }) => ({ pid, startTicks: startTicks + 1 }));
   assert.deepEqual(kernel.processes.signal("a", "TERM", "tree", others).signalled, []);
-  const { signalled } = kernel.processes.signal("a", "CONT", "tree", found);
+  const { signalled } = kernel.processes.signal("a", "URG", "tree", found);
   assert.deepEqual(
     signalled.map(({ pid }) => pid),
     [first],
@@ -84,14 +85,14 @@ test("a signal to exact processes reaches those alone, and is remembered", async
   ]);
   assert.deepEqual(
     asked?.filter(([, signal]) => signal !== undefined),
-    [[first, 18]],
+    [[first, constants.signals.SIGURG]],
   );
   kernel.processes.signal("a", "TERM", "tree", found);
   await eventually(() => !isAlive(first), "the first is gone");
   assert.ok(isAlive(second));
 });
 
-test("details have the program, its arguments, descriptors and how it treats signals", async (t) => {
+test("details have the program, its arguments, descriptors and signal dispositions", async (t) => {
   const { kernel } = openTestKernel(t);
   const script = "trap 'echo got it' TERM; trap '' USR2; echo $$; sleep 1000 | cat";
   const env = { PATH, NEWEL_MARK: "detail" };

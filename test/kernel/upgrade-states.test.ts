@@ -1,4 +1,4 @@
-// An upgrade in every state that processes and descriptors can be in, and upgrades that are cut off.
+// An upgrade in every state of processes and descriptors, and upgrades that are cut off.
 import assert from "node:assert/strict";
 import { closeSync, openSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -6,7 +6,7 @@ import { test } from "node:test";
 
 import { hasCode } from "../../src/base/errors.ts";
 import type { Home } from "../../src/base/home.ts";
-import type { ProcessInfo } from "../../src/kernel/api.ts";
+import type { ProcessInfo } from "../../src/kernel/process-api.ts";
 import type { KernelClient } from "../../src/kernel/client-api.ts";
 import { connectKernel } from "../../src/kernel/client/client.ts";
 import { findMarked } from "../../src/kernel/descendants.ts";
@@ -20,7 +20,7 @@ import { ended, startDaemon } from "./client/daemon.ts";
 
 const PATH = process.env["PATH"] ?? "";
 
-/** Each leaves its descriptors in another state; `go` lets it end with 7. */
+/** Each program leaves its descriptors in another state; `go` lets it end with 7. */
 const PROGRAMS: Readonly<Record<string, string>> = {
   plain: "wait_for_go; exit 7",
   // Its notify descriptor, which is 3 here: no socket is passed.
@@ -54,7 +54,7 @@ function makeAll(kernel: KernelClient, go: string): Promise<ProcessInfo[]> {
 const named = async (kernel: KernelClient, name: string): Promise<ProcessInfo | undefined> =>
   (await kernel.processes.list(name.replaceAll(" ", "-")))[0];
 
-test("an upgrade keeps pid, children and exit codes, whatever the processes have closed", async (t) => {
+test("an upgrade keeps pid, children and exit codes, whichever descriptors the processes have closed", async (t) => {
   const { home, child } = await startDaemon(t);
   const kernel = await connectKernel({ home, autostart: false });
   cleanUp(t, () => kernel.close());
@@ -67,7 +67,7 @@ test("an upgrade keeps pid, children and exit codes, whatever the processes have
   for (const name of Object.keys(ENDED))
     await eventually(async () => (await named(kernel, name))?.closed, `${name} is over`);
   await kernel.sockets.make({ name: "web", port: 0 });
-  // Removed while it runs: it has to leave the list after the upgrade too.
+  // Removed while it runs: the process must leave the list after the upgrade too.
   await kernel.processes.remove("plain");
   for (let count = 0; count < 3; count += 1) {
     await kernel.upgrade();
@@ -90,7 +90,7 @@ test("an upgrade keeps pid, children and exit codes, whatever the processes have
   assert.equal(child.exitCode, null);
 });
 
-test("a descriptor that stands for something else is not taken", (t) => {
+test("a descriptor that belongs to another file is not taken", (t) => {
   const { kernel, home } = openTestKernel(t);
   const info = kernel.sockets.make({ name: "one", port: 0 });
   const others = [
@@ -146,7 +146,9 @@ async function beginHanging(
   }, "its processes run");
 }
 
-/** A zombie is only waited for by its parent, which may be a lazy init. */
+/**
+ * Whether a process runs; a zombie does not count, because only its parent can reap it, and init may be slow.
+ */
 function isRunning(pid: number): boolean {
   const seen = look(pid);
   return seen !== undefined && seen.state !== "Z";
@@ -167,7 +169,7 @@ test("a kernel that is stopped during an upgrade leaves no file and no process o
   await kernel.close();
 });
 
-test("the next kernel removes what a killed one left of an upgrade", async (t) => {
+test("the next kernel removes the rest of an upgrade that a kill cut off", async (t) => {
   const { home, child } = await startDaemon(t);
   const kernel = await connectKernel({ home, autostart: false });
   const pids = await beginHanging(kernel, home, temporaryDirectory(t));

@@ -10,7 +10,7 @@ import { startDaemon } from "./client/daemon.ts";
 
 const UPGRADES = 4;
 
-test("during an upgrade who connects waits, and is served by the new image", async (t) => {
+test("during an upgrade a new client waits, and is served by the new image", async (t) => {
   const { home, child } = await startDaemon(t, { port: 0 });
   const kernel = await connectKernel({ home, autostart: false });
   cleanUp(t, () => kernel.close());
@@ -36,12 +36,12 @@ test("during an upgrade who connects waits, and is served by the new image", asy
   assert.ok(greeted > UPGRADES, `${greeted} connections`);
 });
 
-test("what is asked for while an upgrade goes on does not break it", async (t) => {
+test("requests during an upgrade do not break it", async (t) => {
   const { home, child } = await startDaemon(t);
   const kernel = await connectKernel({ home, autostart: false });
   cleanUp(t, () => kernel.close());
   const done = new AbortController();
-  // Opens and closes descriptors of the kernel at every moment.
+  // Opens and closes descriptors of the kernel all the time.
   const changers = Array.from({ length: 4 }, async (_, number) => {
     const name = `changing.${number}`;
     const client = await connectKernel({ home, autostart: false });
@@ -50,7 +50,7 @@ test("what is asked for while an upgrade goes on does not break it", async (t) =
         await client.sockets.make({ name, family: "inet", host: "127.0.0.1", port: 0 });
         await client.sockets.remove(name);
       } catch (error) {
-        // A request that was cut off is not repeated by itself: it may have been done.
+        // A request that was cut off is not repeated automatically: it may have been carried out.
         const known = ["NEWEL_E_CONNECTION_LOST", "NEWEL_E_EXISTS", "NEWEL_E_NOT_FOUND"] as const;
         assert.ok(
           known.some((code) => hasCode(error, code)),

@@ -20,7 +20,10 @@ export class AnswerReader {
     return this.#bytes.length > 0;
   }
 
-  /** Adds bytes; gives an answer when one is complete. Throws on what is no HTTP/1.1 answer. */
+  /**
+   * Adds bytes; returns a response when one is complete. Throws on bytes that are no HTTP/1.1
+   * response.
+   */
   push(chunk: Buffer): Answer | undefined {
     this.#bytes = Buffer.concat([this.#bytes, chunk]);
     if (this.#bytes.length > ANSWER_BYTES) throw new Error("the answer is too long");

@@ -1,6 +1,6 @@
 /**
- * A claim with one holder and many who wait for it, while the kernel is killed and replaced again and
- * again: for the test, and at full count for the soak.
+ * A claim with one holder and many waiting clients, while the kernel is killed and replaced
+ * repeatedly: for the test, and at full count for the soak.
  */
 import assert from "node:assert/strict";
 import { once } from "node:events";

@@ -2,9 +2,10 @@
  * A load client for tests and benches: HTTP/1.1 written on sockets, keep-alive and
  * new-connection-per-request, every request numbered, every answer checked, never a retry.
  *
- * As a program: `node test/load/client.ts --port 3000 --seconds 10` prints its report as JSON;
- * with `--until-eof` it also ends when its stdin does.
+ * As a program: `node test/load/client.ts --port 3000 --seconds 10` prints the number of requests that have
+ * ended, each 100 ms, and its report as JSON; with `--until-eof` it also ends when its stdin does.
  */
+import { monitorEventLoopDelay } from "node:perf_hooks";
 import { parseArgs } from "node:util";
 
 import { LoadConnection, type Destination } from "./connection.ts";
@@ -48,25 +49,31 @@ export interface LoadReport extends Omit<KindReport, "failed"> {
   /** The first {@link KEPT_FAILURES} in full. */
   readonly failed: readonly LoadFailure[];
   readonly failedCount: number;
+  /** The longest stall of the client itself: failures of a client that stalls say nothing about the server. */
+  readonly stalledMs: number;
   readonly byKind: Readonly<Record<Kind, KindReport>>;
   /** Answers by the `x-pid` header of the server. */
   readonly answersByPid: Readonly<Record<string, number>>;
 }
 
 export interface Load {
+  /** Requests that were answered or have failed. */
+  readonly ended: number;
   /** Sends no more, waits for the answers under way, and reports. */
   stop(): Promise<LoadReport>;
 }
 
 const KEPT_FAILURES = 1_000;
-/** What a load may send at most, so that a forgotten one ends. */
+/** The most requests of a load, so that a forgotten load ends. */
 const REQUEST_LIMIT = 2_000_000;
 /** Connections one keep-alive client may have, as a browser's six: the slow answers overlap. */
 const POOL_LIMIT = 6;
 const TICK_MS = 5;
+const PROGRESS_MS = 100;
 
 interface Tally {
   requests: number;
+  ended: number;
   failed: number;
   slowestMs: number;
 }
@@ -106,19 +113,25 @@ export function startLoad({ port, host = "127.0.0.1", tls = false, ...rest }: Lo
     ...startClients(state, "keep-alive", keepAliveClients),
     ...startClients(state, "new-connection", newConnectionClients),
   ];
+  const delays = monitorEventLoopDelay();
+  delays.enable();
   return {
+    get ended() {
+      return state.tallies["keep-alive"].ended + state.tallies["new-connection"].ended;
+    },
     stop: async () => {
       const seconds = (performance.now() - state.startedAt) / 1_000;
       for (const client of clients) client.stop();
       await Promise.all(state.underWay);
       for (const client of clients) client.close();
-      return reportOf(state, seconds);
+      delays.disable();
+      return { ...reportOf(state, seconds), stalledMs: Math.round(delays.max / 1e6) };
     },
   };
 }
 
 function newTally(): Tally {
-  return { requests: 0, failed: 0, slowestMs: 0 };
+  return { requests: 0, ended: 0, failed: 0, slowestMs: 0 };
 }
 
 interface Client {
@@ -195,11 +208,12 @@ async function send(state: State, kind: Kind, connection: LoadConnection): Promi
     if (state.failures.length < KEPT_FAILURES)
       state.failures.push({ number, kind, path, error, atMs });
   } finally {
+    tally.ended += 1;
     tally.slowestMs = Math.max(tally.slowestMs, performance.now() - begin);
   }
 }
 
-function reportOf(state: State, seconds: number): LoadReport {
+function reportOf(state: State, seconds: number): Omit<LoadReport, "stalledMs"> {
   const ofKind = ({ requests, failed, slowestMs }: Tally): KindReport => ({
     requests,
     failed,
@@ -209,6 +223,7 @@ function reportOf(state: State, seconds: number): LoadReport {
   const { "keep-alive": kept, "new-connection": fresh } = state.tallies;
   const all: Tally = {
     requests: kept.requests + fresh.requests,
+    ended: kept.ended + fresh.ended,
     failed: kept.failed + fresh.failed,
     slowestMs: Math.max(kept.slowestMs, fresh.slowestMs),
   };
@@ -244,8 +259,10 @@ if (import.meta.main) {
   const over = Promise.withResolvers<void>();
   const timer = setTimeout(over.resolve, Number(values.seconds) * 1_000);
   if (values["until-eof"]) process.stdin.on("end", over.resolve).resume();
+  const progress = setInterval(() => process.stdout.write(`${load.ended}\n`), PROGRESS_MS);
   await over.promise;
   clearTimeout(timer);
+  clearInterval(progress);
   process.stdout.write(`${JSON.stringify(await load.stop())}\n`);
   process.exit();
 }

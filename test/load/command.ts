@@ -3,7 +3,7 @@ import { text } from "node:stream/consumers";
 
 import { type Scope, startProcess } from "../helpers/resources.ts";
 
-/** What became of a command line. */
+/** The outcome of a command line. */
 export interface CommandResult {
   readonly exitCode: number | null;
   readonly ms: number;

@@ -3,7 +3,7 @@ import { connect as connectTls } from "node:tls";
 
 import { AnswerReader, type Answer } from "./answer.ts";
 
-/** Where the load goes. */
+/** The target of the load. */
 export interface Destination {
   readonly host: string;
   readonly port: number;

@@ -1,6 +1,6 @@
 import { connect, constants, type ClientHttp2Session } from "node:http2";
 
-/** What an HTTP/2 load came to. */
+/** The result of an HTTP/2 load. */
 export interface Http2Report {
   readonly requests: number;
   readonly failed: readonly string[];
@@ -10,9 +10,9 @@ export interface Http2Report {
 }
 
 /**
- * Starts an HTTP/2 load: two sessions, streams beside each other, every tenth a slow one, every
- * answer checked. A stream that Node's client has taken but not sent when the GOAWAY comes is
- * refused by the client itself; as RFC 9113 §8.7 has it, that one is sent again, once.
+ * Starts an HTTP/2 load: two sessions, concurrent streams, every tenth a slow one, every response
+ * checked. A stream that Node's client has accepted but not sent when the GOAWAY arrives is refused
+ * by the client itself; following RFC 9113 §8.7 that stream is sent again, once.
  */
 export function startHttp2Load(
   port: number,

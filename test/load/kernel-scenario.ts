@@ -28,12 +28,12 @@ const WEBS = ["web.1", "web.2"] as const;
 /** More than a writer says in all: nothing is dropped because a reader is late. */
 const KEPT_BYTES = 1 << 30;
 const PAUSE_MS = 500;
-/** What a child that is told to end ends with, and one that ends by itself. */
+/** The exit codes of a child that was asked to end, and of one that ends by itself. */
 const EXIT_CODE = 7;
 const LOAD_LIMIT_SECONDS = 900;
 const ENDS_LIMIT_MS = 60_000;
 
-/** What happens to the kernel, how often. */
+/** The faults of the kernel, and their number. */
 export interface KernelPlan {
   readonly action: "kill" | "upgrade";
   readonly count: number;
@@ -50,7 +50,7 @@ export interface KernelReport {
   readonly slowestReturnMs: number;
 }
 
-/** A kernel that is started by whoever needs it; everything it runs ends with the scope, then it. */
+/** A kernel that its clients start; its processes end with the scope, and then the kernel. */
 export async function connectScenario(
   scope: Scope,
   home: Home = homeAt(temporaryDirectory(scope)),
@@ -246,7 +246,7 @@ async function checkEvents(
   for (const name of mortal) {
     const codes = endsOf(name).map(({ exitCode }) => exitCode);
     assert.equal(codes.length, 1, `${name} ended once`);
-    // Who was adopted after a crash is nobody's child: null, and never a guess.
+    // A process that was adopted after a crash is no child of the kernel: null, and never a guess.
     const known = action === "upgrade" ? [EXIT_CODE] : [EXIT_CODE, null];
     assert.ok(
       known.some((code) => code === codes[0]),
@@ -258,7 +258,7 @@ async function checkEvents(
 }
 
 /**
- * Reads a writer to its end over whatever becomes of the kernel: each line once, in order, no gap.
+ * Reads a writer to its end across kernel failures: each line once, in order, no gap.
  *
  * @returns how many lines
  */

@@ -10,7 +10,7 @@ function processesWith(mark: string): number[] {
     .map(Number);
 }
 
-/** Empty for a process that ended meanwhile, a zombie, or another user's. */
+/** Empty for a process that has ended, a zombie, or another user's process. */
 function readOf(pid: string, file: string): string {
   try {
     return readFileSync(`/proc/${pid}/${file}`, "latin1");

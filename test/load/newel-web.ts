@@ -10,6 +10,9 @@ import { REPLICAS, type Site, type WebTool } from "./web-tool.ts";
 /** The command line from the sources. */
 const SOURCE_CLI: string = fileURLToPath(new URL("../../src/cli/main.ts", import.meta.url));
 
+/** Of one process, which may have a small part of a processor. */
+const START_LIMIT = "2m";
+
 export interface NewelWebOptions {
   /** The command line's program. Default: the sources. */
   readonly cli?: string;
@@ -27,7 +30,7 @@ interface Daemons {
   readonly kernel: { readonly pid: number } | null;
 }
 
-/** A web app under newel, in a home of its own. */
+/** A web app under newel, in a separate home. */
 export class NewelWeb implements WebTool {
   readonly name = "newel";
   readonly site: Site;
@@ -42,11 +45,14 @@ export class NewelWeb implements WebTool {
     this.#env = { ...process.env, NEWEL_HOME: join(site.directory, "h") };
     mkdirSync(join(site.directory, "h"), { mode: 0o700 });
     const web = {
-      ...(site.app === "npm" ? { run: "npm start" } : { node: "app.ts" }),
+      ...site.program,
       listen: `127.0.0.1:${site.port}`,
       replicas: REPLICAS,
       env: { PORT: site.port },
-      ...(options.stable === undefined ? {} : { ready: { stable: options.stable } }),
+      ready: {
+        timeout: START_LIMIT,
+        ...(options.stable !== undefined && { stable: options.stable }),
+      },
     };
     writeFileSync(
       join(site.directory, "newel.config.mjs"),
@@ -137,7 +143,7 @@ export class NewelWeb implements WebTool {
     );
   }
 
-  /** Whether `newel ps` says that somebody supervises. */
+  /** Whether `newel ps` reports a running supervisor. */
   async isSupervised(): Promise<boolean> {
     const services = await this.#services();
     return services.length > 0 && services.every(({ supervised }) => supervised);

@@ -1,12 +1,12 @@
 import { once } from "node:events";
+import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
-import { text } from "node:stream/consumers";
 
 import { startProcess, type Scope } from "../helpers/resources.ts";
 import type { Load, LoadReport } from "./client.ts";
 
 /**
- * Starts the load client as a process of its own, so that neither side's work delays the other.
+ * Starts the load client as a separate process, so that neither side's work delays the other.
  *
  * @param limitSeconds - after which it ends by itself
  */
@@ -29,13 +29,21 @@ export function startLoadProcess(
   });
   const { stdin, stdout } = child;
   if (stdin === null || stdout === null) throw new Error("the load client has no pipes");
-  const output = text(stdout);
-  const exited = once(child, "exit");
+  let ended = 0;
+  let report = "";
+  createInterface({ input: stdout }).on("line", (line) => {
+    if (/^\d+$/.test(line)) ended = Number(line);
+    else report = line;
+  });
+  const closed = once(child, "close");
   return {
+    get ended() {
+      return ended;
+    },
     stop: async () => {
       stdin.end();
-      await exited;
-      return JSON.parse(await output) as LoadReport;
+      await closed;
+      return JSON.parse(report) as LoadReport;
     },
   };
 }

@@ -6,13 +6,14 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { systemCode } from "../../src/base/errors.ts";
 import { eventually, type Scope } from "../helpers/resources.ts";
 import { SupervisedApp } from "../helpers/supervised.ts";
+import { liveBytes } from "./heap.ts";
 
 const LIMIT_MS = 1_800_000;
-/** The kernel closes what it has not used for 5 s. */
+/** The kernel closes descriptors that were unused for 5 s. */
 const IDLE_MS = 20_000;
 const DAEMONS = ["kernel", "supervisor"] as const;
 
-/** What a daemon uses at one moment. */
+/** The resources of a daemon at one moment. */
 export interface DaemonUsage {
   /** The kind of each open descriptor, sorted. */
   readonly descriptors: readonly string[];
@@ -23,7 +24,7 @@ export interface DaemonUsage {
 
 type Usages = Readonly<Record<(typeof DAEMONS)[number], DaemonUsage>>;
 
-/** What was seen after some restarts. */
+/** The observations after a number of restarts. */
 export interface RestartSample extends Usages {
   readonly restarts: number;
   readonly journalBytes: number;
@@ -34,22 +35,40 @@ export interface RestartSample extends Usages {
   readonly archiveBytes: number;
 }
 
+/** The usage of the daemons while no service runs. */
+export interface RestSample extends Usages {
+  readonly restarts: number;
+  /** The bytes of living objects and buffers, where they are measured. */
+  readonly live?: Readonly<Record<(typeof DAEMONS)[number], number>>;
+}
+
 export interface RestartReport {
-  /** While restarts go on. */
+  /** During the restarts. */
   readonly samples: readonly RestartSample[];
-  /** With the service stopped: at the first sample and at the end. */
-  readonly atRest: readonly [Usages, Usages];
-  /** What kernel and supervisor wrote to their logs. */
+  /** With the service stopped: at the first sample, at each multiple of `restEvery`, and at the end. */
+  readonly atRest: readonly RestSample[];
+  /** The log output of kernel and supervisor. */
   readonly logs: readonly string[];
 }
 
+interface RestartOptions {
+  readonly restarts: number;
+  /** Restarts from one sample to the next. */
+  readonly every: number;
+  /**
+   * Restarts from one rest to the next, at each of which the living objects are measured. Without it there is a rest at
+   * the first sample and one at the end, without that measurement.
+   */
+  readonly restEvery?: number;
+}
+
 /**
- * Has a service end at once and restart, with the shortest backoff, this many times. It is stopped after the
- * first sample and at the end, so that what the daemons use can be compared.
+ * Has a service end at once and restart, with the shortest backoff, this many times. It is stopped for each
+ * rest, so that the usage of the daemons can be compared.
  */
 export async function restartQuickly(
   scope: Scope,
-  { restarts, every }: { readonly restarts: number; readonly every: number },
+  { restarts, every, restEvery }: RestartOptions,
 ): Promise<RestartReport> {
   const app = new SupervisedApp(scope);
   // Until the file is there it lives, so that `up` succeeds.
@@ -69,16 +88,25 @@ export async function restartQuickly(
     kernel: usageOf(pids.kernel),
     supervisor: usageOf(pids.supervisor),
   });
-  const atRest = async (): Promise<Usages> => {
+  // The number at the end of a kernel's name counts the starts; the count of the service begins again with a start.
+  const reached = async (): Promise<number> =>
+    Math.max(...(await kernel.processes.list()).map(({ name }) => runOf(name)));
+  const rest = async (): Promise<RestSample> => {
     assert.ok((await app.verb("stop", "quick")).ok);
     await eventually(
       async () => (await kernel.processes.list()).every(({ running }) => !running),
       "all have ended",
     );
-    return usages();
+    const count = await reached();
+    if (restEvery === undefined) return { restarts: count, ...usages() };
+    const live = {
+      kernel: await liveBytes(pids.kernel),
+      supervisor: await liveBytes(pids.supervisor),
+    };
+    return { restarts: count, live, ...usages() };
   };
   const sample = async (): Promise<RestartSample> => ({
-    restarts: (await app.service("quick")).restarts,
+    restarts: await reached(),
     ...usages(),
     journalBytes: statSync(app.home.journal).size,
     listed: (await kernel.processes.list()).length,
@@ -87,30 +115,33 @@ export async function restartQuickly(
   });
 
   const samples: RestartSample[] = [];
-  let first: Usages | undefined;
-  for (let reached = every; reached <= restarts; reached += every) {
-    await eventually(
-      async () => (await app.service("quick")).restarts >= reached,
-      `${reached} restarts`,
-      LIMIT_MS,
-    );
+  const atRest: RestSample[] = [];
+  for (let next = every; next <= restarts; next += every) {
+    await eventually(async () => (await reached()) >= next, `${next} restarts`, LIMIT_MS);
     samples.push(await sample());
-    if (first !== undefined) continue;
-    first = await atRest();
-    // It ends too soon to be called ready, and is started again all the same.
+    const isTime = restEvery !== undefined && next % restEvery === 0;
+    if ((atRest.length > 0 && !isTime) || next + every > restarts) continue;
+    atRest.push(await rest());
+    // The replica ends too soon to be called ready, and is restarted nevertheless.
     void app.verb("start", "quick");
   }
+  const [first] = atRest;
   assert.ok(first !== undefined);
-  const before = first;
-  let last = await atRest();
-  // What is kept open for a moment after its last use is not held.
+  let last = await rest();
+  // Descriptors that stay open for a moment after their last use are not counted.
   const deadline = performance.now() + IDLE_MS;
-  while (opensMore(before, last) && performance.now() < deadline) {
+  while (opensMore(first, last) && performance.now() < deadline) {
     await sleep(100);
-    last = usages();
+    last = { ...last, ...usages() };
   }
+  atRest.push(last);
   const logs = [app.home.kernelLog, app.home.supervisorLog].map((log) => readFileSync(log, "utf8"));
-  return { samples, atRest: [before, last], logs };
+  return { samples, atRest, logs };
+}
+
+/** The number of the start in the kernel's name of a process: `app/quick.1#17-3fa9c2d1`. */
+function runOf(name: string): number {
+  return Number(/#(\d+)-/.exec(name)?.[1] ?? 0);
 }
 
 /** Whether a daemon has more descriptors than before. */
@@ -120,18 +151,18 @@ function opensMore(before: Usages, after: Usages): boolean {
   );
 }
 
-/** Bytes of private memory a restart, by least squares over these samples. */
-export function memorySlope(
-  samples: readonly RestartSample[],
-  daemon: (typeof DAEMONS)[number],
+/** The growth of a value for each restart, by least squares over these samples. */
+export function growth(
+  samples: readonly RestSample[],
+  valueOf: (sample: RestSample) => number,
 ): number {
   const mean = (values: readonly number[]): number =>
     values.reduce((sum, value) => sum + value, 0) / values.length;
   const x = mean(samples.map(({ restarts }) => restarts));
-  const y = mean(samples.map((each) => each[daemon].privateBytes));
+  const y = mean(samples.map(valueOf));
   let [above, below] = [0, 0];
   for (const each of samples) {
-    above += (each.restarts - x) * (each[daemon].privateBytes - y);
+    above += (each.restarts - x) * (valueOf(each) - y);
     below += (each.restarts - x) ** 2;
   }
   return above / below;
@@ -155,7 +186,7 @@ function descriptorsOf(directory: string): string[] {
     try {
       return readlinkSync(join(directory, fd)).replace(/:\[\d+\]$|(?<=\/spool\/).*/, "");
     } catch (error) {
-      // While restarts go on, it may be closed at any moment.
+      // During the restarts it may be closed at any moment.
       if (systemCode(error) === "ENOENT") return "closed";
       throw error;
     }

@@ -1,11 +1,12 @@
 /**
- * What an operator does to a web app in a bad week, under constant load: the same for newel and for
- * what it is compared with, for tests, the soak and the benches.
+ * The operations on a web app in a bad week, under constant load: the same for newel and for the
+ * compared tools, for tests, the soak and the benches.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 
 import { eventually, type Scope } from "../helpers/resources.ts";
-import type { Kind } from "./client.ts";
+import type { Random } from "../simulation/random.ts";
+import type { Kind, Load } from "./client.ts";
 import type { CommandResult } from "./command.ts";
 import { startSiteLoad } from "./site-load.ts";
 import { REPLICAS, type WebTool } from "./web-tool.ts";
@@ -13,9 +14,11 @@ import { REPLICAS, type WebTool } from "./web-tool.ts";
 /** Of each kind. A little above the 200 that are promised, as a busy machine falls behind. */
 const RATE_PER_SECOND = 230;
 const PHASE_LIMIT_SECONDS = 600;
-/** Load before the first command of a phase, and after the last. */
+/** Load before the first command of a phase, and after the last: time, and requests that have ended. */
 const AROUND_MS = 500;
-/** How long nobody supervises. */
+const AROUND_REQUESTS = 10;
+const AROUND_LIMIT_MS = 60_000;
+/** The time without a supervisor. */
 const UNSUPERVISED_MS = 1_000;
 
 export interface ScenarioPlan {
@@ -28,7 +31,9 @@ export interface ScenarioPlan {
   readonly breakCode: boolean;
   /** Requests of each kind. Default {@link RATE_PER_SECOND}. */
   readonly ratePerSecond?: number;
-  /** What only this tool can do, each under a load of its own, before the code is broken. */
+  /** Chooses the order of the parts; that with broken code is always the last. Default: as above. */
+  readonly random?: Random;
+  /** Parts that only this tool supports, each under a separate load. */
   readonly more?: readonly {
     readonly name: string;
     readonly action: () => Promise<CommandResult>;
@@ -43,12 +48,14 @@ export interface Phase {
   readonly failed: number;
   readonly slowestMs: number;
   readonly perSecond: Readonly<Record<Kind, number>>;
-  /** Failures by what was wrong. */
+  /** The longest stall of the load client. */
+  readonly stalledMs: number;
+  /** Failures by their kind. */
   readonly errors: Readonly<Record<string, number>>;
   readonly exitCodes: readonly (number | null)[];
   /** Of the commands, median. */
   readonly commandMs: number;
-  /** What the commands that did not end with 0 said. */
+  /** The output of the commands that did not end with 0. */
   readonly complaints: readonly string[];
   /** Whether the same processes served before and after. */
   readonly samePids: boolean;
@@ -56,7 +63,7 @@ export interface Phase {
   readonly serves: boolean;
 }
 
-/** Brings the app up and runs the parts of a plan on it, each under a load of its own. */
+/** Brings the app up and runs the parts of a plan on it, each under a separate load. */
 export async function* runScenario(
   scope: Scope,
   tool: WebTool,
@@ -64,36 +71,44 @@ export async function* runScenario(
 ): AsyncGenerator<Phase, void> {
   const up = await tool.up();
   if (up.exitCode !== 0) throw new Error(`${tool.name} does not come up: ${up.stderr}`);
-  const times = (count: number, action: () => Promise<CommandResult>) =>
-    Array.from({ length: count }, () => action);
-  const under = (name: string, actions: readonly (() => Promise<CommandResult>)[]) =>
-    underLoad(scope, tool, name, actions, plan.ratePerSecond);
-  if (plan.reloads > 0)
-    yield await under(`reload × ${plan.reloads}`, [...times(plan.reloads, () => tool.reload())]);
-  if (plan.restarts > 0)
-    yield await under(`restart × ${plan.restarts}`, [
-      ...times(plan.restarts, () => tool.restart()),
-    ]);
-  if (plan.scales.length > 0)
-    yield await under(
-      `scale ${[REPLICAS, ...plan.scales].join("→")}`,
-      plan.scales.map((replicas) => () => tool.scale(replicas)),
-    );
-  if (plan.killDaemon)
-    yield await under("daemon killed", [
-      async () => {
-        await tool.killDaemon();
-        await sleep(UNSUPERVISED_MS);
-        return tool.recover();
-      },
-    ]);
-  for (const { name, action, times: count } of plan.more ?? [])
-    yield await under(name, times(count, action));
+  const parts = partsOf(tool, plan);
+  for (const { name, actions } of plan.random?.shuffle(parts) ?? parts)
+    yield await underLoad(scope, tool, name, actions, plan.ratePerSecond);
   if (plan.breakCode) {
     tool.site.break();
-    yield await under("reload to broken code", [() => tool.reload()]);
-    tool.site.mend();
+    const reload = [() => tool.reload()];
+    yield await underLoad(scope, tool, "reload to broken code", reload, plan.ratePerSecond);
+    tool.site.restore();
   }
+}
+
+interface Part {
+  readonly name: string;
+  readonly actions: readonly (() => Promise<CommandResult>)[];
+}
+
+function partsOf(tool: WebTool, plan: ScenarioPlan): readonly Part[] {
+  const { reloads, restarts, scales, killDaemon, more = [] } = plan;
+  const recover = async (): Promise<CommandResult> => {
+    await tool.killDaemon();
+    await sleep(UNSUPERVISED_MS);
+    return tool.recover();
+  };
+  const parts = [
+    partOf(`reload × ${reloads}`, reloads, () => tool.reload()),
+    partOf(`restart × ${restarts}`, restarts, () => tool.restart()),
+    {
+      name: `scale ${[REPLICAS, ...scales].join("→")}`,
+      actions: scales.map((replicas) => () => tool.scale(replicas)),
+    },
+    partOf("daemon killed", killDaemon ? 1 : 0, recover),
+    ...more.map(({ name, action, times }) => partOf(name, times, action)),
+  ];
+  return parts.filter(({ actions }) => actions.length > 0);
+}
+
+function partOf(name: string, times: number, action: () => Promise<CommandResult>): Part {
+  return { name, actions: Array.from({ length: times }, () => action) };
 }
 
 async function underLoad(
@@ -103,16 +118,16 @@ async function underLoad(
   actions: readonly (() => Promise<CommandResult>)[],
   ratePerSecond = RATE_PER_SECOND,
 ): Promise<Phase> {
-  await eventually(() => tool.site.isServing(), "the app serves", 20_000);
+  await eventually(() => tool.site.isServing(), "the app serves", AROUND_LIMIT_MS);
   const before = await tool.pids();
   const load = startSiteLoad(scope, tool.site, {
     limitSeconds: PHASE_LIMIT_SECONDS,
     ratePerSecond,
   });
-  await sleep(AROUND_MS);
+  await loadAround(load);
   const results: CommandResult[] = [];
   for (const action of actions) results.push(await action());
-  await sleep(AROUND_MS);
+  await loadAround(load);
   const report = await load.stop();
   const after = await tool.pids();
   const serves = await tool.site.isServing();
@@ -123,6 +138,7 @@ async function underLoad(
     requests: report.requests,
     failed: report.failedCount,
     slowestMs: report.slowestMs,
+    stalledMs: report.stalledMs,
     perSecond: {
       "keep-alive": report.byKind["keep-alive"].perSecond,
       "new-connection": report.byKind["new-connection"].perSecond,
@@ -136,6 +152,12 @@ async function underLoad(
     serves,
     samePids: new Set(before).symmetricDifference(new Set(after)).size === 0,
   };
+}
+
+async function loadAround(load: Load): Promise<void> {
+  const enough = load.ended + AROUND_REQUESTS;
+  await sleep(AROUND_MS);
+  await eventually(() => load.ended >= enough, `${AROUND_REQUESTS} requests`, AROUND_LIMIT_MS);
 }
 
 /** The middle one; of an even number, the upper of the two. */

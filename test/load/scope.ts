@@ -1,6 +1,9 @@
 import type { Scope } from "../helpers/resources.ts";
 
-/** What was started, to be ended in reverse order: for programs, as a test's context is for tests. */
+/**
+ * The started resources, to be ended in reverse order: for programs, as a test's context is for
+ * tests.
+ */
 export class Ends implements Scope, AsyncDisposable {
   readonly #ends: (() => void | Promise<void>)[] = [];
 
@@ -8,7 +11,7 @@ export class Ends implements Scope, AsyncDisposable {
     this.#ends.push(end);
   }
 
-  /** Ends all, whatever fails meanwhile. */
+  /** Ends all resources, even if some fail to end. */
   async [Symbol.asyncDispose](): Promise<void> {
     const failures: unknown[] = [];
     for (const end of this.#ends.splice(0).reverse()) {
@@ -23,9 +26,9 @@ export class Ends implements Scope, AsyncDisposable {
 }
 
 /**
- * Runs the body of a program: what it started ends with it, also on Ctrl-C.
+ * Runs the body of a program: the resources that it started end with it, also on Ctrl-C.
  *
- * @returns what the body returned
+ * @returns the result of the body
  */
 export async function withScope<T>(body: (scope: Ends) => Promise<T>): Promise<T> {
   await using scope = new Ends();

@@ -36,7 +36,7 @@ for (const kind of KINDS) {
     }
   });
 
-  test(`${kind}: values of all kinds are asked and answered, errors too`, async (t) => {
+  test(`${kind}: questions and answers carry values of all kinds, errors included`, async (t) => {
     const pool = openPool<Asking>(t, "asking", { kind, size: 1 });
     const large = new Uint8Array(200_000).fill(7);
     const values = [undefined, "", { a: [1n] }, new Map([["k", new Date(5)]]), large];
@@ -56,7 +56,7 @@ for (const kind of KINDS) {
     await assert.rejects(broken, { name: "RangeError", message: "no such row", code: "E_ROW" });
     const unsendable = pool.run({ do: "ask", questions: [1] }, { onAsk: () => () => undefined });
     await assert.rejects(unsendable, (error) => hasCode(error, "NEWEL_E_NOT_SENDABLE"));
-    // Shared memory beside it makes it a message of its own.
+    // Shared memory next to the value makes it a separate message.
     const shared = { memory: new SharedArrayBuffer(8), function: () => undefined };
     const refused = pool.run({ do: "ask", questions: [1] }, { onAsk: () => shared });
     await assert.rejects(refused, (error) => hasCode(error, "NEWEL_E_NOT_SENDABLE"));
@@ -65,7 +65,7 @@ for (const kind of KINDS) {
 
 const isUnanswered = (error: unknown): boolean => hasCode(error, "NEWEL_E_POOL_NO_ANSWER");
 
-test("a question nobody takes is refused: without onAsk, of a task given up, after its end", async (t) => {
+test("a question is refused without onAsk, from a given-up task, and after the task's end", async (t) => {
   const pool = openPool<Asking>(t, "asking", { size: 1 });
   await assert.rejects(pool.run({ do: "ask", questions: [1] }), isUnanswered);
 
@@ -80,11 +80,11 @@ test("a question nobody takes is refused: without onAsk, of a task given up, aft
   await sleep(50);
   assert.deepEqual(await pool.run({ do: "tell later" }), {
     reason: "E_LEFT: the user left",
-    refusal: "NEWEL_E_POOL_NO_ANSWER: Nobody answers the question: the task was given up.",
+    refusal: "NEWEL_E_POOL_NO_ANSWER: The question has no answer: the task was given up.",
   });
 
   await pool.run({ do: "later" }, { onAsk });
-  // This one has the place of the other in the worker's table.
+  // This task has the place of the other in the worker's table.
   const next = pool.run({ do: "wait", ms: 200 }, { onAsk });
   await assert.rejects(pool.run({ do: "tell later" }), isUnanswered);
   await next;

@@ -10,7 +10,7 @@ import { KINDS, openPool } from "./pools.ts";
 type State = typeof StateModule;
 
 for (const kind of KINDS)
-  test(`${kind}: a broadcast reaches every worker once; static data is there before`, async (t) => {
+  test(`${kind}: a broadcast reaches every worker once; static data is available before it`, async (t) => {
     const pool = openPool<State>(t, "state", { kind, size: 3, data: { first: 1 } });
     const before = await Promise.all(
       [0, 1, 2].map((worker) => pool.run({ get: true }, { worker })),
@@ -31,7 +31,7 @@ for (const kind of KINDS)
       assert.deepEqual(back, { bytes });
   });
 
-test("what was broadcast without sticky is gone with a worker; sticky comes back before any task", async (t) => {
+test("a broadcast without sticky is lost with its worker; a sticky one is replayed before any task", async (t) => {
   const pool = openPool<State>(t, "state", { size: 1, data: { first: 1 } });
   await pool.broadcast({ set: 2 });
   await assert.rejects(pool.run({ exit: true }));
@@ -63,7 +63,7 @@ test("100 sticky broadcasts while workers are killed: every task sees the last s
   assert.ok(pool.stats().restarts >= 15, `${pool.stats().restarts} were replaced`);
 });
 
-test("workers that are added later have the sticky state too", async (t) => {
+test("workers that are added later get the sticky state too", async (t) => {
   const pool = openPool<State>(t, "state", {
     size: { min: 1, max: 2, idleMs: 100 },
     concurrency: 1,

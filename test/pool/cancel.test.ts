@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
+import { readdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 
 import { hasCode } from "../../src/base/errors.ts";
-import { eventually } from "../helpers/resources.ts";
+import { eventually, temporaryDirectory } from "../helpers/resources.ts";
 import type * as TasksModule from "./fixtures/tasks.ts";
 import { KINDS, openPool } from "./pools.ts";
 
@@ -13,7 +15,7 @@ const isLate = (error: unknown): boolean => hasCode(error, "NEWEL_E_DEADLINE");
 const isCancelled = (error: unknown): boolean => hasCode(error, "NEWEL_E_CANCELLED");
 
 for (const kind of KINDS) {
-  test(`${kind}: a cancelled task rejects at once, its worker and its neighbours go on`, async (t) => {
+  test(`${kind}: a cancelled task rejects immediately, its worker and its neighbours continue`, async (t) => {
     const pool = openPool<Tasks>(t, "tasks", { kind, size: 1 });
     const { pid } = await pool.run({ do: "who" });
     const controllers = Array.from({ length: 64 }, () => new AbortController());
@@ -31,12 +33,10 @@ for (const kind of KINDS) {
     assert.equal(pool.stats().restarts, 0);
   });
 
-  test(`${kind}: a task that blocks the loop past its time is killed, and the pool goes on`, async (t) => {
+  test(`${kind}: a task that blocks the loop past its deadline is killed, and the pool continues`, async (t) => {
     const pool = openPool<Tasks>(t, "tasks", { kind, killMs: 200 });
     await pool.start();
-    const start = performance.now();
     await assert.rejects(pool.run({ do: "spin" }, { timeoutMs: 200 }), isLate);
-    assert.ok(performance.now() - start < 2_000);
     await eventually(() => pool.stats().restarts === 1, "the blocked worker is replaced");
     const answers = await Promise.all(
       Array.from({ length: 20 }, () => pool.run({ do: "sleep", ms: 20 })),
@@ -62,7 +62,7 @@ test("an aborted signal, one that is shared, and one that aborts while the task 
   assert.equal((await pool.run({ do: "who" })).begun, 2, "none of them was run");
 });
 
-test("deadlines hold for tasks that wait as well, and longer ones are not touched", async (t) => {
+test("deadlines apply to waiting tasks too, and longer deadlines are not affected", async (t) => {
   const pool = openPool<Tasks>(t, "tasks", { size: 1, concurrency: 1, timeoutMs: 10_000 });
   await pool.start();
   const long = pool.run({ do: "sleep", ms: 300 });
@@ -71,14 +71,14 @@ test("deadlines hold for tasks that wait as well, and longer ones are not touche
   assert.equal((await pool.run({ do: "who" })).begun, 2);
 });
 
-test("a task that hears nobody keeps its place until it is done; its worker is not killed", async (t) => {
-  const pool = openPool<Tasks>(t, "tasks", { size: 1, concurrency: 1, killMs: 50 });
+test("a task that listens to no signal keeps its permit until it is done, for killMs", async (t) => {
+  const pool = openPool<Tasks>(t, "tasks", { size: 1, concurrency: 1, killMs: 60_000 });
   const { pid } = await pool.run({ do: "who" });
   await assert.rejects(pool.run({ do: "sleep", ms: 300, deaf: true }, { timeoutMs: 50 }), isLate);
   assert.equal((await pool.run({ do: "who" })).pid, pid);
 });
 
-test("a long task that nobody gave up is not killed for a short one behind it", async (t) => {
+test("a long task that was not given up is not killed for a short one behind it", async (t) => {
   const pool = openPool<Tasks>(t, "tasks", { size: 1, killMs: 100 });
   await pool.start();
   const long = pool.run({ do: "burn", ms: 800 });
@@ -87,14 +87,15 @@ test("a long task that nobody gave up is not killed for a short one behind it", 
   assert.equal(pool.stats().restarts, 0);
 });
 
-test("nothing waits behind a worker that stands still while another is free", async (t) => {
+test("no task waits behind a blocked worker while another is free", async (t) => {
   const pool = openPool<Tasks>(t, "tasks");
   await pool.start();
   await Promise.all(Array.from({ length: 50 }, () => pool.run({ do: "who" })));
-  const blocked = pool.run({ do: "burn", ms: 1_500 });
-  await sleep(50);
-  const start = performance.now();
+  const directory = temporaryDirectory(t);
+  const blocked = pool.run({ do: "meet", directory, count: 2 });
+  await eventually(() => readdirSync(directory).length === 1, "a worker is blocked");
+  // A task that waited for the blocked worker would never end.
   await Promise.all(Array.from({ length: 20 }, () => pool.run({ do: "who" })));
-  assert.ok(performance.now() - start < 1_000, "they did not wait for the blocked one");
+  writeFileSync(join(directory, "go on"), "");
   await blocked;
 });

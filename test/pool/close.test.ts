@@ -10,7 +10,7 @@ import { fixture, isRunning, KINDS, openPool } from "./pools.ts";
 type Tasks = typeof TasksModule;
 
 for (const kind of KINDS) {
-  test(`${kind}: stop finishes what runs and what waits, then the workers exit`, async (t) => {
+  test(`${kind}: stop finishes running and waiting tasks, then the workers exit`, async (t) => {
     const pool = openPool<Tasks>(t, "tasks", { kind, concurrency: 4 });
     await pool.start();
     const pids = pool.stats().workers.map(({ pid }) => pid);
@@ -39,7 +39,7 @@ for (const kind of KINDS) {
     const settled = Promise.allSettled(stuck);
     await pool.close({ graceMs: 300 });
     assert.ok(performance.now() - start >= 290);
-    assert.ok(performance.now() - start < 5_000);
+    assert.ok(performance.now() - start < 50_000, "less than the task of 60 s");
     for (const each of await settled)
       assert.ok(each.status === "rejected" && hasCode(each.reason, "NEWEL_E_POOL_STUCK"));
   });

@@ -14,7 +14,7 @@ type Broken = typeof BrokenModule;
 
 const isLost = (error: unknown): boolean => hasCode(error, "NEWEL_E_POOL_WORKER_LOST");
 
-test("40 workers killed under load: every task settles once, in order, and the pool is whole", async (t) => {
+test("40 workers killed under load: every task settles once, in order, and the pool has all its workers again", async (t) => {
   const backoff = { minMs: 10, maxMs: 50 };
   const pool = openPool<Tasks>(t, "tasks", { size: 3, backoff });
   const seen = await killWorkers(pool, 40);
@@ -24,7 +24,7 @@ test("40 workers killed under load: every task settles once, in order, and the p
 });
 
 for (const kind of KINDS) {
-  test(`${kind}: a worker that exits or crashes takes its own tasks with it, and comes back`, async (t) => {
+  test(`${kind}: a worker that exits or crashes loses only its own tasks, and is replaced`, async (t) => {
     const pool = openPool<Tasks>(t, "tasks", { kind });
     await pool.start();
     const ends: string[] = [];
@@ -55,13 +55,13 @@ for (const kind of KINDS) {
     );
     await assert.rejects(pool.run({ do: "exit", code: 1 }), isLost);
     assert.equal((await Promise.all(tasks)).length, 50);
-    // A poisonous one is not tried for ever.
+    // A task that kills its worker is not retried without end.
     await assert.rejects(pool.run({ do: "exit", code: 1 }, { retries: 2 }), isLost);
     assert.equal(pool.stats().restarts, 4);
   });
 }
 
-test("a worker that runs out of memory is told as such, in both kinds", async (t) => {
+test("a worker that runs out of memory is reported as such, for both kinds", async (t) => {
   const processes = openPool<Tasks>(t, "tasks", {
     size: 1,
     execArgv: ["--max-old-space-size=40"],
@@ -78,13 +78,21 @@ test("a worker that runs out of memory is told as such, in both kinds", async (t
   assert.equal((await threads.run({ do: "add", a: 1, b: 1 })).value, 2);
 });
 
-test("an answer half written when its worker dies is no answer", async (t) => {
+test("a partially written answer of a dying worker does not count", async (t) => {
   const pool = openPool<Tasks>(t, "tasks", { size: 1 });
   await assert.rejects(pool.run({ do: "half", bytes: 30_000_000 }), isLost);
   assert.equal((await pool.run({ do: "add", a: 1, b: 1 })).value, 2);
 });
 
-test("a worker that cannot start closes the pool, and says why", async (t) => {
+test("a worker whose library writes to the connection of the pool is replaced", async (t) => {
+  const pool = openPool<Tasks>(t, "tasks", { size: 1 });
+  // Read as a header, each text claims a body that never arrives.
+  for (const text of ["a line of a library\n", "warn\tabout something\n"])
+    await assert.rejects(pool.run({ do: "write", text }), isLost, text);
+  assert.equal((await pool.run({ do: "add", a: 1, b: 1 })).value, 2);
+});
+
+test("a worker that cannot start closes the pool, and the error has the reason", async (t) => {
   for (const [data, why] of [
     ["throw", /no database/],
     ["exit", /exited with code 9/],
@@ -101,7 +109,7 @@ test("a worker that cannot start closes the pool, and says why", async (t) => {
   await assert.rejects(none.run(1), /neither made by defineWorker nor a class/);
 });
 
-test("a worker that dies before it did anything is started again with backoff", async (t) => {
+test("a worker that dies before its first task is restarted with backoff", async (t) => {
   const pool = openPool<Tasks>(t, "tasks", {
     size: 1,
     backoff: { minMs: 300, maxMs: 300, jitter: 0 },
@@ -116,10 +124,10 @@ test("a worker that dies before it did anything is started again with backoff", 
 });
 
 for (const setpriv of ["with setpriv", "without setpriv"])
-  test(`workers end with their parent, also those that are blocked, and ignore its signals: ${setpriv}`, async (t) => {
+  test(`workers, blocked ones included, end with their parent and ignore its signals: ${setpriv}`, async (t) => {
     const program = `
     import { Pool } from ${JSON.stringify(new URL("../../src/pool/pool.ts", import.meta.url).href)};
-    const pool = new Pool({ worker: ${JSON.stringify(fixture("tasks"))}, size: 2 });
+    const pool = new Pool({ worker: ${JSON.stringify(fixture("tasks"))}, size: 2, env: { PATH: "/of the workers" } });
     await pool.start();
     void pool.run({ do: "spin" });
     void pool.run({ do: "sleep", ms: 60000 });
@@ -141,7 +149,5 @@ for (const setpriv of ["with setpriv", "without setpriv"])
     await sleep(200);
     assert.ok(pids.every(isRunning), "signals do not end workers");
     child.kill("SIGKILL");
-    const start = performance.now();
     await eventually(() => !pids.some(isRunning), "they are gone");
-    assert.ok(performance.now() - start < 1_000);
   });

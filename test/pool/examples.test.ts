@@ -26,7 +26,7 @@ test("the fetch example asks its server for ten pages, on four workers", async (
   assert.deepEqual(pages, ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"]);
 });
 
-test("the instrumented worker has a title, sends gauges of every worker, and tells its errors", async (t) => {
+test("the instrumented worker has a title, sends gauges of every worker, and reports its errors", async (t) => {
   const sink = createSocket("udp4");
   sink.bind(0, "127.0.0.1");
   await once(sink, "listening");
@@ -35,7 +35,9 @@ test("the instrumented worker has a title, sends gauges of every worker, and tel
   sink.on("message", (message) => {
     for (const line of String(message).split("\n")) {
       const [name = "", value = ""] = line.split(":");
-      if (/^\d+(\.\d+)?\|g$/.test(value)) gauges.add(name);
+      // A gauge of standstills is sent only where the machine was busy enough for one.
+      const isExpected = !name.endsWith(".loop.blocked");
+      if (isExpected && /^\d+(\.\d+)?\|g$/.test(value)) gauges.add(name);
     }
   });
   const child = startProcess(t, process.execPath, [

@@ -7,27 +7,30 @@ import { Pool } from "../../src/pool/pool.ts";
 import type * as FloodModule from "./fixtures/flood.ts";
 import { fixture } from "./pools.ts";
 
-/** What was seen while far more was produced than taken. */
+/** The measurements of a run that produced far more than was taken. */
 export interface FloodSeen {
   readonly consumed: number;
-  /** What is still referenced in this process, above what it was after the first tenth, in MB. */
+  /** The memory still referenced in this process, above that after the first tenth, in MB. */
   readonly poolGrowthMb: number;
-  /** Resident memory of the worker, in the same way. */
+  /** Resident memory of the worker, measured in the same way. */
   readonly workerGrowthMb: number;
 }
 
-/** Results are dealt with in steps of so many, with a pause in between: slower than they come. */
+/**
+ * Results are processed in steps of this number, with a pause in between: more slowly than they
+ * arrive.
+ */
 const STEP = 2_000;
 const LOOKS = 10;
-/** Had anybody kept them all, 100,000 would be 100 MB. */
+/** If all of them were kept, 100,000 would be 100 MB. */
 const TEXT: string = "x".repeat(1_000);
 
 setFlagsFromString("--expose-gc");
 const collectGarbage = runInNewContext("gc") as () => void;
 
 /**
- * As many tasks as fast as they can be put, to a worker that is slow; or one task that posts as many
- * messages as fast as it can, to a pool that is slow.
+ * Sends tasks as fast as they can be put, to a slow worker; or has one task post messages as fast
+ * as it can, to a slow pool.
  */
 export async function flood(direction: "tasks" | "messages", count: number): Promise<FloodSeen> {
   let consumed = 0;
@@ -62,7 +65,7 @@ function rssBytes(pid: number): number {
     const text = readFileSync(`/proc/${pid}/status`, "utf8");
     return Number(/^VmRSS:\s+(\d+)/m.exec(text)?.[1] ?? 0) * 1_024;
   } catch {
-    // It has just ended.
+    // The process has just ended.
     return 0;
   }
 }

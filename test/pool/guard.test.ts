@@ -5,12 +5,14 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 
-import { hasCode } from "../../src/base/errors.ts";
+import { hasCode, systemCode } from "../../src/base/errors.ts";
 import { Guard, MARK_VARIABLE } from "../../src/pool/guard.ts";
 import { cleanUp, eventually, startProcess, type Scope } from "../helpers/resources.ts";
 import { fixture, isRunning } from "./pools.ts";
 
-/** A program whose pool runs a handler that stands still, and one with a subshell and a detached child. */
+/**
+ * A program with a pool that runs a blocked handler, and one with a subshell and a detached child.
+ */
 const PROGRAM = `
   import { Pool } from ${JSON.stringify(new URL("../../src/pool/pool.ts", import.meta.url).href)};
   const told = [];
@@ -32,7 +34,7 @@ const PROGRAM = `
 interface Started {
   readonly program: ChildProcess;
   readonly guard: number;
-  /** The workers, and what they started. */
+  /** The workers, and the processes that they started. */
   readonly pids: readonly number[];
 }
 
@@ -47,7 +49,7 @@ async function startProgram(scope: Scope): Promise<Started> {
   cleanUp(scope, () => {
     for (const pid of pids) if (isRunning(pid)) process.kill(pid, "SIGKILL");
   });
-  // Both tasks have told all; the one that spins is about to.
+  // Both tasks have reported all processes; the spinning one is about to spin.
   await sleep(100);
   return { program, pids, guard: guardOf(program.pid) };
 }
@@ -55,27 +57,31 @@ async function startProgram(scope: Scope): Promise<Started> {
 /** The guard that is a child of this process. */
 function guardOf(pid = 0): number {
   const children = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim().split(" ");
-  const isGuard = (child: string): boolean =>
-    readFileSync(`/proc/${child}/cmdline`, "utf8").includes("newel-pool-guard");
+  const isGuard = (child: string): boolean => {
+    try {
+      return readFileSync(`/proc/${child}/cmdline`, "utf8").includes("newel-pool-guard");
+    } catch (error) {
+      // The child has ended by now.
+      if (systemCode(error) === "ENOENT" || systemCode(error) === "ESRCH") return false;
+      throw error;
+    }
+  };
   return Number(children.find((child) => child !== "" && isGuard(child)) ?? 0);
 }
 
-async function allEndSoon(pids: readonly number[]): Promise<void> {
-  const start = performance.now();
+async function allEnd(pids: readonly number[]): Promise<void> {
   await eventually(() => !pids.some(isRunning), `the end of ${pids.join(", ")}`);
-  const tookMs = performance.now() - start;
-  assert.ok(tookMs < 1_000, `after ${tookMs} ms`);
 }
 
-test("a program that is killed takes its handlers and all they started along", async (t) => {
+test("when a program is killed, its workers and all processes that they started end", async (t) => {
   const { program, guard, pids } = await startProgram(t);
   assert.equal(pids.length, 5);
   assert.ok(pids.every(isRunning));
   program.kill("SIGKILL");
-  await allEndSoon([...pids, guard]);
+  await allEnd([...pids, guard]);
 });
 
-test("the guard outlives what signals the program's group, and is replaced when it is killed", async (t) => {
+test("the guard survives a signal to the program's group, and is replaced when it is killed", async (t) => {
   const { program, guard, pids } = await startProgram(t);
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"] as const)
     process.kill(guard, signal);
@@ -86,12 +92,12 @@ test("the guard outlives what signals the program's group, and is replaced when 
     const pid = guardOf(program.pid);
     return pid !== 0 && pid !== guard && pid;
   }, "another guard");
-  // The whole group at once, as a terminal or a service manager does it.
+  // A signal to the whole group at once, as a terminal or a service manager sends it.
   process.kill(-(program.pid ?? 0), "SIGKILL");
-  await allEndSoon([...pids, next]);
+  await allEnd([...pids, next]);
 });
 
-test("a group that was taken off is let alone, and what left it is found by its mark", async (t) => {
+test("a removed group is not signalled, and a process that left it is found by its mark", async (t) => {
   const guard = new Guard("test", (error) => assert.fail(error));
   const start = (mark: string): number => {
     const child = spawn("sleep", ["1000"], {
@@ -115,7 +121,7 @@ test("a group that was taken off is let alone, and what left it is found by its 
   assert.ok(!isRunning(pid) && !isRunning(others) && isRunning(mine));
 });
 
-test("where there is no shell, or none that stays, the pool is told once", async () => {
+test("without a shell, or with one that exits, the pool is notified once", async () => {
   for (const shell of ["/nowhere/sh", "/bin/false"]) {
     const told: Error[] = [];
     const guard = new Guard("test", (error) => void told.push(error), shell);
@@ -145,5 +151,5 @@ test("an idle pool with a guard does not keep the program running", async (t) =>
     program.stdout?.once("data", (chunk: Buffer) => resolve(String(chunk)));
   });
   assert.deepEqual(await once(program, "exit"), [0, null]);
-  await allEndSoon((JSON.parse(await output) as { readonly pids: number[] }).pids);
+  await allEnd((JSON.parse(await output) as { readonly pids: number[] }).pids);
 });

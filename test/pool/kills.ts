@@ -6,12 +6,12 @@ import type * as TasksModule from "./fixtures/tasks.ts";
 
 type Tasks = typeof TasksModule;
 
-/** What was seen while workers were killed. */
+/** The observations while workers were killed. */
 export interface KillsSeen {
   readonly kills: number;
   readonly tasks: number;
   readonly lost: number;
-  /** Anything that should not be. */
+  /** Every violation of the expectations. */
   readonly problems: readonly string[];
 }
 
@@ -20,14 +20,15 @@ const OUTSTANDING = 100;
 const SETTLE_MS = 10_000;
 
 /**
- * Kills random workers under load. Every task has to settle, and once; those that are not lost have
- * to have started in each worker in the order they were handed over; the pool has to be whole again.
+ * Kills random workers under load. Every task must settle exactly once; tasks that are not lost
+ * must have started in each worker in the order of their submission; the pool must have all its
+ * workers at the end.
  */
 export async function killWorkers(pool: Pool<Tasks>, kills: number): Promise<KillsSeen> {
   await pool.start();
   const size = pool.size;
   const problems: string[] = [];
-  /** pid → what it ran: the task's number and how many tasks it had begun by then. */
+  /** pid → the tasks it ran: the task's number and the number of tasks it had begun by then. */
   const ran = new Map<number, { readonly task: number; readonly begun: number }[]>();
   const over = new AbortController();
   let tasks = 0;
@@ -56,7 +57,7 @@ export async function killWorkers(pool: Pool<Tasks>, kills: number): Promise<Kil
   for (; killed < kills; killed += 1) {
     const victims = pool
       .stats()
-      .workers.filter(({ state, pid }) => state === "ready" && !dead.has(pid));
+      .workers.filter(({ state, pid, done }) => state === "ready" && done >= 20 && !dead.has(pid));
     const victim = victims[Math.floor(Math.random() * victims.length)];
     if (victim === undefined) killed -= 1;
     else {

@@ -18,7 +18,7 @@ export function fixture(name: string): string {
   return fileURLToPath(new URL(`fixtures/${name}.ts`, import.meta.url));
 }
 
-/** A pool that is closed after the test, whatever became of it. */
+/** A pool that is closed after the test, in any state. */
 export function openPool<Module>(
   scope: Scope,
   name: string,
@@ -35,7 +35,7 @@ export function openPool<Module>(
 /** Both kinds of workers. */
 export const KINDS = ["process", "thread"] as const;
 
-/** Whether a process runs; a zombie, whose parent may be slow to hear of it, does not. */
+/** Whether a process runs; a zombie, which its parent may reap late, does not. */
 export function isRunning(pid: number): boolean {
   try {
     return !/\) [ZX] /.test(readFileSync(`/proc/${pid}/stat`, "utf8"));

@@ -8,7 +8,7 @@ import { KINDS, openPool } from "./pools.ts";
 type Tasks = typeof TasksModule;
 
 for (const kind of KINDS)
-  test(`${kind}: workers are replaced after so many tasks, and no task is lost`, async (t) => {
+  test(`${kind}: workers are replaced after the set number of tasks, and no task is lost`, async (t) => {
     const pool = openPool<Tasks>(t, "tasks", { kind, recycle: { tasks: 100 } });
     const left: string[] = [];
     pool.on("workerEnd", ({ how }) => left.push(how));
@@ -30,7 +30,7 @@ for (const kind of KINDS)
     assert.equal(pool.stats().failed, 0);
   });
 
-test("workers are replaced at their age, or when they are large", async (t) => {
+test("workers are replaced at the set age or memory size", async (t) => {
   for (const recycle of [{ ageMs: 100 }, { rssBytes: 1_000 }]) {
     const pool = openPool<Tasks>(t, "tasks", { size: 1, statsMs: 50, recycle });
     const { pid } = await pool.run({ do: "who" });
@@ -40,4 +40,12 @@ test("workers are replaced at their age, or when they are large", async (t) => {
     );
     assert.equal(pool.stats().failed, 0);
   }
+});
+
+test("a memory limit of Infinity is accepted, and replaces no worker", async (t) => {
+  const recycle = { rssBytes: Number.POSITIVE_INFINITY };
+  const pool = openPool<Tasks>(t, "tasks", { size: 1, statsMs: 50, recycle });
+  const { pid } = await pool.run({ do: "who" });
+  await eventually(() => pool.stats().workers[0]?.resources !== undefined, "its size is known");
+  assert.equal((await pool.run({ do: "who" })).pid, pid);
 });

@@ -15,7 +15,7 @@ type Tasks = typeof TasksModule;
 type Looppool = typeof LooppoolModule;
 
 for (const kind of KINDS) {
-  test(`${kind}: messages come without a task and several for one, in order`, async (t) => {
+  test(`${kind}: messages arrive without a task, and several for one task, in order`, async (t) => {
     const pool = openPool<Messages>(t, "messages", { kind, size: 1, data: { hello: true } });
     const seen: unknown[] = [];
     pool.on("message", (value, { worker }) => seen.push([worker, value]));
@@ -24,7 +24,7 @@ for (const kind of KINDS) {
   });
 }
 
-test("results that nobody has dealt with slow the workers down", async (t) => {
+test("unprocessed results slow the workers down", async (t) => {
   let pending = 0;
   let most = 0;
   let seen = 0;
@@ -53,7 +53,7 @@ test("results that nobody has dealt with slow the workers down", async (t) => {
   assert.ok(most <= 10 + 2, `${most} were pending at once`);
 });
 
-test("onResult may run tasks itself, however full the queue of results is", async (t) => {
+test("onResult may run tasks itself, even when the queue of results is full", async (t) => {
   let seen = 0;
   const pool = openPool<Messages>(t, "messages", {
     size: 1,
@@ -67,7 +67,7 @@ test("onResult may run tasks itself, however full the queue of results is", asyn
   await eventually(() => seen === 50, "all results were dealt with");
 });
 
-test("the results of put tasks are iterated as they come, until the pool has stopped", async (t) => {
+test("the results of put tasks are iterated in order of arrival, until the pool has stopped", async (t) => {
   const pool = openPool<Tasks>(t, "tasks", { resultQueueSize: 4 });
   const produced = (async () => {
     for (let n = 0; n < 100; n += 1) await pool.put({ do: "add", a: n, b: 0 });
@@ -82,7 +82,7 @@ test("the results of put tasks are iterated as they come, until the pool has sto
   );
 });
 
-test("results that came before anybody asked are kept, also when the pool has stopped", async (t) => {
+test("results that arrive before the first read are kept, even after the pool has stopped", async (t) => {
   const pool = openPool<Tasks>(t, "tasks", { resultQueueSize: 3 });
   for (let n = 0; n < 10; n += 1) pool.putNowait({ do: "add", a: n, b: 0 });
   await pool.stop();
@@ -91,7 +91,7 @@ test("results that came before anybody asked are kept, also when the pool has st
   assert.equal(count, 10);
 });
 
-test("a put task that fails is told to onError, or is an error of the pool", async (t) => {
+test("the error of a put task goes to onError, or is an error event of the pool", async (t) => {
   const failures: unknown[] = [];
   const pool = openPool<Tasks>(t, "tasks", {
     size: 1,
@@ -108,7 +108,7 @@ test("a put task that fails is told to onError, or is an error of the pool", asy
   assert.ok(hasCode(await heard, "NEWEL_E_POOL_WORKER_LOST"));
 });
 
-test("a worker written as for Looppool", async (t) => {
+test("a worker written for Looppool runs unchanged", async (t) => {
   const seen: unknown[] = [];
   const pool = openPool<Looppool>(t, "looppool", {
     size: 2,
@@ -116,7 +116,7 @@ test("a worker written as for Looppool", async (t) => {
   });
   await pool.start();
   for (const message of ["a", "b", "c", "d", "long"]) pool.putNowait(message, { worker: 1 });
-  // "long" goes on for a minute after taskDone().
+  // "long" continues for a minute after taskDone().
   await pool.stop();
   assert.deepEqual(
     seen,
@@ -131,7 +131,7 @@ for (const direction of ["tasks", "messages"] as const)
     assert.ok(seen.poolGrowthMb < 20 && seen.workerGrowthMb < 60, JSON.stringify(seen));
   });
 
-test("what waits never passes the size of the queues", async (t) => {
+test("waiting tasks never exceed the size of the queues", async (t) => {
   let consumed = 0;
   const pool = openPool<Tasks>(t, "tasks", {
     size: 1,

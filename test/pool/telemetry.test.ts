@@ -10,7 +10,7 @@ import { KINDS, openPool } from "./pools.ts";
 setUpTelemetry();
 
 for (const kind of KINDS)
-  test(`${kind}: a task is a part of the trace it was called in, whatever its argument is`, async (t) => {
+  test(`${kind}: a task is part of its caller's trace, for any kind of argument`, async (t) => {
     const pool = openPool<typeof TracedModule>(t, "traced", { kind, telemetry: true });
     const values = [
       1,
@@ -30,6 +30,23 @@ for (const kind of KINDS)
     assert.deepEqual(await pool.run("outside"), { trace: undefined, value: "outside" });
   });
 
+for (const kind of KINDS)
+  test(`${kind}: each step of a stream is part of its caller's trace`, async (t) => {
+    const pool = openPool<typeof TracedModule>(t, "traced", { kind, telemetry: true, size: 1 });
+    const streams = ["a", "b"].map((name) => inTrace(name, () => pool.gen().traces(3)));
+    const traces = await Promise.all(
+      streams.map(async (stream) => {
+        const read: unknown[] = [];
+        for await (const trace of stream) read.push(trace);
+        return read;
+      }),
+    );
+    assert.deepEqual(traces, [
+      ["a", "a", "a"],
+      ["b", "b", "b"],
+    ]);
+  });
+
 test("threads: shared memory crosses with its trace, too", async (t) => {
   const pool = openPool<typeof TracedModule>(t, "traced", { kind: "thread", telemetry: true });
   const shared = new Uint8Array(new SharedArrayBuffer(4));
@@ -37,7 +54,7 @@ test("threads: shared memory crosses with its trace, too", async (t) => {
   assert.equal(trace, "shared");
 });
 
-test("the pool's metrics are read when they are collected, and no longer once it is closed", async (t) => {
+test("the pool's metrics are read at collection, and not after it is closed", async (t) => {
   const callbacks = new Set<BatchObservableCallback>();
   const meter = {
     createObservableGauge: (name: string) => ({ name }),

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { closeSync, openSync, readFileSync, readlinkSync, writeSync } from "node:fs";
+import { closeSync, existsSync, openSync, readFileSync, readlinkSync, writeSync } from "node:fs";
 import { connect, createServer } from "node:net";
 import { once } from "node:events";
 import { join } from "node:path";
@@ -15,14 +15,14 @@ import {
   resizePipe,
   spliceToFile,
 } from "../../src/posix/fifo.ts";
-import { isErrno } from "../../src/posix/libc.ts";
+import { errnoName, isErrno, lastErrno, libc } from "../../src/posix/libc.ts";
 import { lockFile } from "../../src/posix/lock.ts";
 import { openPidfd, reapOne, signalPidfd } from "../../src/posix/process.ts";
 import { bindSocket, boundPort, listen } from "../../src/posix/sockets.ts";
 import { spawnProcess } from "../../src/posix/spawn.ts";
 import { eventually, startProcess, temporaryDirectory } from "../helpers/resources.ts";
 
-test("a socket listens from the moment it is made, and queues without anybody accepting", async (t) => {
+test("a socket listens from the moment it is made, and queues connections that no process accepts", async (t) => {
   for (const address of [
     { family: "inet", host: "127.0.0.1", port: 0 },
     { family: "inet6", host: "::1", port: 0 },
@@ -63,7 +63,7 @@ test("an address in use is a coded error with its errno", async (t) => {
   );
 });
 
-test("bytes go from a FIFO to a place in a file without being read", async (t) => {
+test("bytes go from a FIFO to an offset of a file without being read", async (t) => {
   const directory = temporaryDirectory(t);
   makeFifo(join(directory, "f"));
   const reader = openFifoReader(join(directory, "f"));
@@ -119,7 +119,7 @@ test("a spawned program has its own session, exactly the given environment and d
     argv: [
       "sh",
       "-c",
-      'tr "\\0" "\\n" < /proc/$$/environ; ls /proc/$$/fd | tr "\\n" " "; pwd; cut -d" " -f6 /proc/$$/stat; exit 7',
+      'tr "\\0" "\\n" < /proc/$$/environ; ls /proc/$$/fd; pwd; cut -d" " -f6 /proc/$$/stat; exit 7',
     ],
     env: { ONE: "1", TWO: "a b" },
     workingDir: directory,
@@ -129,7 +129,7 @@ test("a spawned program has its own session, exactly the given environment and d
   const ended = await eventually(() => reapOne(), "the child ends");
   assert.deepEqual(ended, { pid, exitCode: 7 });
   const text = readFileSync(join(directory, "out"), "utf8");
-  assert.equal(text, `ONE=1\nTWO=a b\n0 1 2 3 ${directory}\n${pid}\n`);
+  assert.equal(text, `ONE=1\nTWO=a b\n0\n1\n2\n3\n${directory}\n${pid}\n`);
 });
 
 test("a program that does not exist is an error at once", () => {
@@ -170,7 +170,7 @@ test("a file is locked by one process at a time", (t) => {
   second.release();
 });
 
-test("a duplicate is closed on exec until told otherwise", (t) => {
+test("a duplicate is closed on exec until that is changed", (t) => {
   const fd = openSync("/dev/null", "r");
   const copy = duplicate(fd, 50);
   t.after(() => [fd, copy].forEach((each) => closeSync(each)));
@@ -184,4 +184,13 @@ test("a duplicate is closed on exec until told otherwise", (t) => {
   assert.ok((flags() & 0o2000000) !== 0);
   setCloseOnExec(copy, false);
   assert.equal(flags() & 0o2000000, 0);
+});
+
+test("errno stays that of the failed call while Node.js makes other system calls", () => {
+  const close = libc("int close(int fd)");
+  for (let round = 0; round < 3; round += 1) {
+    assert.equal(close(-1), -1);
+    assert.equal(existsSync("/no/such/file"), false);
+    assert.equal(errnoName(lastErrno()), "EBADF");
+  }
 });

@@ -12,7 +12,7 @@ import { withPreload } from "../../src/base/node-options.ts";
 import { temporaryDirectory } from "../helpers/resources.ts";
 import { appPath, holdSocket, startReplica, type Replica } from "./replica.ts";
 
-/** A health probe by the control socket, as the supervisor makes it. */
+/** A health probe over the control socket, as the supervisor makes it. */
 async function probe(replica: Replica, request: string, isGlued = false): Promise<string> {
   const socket = net.connect(replica.controlPath);
   try {
@@ -44,7 +44,7 @@ for (const name of ["http", "fastify", "express", "hono", "https", "http2"]) {
   });
 }
 
-test("probe of a server that is not HTTP, or not there yet, answers an error", async (t) => {
+test("probe of a server that is not HTTP, or does not listen yet, answers an error", async (t) => {
   const socket = await holdSocket(t);
   const raw = startReplica(
     t,
@@ -68,10 +68,10 @@ test("probe of a server that is not HTTP, or not there yet, answers an error", a
   assert.equal(await none.control("probe"), "error: no HTTP server listens yet");
 });
 
-test("the control socket is closed to other users, and takes the place of a stale one", async (t) => {
+test("the control socket is closed to other users, and replaces a stale one", async (t) => {
   const socket = await holdSocket(t);
   const directory = temporaryDirectory(t);
-  // What a killed process of the same number left.
+  // The socket file of a killed process with the same pid.
   const stale = join(directory, "stale.cjs");
   writeFileSync(
     stale,
@@ -89,7 +89,7 @@ test("the control socket is closed to other users, and takes the place of a stal
   assert.equal(await replica.stop(), 0);
 });
 
-test("a control socket that cannot be opened is said, and the app goes on", async (t) => {
+test("a control socket that cannot be opened is reported, and the app continues", async (t) => {
   const socket = await holdSocket(t);
   const env = { NEWEL_CONTROL: "/nowhere/at/all" };
   const replica = startReplica(t, appPath("http"), [socket], { env });
@@ -122,14 +122,14 @@ test("hostile control input is refused, bounded and forgotten", async (t) => {
     /^(error: a line has at most 1024 bytes\n|reset)$/,
   );
   for (let round = 0; round < 200; round += 1) {
-    // A random line may lack its newline; then the client's end is what ends it.
+    // A random line may lack its newline; then the client ends the line by closing.
     const client = net.connect(path);
     client.on("error", () => undefined);
     client.end(randomBytes(1 + ((round * 7) % 300)));
     client.resume();
     await once(client, "close");
   }
-  // More connections than it takes, then silence: the others are turned away, not kept.
+  // More connections than the limit, then silence: the surplus is refused.
   const idle = Array.from({ length: 100 }, () => net.connect(path).on("error", () => undefined));
   await Promise.all(idle.slice(64).map((client) => once(client.resume(), "close")));
   for (const client of idle) client.destroy();

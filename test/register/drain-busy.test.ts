@@ -1,4 +1,4 @@
-// A drain while the process or the machine is busy: what is on its way is answered.
+// A drain while the process or the machine is busy: requests in flight are answered.
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import net from "node:net";
@@ -11,7 +11,7 @@ import { eventually } from "../helpers/resources.ts";
 import { app, RawClient } from "./raw-client.ts";
 import { appPath, holdSocket, startReplica } from "./replica.ts";
 
-test("a stall of the process is no time in which a client could have sent its request", async (t) => {
+test("a stall of the process does not count as time in which a client could have sent its request", async (t) => {
   const socket = await holdSocket(t);
   const routes = `
     if (request.url !== '/block') return response.end('hello');
@@ -38,7 +38,7 @@ test("a stall of the process is no time in which a client could have sent its re
   assert.equal(await exited, 0);
 });
 
-test("after a stall until the end of the grace, what has arrived is answered before the cut", async (t) => {
+test("after a stall until the end of the grace, requests that have arrived are answered before the cut", async (t) => {
   const socket = await holdSocket(t);
   const routes = `
     if (request.url !== '/block') return response.end('hello');

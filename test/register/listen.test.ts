@@ -1,10 +1,15 @@
 import assert from "node:assert/strict";
 import net from "node:net";
 import { once } from "node:events";
+import { chmodSync, copyFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 
+import { preloadPath } from "../../src/base/modules.ts";
+import { withPreload } from "../../src/base/node-options.ts";
+import { PRELOAD_ENV } from "../../src/base/preload.ts";
+import { NOBODY, withoutRoot } from "../helpers/as-nobody.ts";
 import { eventually, freePort, temporaryDirectory } from "../helpers/resources.ts";
 import { hasIpv6 } from "../helpers/reach.ts";
 import { appPath, holdSocket, startReplica, type HeldSocket } from "./replica.ts";
@@ -22,7 +27,7 @@ async function answerOf(socket: HeldSocket): Promise<string> {
   return chunk.toString();
 }
 
-// The port is bound by this process, so a listen() that were plain Node's would fail: EADDRINUSE.
+// This process has bound the port, so a plain Node listen() would fail: EADDRINUSE.
 const forms = {
   "listen(port)": `server.listen(${PORT})`,
   "listen(port as text)": `server.listen(process.env.PORT)`,
@@ -35,7 +40,7 @@ for (const [form, call] of Object.entries(forms)) {
     const socket = await holdSocket(t);
     const app = `
       import net from 'node:net';
-      const server = net.createServer((client) => client.end('hello'));
+      const server = net.createServer((client) => client.on('error', () => client.destroy()).end('hello'));
       server.on('listening', () => console.log('event', server.address().port, server.listening));
       console.log(${call} === server);`;
     const replica = startReplica(t, app, [socket]);
@@ -47,11 +52,53 @@ for (const [form, call] of Object.entries(forms)) {
   });
 }
 
-test("listen({ fd }) on the descriptor of a target is a listen() of the target", async (t) => {
+/** A Node.js process that may or may not be the one that listens, as below `npm start`. */
+const CANDIDATE = { env: { [PRELOAD_ENV.entry]: "" } };
+
+test("a library that has wrapped listen() before its first call still sees each call", async (t) => {
   const socket = await holdSocket(t);
   const app = `
     import net from 'node:net';
-    net.createServer((client) => client.end('hello')).listen({ fd: 3 });`;
+    const { listen } = net.Server.prototype;
+    net.Server.prototype.listen = function (...args) {
+      if (typeof args[0] === 'number') console.log('port', args[0]);
+      return Reflect.apply(listen, this, args);
+    };
+    const open = (port, then) =>
+      net.createServer((client) => client.on('error', () => client.destroy()).end('hello')).listen(port, then);
+    open(0, () => open(${PORT}));`;
+  const replica = startReplica(t, app, [socket], CANDIDATE);
+  await replica.ready;
+  assert.equal(await answerOf(socket), "hello");
+  assert.equal(replica.output(), `port 0\nport ${socket.port}\n`);
+});
+
+test(
+  "a process that gives up its rights before its first listen() still gets the inherited socket",
+  { skip: withoutRoot },
+  async (t) => {
+    const socket = await holdSocket(t);
+    const app = `
+      import net from 'node:net';
+      process.setgid(${NOBODY});
+      process.setuid(${NOBODY});
+      net.createServer((client) => client.on('error', () => client.destroy()).end('hello')).listen(${PORT});`;
+    const directory = temporaryDirectory(t);
+    const preload = join(directory, "newel-preload.cjs");
+    copyFileSync(preloadPath(), preload);
+    chmodSync(directory, 0o700);
+    startReplica(t, app, [socket], {
+      env: { ...CANDIDATE.env, NODE_OPTIONS: withPreload(undefined, preload) },
+    });
+    await eventually(async () => (await answerOf(socket)) === "hello", "the process answers");
+  },
+);
+
+test("listen({ fd }) on the descriptor of a target is a listen() on the target", async (t) => {
+  const socket = await holdSocket(t);
+  const app = `
+    import net from 'node:net';
+    net.createServer((client) => client.on('error', () => client.destroy()).end('hello')).listen({ fd: 3 });`;
   const replica = startReplica(t, app, [socket], { hold: true });
   await replica.ready;
   assert.equal(await replica.control("accept"), "ok");
@@ -65,7 +112,7 @@ test("listen(path) listens on the inherited Unix socket", async (t) => {
   const app = `
     import net from 'node:net';
     process.chdir(${JSON.stringify(directory)});
-    const server = net.createServer((client) => client.end('hello'));
+    const server = net.createServer((client) => client.on('error', () => client.destroy()).end('hello'));
     server.listen('./app.sock', () => console.log(server.address()));`;
   const replica = startReplica(t, app, [socket]);
   await replica.ready;
@@ -79,7 +126,7 @@ test("two targets: READY comes when both listen", async (t) => {
   const admin = { ...held, target: { ...held.target, name: "admin" } };
   const app = `
     import net from 'node:net';
-    const listen = (port) => net.createServer((client) => client.end(String(port))).listen(port);
+    const listen = (port) => net.createServer((client) => client.on('error', () => client.destroy()).end(String(port))).listen(port);
     listen(${admin.port});
     setTimeout(() => { console.log('second'); listen(${web.port}); }, 200);`;
   const replica = startReplica(t, app, [web, admin]);
@@ -106,7 +153,7 @@ test("a second listen() on the same port succeeds: Fastify on localhost", async 
   assert.match(replica.output(), new RegExp(`^http://.*:${socket.port}\ntrue ${socket.port}\n$`));
 });
 
-test("a dormant second server closes as any other, and the app ends", async (t) => {
+test("a dormant second server closes like any other, and the app ends", async (t) => {
   const socket = await holdSocket(t);
   const app = `
     import net from 'node:net';
@@ -118,11 +165,11 @@ test("a dormant second server closes as any other, and the app ends", async (t) 
   assert.equal(replica.output(), "closed\nclosed\n");
 });
 
-test("other ports, descriptors and errors stay plain Node's", async (t) => {
+test("other ports, descriptors and errors stay those of plain Node", async (t) => {
   const socket = await holdSocket(t);
   const app = `
     import net from 'node:net';
-    const other = net.createServer((client) => client.end('other')).listen(0, '127.0.0.1');
+    const other = net.createServer((client) => client.on('error', () => client.destroy()).end('other')).listen(0, '127.0.0.1');
     other.on('listening', () => {
       console.log(other.address().port !== ${PORT});
       const taken = net.createServer().listen(other.address().port, '127.0.0.1');
@@ -160,14 +207,14 @@ test("a descriptor that is another socket is left alone, and listen() is plain N
   const wrong = { ...passed, target: { name: "web", port } };
   const app = `
     import net from 'node:net';
-    net.createServer((client) => client.end('plain')).listen(${port}, '127.0.0.1');`;
+    net.createServer((client) => client.on('error', () => client.destroy()).end('plain')).listen(${port}, '127.0.0.1');`;
   const replica = startReplica(t, app, [wrong]);
   await replica.ready;
   assert.equal(await answerOf({ ...wrong, port }), "plain");
   assert.match(replica.output(), /^newel\/register: descriptor 3 is not the socket web \(\d+\); /);
 });
 
-test("a descriptor that is no socket, or not there, is left alone", async (t) => {
+test("a descriptor that is not a socket, or not open, is left alone", async (t) => {
   const port = await freePort();
   const app = `import net from 'node:net'; net.createServer().listen(${port}, '127.0.0.1');`;
   const target = { NEWEL_LISTEN: JSON.stringify([{ name: "web", port }]) };
@@ -184,7 +231,7 @@ test("a descriptor that is no socket, or not there, is left alone", async (t) =>
   }
 });
 
-test("nonsense in NEWEL_LISTEN is said and left out", async (t) => {
+test("an invalid NEWEL_LISTEN is reported and ignored", async (t) => {
   for (const text of ["{", "{}", '[1,{"name":"web"},{"name":"web","port":0}]']) {
     const replica = startReplica(t, "console.log('runs')", [], { env: { NEWEL_LISTEN: text } });
     assert.equal(await replica.exited, 0);
@@ -193,7 +240,7 @@ test("nonsense in NEWEL_LISTEN is said and left out", async (t) => {
   }
 });
 
-test("hold: the app listens and says READY, and accepts only when told", async (t) => {
+test("hold: the app listens and writes READY, and accepts only after the command", async (t) => {
   const socket = await holdSocket(t);
   const app = `
     import http from 'node:http';
@@ -241,7 +288,7 @@ test("a node:cluster primary inherits the socket for its workers", async (t) => 
   assert.equal(replica.output(), "");
 });
 
-test("a socket that the app has closed is gone: a later listen() is plain Node's", async (t) => {
+test("a socket that the app has closed is gone, and a later listen() is plain Node's", async (t) => {
   const app = `
     import net from 'node:net';
     const first = net.createServer().listen(${PORT}, () => first.close(() => {
@@ -259,7 +306,7 @@ test("a socket that the app has closed is gone: a later listen() is plain Node's
 const hosts = ["127.0.0.1", "0.0.0.0", ...(hasIpv6 ? ["::1", "::"] : [])];
 const loopback = ["127.0.0.1", "::1"];
 for (const bound of hosts) {
-  test(`a socket that the configuration binds to ${bound} is given to no app that asks for less`, async (t) => {
+  test(`a socket that the configuration binds to ${bound} is given to no app that asks for a narrower host`, async (t) => {
     for (const asked of ["", "localhost", "127.0.0.2", ...hosts]) {
       const socket = await holdSocket(t, undefined, bound);
       const words = asked === "" ? "" : `, host: '${asked}'`;
@@ -293,7 +340,7 @@ for (const bound of hosts) {
   });
 }
 
-test("an app that listens on another port than declared says so to its supervisor", async (t) => {
+test("an app that listens on another port than declared reports that to its supervisor", async (t) => {
   const socket = await holdSocket(t);
   const other = await freePort();
   const app = `

@@ -20,13 +20,13 @@ const LAST_WORDS = {
 
 for (const [name, ending] of Object.entries(LAST_WORDS)) {
   for (const kind of ["a pipe", "a FIFO"] as const) {
-    test(`20,000 lines before ${name} arrive whole through ${kind}`, async (t) => {
+    test(`20,000 lines before ${name} arrive completely through ${kind}`, async (t) => {
       const code = `for (let i = 0; i < ${LINES}; i += 1) console.log('line ' + i); ${ending};`;
       const args = ["--require", preloadPath(), "-e", code];
       const env = { ...process.env, NEWEL_PROCESS: "web.1", NEWEL_ENTRY: "1" };
       let output: Readable;
       if (kind === "a FIFO") {
-        // As the kernel gives it: a named pipe, open for reading and writing in the child.
+        // As from the kernel: a named pipe, open for reading and writing in the child.
         const path = join(temporaryDirectory(t), "out");
         execFileSync("mkfifo", [path]);
         const writeEnd = openSync(path, constants.O_RDWR);
@@ -54,7 +54,7 @@ for (const [name, ending] of Object.entries(LAST_WORDS)) {
   }
 }
 
-test("stderr is whole too, and the exit code stays", async (t) => {
+test("stderr is complete too, and the exit code stays", async (t) => {
   const code = `for (let i = 0; i < ${LINES}; i += 1) console.error('line ' + i); process.exit(9);`;
   const child = startProcess(t, process.execPath, ["--require", preloadPath(), "-e", code], {
     env: { ...process.env, NEWEL_PROCESS: "web.1", NEWEL_ENTRY: "1" },

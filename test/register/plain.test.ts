@@ -39,7 +39,7 @@ const ENDINGS: Record<string, { code: string; ends: number | string; prints: str
   "an await that never settles": { code: "await new Promise(() => {})", ends: 13, prints: "" },
 };
 for (const [name, { code, ends, prints }] of Object.entries(ENDINGS)) {
-  test(`an app that never listens ends as it would: ${name}`, async (t) => {
+  test(`an app that never listens ends as without newel: ${name}`, async (t) => {
     const replica = startReplica(t, code, [await holdSocket(t)]);
     assert.equal(await replica.exited, ends);
     assert.equal(replica.output().replace(/^Warning: Detected unsettled[^]*$/m, ""), prints);
@@ -47,7 +47,7 @@ for (const [name, { code, ends, prints }] of Object.entries(ENDINGS)) {
   });
 }
 
-test("the app and its children see no variable, descriptor or preload of ours", async (t) => {
+test("the app and its children see no variable, descriptor or preload of newel", async (t) => {
   const file = join(temporaryDirectory(t), "child.mjs");
   writeFileSync(
     file,
@@ -68,13 +68,13 @@ test("the app and its children see no variable, descriptor or preload of ours", 
   assert.equal(await replica.exited, 0);
   const [own, held, child] = replica.output().trim().split("\n");
   assert.equal(own?.split(" ")[1]?.split(",").sort().join(), "NEWEL_MARK,NEWEL_PROCESS");
-  // What this test run itself was started with may be there too, above what Node closes.
+  // Descriptors of the test run itself may be open too, above those that Node closes.
   assert.match(held ?? "", /^held 0,1,2(,(1[6-9]|[2-9]\d|\d{3,}))*$/);
   assert.equal(child?.split(" ")[1]?.split(",").sort().join(), "NEWEL_MARK,NEWEL_PROCESS");
   assert.equal(child?.split(" ")[2], "0");
 });
 
-test("where nothing is to listen, the app may say READY itself", async (t) => {
+test("without a target to listen on, the app may write READY itself", async (t) => {
   const app = `
     import { writeSync } from 'node:fs';
     writeSync(Number(process.env.NEWEL_NOTIFY_FD), 'STATUS=warm\\nREADY=1\\n');`;
@@ -98,7 +98,7 @@ test("a notify descriptor that is a file is not written to", async (t) => {
   }
 });
 
-test("worker threads run without the preload, and their ends are their own", async (t) => {
+test("worker threads run without the preload, and end as without newel", async (t) => {
   const app = `
     import { Worker } from 'node:worker_threads';
     const code = "console.log('thread', process.listenerCount('SIGTERM')); process.exit(3)";
@@ -108,8 +108,8 @@ test("worker threads run without the preload, and their ends are their own", asy
   assert.equal(replica.output(), "thread 0\nexit 3\n");
 });
 
-test("listener counts and signals look as they would once the drain is over", async (t) => {
-  // What signal-exit does: with no other listener it removes its own and sends the signal again.
+test("listener counts and signals are those of plain Node once the drain is over", async (t) => {
+  // As signal-exit does: with no other listener it removes its own and sends the signal again.
   const app = `
     setInterval(() => {}, 1e9);
     process.on('SIGTERM', function own() {

@@ -4,7 +4,7 @@ import net, { type Socket } from "node:net";
 import { eventually, type Scope } from "../helpers/resources.ts";
 import type { HeldSocket } from "./replica.ts";
 
-/** A client that writes by hand and keeps all it gets. */
+/** A client that writes raw bytes and keeps all received bytes. */
 export class RawClient {
   readonly socket: Socket;
   received = "";
@@ -28,7 +28,7 @@ export class RawClient {
   }
 }
 
-/** An app with the routes of one test, and what it does on the signal. */
+/** An app with the routes of one test, and its action on the signal. */
 export function app(routes: string, more = ""): string {
   return `
     import http from 'node:http';

@@ -48,7 +48,7 @@ test("a process with an IPC channel keeps its own process.send", async (t) => {
   assert.deepEqual(replica.said, []);
 });
 
-test("a child that is no server of the replica has no process.send", async (t) => {
+test("a child that is not a server of the replica has no process.send", async (t) => {
   const app = `
     import { execFileSync } from 'node:child_process';
     const code = 'process.stdout.write(typeof process.send)';

@@ -14,7 +14,7 @@ export function appPath(name: string): string {
   return fileURLToPath(new URL(`../fixtures/apps/${name}.ts`, import.meta.url));
 }
 
-/** A listening socket that nobody accepts from, as the kernel holds one. */
+/** A listening socket without an accepting process, as the kernel holds one. */
 export interface HeldSocket {
   readonly fd: number;
   readonly target: ListenTarget;
@@ -41,7 +41,7 @@ export async function holdSocket(
     path === undefined ? isIP(host) : -1,
   );
   scope.after(() => handle.close());
-  // listen() of this process would accept; a helper that listens and ends accepts nothing.
+  // listen() of this process would accept; a helper process that listens and ends accepts nothing.
   const script = "require('net').createServer().listen({ fd: 3 }, () => process.exit())";
   const helper = startProcess(scope, process.execPath, ["-e", script], {
     stdio: ["ignore", "ignore", "inherit", handle.fd],
@@ -58,7 +58,7 @@ export interface ReplicaOptions {
   readonly graceMs?: number;
   readonly lingerMs?: number;
   readonly env?: Readonly<Record<string, string>>;
-  /** Words before the app: `-e`, flags. */
+  /** Arguments before the app: `-e`, flags. */
   readonly nodeArgs?: readonly string[];
 }
 
@@ -66,14 +66,14 @@ export interface ReplicaOptions {
 export interface Replica {
   readonly child: ChildProcess;
   readonly pid: number;
-  /** When the preload has said READY. */
+  /** Resolves when the preload has written READY. */
   readonly ready: Promise<void>;
-  /** The lines said to the kernel so far. */
+  /** The lines written to the kernel so far. */
   readonly said: readonly string[];
-  /** What it has printed so far, on both streams. */
+  /** The output so far, of both streams. */
   output(): string;
   readonly controlPath: string;
-  /** Sends one control line, resolves with the one of the answer. */
+  /** Sends one control line; resolves to the line of the answer. */
   control(line: string): Promise<string>;
   /** Sends the stop signal and waits for the end. */
   stop(): Promise<number | NodeJS.Signals | null>;
@@ -122,7 +122,7 @@ function describe(child: ChildProcess, notifyFd: number, controlPath: string): R
     ready.reject(new Error(`ended before READY: ${printed}`));
     return (code ?? signal ?? null) as number | NodeJS.Signals | null;
   });
-  // A test that does not wait for READY is not failed by it.
+  // A test that does not wait for READY must not fail because of it.
   ready.promise.catch(() => undefined);
   const notify = child.stdio[notifyFd] as Socket;
   notify.on("data", (chunk: Buffer) => {
@@ -145,7 +145,7 @@ function describe(child: ChildProcess, notifyFd: number, controlPath: string): R
   };
 }
 
-/** Sends bytes to a control socket and resolves with all it answers before it closes, or one line. */
+/** Sends bytes to a control socket; resolves to everything it answers before it closes, or one line. */
 async function askControl(path: string, line: string): Promise<string> {
   const socket = net.connect(path);
   try {

@@ -8,8 +8,8 @@ import { appPath, holdSocket, startReplica } from "./replica.ts";
 
 const ROUNDS = 3;
 
-// The whole promise in one test for each kind of app: two replicas on one socket are replaced one
-// at a time, three times, under load, and no request fails. No kernel and no supervisor take part.
+// The complete promise in one test for each kind of app: two replicas on one socket are replaced one at a
+// time, three times, under load, and no request fails. Neither the kernel nor a supervisor is involved.
 async function rollOften<Report>(
   scope: Scope,
   name: string,
@@ -40,7 +40,7 @@ for (const name of ["http", "fastify", "express", "hono", "https", "cluster"]) {
     const report = await rollOften(t, name, (port) => startLoadProcess(t, port, { tls }));
     assert.deepEqual(report.failed, []);
     assert.ok(report.requests > 250, `only ${report.requests} requests`);
-    // No bar: that is measured by the scenario of test/supervisor on its own.
+    // Not a performance bar: a scenario of test/supervisor measures that separately.
     assert.ok(report.slowestMs < 10_000, `the slowest took ${report.slowestMs} ms`);
     assert.ok(Object.keys(report.answersByPid).length >= ROUNDS, "the replicas did not take turns");
   });
@@ -50,7 +50,7 @@ test("an unmodified http2 app is rolled three times under load without a failed 
   const report = await rollOften(t, "http2", (port) => startHttp2Load(port, 100), 400);
   assert.deepEqual(report.failed, []);
   assert.ok(report.requests > 100, `only ${report.requests} requests`);
-  // Never more than what was on a session's way out when it ended.
+  // At most the streams that were in flight on a session when it ended.
   assert.ok(report.refused <= report.sessions, `${report.refused} were refused`);
   assert.ok(report.sessions > 3, `only ${report.sessions} sessions`);
 });

@@ -4,12 +4,13 @@ import type {
   CommandFailure,
   Effect,
   MachineEvent,
+  ReplicaState,
 } from "../../src/supervisor/machine/types.ts";
 import type { Clock } from "./clock.ts";
-import { isAlive, isServing, type SimKernel, type SimProcess } from "./kernel.ts";
+import { isAlive, isServing, LITTLE_BYTES, type SimKernel, type SimProcess } from "./kernel.ts";
 import type { Observer } from "./supervisor.ts";
 
-/** What must hold in every run. */
+/** The invariants of every run. */
 export type Invariant =
   /** No process is made for a replica number while another process tree has it. */
   | "one process tree for a replica number"
@@ -25,7 +26,13 @@ export type Invariant =
   | "the next wake-up is in the future"
   /** A replica that was ready once is not stopped for being late, nor by a supervisor that finds it in order. */
   | "healthy replicas are kept"
-  /** Without further faults, what runs becomes what is wanted, and serves. */
+  /** A replica is stopped as unfit only if its checks fail or it uses much memory. */
+  | "a fit replica is kept"
+  /** Where two may run at once, an unfit replica serves until another one does. */
+  | "an unfit replica is replaced first"
+  /** Without further faults, no replica stays whose checks fail or that uses much memory. */
+  | "an unfit replica does not stay"
+  /** Without further faults, the actual state becomes the desired state, and serves. */
   | "actual becomes desired"
   /** Without further faults, no process tree is left that the supervisor does not know. */
   | "no process is forgotten";
@@ -47,7 +54,7 @@ interface Settings {
   readonly replicas: number;
 }
 
-/** A command that has begun: what there was at that time. */
+/** A command that has begun, with the state at that time. */
 interface Running {
   readonly id: number;
   readonly serving: number;
@@ -57,7 +64,7 @@ interface Running {
   lost: number;
 }
 
-/** Observes a run and notes what must not be. */
+/** Observes a run and notes violations. */
 export class Invariants implements Observer {
   readonly violations: Violation[] = [];
   readonly checks = new Map<Invariant, number>();
@@ -82,7 +89,7 @@ export class Invariants implements Observer {
     this.#kernel = kernel;
   }
 
-  /** What happened, a line for each event and effect. */
+  /** The history of the run, a line for each event and effect. */
   get log(): readonly string[] {
     return this.#log;
   }
@@ -189,6 +196,12 @@ export class Invariants implements Observer {
       serving === expected && !machine.isBusy,
       () => `${serving} of ${expected} serve, busy ${machine.isBusy}, ${spec.hash}`,
     );
+    if (spec.alive !== undefined)
+      this.#check(
+        "an unfit replica does not stay",
+        !this.#kernel.trees.some((process) => process.main && isUnfit(process)),
+        () => this.#kernel.trees.map(({ generation }) => generation).join(", "),
+      );
     const known = new Set(machine.replicas.map(({ generation }) => generation));
     for (const [, missing] of tracker.entries())
       if (missing.kind === "completed") known.add(missing.generation);
@@ -223,7 +236,16 @@ export class Invariants implements Observer {
     const serving = this.#kernel.trees.filter(
       (process) => isServing(process, nowMs) && isKept(machine, process.generation),
     ).length;
-    this.#running = { id, serving, wanted: machine.wanted.replicas, lost: 0 };
+    const lost = this.#endedUnreported(machine);
+    this.#running = { id, serving: serving + lost, wanted: machine.wanted.replicas, lost };
+  }
+
+  /** How many replicas have ended that the machine still counts on, since the event is on its way. */
+  #endedUnreported({ replicas }: ServiceMachine): number {
+    return replicas.filter(
+      ({ phase, held, generation }) =>
+        phase === "running" && !held && this.#kernel.processes.get(generation)?.main !== true,
+    ).length;
   }
 
   #stopping(generation: number, event: MachineEvent, machine: ServiceMachine): void {
@@ -232,6 +254,7 @@ export class Invariants implements Observer {
     if (process === undefined || !isAlive(process) || this.#decided.has(generation)) return;
     this.#decided.add(generation);
     const state = machine.replicas.find((each) => each.generation === generation);
+    if (state !== undefined) this.#checkUnfit(process, state, event, machine);
     if (state?.stopReason === "late")
       this.#check(
         "healthy replicas are kept",
@@ -241,6 +264,32 @@ export class Invariants implements Observer {
     if (event.type === "found" && state?.stopReason !== "late") this.#checkFound(process, machine);
     // A replica that the kernel has no record of counts as lost, not as stopped by the reload.
     if (state?.stopReason !== "late" && event.type !== "found") this.#checkReload(process, machine);
+  }
+
+  #checkUnfit(
+    process: SimProcess,
+    { fitness, stopReason }: ReplicaState,
+    event: MachineEvent,
+    machine: ServiceMachine,
+  ): void {
+    if (fitness.unfit === undefined) return;
+    const { nowMs } = this.#clock;
+    this.#check(
+      "a fit replica is kept",
+      isUnfit(process) || !process.main,
+      () => `generation ${process.generation} is stopped: ${fitness.unfit?.why}`,
+    );
+    // A command may stop it before a successor exists, as `restart` does.
+    const isOwn = stopReason === "command" && this.#commands.size === 0 && event.type !== "found";
+    if (!isOwn || !machine.wanted.up) return;
+    const others = this.#kernel.trees.filter(
+      (other) => other !== process && isServing(other, nowMs) && isKept(machine, other.generation),
+    ).length;
+    this.#check(
+      "an unfit replica is replaced first",
+      others + this.#endedUnreported(machine) > 0,
+      () => `generation ${process.generation} is stopped, and no other serves`,
+    );
   }
 
   #checkFound(process: SimProcess, machine: ServiceMachine): void {
@@ -300,6 +349,10 @@ export class Invariants implements Observer {
   keepsLog = false;
 }
 
+function isUnfit({ isSick, memoryBytes }: SimProcess): boolean {
+  return isSick || memoryBytes > LITTLE_BYTES;
+}
+
 function isKept(machine: ServiceMachine, generation: number): boolean {
   return machine.replicas.some(
     (each) => each.generation === generation && each.phase === "running",
@@ -310,7 +363,7 @@ function settingsOf({ spec, wanted }: ServiceMachine): Settings {
   return { hash: spec.hash, up: wanted.up, replicas: wanted.replicas };
 }
 
-/** What a command leads to by the documentation. */
+/** The result of a command by the documentation. */
 function settingsAfter(
   before: Settings,
   command: Command,
@@ -322,6 +375,8 @@ function settingsAfter(
       return { ...before, up: true };
     case "stop":
       return { ...before, up: false };
+    case "replace":
+      return before;
     case "reload":
       return failure === undefined ? { ...before, up: true } : before;
     case "scale": {

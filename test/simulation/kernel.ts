@@ -4,6 +4,8 @@ import type { Random } from "./random.ts";
 /** How the processes of the service behave at the time they are started. */
 export type Quality = "good" | "slow" | "never ready" | "dies at boot" | "dies later" | "completes";
 
+/** The memory of a process that does not use too much. */
+export const LITTLE_BYTES = 50_000_000;
 /** The exit code of a process that ends by the stop signal. */
 const STOPPED = -15;
 
@@ -20,6 +22,9 @@ export interface SimProcess {
   descendants: boolean;
   exitCode: number | null;
   accepts: boolean;
+  /** Whether its liveness checks fail from now on. */
+  isSick: boolean;
+  memoryBytes: number;
   /** Whether the kernel has a record of it. */
   known: boolean;
   /** Whether a supervisor has once seen it ready. */
@@ -27,6 +32,8 @@ export interface SimProcess {
   /** From the stop signal to its end. */
   readonly stopMs: number;
   stopping: boolean;
+  /** Whether the kernel knows that it has the stop signal; a kernel that dies forgets it. */
+  asked: boolean;
 }
 
 /** The part of newel's kernel that a supervisor depends on, with its processes. */
@@ -72,10 +79,13 @@ export class SimKernel {
       descendants: random.chance(0.2),
       exitCode: null,
       accepts: !hold,
+      isSick: false,
+      memoryBytes: LITTLE_BYTES,
       known: true,
       wasReady: false,
       stopMs: random.chance(0.1) ? 2_000 : random.between(1, 300),
       stopping: false,
+      asked: false,
     };
     this.onMake(process);
     this.processes.set(generation, process);
@@ -111,9 +121,10 @@ export class SimKernel {
   die(): void {
     this.isUp = false;
     this.#epoch += 1;
+    for (const process of this.processes.values()) process.asked = false;
   }
 
-  /** What neither the kernel nor a supervisor has a record of is found by its environment and ended. */
+  /** Finds processes without a record in kernel or supervisor by their environment, and ends them. */
   endUnrecorded(): void {
     for (const process of this.trees) {
       if (process.known) continue;
@@ -130,6 +141,7 @@ export class SimKernel {
       return;
     }
     process.stopping = true;
+    process.asked = true;
     if (process.main) this.endLater(process, now ? 1 : process.stopMs, STOPPED);
     const wait = (): void => {
       if (process.main) {

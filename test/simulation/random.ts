@@ -30,4 +30,12 @@ export class Random {
     if (value === undefined) throw new Error("nothing to pick from");
     return value;
   }
+
+  /** The same values in another order. */
+  shuffle<T>(values: readonly T[]): readonly T[] {
+    return values
+      .map((value) => ({ value, place: this.next() }))
+      .sort((a, b) => a.place - b.place)
+      .map(({ value }) => value);
+  }
 }

@@ -3,9 +3,10 @@ import { parseArgs } from "node:util";
 
 import { ServiceMachine } from "../../src/supervisor/machine/service-machine.ts";
 import type { Invariant, Violation } from "./invariants.ts";
+import { showOne as simulateLease, simulateMany as simulateLeases } from "./leases/run.ts";
 import { type MakeMachine, simulate } from "./world.ts";
 
-/** What many runs came to. */
+/** The totals of many runs. */
 export interface Summary {
   readonly seeds: number;
   readonly steps: number;
@@ -43,28 +44,31 @@ if (import.meta.main) {
       seeds: { type: "string", default: "100000" },
       first: { type: "string", default: "1" },
       seed: { type: "string" },
+      model: { type: "string", default: "service" },
     },
   });
+  // The service machine of the supervisor, or the leases of the job server.
+  const isLeases = values.model === "leases";
   process.exitCode = values.seed === undefined ? runMany() : showOne(Number(values.seed));
 
   function runMany(): number {
     const started = performance.now();
-    const { seeds, steps, checks, found } = simulateMany(
-      Number(values.first),
-      Number(values.seeds),
-    );
+    const simulateAll = isLeases ? simulateLeases : simulateMany;
+    const { seeds, steps, checks, found } = simulateAll(Number(values.first), Number(values.seeds));
     const seconds = Math.round((performance.now() - started) / 1_000);
     console.log(`${seeds} seeds, ${steps} steps in ${seconds} s`);
     for (const [invariant, times] of checks) console.log(`  ${times} × ${invariant}`);
     if (found === undefined) return 0;
     const { seed, violation } = found;
     console.log(`seed ${seed}, ${violation.atMs} ms: ${violation.invariant}: ${violation.what}`);
-    console.log(`npm run simulate -- --seed ${seed} shows what led to it.`);
+    console.log(
+      `npm run simulate -- --model ${isLeases ? "leases" : "service"} --seed ${seed} shows what led to it.`,
+    );
     return 1;
   }
 
   function showOne(seed: number): number {
-    const run = simulate(seed, realMachine, true);
+    const run = isLeases ? simulateLease(seed) : simulate(seed, realMachine, true);
     for (const line of run.log) console.log(line);
     return run.violations.length === 0 ? 0 : 1;
   }

@@ -5,7 +5,7 @@ import type { Clock } from "./clock.ts";
 import type { SimKernel } from "./kernel.ts";
 import type { Random } from "./random.ts";
 
-/** What outlives a supervisor: the kernel's value of the app. */
+/** The state that outlives a supervisor: the kernel's value of the app. */
 export interface Stored {
   spec: ResolvedService;
   wanted: { readonly up: boolean; readonly replicas: number };
@@ -19,6 +19,7 @@ export interface Observer {
 }
 
 const LAUNCH_TRIES = 5;
+const CHECK_MS = 200;
 
 /** Performs the effects of one machine on the simulated kernel, with delays and faults. */
 export class SimSupervisor {
@@ -35,6 +36,8 @@ export class SimSupervisor {
   readonly #observer: Observer;
   readonly #stored: Stored;
   readonly #probed = new Set<number>();
+  /** Processes whose last check failed by chance. */
+  readonly #flaky = new Set<number>();
 
   constructor(
     machine: ServiceMachine,
@@ -70,6 +73,7 @@ export class SimSupervisor {
         current: process.hash === spec.hash,
         running: process.main,
         hasDescendants: !process.main && process.descendants,
+        isStopping: process.main && process.asked,
         ...(process.main ? {} : { exitCode: process.exitCode }),
         ageMs: this.#clock.nowMs - process.startedMs,
       }));
@@ -116,6 +120,8 @@ export class SimSupervisor {
       case "probe":
         this.#probed.add(effect.generation);
         return this.#soon(() => this.#probe(effect.generation));
+      case "check":
+        return this.#later(this.#random.between(1, CHECK_MS), () => this.#check(effect.generation));
       case "accept":
         return this.#soon(() => this.#accept(effect.generation));
       case "stop":
@@ -158,6 +164,22 @@ export class SimSupervisor {
       this.#later(process.readyAtMs - this.#clock.nowMs + this.#random.between(1, 50), () =>
         this.#probe(generation),
       );
+  }
+
+  /** A check of a healthy process fails at times, but never twice in a row. */
+  #check(generation: number): void {
+    const process = this.#kernel.processes.get(generation);
+    const isFlaky = !this.#flaky.has(generation) && this.#random.chance(0.1);
+    this.#flaky.delete(generation);
+    if (isFlaky) this.#flaky.add(generation);
+    const isWell = process?.main === true && !process.isSick && !isFlaky;
+    this.dispatch({ type: "checked", generation, failure: isWell ? undefined : "no answer" });
+  }
+
+  /** Takes a sample of the memory of every process. */
+  sample(): void {
+    for (const { generation, memoryBytes, main } of this.#kernel.trees)
+      if (main) this.dispatch({ type: "measured", generation, memoryBytes });
   }
 
   #accept(generation: number): void {

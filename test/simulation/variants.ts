@@ -1,20 +1,18 @@
-import { cpSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 
 import type { ServiceMachine } from "../../src/supervisor/machine/service-machine.ts";
 import type { MakeMachine } from "./world.ts";
+import { breakSource, type SourceEdit } from "../helpers/broken-source.ts";
 
 const SOURCES = fileURLToPath(new URL("../../src/", import.meta.url));
-/** What the machine consists of; types are erased, so nothing else is loaded. */
-const PARTS = ["supervisor/machine", "supervisor/restart-policy.ts", "base/backoff.ts"];
+/** The files of the machine; types are erased, so nothing else is loaded. */
+const PARTS = ["supervisor/machine", "supervisor/restart-policy.ts", "base"];
 
 /** A mistake that could be made in the machine, as an edit of its source. */
-interface Variant {
-  readonly name: string;
+interface Variant extends SourceEdit {
   readonly file: string;
-  readonly from: string;
-  readonly to: string;
 }
 
 /** Each of them has to be caught by an invariant. */
@@ -91,6 +89,24 @@ export const VARIANTS: readonly Variant[] = [
     from: " || taken.has(number)) continue;",
     to: ") continue;",
   },
+  {
+    name: "failed checks count although others succeed between them",
+    file: "fitness.ts",
+    from: "    fitness.failures = 0;\n    return undefined;",
+    to: "    return undefined;",
+  },
+  {
+    name: "an unfit replica is stopped before another one serves",
+    file: "plan-command.ts",
+    from: '"start-first", all)',
+    to: '"stop-first", all)',
+  },
+  {
+    name: "a replacement that failed is not tried again",
+    file: "service-machine.ts",
+    from: "    postpone(replica.fitness, this.#nowMs);",
+    to: "",
+  },
 ];
 
 /**
@@ -104,13 +120,7 @@ export async function brokenMachine(variant: Variant, directory: string): Promis
     cpSync(join(SOURCES, part), join(directory, part), { recursive: true });
   }
   const file = join(directory, "supervisor/machine", variant.file);
-  const source = readFileSync(file, "utf8");
-  if (source.split(variant.from).length !== 2)
-    throw new Error(`"${variant.name}" does not fit ${variant.file}: its text is not there once`);
-  writeFileSync(
-    file,
-    source.replace(variant.from, () => variant.to),
-  );
+  breakSource(variant, file);
   const url = pathToFileURL(join(directory, "supervisor/machine/service-machine.ts")).href;
   const module = (await import(url)) as { ServiceMachine: typeof ServiceMachine };
   return (...args) => new module.ServiceMachine(...args);

@@ -14,6 +14,10 @@ export type MakeMachine = (...args: ConstructorParameters<typeof ServiceMachine>
 const CHAOS_MS = 20_000;
 const QUIET_MS = 120_000;
 const SETTINGS = 4;
+/** In one of five runs the service has a liveness check and a limit of memory. */
+const CHECKED_SHARE = 5;
+const SAMPLE_MS = 400;
+const MUCH_BYTES = 200_000_000;
 
 const QUALITIES: readonly Quality[] = [
   "good",
@@ -30,7 +34,7 @@ const QUALITIES: readonly Quality[] = [
  * One run: a service under a supervisor and a kernel that both die at times, with commands, broken
  * builds, slow starts, lost answers and late timers; then a quiet time in which everything works.
  *
- * @returns what the invariants found, and how often each was checked
+ * @returns the violations of the invariants, and how often each was checked
  */
 export function simulate(seed: number, makeMachine: MakeMachine, keepsLog = false): Invariants {
   const world = new World(seed, makeMachine);
@@ -48,6 +52,7 @@ class World {
   readonly #base: ResolvedService;
   readonly #stored: Stored;
   #supervisor: SimSupervisor;
+  readonly #isChecked: boolean;
   #isChaos = true;
   #nextGeneration = 1;
   #nextCommand = 0;
@@ -56,7 +61,8 @@ class World {
     this.#random = new Random(seed);
     this.#makeMachine = makeMachine;
     this.#kernel = new SimKernel(this.#clock, this.#random);
-    this.#base = randomService(this.#random);
+    this.#isChecked = seed % CHECKED_SHARE === 1;
+    this.#base = randomService(this.#random, this.#isChecked);
     this.#stored = { spec: this.#base, wanted: { up: true, replicas: this.#random.between(1, 3) } };
     this.invariants = new Invariants(this.#clock, this.#kernel);
     this.#kernel.onMake = (process) => this.invariants.onMake(process);
@@ -68,6 +74,7 @@ class World {
     this.#supervisor.reconcile();
     this.#kernel.quality = "good";
     this.#scheduleChaos();
+    if (this.#isChecked) this.#scheduleSample();
     this.#clock.runUntil(CHAOS_MS);
     this.#calm();
     this.#clock.runUntil(CHAOS_MS + QUIET_MS);
@@ -105,8 +112,25 @@ class World {
     again(50, 2_500 * pace, () => this.#command());
     again(300, 3_000 * pace, () => (this.#kernel.quality = random.pick(QUALITIES)));
     again(100, 4_000 * pace, () => this.#killProcess());
+    if (this.#isChecked) again(100, 3_000 * pace, () => this.#spoilProcess());
     if (random.chance(0.6)) again(200, 8_000, () => this.#killSupervisor());
     if (random.chance(0.5)) again(200, 8_000, () => this.#killKernel());
+  }
+
+  #scheduleSample(): void {
+    this.#clock.after(SAMPLE_MS, () => {
+      this.#supervisor.sample();
+      this.#scheduleSample();
+    });
+  }
+
+  /** A process does not answer any more, or uses much memory. */
+  #spoilProcess(): void {
+    const living = this.#kernel.trees.filter(({ main }) => main);
+    if (living.length === 0) return;
+    const process = this.#random.pick(living);
+    if (this.#random.chance(0.5)) process.isSick = true;
+    else process.memoryBytes = MUCH_BYTES;
   }
 
   #command(): void {
@@ -120,7 +144,7 @@ class World {
 
   #randomCommand(): Command {
     const random = this.#random;
-    const kinds: readonly Command["kind"][] = [
+    const kinds: readonly Exclude<Command["kind"], "replace">[] = [
       "start",
       "stop",
       "restart",
@@ -182,7 +206,7 @@ class World {
     });
   }
 
-  /** Everything works from now on, and one more supervisor finds what there is. */
+  /** Everything works from now on, and one more supervisor reconciles the state. */
   #calm(): void {
     this.#isChaos = false;
     this.#kernel.quality = "good";

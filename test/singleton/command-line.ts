@@ -11,12 +11,12 @@ interface Ran {
   readonly stderr: string;
 }
 
-/** Runs a command line in a home, to its end. */
+/** Runs a command line with a home until it ends. */
 export function runNewel(home: string, ...args: string[]): Promise<Ran> {
   return runProgram(MAIN, args, { ...process.env, NEWEL_HOME: home, COLUMNS: "120" });
 }
 
-/** Runs a program to its end. */
+/** Runs a program until it ends. */
 export async function runProgram(
   program: string,
   args: readonly string[],

@@ -33,7 +33,7 @@ interface Handed {
   readonly to: number;
 }
 
-/** Hands work over until four processes have done so; all to one worker. */
+/** Submits work until four processes have done so; all of it goes to one worker. */
 async function handOver(port: number): Promise<ReadonlySet<number>> {
   const url = `http://127.0.0.1:${port}`;
   const workers = new Set<number>();
@@ -59,7 +59,7 @@ async function handOver(port: number): Promise<ReadonlySet<number>> {
   return workers;
 }
 
-test("four workers of node:cluster hand their work to one sequential worker", async (t) => {
+test("four workers of node:cluster submit their work to one sequential worker", async (t) => {
   const home = temporaryDirectory(t);
   const port = await freePort();
   const env = { ...process.env, NEWEL_HOME: home, PORT: String(port) };
@@ -72,7 +72,7 @@ test("four workers of node:cluster hand their work to one sequential worker", as
   await eventually(async () => (await listOwners(homeAt(home))).length === 0, "nobody owns it");
 });
 
-test("four replicas under newel do too, also across a reload", async (t) => {
+test("four replicas under newel do so too, even across a reload", async (t) => {
   const home = temporaryDirectory(t);
   const app = new SupervisedApp(t);
   const port = await freePort();

@@ -8,8 +8,11 @@ import { failOver } from "./failover.ts";
 import { Counter } from "./fixtures/counter.ts";
 import { leaving, otherProcess, singletonHome } from "./world.ts";
 
-/** `npm run soak -- singleton-failover` kills 100, and holds the time it takes to its bar. */
-test("owners that are killed under load are followed, and every acknowledged count is there once", async (t) => {
+/**
+ * `npm run soak -- singleton-failover` kills 100 owners, and asserts the limit of the takeover
+ * time.
+ */
+test("owners that are killed under load are followed, and every acknowledged count is present once", async (t) => {
   const { flaws, kills, counted, longestCallMs } = await failOver(t, 5);
   assert.deepEqual(flaws, []);
   assert.equal(kills, 5);
@@ -17,7 +20,7 @@ test("owners that are killed under load are followed, and every acknowledged cou
   assert.ok(longestCallMs < 10_000);
 });
 
-test("the next holder of the class takes over, with a larger epoch and an instance of its own", async (t) => {
+test("the next holder of the class takes over, with a larger epoch and a new instance", async (t) => {
   const home = singletonHome(t);
   const options = { name: "counter", home, args: [100] };
   const { child } = await otherProcess(t, "owner", options);
@@ -65,7 +68,7 @@ test("an owner that leaves finishes its calls, and no call of others fails", asy
   }
 });
 
-test("a proxy alone keeps no process alive, a call does, an owner does", async (t) => {
+test("a proxy alone does not keep a process alive, but a call or an ownership does", async (t) => {
   const home = singletonHome(t);
   for (const engine of ["socket", "kernel"] as const) {
     const { child } = await otherProcess(t, "owner", { name: engine, home, engine });

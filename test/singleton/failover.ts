@@ -8,7 +8,7 @@ import { cleanUp, eventually, temporaryDirectory, type Scope } from "../helpers/
 import { sharedClock } from "../helpers/shared-clock.ts";
 import { endKernelOf } from "./kernel-of.ts";
 
-/** An owner as a caller met it, and when it first answered that caller. */
+/** An owner as a caller saw it, and the time of its first answer to that caller. */
 export interface Seen {
   readonly epoch: number;
   readonly pid: number;
@@ -20,7 +20,7 @@ export interface CallerReport {
   /** Increments that were acknowledged. */
   readonly counted: number;
   readonly calls: number;
-  /** Calls that failed because their owner died, in the way they shall. */
+  /** Calls that failed because their owner died, with the expected code. */
   readonly lost: number;
   /** Calls that failed in any other way. */
   readonly failures: readonly string[];
@@ -34,17 +34,17 @@ export interface FailoverResult {
   readonly lost: number;
   readonly counted: number;
   readonly longestCallMs: number;
-  /** From the kill until a caller had an answer of the next owner, for each caller and kill. */
+  /** Times from the kill to the first answer of the next owner, for each caller and kill. */
   readonly takeoverMs: { readonly p50: number; readonly p95: number; readonly max: number };
 }
 
 const CALLERS = 4;
-/** And one more whenever the owner is about to be killed. */
+/** One more is started when the owner is about to be killed. */
 const CANDIDATES = 2;
 const program = (name: string): string =>
   fileURLToPath(new URL(`fixtures/${name}.ts`, import.meta.url));
 
-/** Kills the owner of a counter again and again, under callers that never stop calling. */
+/** Kills the owner of a counter repeatedly, while callers never stop calling. */
 export async function failOver(scope: Scope, kills: number): Promise<FailoverResult> {
   const home = temporaryDirectory(scope);
   cleanUp(scope, () => endKernelOf(home));
@@ -78,7 +78,7 @@ export async function failOver(scope: Scope, kills: number): Promise<FailoverRes
       const now = await holder();
       return now !== undefined && now.epoch > (killed.at(-1)?.epoch ?? 0) ? now : undefined;
     }, "the next owner");
-    // Its replacement first: a program that starts would share the processors with the takeover.
+    // Its replacement first: a starting program would share the processors with the takeover.
     await add();
     // At another point of a call each time.
     await new Promise((resolve) => setTimeout(resolve, 60 + Math.random() * 20));

@@ -14,7 +14,7 @@ import { leaving, otherProcess, singletonHome } from "./world.ts";
 
 const MODULE = new URL("fixtures/counter.ts", import.meta.url);
 
-test("an instance in a process of its own outlives who asked for it first", async (t) => {
+test("an instance in a separate process outlives its first caller", async (t) => {
   const home = singletonHome(t);
   const options = { name: "counter", home, export: "Counter", args: [40] } as const;
   const { child, said } = await otherProcess<{ pid: number; value: number }>(t, "hosting", options);
@@ -29,7 +29,7 @@ test("an instance in a process of its own outlives who asked for it first", asyn
   assert.equal(await counter.increment(), 42);
   assert.equal(await counter.pid(), said.pid);
 
-  // Killed, it is made again by whoever needs it next.
+  // After a kill the next caller makes it again.
   const hanging = counter.hang();
   process.kill(said.pid, "SIGKILL");
   await assert.rejects(hanging, { code: "NEWEL_E_OWNER_LOST" });
@@ -37,7 +37,7 @@ test("an instance in a process of its own outlives who asked for it first", asyn
   assert.equal(counter.epoch, 2);
 });
 
-test("several that ask at once have one process made", async (t) => {
+test("several concurrent callers start one process", async (t) => {
   const home = singletonHome(t);
   const options = { name: "counter", home, export: "Counter" } as const;
   const said = await Promise.all(
@@ -46,7 +46,7 @@ test("several that ask at once have one process made", async (t) => {
   assert.equal(new Set(said.map((each) => each.said.pid)).size, 1);
 });
 
-test("a module that cannot be loaded, and one without the class, are told of with their last lines", async (t) => {
+test("a module that cannot be loaded, and one without the class, are reported with their last lines", async (t) => {
   const home = singletonHome(t);
   const broken = join(home, "broken.mjs");
   writeFileSync(broken, 'throw new Error("the database is missing");\n');
@@ -65,7 +65,7 @@ test("a module that cannot be loaded, and one without the class, are told of wit
   });
 });
 
-test("the process ends when it is told to, and when nobody has called for long", async (t) => {
+test("the process ends on release, and when it is idle", async (t) => {
   const home = singletonHome(t);
   const options = { name: "counter", home, export: "Counter" } as const;
   const idle = leaving(

@@ -3,25 +3,25 @@ import { connectKernel } from "../../src/kernel/client/client.ts";
 import { look } from "../../src/kernel/proc.ts";
 import { eventually } from "../helpers/resources.ts";
 
-/** Ends the kernel of a home, if one runs, and every process it made. */
+/** Ends the kernel of a home, if one runs, and every process that it started. */
 export async function endKernelOf(directory: string): Promise<void> {
   let kernel;
   try {
     kernel = await connectKernel({ home: homeAt(directory), autostart: false });
   } catch {
-    // None runs.
+    // No kernel runs.
     return;
   }
   const { pid } = await kernel.status();
   for (const { name, running } of await kernel.processes.list())
     if (running) await kernel.processes.signal(name, "KILL", "tree");
-  // Whoever still lives and needs a kernel would start the next.
+  // A live process that needs a kernel would start the next one.
   await eventually(
     async () => (await kernel.processes.list()).every(({ running }) => !running),
     "its processes have ended",
   );
   await kernel.close();
   process.kill(pid, "SIGKILL");
-  // The thread that started it may have ended without having waited for it.
+  // The thread that started it may have ended without waiting for it.
   await eventually(() => (look(pid)?.state ?? "Z") === "Z", "the kernel has ended");
 }

@@ -11,7 +11,7 @@ import { runNewel } from "./command-line.ts";
 import { Counter, LastingCounter } from "./fixtures/counter.ts";
 import { leaving, otherProcess, singletonHome } from "./world.ts";
 
-test("newel owners tells who owns what, and how busy it is", async (t) => {
+test("newel owners lists each owner with its load", async (t) => {
   const home = singletonHome(t);
   const secret = "known to both";
   const port = await freePort();
@@ -64,7 +64,7 @@ test("an owner that is asked to release finishes its calls, and another takes ov
   }
 });
 
-test("what is forced is taken from one that serves, and one that hangs is killed", async (t) => {
+test("release --force revokes the claim of a responsive owner, and kills one that hangs", async (t) => {
   const home = singletonHome(t);
   const serving = await otherProcess(t, "candidate", { name: "serving", home });
   const counter = leaving(t, await singleton(LastingCounter, { name: "serving", home }));
@@ -90,7 +90,7 @@ test("what is forced is taken from one that serves, and one that hangs is killed
   });
 });
 
-test("calls are counted by the second", () => {
+test("calls are counted per second", () => {
   let now = 0;
   const rate = new Rate(() => now);
   for (let second = 0; second < 4; second += 1) {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { describe, test } from "node:test";
+import { after, before, describe, test } from "node:test";
 
 import { ENGINES, flawsOf, FORMS, Racers } from "./racers.ts";
 
@@ -8,15 +8,19 @@ const RACERS = 8;
 
 for (const form of FORMS)
   describe(`${RACERS} ${form} that ask at one instant`, () => {
-    test("make one instance, and nobody fails", async (t) => {
-      const racers = await Racers.start(t, form, RACERS);
-      for (const engine of ENGINES) {
+    let racers: Racers;
+    let end: (() => void | Promise<void>) | undefined;
+    before(async () => {
+      racers = await Racers.start({ after: (cleanUp) => void (end = cleanUp) }, form, RACERS);
+    });
+    after(() => end?.());
+    for (const engine of ENGINES)
+      test(`make one instance, and no caller fails: ${engine}`, async () => {
         for (const constructorMs of [0, 0, 500]) {
           const result = await racers.race(engine, constructorMs);
-          assert.deepEqual(flawsOf(result, RACERS), [], `${engine}, ${constructorMs} ms`);
+          assert.deepEqual(flawsOf(result, RACERS), [], `${constructorMs} ms`);
         }
-      }
-    });
+      });
   });
 
 test("a constructor that takes 2 s and a lock runs once, while all others wait", async (t) => {

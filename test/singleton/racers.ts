@@ -8,13 +8,13 @@ import { Worker } from "node:worker_threads";
 import { cleanUp, freePort, temporaryDirectory, type Scope } from "../helpers/resources.ts";
 import { endKernelOf } from "./kernel-of.ts";
 
-/** How the racers run, and how the owner is chosen among them. */
+/** The kind of the racers, and the way to elect the owner. */
 export const FORMS = ["processes", "cluster workers", "threads"] as const;
 export const ENGINES = ["socket", "port", "port with a secret", "kernel"] as const;
 export type Form = (typeof FORMS)[number];
 export type EngineName = (typeof ENGINES)[number];
 
-/** One race, as a racer is told it. */
+/** One race, as it is sent to a racer. */
 export interface Round {
   readonly options: {
     readonly name: string;
@@ -25,9 +25,9 @@ export interface Round {
   readonly atMs: number;
   /** Gets a line for each instance that is made. */
   readonly made: string;
-  /** How long the constructor blocks its process. */
+  /** The time that the constructor blocks its process. */
   readonly constructorMs: number;
-  /** What the constructor must have for itself meanwhile. */
+  /** The resource that the constructor must hold exclusively. */
   readonly lock?: string;
 }
 
@@ -43,11 +43,11 @@ export interface Report {
   readonly error?: string;
 }
 
-/** What a race showed. */
+/** The outcome of a race. */
 export interface Result {
   readonly constructors: number;
   readonly failures: readonly string[];
-  /** What the racers counted: 1 to their number when there was one instance. */
+  /** The counts of the racers: 1 to their number if there was one instance. */
   readonly values: readonly number[];
   readonly creators: number;
   readonly slowestMs: number;
@@ -59,7 +59,7 @@ interface Racer {
 }
 
 const PROGRAM = fileURLToPath(new URL("fixtures/racer.ts", import.meta.url));
-/** All have been told a round before it begins. */
+/** All racers have the round before it begins. */
 const LEAD_MS = 40;
 
 /** Processes, workers or threads that race for one singleton after the other. */
@@ -110,7 +110,7 @@ export class Racers {
     };
   }
 
-  /** The owner leaves last, or each of the others would take over from the one before. */
+  /** The owner leaves last, otherwise each of the others would take over in turn. */
   async #end(name: string, reports: readonly Report[]): Promise<void> {
     const isOwner = (index: number): boolean => reports[index]?.createdNewInstance === true;
     for (const owners of [false, true])
@@ -122,7 +122,7 @@ export class Racers {
   }
 }
 
-/** What is wrong with a race, if anything. */
+/** The violations of a race, if any. */
 export function flawsOf(result: Result, racers: number): string[] {
   const { constructors, failures, values, creators } = result;
   const wanted = Array.from({ length: racers }, (_, index) => index + 1);
@@ -156,7 +156,14 @@ const STARTERS: Readonly<Record<Form, () => Racer>> = {
     const worker = new Worker(PROGRAM);
     return {
       tell: (command) => {
-        const answer = new Promise<Report>((resolve) => worker.once("message", resolve));
+        const answer = new Promise<Report>((resolve, reject) => {
+          const end = (): void => reject(new Error("a racer ended"));
+          worker.once("exit", end);
+          worker.once("message", (report: Report) => {
+            worker.off("exit", end);
+            resolve(report);
+          });
+        });
         worker.postMessage(command);
         return answer;
       },

@@ -9,7 +9,7 @@ import { cleanUp, eventually } from "../helpers/resources.ts";
 import { Counter, LastingCounter } from "./fixtures/counter.ts";
 import { leaving, otherProcess, singletonHome } from "./world.ts";
 
-test("the state goes from owner to owner, killed or not", async (t) => {
+test("the state passes from owner to owner, whether the owner is killed or leaves", async (t) => {
   const home = singletonHome(t);
   const { child } = await otherProcess(t, "candidate", { name: "counter", home });
   const counter = leaving(t, await singleton(LastingCounter, { name: "counter", home }));
@@ -23,7 +23,7 @@ test("the state goes from owner to owner, killed or not", async (t) => {
   assert.deepEqual([await again.get(), again.epoch], [8, 3]);
 });
 
-test("what an owner writes after it was superseded is refused, and it stops answering", async (t) => {
+test("writes of a superseded owner are refused, and it stops answering", async (t) => {
   const home = singletonHome(t);
   const { child } = await otherProcess(t, "candidate", { name: "counter", home });
   const counter = leaving(t, await singleton(LastingCounter, { name: "counter", home }));
@@ -39,7 +39,7 @@ test("what an owner writes after it was superseded is refused, and it stops answ
   await kernel.claims.release("singleton/counter");
   await eventually(() => counter.epoch > before, "another owner");
   assert.equal(await counter.increment(), 2);
-  // The stopped one goes on, with a call in hand that it had not read.
+  // The stopped owner continues, with a call that it had not read.
   const rejected = new Promise<{ readonly code: string }>((resolve) => {
     late.child.once("message", (said: { code: string }) => resolve(said));
   });
@@ -50,7 +50,7 @@ test("what an owner writes after it was superseded is refused, and it stops answ
   assert.equal(await counter.get(), 2);
 });
 
-test("the death of the kernel takes nothing from an owner", async (t) => {
+test("an owner survives the death of the kernel", async (t) => {
   const home = singletonHome(t);
   const { child } = await otherProcess(t, "candidate", { name: "counter", home });
   const counter = leaving(t, await singleton(LastingCounter, { name: "counter", home }));
@@ -61,7 +61,7 @@ test("the death of the kernel takes nothing from an owner", async (t) => {
   process.kill(pid, "SIGKILL");
   assert.equal(await counter.increment(), 2);
   assert.deepEqual(await counter.who(), { epoch: 1, pid: child.pid });
-  // What was saved meanwhile is there for the next owner.
+  // State that was saved in between is available to the next owner.
   child.kill("SIGKILL");
   assert.equal(await counter.increment(), 3);
   assert.deepEqual([counter.isOwner, counter.epoch], [true, 2]);
@@ -155,7 +155,7 @@ test("state that JSON would change is refused, not changed", async (t) => {
   });
 });
 
-test("keyed instances have owners of their own, and leave when idle with their state kept", async (t) => {
+test("keyed instances have separate owners, and are released when idle with their state saved", async (t) => {
   const home = singletonHome(t);
   let instances = 0;
   class Room {
@@ -219,7 +219,7 @@ test("a reply is kept until its caller has it, and no longer", async () => {
   assert.equal(await heir.once("other", run, kept), 6);
 });
 
-test("a counter without save keeps nothing", async (t) => {
+test("a counter without save keeps no state", async (t) => {
   const home = singletonHome(t);
   const first = leaving(t, await singleton(Counter, { name: "counter", home, engine: "kernel" }));
   await first.increment(5);

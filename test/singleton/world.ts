@@ -5,21 +5,21 @@ import { fileURLToPath } from "node:url";
 import { cleanUp, temporaryDirectory, type Scope } from "../helpers/resources.ts";
 import { endKernelOf } from "./kernel-of.ts";
 
-/** A home of the test's own; what runs in it ends with the test. */
+/** A home for one test; its processes end with the test. */
 export function singletonHome(scope: Scope): string {
   const home = temporaryDirectory(scope);
   cleanUp(scope, () => endKernelOf(home));
   return home;
 }
 
-/** Something that takes part and has to leave before its home goes. */
+/** A member that must leave before its home is removed. */
 export function leaving<T extends { leave(): Promise<void> }>(scope: Scope, proxy: T): T {
   cleanUp(scope, () => proxy.leave());
   return proxy;
 }
 
 /**
- * Another process that takes part; `program` is one of fixtures/, its argument the JSON of `options`.
+ * Starts another member process; `program` is one of fixtures/, its argument the JSON of `options`.
  *
  * @returns the process, and the first message it sent
  */
@@ -30,7 +30,10 @@ export async function otherProcess<Said = { readonly isOwner: boolean }>(
   options: object,
 ): Promise<{ readonly child: ChildProcess; readonly said: Said }> {
   const path = fileURLToPath(new URL(`fixtures/${program}.ts`, import.meta.url));
-  const child = fork(path, [JSON.stringify(options)]);
+  // Its warnings are not those of this run.
+  const quiet = ["NEWEL_E_SECRET", "NEWEL_E_REFUSED_UID", "NEWEL_W_SINGLETON_ARGS"];
+  const execArgv = quiet.map((code) => `--disable-warning=${code}`);
+  const child = fork(path, [JSON.stringify(options)], { execArgv });
   cleanUp(scope, async () => {
     if (child.exitCode !== null || child.signalCode !== null) return;
     child.kill("SIGKILL");

@@ -1,4 +1,5 @@
-// A handler that keeps its loop busy for 75 s, beside a second worker that looks for stalled jobs: it runs once.
+// A handler that keeps its loop busy for 75 s, with a second worker that checks for stalled jobs:
+// it runs once.
 import assert from "node:assert/strict";
 import { join } from "node:path";
 

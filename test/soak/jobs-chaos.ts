@@ -7,7 +7,9 @@ import { withScope } from "../load/scope.ts";
 const kills = Number(process.argv[2] ?? 300);
 const jobs = Number(process.argv[3] ?? 10_000);
 const started = performance.now();
-const report = await withScope((scope) => wreak(scope, { jobs, kills, pauseMs: 600 }));
+const report = await withScope((scope) =>
+  wreak(scope, { jobs, kills, pauseMs: 600, servers: 1, processes: 3, stopMs: 2_000 }),
+);
 const seconds = Math.round((performance.now() - started) / 1_000);
 const ok = report.problems.length === 0;
 console.log(JSON.stringify({ soak: "jobs-chaos", ok, seconds, ...report }));

@@ -18,7 +18,7 @@ import { makeWorld, startServer } from "../jobs/server/world.ts";
 const REQUESTS = Number(process.argv[2] ?? 1_000_000);
 const SEED = Number(process.argv[3] ?? Date.now() % 2 ** 31);
 const AT_ONCE = 64;
-/** The server's memory at the end may be this much above what it was once warm. */
+/** The server's memory at the end may exceed its size after the warm-up by this much. */
 const GROWTH_BYTES = 150_000_000;
 
 function memoryOf(pid: number): number {

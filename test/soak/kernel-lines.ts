@@ -1,4 +1,4 @@
-// Soak: random and mutated lines against a kernel, beside idle connections and readers that never
+// Soak: random and mutated lines against a kernel, next to idle connections and readers that never
 // read. `node test/soak/kernel-lines.ts [lines] [seed]`; one line at the end, exit code 1 on failure.
 import assert from "node:assert/strict";
 import { once } from "node:events";
@@ -14,7 +14,7 @@ const SEED = Number(process.argv[3] ?? Date.now() % 2 ** 31);
 const IDLE = 10_000;
 const STUCK = 50;
 const LINES_EACH = 2_000;
-/** The kernel's memory at the end may be this much above what it was once warm. */
+/** The kernel's memory at the end may exceed its size after the warm-up by this much. */
 const GROWTH_BYTES = 150_000_000;
 
 /** Connects and waits to be greeted, so that no more than one is waiting to be accepted. */

@@ -2,7 +2,7 @@
 // Prints one line; exits with 1 when memory grew on either side.
 import { flood, type FloodSeen } from "../pool/flood.ts";
 
-/** Of what is referenced here, and of all that the worker takes. */
+/** Limits for the referenced memory of this process, and for all memory of the worker. */
 const MAX_GROWTH_MB = { pool: 20, worker: 60 };
 
 const count = Number(process.argv[2] ?? 1_000_000);

@@ -7,7 +7,7 @@ import { runInNewContext } from "node:vm";
 
 import { fuzz } from "../wire/fuzz.ts";
 
-/** What is still referenced, and what the process takes, may grow by this much. */
+/** Allowed growth of the referenced memory, and of the memory of the process. */
 const MAX_LIVE_GROWTH_BYTES = 5_000_000;
 const MAX_RSS_GROWTH_BYTES = 50_000_000;
 
@@ -18,7 +18,7 @@ const { positionals } = parseArgs({ allowPositionals: true });
 const frames = Number(positionals[0] ?? 1_000_000);
 const seed = Number(positionals[1] ?? Date.now() % 1_000_000_000);
 
-// Memory is compared with what it is once everything has been used for a while.
+// Memory is compared with its size after a warm-up.
 await fuzz(Math.ceil(frames / 5), seed + 1);
 const before = await memory();
 let longestTurnMs = 0;

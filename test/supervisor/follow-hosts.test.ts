@@ -16,7 +16,7 @@ import {
 } from "../helpers/resources.ts";
 import { Following } from "./following.ts";
 
-/** Where a program is reached that runs without newel. */
+/** The addresses of a program that runs without newel. */
 async function reachAlone(scope: Scope, script: string): Promise<readonly string[]> {
   const port = await freePort();
   const child = startProcess(scope, process.execPath, ["--input-type=module", "-e", script], {
@@ -158,7 +158,7 @@ test("an app that asks for another host than the former processes gets it at onc
   assert.deepEqual(await following.hosts(), ["127.0.0.1"]);
 });
 
-test("the address stays open while no process runs, and a held process does not take it early", async (t) => {
+test("the address stays open while no process runs, and a held process does not accept early", async (t) => {
   const following = await Following.start(t, await freePort());
   const script = `${SAYING} say('one').listen(${PORT}, '127.0.0.1');`;
   const first = await following.run("first", script);

@@ -17,7 +17,7 @@ import {
   temporaryDirectory,
 } from "../helpers/resources.ts";
 
-/** A kernel with one socket without a host, and what of the supervisor decides about it. */
+/** A kernel with one socket without a host, and the part of the supervisor that decides about it. */
 export class Following {
   readonly kernel: KernelClient;
   readonly listening: Listening;

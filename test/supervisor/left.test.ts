@@ -31,7 +31,7 @@ async function leave(app: SupervisedApp, grace = "30s"): Promise<number> {
   const daemon = { run: ["/bin/sh", "start.sh"], restart: "never", stop: { grace } };
   await app.up({ services: { daemon } });
   const pid = await pidIn(app, "start.sh.pid");
-  // During a command it would end with what it started.
+  // During a command, the process would end together with its descendants.
   app.write("end", "");
   await eventually(async () => (await app.service("daemon")).state === "completed", "it ends");
   return pid;
@@ -48,7 +48,7 @@ test("a process that an ended replica left is listed, and ended by stop", async 
   assert.deepEqual(leftOf(await app.service("daemon")), []);
 });
 
-test("down ends what an ended replica left, also under another supervisor", async (t) => {
+test("down ends the processes of an ended replica, also under another supervisor", async (t) => {
   const app = new SupervisedApp(t);
   const pid = await leave(app);
   await app.killSupervisor();
@@ -59,7 +59,7 @@ test("down ends what an ended replica left, also under another supervisor", asyn
 });
 
 for (const verb of ["start", "restart"] as const)
-  test(`${verb} ends what an ended replica left`, async (t) => {
+  test(`${verb} ends the processes of an ended replica`, async (t) => {
     const app = new SupervisedApp(t);
     const pid = await leave(app);
     assert.deepEqual(leftOf(await app.service("daemon")), [[pid]]);

@@ -54,6 +54,13 @@ const CASES: readonly {
     made: ["shop/2/web"],
   },
   {
+    what: "a port on another host gets a second socket next to the first one",
+    config: config({ host: "127.0.0.1", port: 3000 }),
+    held: [held("shop/web", any(3000))],
+    names: ["shop/2/web"],
+    made: ["shop/2/web"],
+  },
+  {
     what: "the way back takes the first one again",
     config: config(any(3000)),
     held: [held("shop/2/web", any(4000)), held("shop/web", any(3000))],
@@ -118,13 +125,6 @@ test("sockets: the services of the configuration get the sockets of the plan", (
 
 for (const { what, config: wanted, address, app, says } of [
   { what: "of another app", config: any(3000), address: any(3000), app: "blog", says: /app blog/ },
-  {
-    what: "of the app on another host",
-    config: { host: "127.0.0.1", port: 3000 },
-    address: any(3000),
-    app: "shop",
-    says: /on another host/,
-  },
   {
     what: "that only overlaps with that of another app",
     config: { host: "127.0.0.1", port: 3000 },

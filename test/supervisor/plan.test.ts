@@ -14,7 +14,7 @@ import { formatRunName, isOfHash, parseRunName } from "../../src/supervisor/proc
 import { decideRestart } from "../../src/supervisor/restart-policy.ts";
 
 const words = (steps: ReturnType<typeof planReload>): string[] =>
-  steps.map((step) => describeStep(step, "web"));
+  steps.map((step) => describeStep(step, "web", true));
 
 test("a reload starts one new process, proves it, lets it accept, and only then drains an old one", () => {
   assert.deepEqual(words(planReload([1, 2], 2)), [
@@ -30,13 +30,21 @@ test("a reload starts one new process, proves it, lets it accept, and only then 
   ]);
 });
 
-test("every process that a reload starts beside old ones is held until it is ready", () => {
+test("the words of a stop are those of its kind", () => {
+  const text = (...[slots, of]: Parameters<typeof planStop>): string[] =>
+    planStop(slots, of).map((step) => describeStep(step, "job", false));
+  assert.deepEqual(text([1, 2]), ["stop job.1, job.2"], "it has no clients");
+  assert.deepEqual(text([1], "ending"), ["wait until job.1 has ended"]);
+  assert.deepEqual(text([1, 2], "ending"), ["wait until job.1, job.2 have ended"]);
+});
+
+test("every process that a reload starts next to old ones is held until it is ready", () => {
   const starts = planReload([1, 2, 3], 3).filter((step) => step.do === "start");
   assert.equal(starts.length, 3);
   assert.ok(starts.every(({ hold }) => hold));
 });
 
-test("a reload of a service that is too small or too large ends with the wanted number", () => {
+test("a reload of a service with too few or too many replicas ends with the wanted number", () => {
   const alive = (present: number[], replicas: number): number => {
     const slots = new Set(present);
     for (const step of planReload(present, replicas)) {
@@ -108,7 +116,7 @@ test("backoff grows with failures in a row, up to its bound", () => {
   assert.deepEqual([0, 1, 2, 3, 4, 10].map(wait), [100, 200, 400, 800, 1_000, 1_000]);
 });
 
-test("too many restarts within the window: given up; old ones do not count", () => {
+test("too many restarts within the window: failed; old ones do not count", () => {
   const now = 100_000;
   const recent = { restarts: [50_000, 60_000, 70_000], inARow: 3 };
   const decision = decideRestart(POLICY, 1, recent, now);
@@ -123,7 +131,7 @@ test("too many restarts within the window: given up; old ones do not count", () 
   );
 });
 
-test("the kernel's name of a run says all of it", () => {
+test("the kernel's name of a replica contains all of its fields", () => {
   const run = { app: "shop", service: "web.api", slot: 3, run: 17, hash: "3fa9c2d1e5" };
   assert.equal(formatRunName(run), "shop/web.api.3#17-3fa9c2d1");
   const parsed = parseRunName(formatRunName(run));

@@ -28,7 +28,7 @@ test("clients are refused once every service of a socket has failed, and never w
   assert.equal(decideTreatment([{ state: "failed", whenFailed: "wait" }]), "serve");
 });
 
-/** What a client meets: `refused`, `closed`, `answered`, or `waits` after a while. */
+/** The result of a connection: `refused`, `closed`, `answered`, or `waits` after a while. */
 async function meet(address: { port: number } | { path: string }): Promise<string> {
   const socket = connect({ ...address, host: "127.0.0.1" });
   socket.write("GET / HTTP/1.0\r\n\r\n");
@@ -48,7 +48,7 @@ async function meet(address: { port: number } | { path: string }): Promise<strin
   }
 }
 
-test("a service that is given up refuses its clients until it is started, also over the death of its daemons", async (t) => {
+test("a service that has failed refuses its clients until it is started, also over the death of its daemons", async (t) => {
   const app = new SupervisedApp(t);
   const port = await freePort();
   const path = join(app.directory, "s.sock");
@@ -92,7 +92,7 @@ test("a service that is given up refuses its clients until it is started, also o
   assert.equal(await meet({ path }), "answered");
 });
 
-test("with whenFailed wait the clients of a service that was given up wait", async (t) => {
+test("with whenFailed wait the clients of a failed service wait", async (t) => {
   const app = new SupervisedApp(t);
   const port = await freePort();
   const once = { max: 1, within: "1m", backoff: { min: "20ms", max: "20ms" } };

@@ -68,7 +68,11 @@ for (const { title, code, why, line } of BROKEN) {
       JSON.stringify(failed),
     );
     assert.deepEqual(await app.pids("web"), before);
-    assert.equal((await app.service("web")).ready, 2);
+    const undone = await app.service("web");
+    assert.equal(undone.ready, 2);
+    assert.match(undone.why ?? "", /^the last reload failed and was undone: web\.\d+: /);
+    assert.ok((await app.up({ services: { web } })).ok, "an up that changes nothing");
+    assert.equal((await app.service("web")).why, undefined);
 
     app.write("server.mjs", webApp(""));
     assert.equal((await app.verb("reload", "web")).ok, true);

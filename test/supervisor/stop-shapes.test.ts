@@ -131,7 +131,7 @@ for (const signal of ["SIGTERM", "SIGINT", "SIGQUIT", "SIGUSR2"])
     await shapes.stopAll();
   });
 
-test("a program below one that passes the signal on gets it from that one alone", async (t) => {
+test("a program below one that passes the signal on gets the signal from that one only", async (t) => {
   const shapes = new Shapes(t);
   const under = (wrapper: string, name: string): string =>
     shapes.count(name).replace("count.mjs", `${wrapper} count.mjs`);
@@ -145,7 +145,7 @@ test("a program below one that passes the signal on gets it from that one alone"
   await shapes.stopAll();
 });
 
-test("a program whose parents cannot pass the signal on gets it nevertheless", async (t) => {
+test("a program whose parents cannot pass the signal on gets the signal", async (t) => {
   const shapes = new Shapes(t);
   shapes.app.write("plain.mjs", WRAPPER.replace(/for \(const signal.*\n/, ""));
   const plain = shapes.count("plain").replace("count.mjs", "plain.mjs count.mjs");

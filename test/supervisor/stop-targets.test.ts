@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { constants } from "node:os";
 import { test } from "node:test";
 
-import type { ProcessDetail, ProcessTree, TreeProcess } from "../../src/kernel/api.ts";
+import type { ProcessDetail, ProcessTree, TreeProcess } from "../../src/kernel/process-api.ts";
 import { mayGoOn, treatmentOf } from "../../src/supervisor/signal-treatment.ts";
 import { beginLadder, type LadderState, stepLadder } from "../../src/supervisor/stop-ladder.ts";
 import {
@@ -109,7 +109,7 @@ test("a signal that a program does not handle goes to its children too", () => {
   assert.deepEqual(new Stop(SIGUSR2).look(0, processes), [100, 101]);
 });
 
-test("a reader gets it a second after the last writer has ended", () => {
+test("a reader gets the signal a second after the last writer has ended", () => {
   const stop = new Stop();
   const writer = one(101, 100, { ...NODE, stdout: "pipe:[7]" });
   const all = [one(100, 1, shell("a | b")), writer, one(102, 100, { ...SLEEP, stdin: "pipe:[7]" })];
@@ -120,7 +120,7 @@ test("a reader gets it a second after the last writer has ended", () => {
   assert.deepEqual(stop.look(3_000, left), [102]);
 });
 
-test("a child that its program left behind gets it where it cannot have had it", () => {
+test("a child that its program left behind gets the signal where it cannot have had it", () => {
   const all = [one(100, 1, NODE), one(101, 100, NODE), one(102, 100, SLEEP)];
   const left = all.slice(1).map((each) => ({ ...each, parent: 1 }));
   const bySignal = new Stop();
@@ -133,7 +133,7 @@ test("a child that its program left behind gets it where it cannot have had it",
   assert.deepEqual(byItself.look(5_000, left, { running: false, exitCode: 0 }), [101]);
 });
 
-test("a program that a shell or npm begins during the stop gets it", () => {
+test("a program that a shell or npm begins during the stop gets the signal", () => {
   const stop = new Stop();
   const npm = one(100, 1, NPM);
   assert.deepEqual(stop.look(0, [npm, one(101, 100, NODE)]), [101]);
@@ -143,7 +143,7 @@ test("a program that a shell or npm begins during the stop gets it", () => {
   assert.deepEqual(stop.look(1_700, [npm]), [100]);
 });
 
-test("a fork of a shell gets it as the program that it becomes, or as a subshell", () => {
+test("a fork of a shell gets the signal as the program that it becomes, or as a subshell", () => {
   const stop = new Stop();
   const line = shell("(a; b); c");
   const all = [one(100, 1, line), one(101, 100, line)];
@@ -154,7 +154,7 @@ test("a fork of a shell gets it as the program that it becomes, or as a subshell
   assert.deepEqual(other.look(300, [one(101, 1, line), one(102, 101, NODE)]), [101, 102]);
 });
 
-test("bash takes SIGINT and becomes the last command of its line: that gets it too", () => {
+test("bash takes SIGINT and becomes the last command of its line: that command gets SIGINT too", () => {
   const stop = new Stop(SIGINT);
   const bash = detailOf("bash", { args: ["bash", "-c", "a; b"], caught: maskOf(SIGINT) });
   assert.deepEqual(stop.look(0, [one(100, 1, bash), one(101, 100, NODE)]), [100, 101]);
@@ -183,17 +183,26 @@ test("the other scopes name their processes, once each", () => {
   }
 });
 
-test("wrappers are known by what runs, whatever their path", () => {
+test("wrappers are recognized by their program, with any path", () => {
   const passes = [
     ["node", "/usr/bin/npx", "serve"],
     ["node", "/opt/yarn/bin/yarn.js", "start"],
     ["node", "--no-warnings", "/x/pnpm.cjs", "start"],
     ["/opt/node/bin/node", "--run", "start"],
     ["npm run web"],
+    ["node", "/app/node_modules/.bin/tsx", "server.ts"],
+    ["node", "--import", "./env.mjs", "/app/node_modules/tsx/dist/cli.mjs", "server.ts"],
   ];
   for (const args of passes)
     assert.equal(treatmentOf({ ...NODE, args }, SIGTERM), "passes", args.join(" "));
-  for (const args of [["node", "server.js", "npm"], ["node", "x.js", "--run"], ["npmlog"]])
+  const programs = [
+    ["node", "server.js", "npm"],
+    ["node", "x.js", "--run"],
+    ["npmlog"],
+    ["node", "--import", "tsx", "server.ts"],
+    ["node", "-r", "/app/node_modules/tsx/dist/preflight.cjs", "server.ts"],
+  ];
+  for (const args of programs)
     assert.equal(treatmentOf({ ...NODE, args }, SIGTERM), "handles", args.join(" "));
 });
 
@@ -207,7 +216,7 @@ test("a shell may continue after a list or in a script, not after one command li
   assert.equal(treatmentOf(shell("a; b"), SIGQUIT), "default");
 });
 
-test("the grace of a stop counts from the first look, however late a busy kernel answers it", () => {
+test("the grace of a stop counts from the first read of the tree, however late a busy kernel answers", () => {
   const tree = { name: "web", pid: 100, running: true, processes: [one(100, 1, SLEEP)] };
   const terms = { signal: SIGTERM, scope: "auto", graceMs: 10_000 } as const;
   const look = (state: LadderState, nowMs: number): ReturnType<typeof stepLadder> =>

@@ -45,7 +45,7 @@ test("a supervisor that was killed finds its services again and restarts nothing
   );
 });
 
-test("what died while nobody supervised is brought back as its restart policy says", async (t) => {
+test("processes that died without a supervisor are restarted by their restart policy", async (t) => {
   const app = new SupervisedApp(t);
   const services = {
     always: { run: "sleep 1000", ready: { after: "50ms" } },
@@ -65,7 +65,7 @@ test("what died while nobody supervised is brought back as its restart policy sa
   assert.notEqual((await app.service("once")).state, "running");
 });
 
-test("a process that keeps dying is restarted with backoff, then given up until it is started again", async (t) => {
+test("a process that keeps dying is restarted with backoff, then failed until it is started again", async (t) => {
   const app = new SupervisedApp(t);
   const restart = { policy: "always", max: 3, within: "1m", backoff: { min: "20ms", max: "50ms" } };
   const works = app.write("works", "");
@@ -145,7 +145,7 @@ test("services start after those they depend on; a failed dependency is named", 
   assert.equal((await app.service("web")).state, "running");
 });
 
-test("up does nothing the second time, and exactly what the plan says after a change", async (t) => {
+test("up does nothing the second time, and follows the plan exactly after a change", async (t) => {
   const app = new SupervisedApp(t);
   const service = (extra: object): object => ({
     run: "sleep 1000",
@@ -191,7 +191,7 @@ test("20 clients that start at once get one supervisor and one kernel", async (t
   );
   assert.equal(pids.size, 1);
   await Promise.all(clients.map((client) => client.close()));
-  // Those that lost come up, and end, in their own time: one that came after the winner's end would win.
+  // The losers start and end in their own time: one that comes after the winner's end would win.
   const mains = ["supervisor/main.ts", "kernel/main.ts"];
   for (const main of mains)
     await eventually(
@@ -201,7 +201,7 @@ test("20 clients that start at once get one supervisor and one kernel", async (t
     );
 });
 
-test("supervisor and kernel end when their home is removed: nobody could reach them", async (t) => {
+test("supervisor and kernel end when their home is removed", async (t) => {
   const home = homeAt(join(temporaryDirectory(t), "h"));
   const supervisor = await connectSupervisor({ home });
   const { pid } = await supervisor.remote.hello();
@@ -220,8 +220,64 @@ function programsOf(home: string, program: string): number {
       const line = readFileSync(`/proc/${name}/cmdline`, "latin1");
       return line.includes(home) && line.includes(program);
     } catch {
-      // It ended meanwhile.
+      // The process has ended.
       return false;
     }
   }).length;
 }
+
+test("the next supervisor continues the stop of a replica that drains, and does not count it", async (t) => {
+  const app = new SupervisedApp(t);
+  const release = join(app.directory, "release");
+  app.write(
+    "server.mjs",
+    `import { createServer } from "node:http"; import { existsSync } from "node:fs";
+     createServer((q, r) => r.end("ok")).listen(Number(process.env.PORT), "127.0.0.1");
+     process.on("SIGTERM", () => setInterval(() => {
+       if (existsSync(${JSON.stringify(release)})) process.exit(0);
+     }, 20));`,
+  );
+  const port = await freePort();
+  const web = {
+    node: "server.mjs",
+    listen: `127.0.0.1:${port}`,
+    env: { PORT: String(port) },
+    ready: { stable: "50ms" },
+    stop: { grace: "120s" },
+  };
+  assert.ok((await app.up({ services: { web } })).ok);
+  const [old] = (await app.service("web")).processes;
+  const { pid: supervisor } = await (await app.supervisor()).hello();
+  const reload = app.verb("reload", "web").catch(() => undefined);
+  const isDraining = async (): Promise<boolean> =>
+    (await app.service("web")).processes.some(
+      ({ name, state }) => name === old?.name && state === "stopping",
+    );
+  await eventually(isDraining, "the old replica drains", 30_000);
+  // The signal is on its way once the kernel has a record of it.
+  const kernel = await app.kernel();
+  const isAsked = async (): Promise<boolean> =>
+    (await kernel.processes.trees([], { detail: true })).some(({ processes }) =>
+      processes.some(({ detail }) => detail?.asked !== undefined),
+    );
+  await eventually(isAsked, "the old replica has the stop signal", 30_000);
+  process.kill(supervisor, "SIGKILL");
+  await reload;
+  const { ready, replicas, processes } = await app.service("web");
+  assert.deepEqual({ ready, replicas }, { ready: 1, replicas: 1 });
+  const states = Object.fromEntries(processes.map(({ name, state }) => [name, state]));
+  assert.equal(processes.length, 2);
+  assert.equal(states[old?.name ?? ""], "stopping");
+  assert.deepEqual(
+    Object.values(states).filter((each) => each !== "stopping"),
+    ["running"],
+  );
+  app.write("release", "");
+  await eventually(
+    async () => (await app.service("web")).processes.length === 1,
+    "the old replica is gone",
+    30_000,
+  );
+  const { restarts, state } = await app.service("web");
+  assert.deepEqual({ restarts, state }, { restarts: 0, state: "running" });
+});

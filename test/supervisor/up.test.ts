@@ -99,10 +99,6 @@ test("an up that is refused changes nothing, and names the cause and the step to
     ),
     { web: { ...web, listen }, clock: worker({ env: { A: "1" } }) },
   );
-  await refused("NEWEL_E_ADDRESS_TAKEN", /another host/, {
-    web: server(port, { listen: `0.0.0.0:${port}` }),
-    clock: worker(),
-  });
   await refused("NEWEL_E_CANNOT_START", /no-such-program was not found in its PATH/, {
     web,
     clock: worker({ run: ["no-such-program"] }),
@@ -168,7 +164,7 @@ test("an up that fails in one service brings all of them back", async (t) => {
   await eventually(() => answers(port), "a crash is answered by a restart");
 });
 
-test("the way back of an up runs no one-off service of before again", async (t) => {
+test("the rollback of an up does not run a completed one-off service again", async (t) => {
   const app = new SupervisedApp(t);
   const log = app.write("log", "");
   const migrate = (version: string, code: number): Record<string, unknown> => ({
@@ -354,7 +350,7 @@ test("a restart whose program is gone is refused before anything is stopped", as
   assert.deepEqual(await app.pids("tool"), pids);
 });
 
-test("a kernel that comes back knowing less: what ps shows is what runs", async (t) => {
+test("a kernel that comes back with less state: ps shows the processes that run", async (t) => {
   const app = new SupervisedApp(t);
   assert.ok(
     (await app.up({ services: { s: worker({ run: ["sleep", "1000"], replicas: 2 }) } })).ok,

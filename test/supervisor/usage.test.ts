@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import type { ProcessTree } from "../../src/kernel/api.ts";
+import type { ProcessTree } from "../../src/kernel/process-api.ts";
 import { UsageMeter } from "../../src/supervisor/usage.ts";
 
 function treeOf(name: string, cpuTicks: number): ProcessTree {
@@ -10,7 +10,7 @@ function treeOf(name: string, cpuTicks: number): ProcessTree {
   return { name, pid: 100, running: true, processes };
 }
 
-test("the CPU time of a tree counts from its last look, and trees that quick restarts left are forgotten", () => {
+test("the CPU time of a tree counts from its last read, and trees of quick restarts are dropped", () => {
   const meter = new UsageMeter();
   meter.measure([treeOf("web", 0), treeOf("first", 0)], 0);
   for (let look = 1; look <= 1_500; look += 1)

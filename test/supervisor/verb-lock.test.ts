@@ -3,7 +3,7 @@ import { test } from "node:test";
 
 import { VerbLock } from "../../src/supervisor/verb-lock.ts";
 
-test("verbs of services run side by side; up and down run alone, in the order asked for", async () => {
+test("verbs of services run concurrently; up and down run alone, in the order asked for", async () => {
   const lock = new VerbLock();
   const log: string[] = [];
   const gates = new Map<string, PromiseWithResolvers<void>>();

@@ -85,6 +85,41 @@ test("a reload of npm start loses no request, and holds the new processes until 
   assert.deepEqual(failures, []);
 });
 
+test("tsx, which kills a program that does not report a signal at once, takes no answer away", async (t) => {
+  const port = await freePort();
+  const app = new SupervisedApp(t);
+  // The program reports a signal over IPC in its own handler, which runs after the drain.
+  app.write(
+    "node_modules/.bin/tsx",
+    `const child = require("child_process").fork(process.argv[2]);
+    child.on("exit", (code, signal) => process.exit(code ?? 1));
+    process.on("SIGTERM", () => {
+      child.kill("SIGTERM");
+      const killing = setTimeout(() => child.kill("SIGKILL"), 30);
+      child.once("message", () => clearTimeout(killing));
+    });`,
+  );
+  app.write(
+    "server.js",
+    `process.on("SIGTERM", () => { process.send("SIGTERM"); console.log("signal"); process.exit(); });
+    require("http").createServer((request, response) => {
+      console.log("request");
+      setTimeout(() => response.end("whole"), 500);
+    }).listen(${port});`,
+  );
+  const web = { run: ["node", "node_modules/.bin/tsx", "server.js"], listen: port };
+  assert.ok((await app.up({ services: { web } })).ok);
+  const answering = answer(port);
+  const kernel = await app.kernel();
+  const [{ name } = { name: "" }] = await kernel.processes.list();
+  const lines = (): Promise<string[]> => kernel.processes.tail(name, 10);
+  await eventually(async () => (await lines()).includes("request"), "the request has arrived");
+  const stopped = await app.verb("stop", "web");
+  assert.deepEqual([stopped.ok, stopped.killed], [true, []]);
+  assert.equal(await answering, "whole");
+  assert.deepEqual(await lines(), ["request", "signal"]);
+});
+
 test("a new version below npm that never listens is no replacement", async (t) => {
   const port = await freePort();
   const app = new SupervisedApp(t);

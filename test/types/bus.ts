@@ -4,6 +4,7 @@ import type { Equal, Expect } from "./expect.ts";
 
 interface BankChannels {
   order(order: { code: string; amount: number }): string;
+  rate(code: string): Promise<number>;
   closed(): void;
 }
 
@@ -25,7 +26,36 @@ export function typedChannels(): void {
   type Results = Expect<Equal<typeof results, string[]>>;
   const later = bus.publishAsync("order", { code: "NEWL", amount: 1 });
   type Later = Expect<Equal<typeof later, Promise<string[]>>>;
-  return void ([] as [Results?, Later?]);
+  // A channel with asynchronous listeners: publish returns promises, publishAsync the resolved
+  // values.
+  bus.subscribe("rate", async (code) => code.length);
+  // @ts-expect-error: the listener has to return a promise
+  bus.subscribe("rate", (code) => code.length);
+  const promises = bus.publish("rate", "NEWL");
+  type Promises = Expect<Equal<typeof promises, Promise<number>[]>>;
+  const rates = bus.publishAsync("rate", "NEWL");
+  type Rates = Expect<Equal<typeof rates, Promise<number[]>>>;
+  return void ([] as [Results?, Later?, Promises?, Rates?]);
+}
+
+export function pluginChannels(): void {
+  const bus = new Bus<BankChannels>();
+  bus.subscribe("childExit", ({ name, code, signal, expected }) => {
+    type Code = Expect<Equal<typeof code, number | null>>;
+    return [name, signal, expected] as [string, NodeJS.Signals | null, boolean, Code?];
+  });
+  bus.subscribe("startThread", (index, threadId) => index + threadId);
+  bus.subscribe("stopThread", (index) => index.toFixed());
+  bus.subscribe("handover", () => ({ socket: 3 }));
+  // @ts-expect-error: descriptors are numbers
+  bus.subscribe("handover", () => ({ socket: "3" }));
+  bus.subscribe("privileges", ({ uid, groups }) => groups.includes(uid));
+  bus.subscribe("SIGTERM", () => undefined);
+  bus.subscribe("SIGUSR2", async () => undefined);
+  // @ts-expect-error: there is no such signal
+  bus.subscribe("SIGNONSENSE", () => undefined);
+  // A bus without types has them too.
+  new Bus().subscribe("childExit", ({ pid }) => pid.toFixed());
 }
 
 export function builtInChannels(): void {

@@ -15,7 +15,7 @@ const good: Config<"web" | "local", "web" | "clock" | "migrate"> = defineConfig(
       node: "src/server.ts",
       args: ["--verbose"],
       nodeArgs: ["--max-old-space-size=512"],
-      listen: ["web", "local", 8080, "127.0.0.1:9000"],
+      listen: ["web", "local", 8080, "127.0.0.1:9000", "/run/app.sock"],
       replicas: "cpus",
       passEnv: ["AWS_*"],
       ready: { http: "/healthz", timeout: "15s", stable: "3s", after: "0.5s" },

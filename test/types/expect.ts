@@ -1,5 +1,5 @@
 // oxlint-disable typescript/no-unnecessary-type-parameters -- that each is used once is the trick
-/** Whether two types are the same, `any` and `unknown` told apart. */
+/** Whether two types are the same; `any` and `unknown` are distinguished. */
 export type Equal<A, B> =
   (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
 

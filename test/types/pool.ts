@@ -1,8 +1,19 @@
 // The types of a pool come from its worker module. Compiled, never run.
+import type { MessageChannel } from "node:worker_threads";
+
 import { Pool } from "../../src/pool/pool.ts";
 import { defineWorker, type TaskContext } from "../../src/pool/worker/define-worker.ts";
 import { Worker } from "../../src/pool/worker/worker.ts";
-import type { DataOf, MessageOf, ResultOf, TaskOf } from "../../src/pool/module-types.ts";
+import { taskContext } from "../../src/pool/worker/context.ts";
+import type {
+  DataOf,
+  FunctionsOf,
+  GeneratorsOf,
+  ItemOf,
+  MessageOf,
+  ResultOf,
+  TaskOf,
+} from "../../src/pool/module-types.ts";
 import type { Equal, Expect } from "./expect.ts";
 
 const defined = defineWorker({
@@ -89,4 +100,100 @@ export function withData(): void {
     // @ts-expect-error -- a handler of something else
     onResult: (_value: number) => undefined,
   });
+}
+
+const generating = defineWorker({
+  async *task(path: string): AsyncGenerator<{ readonly row: number }, void, undefined> {
+    yield { row: path.length };
+  },
+});
+
+/** A module with a default export and named functions of all kinds. */
+interface Generating {
+  readonly default: typeof generating;
+  /** Adds. */
+  add(a: number, b?: number): number;
+  resize(image: Uint8Array, width: number): Promise<Uint8Array>;
+  same<Value>(value: Value): Promise<Value>;
+  parse(text: string): Promise<number>;
+  parse(text: string, isBig: true): Promise<bigint>;
+  fails(): never;
+  tiles(image: Uint8Array): Generator<number, string, undefined>;
+  rows(path: string): AsyncGenerator<string, void, undefined>;
+  later(): AsyncIterable<Date>;
+  readonly limit: number;
+  readonly then: () => void;
+}
+
+export type GeneratingTypes = [
+  Expect<Equal<ItemOf<Generating>, { readonly row: number }>>,
+  Expect<Equal<ItemOf<Silent>, never>>,
+  Expect<
+    Equal<keyof FunctionsOf<Generating>, "add" | "resize" | "same" | "parse" | "fails" | "later">
+  >,
+  Expect<Equal<keyof GeneratorsOf<Generating>, "tiles" | "rows" | "later">>,
+];
+
+export async function streams(): Promise<void> {
+  const pool = new Pool<Generating>({ worker: "/w.ts" });
+  for await (const { row } of pool.stream("a.csv", { timeoutMs: 5 })) row.toFixed();
+  // @ts-expect-error -- a task of another type
+  pool.stream(1);
+  // @ts-expect-error -- a stream is not retried
+  pool.stream("a", { retries: 1 });
+  // @ts-expect-error -- a generator has no result
+  await pool.run("a");
+  // @ts-expect-error -- nor one for each item
+  pool.map(["a"]);
+  const silentPool = new Pool<Silent>({ worker: "/w.ts" });
+  // @ts-expect-error -- the task is no generator
+  silentPool.stream(1);
+  for await (const item of new Pool({ worker: "/w.ts" }).stream({ any: "thing" })) {
+    const unknownItem: unknown = item;
+    void unknownItem;
+  }
+}
+
+export async function functions(): Promise<void> {
+  const pool = new Pool<Generating>({ worker: "/w.ts" });
+  const sum = await pool.fn().add(1);
+  const bytes = await pool.fn({ timeoutMs: 5 }).resize(new Uint8Array(1), 2);
+  const same = await pool.fn().same("a" as const);
+  const big = await pool.fn().parse("1", true);
+  const failing = pool.fn().fails();
+  void ([] as [
+    Expect<Equal<typeof sum, number>>?,
+    Expect<Equal<typeof bytes, Uint8Array>>?,
+    Expect<Equal<typeof same, "a">>?,
+    Expect<Equal<typeof big, bigint>>?,
+    Expect<Equal<typeof failing, Promise<never>>>?,
+  ]);
+  // @ts-expect-error -- a wrong argument
+  await pool.fn().add("1");
+  // @ts-expect-error -- no such function
+  await pool.fn().sub(1);
+  // @ts-expect-error -- no function
+  pool.fn().limit();
+  // @ts-expect-error -- a generator
+  pool.fn().tiles(new Uint8Array(1));
+  for await (const tile of pool.gen().tiles(new Uint8Array(1))) tile.toFixed();
+  for await (const row of pool.gen({ priority: 1 }).rows("a")) row.trim();
+  // @ts-expect-error -- no generator
+  pool.gen().add(1);
+  const untyped = new Pool({ worker: "/w.ts" });
+  // @ts-expect-error -- its functions are unknown
+  untyped.fn().add(1, 2);
+  const three: number = await untyped.fn<Generating>().add(1, 2);
+  void three;
+}
+
+export function transfers({ port1 }: MessageChannel, pool: Pool<Silent>): void {
+  const { readable, writable } = new TransformStream<string, string>();
+  void pool.run(1, { transfer: [port1, readable, writable, new ArrayBuffer(1)] });
+  // @ts-expect-error -- a view is no memory
+  void pool.run(1, { transfer: [new Uint8Array(1)] });
+  const { state, post, signal, transfer } = taskContext<Map<string, number>, { done: number }>();
+  void [state.get("a"), post({ done: 1 }), signal.aborted, transfer(readable, [readable])];
+  // @ts-expect-error -- a message of another type
+  void post("a");
 }

@@ -153,3 +153,101 @@ class WrongKind {
 }
 // @ts-expect-error it declares a stream that is none
 export const wrongKind: unknown = singleton(WrongKind, { name: "wrong" });
+
+class Base {
+  inherited(): number {
+    return 1;
+  }
+}
+
+/** Async methods keep their signatures; a function that is returned answers with a promise. */
+class Signatures extends Base {
+  arrow = (by: number): number => by;
+
+  async generic<T extends { readonly id: number }>(value: T): Promise<T> {
+    return value;
+  }
+
+  overloaded(value: string): Promise<string>;
+  overloaded(value: number): Promise<number>;
+  async overloaded(value: unknown): Promise<unknown> {
+    return value;
+  }
+
+  make(): (value: number) => string {
+    return String;
+  }
+
+  async makeLater(): Promise<(value: number) => string> {
+    return String;
+  }
+
+  override toString(): string {
+    return "signatures";
+  }
+}
+
+export async function signatures(): Promise<void> {
+  const remote = await singleton(Signatures, { name: "signatures" });
+  const extra: string = (await remote.generic({ id: 1, extra: "x" })).extra;
+  const [text, number]: [string, number] = [
+    await remote.overloaded("a"),
+    await remote.overloaded(1),
+  ];
+  const inherited: number = await remote.inherited();
+  const by: number = await remote.arrow(1);
+  using make = await remote.make();
+  const made: string = await make(1);
+  const later: string = await (await remote.makeLater())(2);
+  // @ts-expect-error the function that was returned answers with a promise
+  const wrongly: string = make(1);
+  void [extra, text, number, inherited, by, made, later, wrongly];
+}
+
+class Exposing {
+  static readonly exposes = ["open"] as const;
+  open(): number {
+    return 1;
+  }
+  closed(): number {
+    return 2;
+  }
+  /** Not exposed, so that its name does not matter. */
+  leave(): void {}
+}
+
+export async function exposing(): Promise<void> {
+  const remote = await singleton(Exposing, { name: "exposing" });
+  await remote.open();
+  await remote.with({}).open();
+  // @ts-expect-error the class does not expose it
+  await remote.closed();
+  // @ts-expect-error nor with options
+  await remote.with({}).closed();
+}
+
+class Clashing {
+  leave(id: string): string {
+    return id;
+  }
+}
+// @ts-expect-error the proxy has a method of that name itself
+export const clashing: unknown = singleton(Clashing, { name: "clashing" });
+
+class Undeclared {
+  list(): AsyncIterable<number> {
+    return new Counter(1).numbers();
+  }
+}
+// @ts-expect-error a stream that is no generator has to be declared
+export const undeclared: unknown = singleton(Undeclared, { name: "undeclared" });
+
+class Plainly {
+  get(): number {
+    return 1;
+  }
+}
+// @ts-expect-error a host without a port
+export const hostless: unknown = singleton(Plainly, { name: "plainly", host: "10.0.0.1" });
+// @ts-expect-error a secret without a port
+export const secretless: unknown = singleton(Plainly, { name: "plainly", secret: "s" });

@@ -18,16 +18,17 @@ interface Shop {
   history(): Generator<Date>;
   list(): string[];
   subscribe(callback: (item: string) => void): Promise<void>;
+  refuse(why: string): never;
 }
 
 const SHOP: Contract<Shop> = defineContract<Shop>()({
   name: "shop",
   version: 1,
-  calls: ["price", "buy", "list", "subscribe"],
+  calls: ["price", "buy", "list", "subscribe", "refuse"],
   streams: ["watch", "history"],
 });
 
-type Answer<Name extends "price" | "buy" | "list" | "watch" | "history"> = ReturnType<
+type Answer<Name extends "price" | "buy" | "list" | "watch" | "history" | "refuse"> = ReturnType<
   Remote<Shop>[Name]
 >;
 
@@ -38,6 +39,8 @@ export type Answers = [
   Expect<Equal<Answer<"list">, Promise<string[]>>>,
   Expect<Equal<Answer<"watch">, AsyncIterableIterator<number>>>,
   Expect<Equal<Answer<"history">, AsyncIterableIterator<Date>>>,
+  // A method that always throws answers with its error.
+  Expect<Equal<Answer<"refuse">, Promise<never>>>,
 ];
 
 export async function uses(remote: Remote<Shop>, signal: AbortSignal): Promise<void> {
@@ -124,7 +127,7 @@ export async function serves(shop: Shop): Promise<void> {
   await serveUnix("/run/shop.sock", part, {});
 }
 
-// A class may implement it; what is private in it is no method of a contract.
+// A class may implement it; its private members are no methods of a contract.
 class Counter {
   #count = 0;
   increment(by: number): number {

@@ -93,21 +93,24 @@ const BAD_BODIES: readonly Buffer[] = [
 ].map((text) => Buffer.from(text));
 
 const TAGGED_BODIES: readonly Buffer[] = [
-  tagged('[{"$":"undefined"},{"$":"number","v":"NaN"},{"$":"bigint","v":"-12345678901234567890"}]'),
+  tagged(
+    '[{"$":"undefined"},{"$":"number","v":"NaN"},{"$":"bigint","v":"-12345678901234567890"},{"$":"ref","v":0}]',
+  ),
   tagged(
     '[{"$":"date","v":0},{"$":"map","v":[[1,{"$":"set","v":[1,1]}]]},{"$":"object","v":[["$",1]]}]',
   ),
   tagged(
-    '[{"$":"error","v":{"name":"NewelError","code":"NEWEL_E_LIMIT","message":"m","fix":"f","stack":"s"}}]',
+    '[{"$":"error","v":{"name":"NewelError","message":"m","stack":"s","properties":{"code":"NEWEL_E_LIMIT","fix":"f"}}}]',
   ),
   tagged('[1,{"$":"function","v":3}]'),
+  tagged('[{"$":"regexp","v":["a+","gi"]},{"$":"list","v":[3,{"1":{"$":"boxed","v":1}}]}]'),
   tagged('[{"$":"bytes","v":[0,"Buffer"]},{"$":"bytes","v":[1,"Float64Array"]}]', [
     Buffer.from("bytes"),
     Buffer.alloc(16),
   ]),
 ];
 
-/** Makes frames that are random, or were right once and had something done to them. */
+/** Makes frames that are random, or valid frames that were then mutated. */
 class FrameFuzzer {
   readonly #random: () => number;
 
@@ -119,7 +122,7 @@ class FrameFuzzer {
     return Math.floor(this.#random() * limit);
   }
 
-  /** A frame, and whether its length is wrong, so that what follows is taken for part of it. */
+  /** A frame, and whether its length is wrong, so that the next bytes are read as part of it. */
   next(): { readonly bytes: Buffer; readonly swallows: boolean } {
     const kind = this.below(60);
     if (kind === 0) return { bytes: this.#bytes(1 + this.below(64)), swallows: true };
@@ -152,7 +155,7 @@ class FrameFuzzer {
 
   #flip(whole: Buffer): Buffer {
     const count = 1 + this.below(3);
-    // Behind the length, which has its own turn above.
+    // Beyond the length, which is mutated separately above.
     for (let flip = 0; flip < count; flip += 1)
       whole[Math.min(whole.length - 1, 4 + this.below(whole.length - 4))] = this.below(256);
     return whole;
@@ -167,7 +170,7 @@ class FrameFuzzer {
   }
 }
 
-/** A transport whose other end is this test: it takes everything and tells what was said. */
+/** A transport whose other end is this test: it accepts everything and records the frames. */
 class SinkTransport implements Transport {
   readonly peer = "a fuzzer";
   readonly pendingBytes = 0;
@@ -195,11 +198,11 @@ class SinkTransport implements Transport {
   }
 
   pause(): void {
-    // Nothing is ever held back here.
+    // No frame is ever held back here.
   }
 
   resume(): void {
-    // As above.
+    // Nor here.
   }
 
   close(): void {
@@ -216,14 +219,14 @@ class SinkTransport implements Transport {
 export interface FuzzReport {
   readonly frames: number;
   readonly sessions: number;
-  /** What should not have happened. */
+  /** The violations that were found. */
   readonly problems: readonly string[];
 }
 
 /**
- * Sends frames to sessions until `count` were sent, each session as long as it lets itself be used.
+ * Sends `count` frames to sessions, each session for as long as it stays open.
  *
- * @param onTurn - called now and then, after the event loop has had its turn
+ * @param onTurn - called at intervals, after a turn of the event loop
  */
 export async function fuzz(count: number, seed: number, onTurn?: () => void): Promise<FuzzReport> {
   const fuzzer = new FrameFuzzer(seed);

@@ -11,7 +11,7 @@ import {
 } from "../../src/wire/frames.ts";
 import { decode } from "../../src/wire/codec.ts";
 
-/** A frame as anybody could write it. */
+/** A frame as any program could write it. */
 export function frame(
   type: number,
   body: string | Buffer = "",
@@ -25,7 +25,7 @@ export function frame(
   return whole;
 }
 
-/** The body of a tagged value, its lengths as given. */
+/** The body of a tagged value, with the given lengths. */
 export function tagged(
   json: string,
   parts: readonly Buffer[] = [],
@@ -40,7 +40,15 @@ export function tagged(
   return Buffer.concat([head, text, ...parts]);
 }
 
-const LIMITS = { maxFrameBytes: 1_000_000, maxCalls: 256, maxStreams: 256, streamWindow: 256 };
+const LIMITS = {
+  maxFrameBytes: 1_000_000,
+  maxCalls: 256,
+  maxStreams: 256,
+  streamWindow: 256,
+  maxDepth: 100,
+  maxParts: 1_024,
+  maxReferences: 1_024,
+};
 
 /** A HELLO that is accepted. */
 export const HELLO: Buffer = frame(FrameType.HELLO, JSON.stringify({ limits: LIMITS }), {
@@ -53,7 +61,7 @@ export interface Answer {
   readonly value: unknown;
 }
 
-/** Reads what the other side says. */
+/** Reads the frames of the other side. */
 export function answerReader(onAnswer: (answer: Answer) => void): FrameReader {
   return new FrameReader(64 * 1_048_576, ({ type, id, flags, buffer, start, end }) => {
     const isTagged = (flags & FrameFlag.TAGGED) !== 0;
@@ -65,7 +73,7 @@ export function answerReader(onAnswer: (answer: Answer) => void): FrameReader {
   });
 }
 
-/** A peer that writes what it likes. */
+/** A peer that writes arbitrary frames. */
 export class HostilePeer {
   readonly socket: Socket;
   readonly answers: Answer[] = [];
@@ -85,7 +93,9 @@ export class HostilePeer {
     return new HostilePeer(socket);
   }
 
-  /** Writes, and waits until the server has closed the connection; gives the code it closed with. */
+  /**
+   * Writes, and waits until the server has closed the connection; returns the code of the close.
+   */
   async provoke(...bytes: readonly Buffer[]): Promise<unknown> {
     for (const chunk of bytes) this.socket.write(chunk);
     await this.closed;

@@ -66,7 +66,7 @@ async function open(
   return { remote: makeRemote(client.caller, BOARD, await client.ready), client, server };
 }
 
-test("10,000 functions cross and are given back", async () => {
+test("10,000 functions cross and are released", async () => {
   const { remote, client } = await open();
   for (let round = 0; round < 100; round += 1) {
     const answers = await Promise.all(
@@ -78,7 +78,7 @@ test("10,000 functions cross and are given back", async () => {
   await client.close();
 });
 
-test("functions nobody disposes of are given back when they are collected", async () => {
+test("functions that are not disposed of are released when they are collected", async () => {
   const { remote, client } = await open();
   for (let number = 0; number < 500; number += 1)
     assert.equal(await remote.post((value) => value + 1, number), number + 1);
@@ -89,7 +89,7 @@ test("functions nobody disposes of are given back when they are collected", asyn
   await client.close();
 });
 
-test("the same function is the same on the other side, and is kept as long as it is there", async () => {
+test("the same function is the same on the other side, and is held as long as the peer has it", async () => {
   const { remote, client } = await open();
   const callback = (): string => "alive";
   assert.equal(await remote.both(callback, callback), true);
@@ -108,7 +108,7 @@ test("the same function is the same on the other side, and is kept as long as it
   await client.close();
 });
 
-test("a function given back cannot be called, nor one whose connection ended", async () => {
+test("a released function cannot be called, nor one whose connection ended", async () => {
   const { remote, client, server } = await open();
   const made = await remote.maker();
   assert.equal(await made(), "made there");
@@ -121,7 +121,7 @@ test("a function given back cannot be called, nor one whose connection ended", a
   await eventually(() => server.load.held === 0, "the server forgets all");
 });
 
-test("more functions than the limit are refused, and those that did not leave are not held", async () => {
+test("more functions than the limit are refused, and functions that were not sent are not held", async () => {
   const { remote, client } = await open({ maxReferences: 10 });
   const list = Array.from({ length: 11 }, (_, index) => () => index);
   await assert.rejects(remote.pin(list as unknown as Callback), { code: "NEWEL_E_LIMIT" });

@@ -17,7 +17,10 @@ const contract: Contract<Echo> = defineContract<Echo>()({
   streams: [],
 });
 
-/** Around every size at which a body takes another way out: into the slab, a new slab, beside it. */
+/**
+ * Around every size at which a body takes another path: into the slab, a new slab, outside the
+ * slab.
+ */
 const SIZES = [
   0, 1, 1_300, 1_365, 1_366, 4_000, 4_096, 5_000, 16_383, 16_384, 16_385, 21_800, 21_850, 65_536,
   200_000,

@@ -1,7 +1,7 @@
 import { peer } from "../../prepare.ts";
 import type { OpenContender } from "./contender.ts";
 
-/** What is used of pg-boss. */
+/** The used part of pg-boss. */
 interface Boss {
   on(event: "error", listener: (error: Error) => void): void;
   start(): Promise<unknown>;

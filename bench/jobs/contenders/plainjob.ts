@@ -1,7 +1,7 @@
 import { peer } from "../../prepare.ts";
 import type { OpenContender } from "./contender.ts";
 
-/** What is used of plainjob; its workers look for jobs at intervals, and have no concurrency. */
+/** The used part of plainjob; its workers look for jobs at intervals, and have no concurrency. */
 interface Plainjob {
   readonly better: (database: unknown) => unknown;
   readonly defineQueue: (options: object) => {

@@ -3,7 +3,7 @@ import { createRedisBackend } from "bullmq";
 import type * as SqliteJobs from "../../../src/jobs/sqlite/index.ts";
 import { fromDist } from "../../prepare.ts";
 
-/** What BullMQ's classes are told of a store that newel names by its URL. */
+/** The options of BullMQ's classes for a store that newel names by its URL. */
 export async function bullStore(
   url: string,
 ): Promise<{ readonly factory: unknown; readonly connection: unknown }> {

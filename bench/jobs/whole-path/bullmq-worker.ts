@@ -1,4 +1,4 @@
-/** A BullMQ worker in a process of its own: `bullmq-worker.ts STORE QUEUE sandboxed|bare`. */
+/** A BullMQ worker in a separate process: `bullmq-worker.ts STORE QUEUE sandboxed|bare`. */
 import { fileURLToPath } from "node:url";
 
 import { Worker } from "bullmq";

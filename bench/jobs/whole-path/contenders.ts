@@ -12,12 +12,12 @@ import { sharedClock } from "../../../test/helpers/shared-clock.ts";
 import { distProgram, fromDist } from "../../prepare.ts";
 import { bullStore } from "./bull-store.ts";
 
-/** What a caller saw of one job; milliseconds by the shared clock. */
+/** The times of one job that a caller saw; milliseconds by the shared clock. */
 interface Seen {
   readonly asked: number;
   /** When the handler began, as it says itself. */
   readonly began: number;
-  /** When the caller was told that it is done. */
+  /** The time at which the caller learned of the end. */
   readonly told: number;
 }
 
@@ -124,12 +124,12 @@ async function startReady(
   return child;
 }
 
-/** For a profile of what serves: `BENCH_NODE_ARGS="--cpu-prof --cpu-prof-dir=DIR"`. */
+/** For a profile of the serving process: `BENCH_NODE_ARGS="--cpu-prof --cpu-prof-dir=DIR"`. */
 function extraArguments(): readonly string[] {
   return (process.env["BENCH_NODE_ARGS"] ?? "").split(" ").filter((arg) => arg !== "");
 }
 
-/** Ends what serves, as an operator does. */
+/** Ends the serving process, as an operator does. */
 export async function end(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
   const ended = once(child, "exit");

@@ -1,4 +1,4 @@
-// What newel's job server runs in the bench of the whole path.
+// The job that newel's job server runs in the bench of the whole path.
 import { appendFileSync } from "node:fs";
 
 import { job } from "../../../dist/jobs/index.js";

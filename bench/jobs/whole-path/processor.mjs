@@ -1,4 +1,4 @@
-// What BullMQ runs in the bench of the whole path: in its worker's process, or sandboxed in processes of its own.
+// The processor that BullMQ runs in the bench of the whole path: in the process of its worker, or sandboxed in separate processes.
 import { now } from "./work.mjs";
 
 export default async function process(job) {

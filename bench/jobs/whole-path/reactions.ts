@@ -8,7 +8,7 @@ import { sharedClock } from "../../../test/helpers/shared-clock.ts";
 import { fromDist } from "../../prepare.ts";
 import { type Definitions, end, NEWEL_MODULE, startServer } from "./contenders.ts";
 
-/** What the job server does about a dead process and a wish to cancel, in milliseconds each. */
+/** The reaction time of the job server to a dead process and to a cancel request, in milliseconds. */
 export interface Reactions {
   /** From SIGKILL of the process that runs a job to the beginning of its next attempt. */
   readonly again: readonly number[];
@@ -38,7 +38,7 @@ export async function measureReactions(
   const told: number[] = [];
   try {
     for (let turn = 0; turn < count; turn += 1) {
-      // The process that was killed is replaced meanwhile.
+      // The killed process is replaced at the same time.
       await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
       const begin = async (name: string): Promise<Held> => {
         const notes = join(directory, `${name}-${turn}`);

@@ -1,4 +1,4 @@
-// What every pool is given to do, by the same function in all of their workers. `n`: give it back.
+// The work of every pool, by the same function in all of their workers. `n`: return it.
 // `s`: sleep. `b`: compute. `d`: give this back.
 import { setTimeout as sleep } from "node:timers/promises";
 

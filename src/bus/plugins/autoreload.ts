@@ -5,24 +5,28 @@ import { sleep } from "../../base/timers.ts";
 import type { Bus } from "../bus.ts";
 import { watchLoadedFiles } from "../loaded-files.ts";
 
+/** Options of `autoreload`: the source files that are watched. */
 export interface AutoreloadOptions {
-  /** How often the files are looked at, in milliseconds. Default 500. */
+  /** The interval of the file checks, in milliseconds. Default 500. */
   readonly intervalMs?: number;
-  /** Which of the loaded files count. Default: all outside node_modules. */
+  /** Selects among the loaded files. Default: all outside node_modules. */
   readonly match?: RegExp;
-  /** Further files, loaded or not, there or not yet: templates, settings. */
+  /** Further files, loaded or not, existing or not: templates, settings. */
   readonly files?: readonly string[];
 }
 
-/** A save may come in several writes: it counts as over when nothing changed for this long, in milliseconds. */
+/**
+ * A save may consist of several writes: it counts as complete when nothing changed for this time,
+ * in milliseconds.
+ */
 const SETTLE_MS = 60;
 const OUTSIDE_NODE_MODULES = /^(?!.*[/\\]node_modules[/\\])/;
 
 /**
- * Restarts the program when one of its source files changes: any change, also an older time, the
- * same time with other content, a file renamed over it, gone, or come. Needs `reexec(bus)`, which
- * loads the new code in a child first: while that fails the old program goes on serving, and the
- * next change is tried again.
+ * Restarts the program when one of its source files changes: any change, including an older time,
+ * the same time with other content, a rename over it, a removal or a creation. Needs `reexec(bus)`,
+ * which first loads the new code in a child: while that fails the old program continues to serve,
+ * and the next change is tried again.
  */
 export function autoreload(bus: Bus, options: AutoreloadOptions = {}): void {
   const watched = new WatchedFiles(options.match ?? OUTSIDE_NODE_MODULES);
@@ -38,7 +42,7 @@ export function autoreload(bus: Bus, options: AutoreloadOptions = {}): void {
     try {
       await bus.restart();
     } catch {
-      // Why stands in the log, as the failure of the channel `restart`.
+      // The reason is in the log, as the failure of the channel `restart`.
       bus.log("Not restarted; waiting for the next change.", "warn");
     }
   };
@@ -54,7 +58,7 @@ export function autoreload(bus: Bus, options: AutoreloadOptions = {}): void {
   bus.subscribe("exited", forget, { name });
 }
 
-/** Files and what each looked like last. */
+/** The files with the last known mark of each. */
 class WatchedFiles {
   readonly #match: RegExp;
   readonly #marks = new Map<string, string | undefined>();
@@ -71,7 +75,7 @@ class WatchedFiles {
     if (!this.#marks.has(path)) this.#marks.set(path, mark(path));
   }
 
-  /** Those that look different from last time, which counts as seen now. */
+  /** Returns the files whose marks changed since the last call, and records the new marks. */
   changed(): string[] {
     const changed: string[] = [];
     for (const [path, before] of this.#marks) {
@@ -85,8 +89,8 @@ class WatchedFiles {
 }
 
 /**
- * What changes with any change of a file: ctime too, since a same-sized edit may restore the
- * modification time. `undefined`: there is none.
+ * A text that changes with any change of a file: it includes ctime, because an edit of the same
+ * size may restore the modification time. `undefined`: the file does not exist.
  */
 function mark(path: string): string | undefined {
   const stat = statSync(path, { bigint: true, throwIfNoEntry: false });

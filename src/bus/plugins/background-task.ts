@@ -1,20 +1,23 @@
 import { sleep } from "../../base/timers.ts";
 import type { Bus } from "../bus.ts";
 
+/** Options of `backgroundTask`. */
 export interface BackgroundTaskOptions {
-  /** Names it in logs and while it is waited for. Default: the function's name. */
+  /** Names the task in logs and while the process waits for it. Default: the function's name. */
   readonly name?: string;
-  /** Of the `start` listener; `stop` mirrors it (100 - priority). Default 70. */
+  /** Priority of the `start` listener; that of `stop` mirrors it (100 - priority). Default 70. */
   readonly priority?: number;
-  /** How long it may take to end after the abort, in milliseconds. Default: that of `stop`. */
+  /** The time that it may take to end after the abort, in milliseconds. Default: that of `stop`. */
   readonly timeoutMs?: number;
-  /** After an error, run it again after this many milliseconds. Default: it stays ended. */
+  /**
+   * The delay before it runs again after an error, in milliseconds. Default: it does not run again.
+   */
   readonly retryMs?: number;
 }
 
 /**
- * Runs a long piece of work beside everything else while the bus is started. It is told to end by
- * its signal, and `stop` waits until it has. An error is logged.
+ * Runs a long task concurrently while the bus is started. Its signal aborts when it must end, and
+ * `stop` waits until it has. An error is logged.
  *
  * @example
  * backgroundTask(bus, async (signal) => {

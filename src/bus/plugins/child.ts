@@ -1,52 +1,61 @@
 import { type ChildProcess, fork } from "node:child_process";
-import { once } from "node:events";
 
 import { newelError } from "../../base/errors.ts";
 import { sleep } from "../../base/timers.ts";
 import type { Bus } from "../bus.ts";
-import { forwardChannels, parseJoinMessage, wrapJoinMessage } from "../join.ts";
+import {
+  hasExitSignal,
+  hearJoinMessage,
+  type JoinActions,
+  type JoinMessage,
+  wrapJoinMessage,
+} from "../join.ts";
+import { JoinedChannels } from "../joined-channels.ts";
+import { type ChildExit, notify } from "../plugin-channels.ts";
 
+/** Options of `startChild`: the module of the child process and the shared channels. */
 export interface ChildOptions {
   /** Names the child in logs and in `childExit`. */
   readonly name: string;
-  /** The module it runs: a path or file URL. It calls `joinParent` on its bus. */
+  /** The module that it runs: a path or file URL. It calls `joinParent` on its bus. */
   readonly module: string | URL;
+  /** Arguments of the module, after its path in `process.argv`. Default: none. */
   readonly args?: readonly string[];
-  /** Channels that reach across, both ways. The child names the same ones. */
+  /** The shared channels, in both directions. The child names the same ones. */
   readonly channels?: readonly string[];
-  /** Of the `start` listener; `stop` mirrors it (100 - priority). Default 60. */
+  /** Priority of the `start` listener; that of `stop` mirrors it (100 - priority). Default 60. */
   readonly priority?: number;
-  /** How long its bus may take to start, in milliseconds. Default 30,000. */
+  /** The time limit for the start of its bus, in milliseconds. Default 30,000. */
   readonly startMs?: number;
-  /** How long it may take to end, in milliseconds, before it is killed. Default 10,000. */
+  /** The time limit for its end, in milliseconds, before it is killed. Default 10,000. */
   readonly stopMs?: number;
-}
-
-/** Published on the parent's `childExit` whenever a child has ended. */
-export interface ChildExit {
-  readonly name: string;
-  readonly pid: number;
-  /** `null` when a signal ended it. */
-  readonly code: number | null;
-  readonly signal: NodeJS.Signals | null;
-  /** The parent had asked for it. */
-  readonly expected: boolean;
 }
 
 /** A child process whose bus is joined to this one. */
 export interface Child {
+  /** The process id; `undefined` before the start, and after a start that failed. */
   readonly pid: number | undefined;
+  /** Whether the process runs. */
   readonly running: boolean;
 }
 
-/** After a kill its end takes only the operating system's time, in milliseconds. */
+/** The operating system may take this long to end a killed process, in milliseconds. */
 const KILL_MS = 1_000;
+/** A child that got a signal exits alone when the parent is not stopping after this time, in milliseconds. */
+const ALONE_MS = 1_000;
+/** The rest of the messages of an ended child arrives within this time, in milliseconds. */
+const REST_MS = 1_000;
 
 /**
- * Runs a program on a bus of its own in a child process, and joins the two: `start` waits until the
- * child's bus has started, `stop` ends the child and waits for that, `graceful` reaches it, what it
- * logs comes out on the log here, and the named channels are one. Its end is published on
- * `childExit`.
+ * Runs a program that has its own bus in a child process, and joins the two buses: `start` waits
+ * until the child's bus has started, `stop` makes the child handle the messages that were published
+ * to it, ends it and waits for that, `graceful` is forwarded to it, its log entries appear in the
+ * log of this bus, and the named channels are shared. Its end is published on `childExit`.
+ *
+ * A listener in the other process gets the same values as a listener in this process
+ * (docs/reference/values.md). A value that cannot be copied makes `publish` fail with
+ * NEWEL_E_NOT_SENDABLE. Messages that could not be delivered, and those that a child had not
+ * handled when it ended, are reported in the log, with their number.
  *
  * @throws NEWEL_E_BUS_CHILD from the `start` listener, when the child does not start
  */
@@ -61,22 +70,27 @@ export function startChild(bus: Bus, options: ChildOptions): Child {
   bus.subscribe("stop", () => child.stop(stopMs), {
     name,
     priority: 100 - priority,
-    timeoutMs: stopMs + KILL_MS,
+    timeoutMs: stopMs + KILL_MS + REST_MS,
   });
   bus.subscribe("graceful", () => child.graceful(), { name, priority });
+  bus.subscribe("exited", () => child.over(), { name, priority: 100 });
   return child;
 }
 
 class JoinedChild implements Child {
+  readonly name: string;
   readonly #bus: Bus;
   readonly #options: ChildOptions;
+  readonly #channels: JoinedChannels;
   #process: ChildProcess | undefined;
   #ended: Promise<unknown> = Promise.resolve();
   #stopping = false;
 
   constructor(bus: Bus, options: ChildOptions) {
+    this.name = options.name;
     this.#bus = bus;
     this.#options = options;
+    this.#channels = new JoinedChannels(bus, options.channels ?? [], this);
   }
 
   get pid(): number | undefined {
@@ -87,73 +101,106 @@ class JoinedChild implements Child {
     return this.#process !== undefined;
   }
 
+  get isUp(): boolean {
+    return this.#process?.connected === true;
+  }
+
   async start(signal: AbortSignal): Promise<void> {
     this.#stopping = false;
+    await this.#channels.load();
+    if (signal.aborted) return;
     const child = fork(this.#options.module, this.#options.args ?? []);
     this.#process = child;
-    this.#ended = once(child, "close");
-    const channels = forwardChannels(this.#bus, this.#options.channels ?? [], {
-      send: (message) => this.#send(message),
+    const started = Promise.withResolvers<void>();
+    const actions = this.#actions(() => started.resolve());
+    child.on("message", (value: unknown) => hearJoinMessage(value, actions));
+    child.once("error", (error) => {
+      if (child.pid === undefined) this.#process = undefined;
+      started.reject(error);
     });
-    const started = new Promise<void>((resolve, reject) => {
-      child.on("message", (value: unknown) => {
-        const message = parseJoinMessage(value);
-        if (message?.say === "log") this.#bus.logEntry(message.entry);
-        else if (message?.say === "publish") channels.deliver(message.channel, message.args);
-        else if (message?.say === "state" && message.state === "started") resolve();
-      });
-      child.once("error", reject);
-      child.once("exit", (code, killedBy) => {
-        channels.off();
-        this.#exited(child, code, killedBy);
-        const how = killedBy === null ? `it ended with code ${code}` : `${killedBy} ended it`;
-        reject(newelError("NEWEL_E_BUS_CHILD", { name: this.#options.name, why: how }));
-      });
-      signal.addEventListener("abort", () => child.kill("SIGKILL"), { once: true });
+    child.once("exit", (code, killedBy) => {
+      this.#exited(child, code, killedBy);
+      const how = killedBy === null ? `it ended with code ${code}` : `${killedBy} ended it`;
+      started.reject(newelError("NEWEL_E_BUS_CHILD", { name: this.name, why: how }));
     });
-    await started;
+    this.#ended = this.#allRead(child);
+    // In both cases, interrupted or late, the stop listener ends it in order.
+    signal.addEventListener("abort", () => started.resolve(), { once: true });
+    await started.promise;
   }
 
   async stop(stopMs: number): Promise<void> {
     const child = this.#process;
-    if (child === undefined) return;
-    this.#stopping = true;
-    this.#send({ say: "exit" });
-    const enough = new AbortController();
-    const late = sleep(stopMs, enough.signal).then(() => "late");
-    if ((await Promise.race([this.#ended, late])) === "late") {
-      this.#bus.log(`${this.#options.name} did not end within ${stopMs} ms: killed`, "warn");
-      child.kill("SIGKILL");
-      await this.#ended;
+    if (child !== undefined) {
+      this.#stopping = true;
+      this.send({ say: "exit" });
+      const enough = new AbortController();
+      const late = sleep(stopMs, enough.signal).then(() => "late");
+      if ((await Promise.race([this.#ended, late])) === "late") {
+        this.#bus.log(`${this.name} did not end within ${stopMs} ms: killed`, "warn");
+        child.kill("SIGKILL");
+      }
+      enough.abort();
     }
-    enough.abort();
+    await this.#ended;
+  }
+
+  /** The bus has exited: messages that were not delivered are reported now. */
+  over(): void {
+    this.#channels.off();
   }
 
   graceful(): void {
-    this.#send({ say: "graceful" });
+    this.send({ say: "graceful" });
   }
 
-  #send(message: Parameters<typeof wrapJoinMessage>[0]): void {
-    const child = this.#process;
-    if (child?.connected !== true) return;
-    child.send(wrapJoinMessage(message), (error) => {
-      // It ended meanwhile, which `childExit` tells better.
-      if (error !== null && child.connected)
-        this.#bus.log(`${this.#options.name} could not be told: ${message.say}`, "warn", error);
-    });
+  send(message: JoinMessage): void {
+    if (!this.isUp) return;
+    // A child that ended has not handled the message, which is reported then.
+    this.#process?.send(wrapJoinMessage(message), () => undefined);
+  }
+
+  #actions(started: () => void): JoinActions {
+    return {
+      ...this.#channels.actions,
+      log: ({ entry }) => this.#bus.logEntry(entry),
+      state: ({ state }) => {
+        if (state === "started") started();
+      },
+      signal: ({ signal }) => void this.#decide(signal),
+    };
+  }
+
+  /**
+   * The child got a signal, either together with this process, whose stop will end it, or alone.
+   */
+  async #decide(signal: string): Promise<void> {
+    const isStopping = (): boolean =>
+      this.#bus.exiting || this.#bus.state === "stopping" || hasExitSignal(this.#bus);
+    this.send({ say: "wait" });
+    if (!isStopping()) await sleep(ALONE_MS);
+    if (isStopping() || !this.isUp) return;
+    this.#bus.log(`${this.name} got ${signal} alone: it exits`, "warn");
+    this.send({ say: "exit" });
+  }
+
+  /** Resolves when the child has ended and its last messages have been read. */
+  async #allRead(child: ChildProcess): Promise<void> {
+    const read = new AbortController();
+    child.once("disconnect", () => read.abort());
+    await new Promise<void>((resolve) => child.once("close", () => resolve()));
+    await sleep(REST_MS, read.signal);
+    await this.#channels.handled();
+    this.#channels.ended();
   }
 
   #exited(child: ChildProcess, code: number | null, signal: NodeJS.Signals | null): void {
     this.#process = undefined;
-    const { name } = this.#options;
+    const { name } = this;
     const exit: ChildExit = { name, pid: child.pid ?? 0, code, signal, expected: this.#stopping };
     const how = signal === null ? `with code ${code}` : `by ${signal}`;
     const level = this.#stopping && code === 0 ? "debug" : "warn";
     this.#bus.log(`${name}[${exit.pid}] ended ${how}`, level);
-    try {
-      this.#bus.publish("childExit", exit);
-    } catch {
-      // Each failure is in the log; this is a callback of the child, with nobody above it.
-    }
+    notify(this.#bus, () => this.#bus.publish("childExit", exit));
   }
 }

@@ -5,36 +5,46 @@ import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
 
 import { messageOf, newelError } from "../../base/errors.ts";
-import { redirectToFile } from "../../posix/redirect.ts";
+import type { redirectToFile } from "../../posix/redirect.ts";
 import type { Bus } from "../bus.ts";
 import { EXIT_CODES } from "../exit-codes.ts";
 import { DAEMON, inheritance } from "../inheritance.ts";
+import { notWritable } from "../not-writable.ts";
 import { leave } from "../output.ts";
 
+/** Options of `daemonize`. */
 export interface DaemonOptions {
-  /** Where stdout goes, appended. Default /dev/null. */
+  /** The file to which stdout is appended. Default /dev/null. */
   readonly stdout?: string;
-  /** Where stderr goes once the daemon is ready; until then the launcher shows it. Default: as stdout. */
+  /**
+   * The file for stderr once the daemon is ready; until then the launcher shows it. Default: as
+   * stdout.
+   */
   readonly stderr?: string;
-  /** The working directory from the start on. Default `/`, so that no file system is kept in use. */
+  /**
+   * The working directory, set at the start. Default `/`, so that no file system is kept in use.
+   */
   readonly directory?: string;
   /** The umask of the daemon. Default 0o022. */
   readonly umask?: number;
-  /** Of the `start` listener. Default 0: what runs before runs in the launcher too. */
+  /** Priority of the `start` listener. Default 0: earlier listeners run in the launcher, too. */
   readonly priority?: number;
-  /** Called in the launcher once the daemon runs, before it ends: the place to tell a person. */
+  /**
+   * Called in the launcher once the daemon runs, before the launcher ends: for a message to the
+   * user.
+   */
   readonly launched?: (pid: number) => void;
 }
 
-/** The descriptor over which the daemon tells its launcher how the start went. */
+/** The descriptor over which the daemon reports the outcome of its start to its launcher. */
 const READINESS_FD = 3;
 
 /**
- * Makes a daemon of the program: `bus.start()` starts it again in a session of its own, without a
- * terminal, and waits. When the daemon's bus has started the launcher ends with 0. When it fails,
- * the launcher shows what it wrote to stderr and ends with its exit code, never with 0.
+ * Runs the program as a daemon: `bus.start()` starts it again in a new session, without a terminal,
+ * and waits. When the daemon's bus has started the launcher ends with 0. When it fails, the
+ * launcher shows the daemon's stderr and ends with its exit code, never with 0.
  *
- * The module of the program runs in both, up to `bus.start()`.
+ * The module of the program runs in both processes, up to `bus.start()`.
  *
  * @returns whether this process is the daemon
  */
@@ -50,12 +60,14 @@ export function daemonize(bus: Bus, options: DaemonOptions = {}): boolean {
     return false;
   }
   bus.subscribe("start", () => settleIn(options), { name, priority });
-  if (launched) reportStart(bus, options);
+  if (launched) reportStart(bus, options, priority);
   return true;
 }
 
 async function launch(options: DaemonOptions, signal: AbortSignal): Promise<void> {
-  const output = openSync(options.stdout ?? "/dev/null", "a");
+  // The daemon opens this file after its start, when it cannot refuse any more.
+  if (options.stderr !== undefined) closeSync(openOutput(options.stderr));
+  const output = openOutput(options.stdout ?? "/dev/null");
   const args = [...process.execArgv, ...process.argv.slice(1)];
   const child = spawn(process.execPath, args, {
     detached: true,
@@ -71,7 +83,15 @@ async function launch(options: DaemonOptions, signal: AbortSignal): Promise<void
   await leave(code);
 }
 
-/** Resolves with 0 as soon as the daemon is ready, or with how it ended instead. */
+function openOutput(path: string): number {
+  try {
+    return openSync(path, "a", 0o600);
+  } catch (error) {
+    throw notWritable("log file", path, error);
+  }
+}
+
+/** Resolves with 0 as soon as the daemon is ready, or with its exit code. */
 async function startCode(child: ChildProcess): Promise<number> {
   const ended = once(child, "close") as Promise<[number | null, NodeJS.Signals | null]>;
   const lines = createInterface({ input: child.stdio[READINESS_FD] as Readable });
@@ -95,8 +115,14 @@ function settleIn(options: DaemonOptions): void {
   process.umask(options.umask ?? 0o022);
 }
 
-/** One line for the launcher, then nothing of it is left here. */
-function reportStart(bus: Bus, options: DaemonOptions): void {
+/** Sends one line to the launcher, then removes all traces of it. */
+function reportStart(bus: Bus, options: DaemonOptions, priority: number): void {
+  let redirect: typeof redirectToFile | undefined;
+  const load = async (): Promise<void> => {
+    if (process.platform === "linux")
+      redirect = (await import("../../posix/redirect.ts")).redirectToFile;
+  };
+  bus.subscribe("start", load, { name: "daemonize", priority });
   let told = false;
   const tell = (line: string): void => {
     if (told) return;
@@ -105,9 +131,8 @@ function reportStart(bus: Bus, options: DaemonOptions): void {
     closeSync(READINESS_FD);
   };
   bus.subscribe("started", () => {
-    // The launcher is about to go, and with it the reader of this pipe.
-    if (process.platform === "linux")
-      redirectToFile(2, options.stderr ?? options.stdout ?? "/dev/null");
+    // The launcher is about to end, and with it the reader of this pipe.
+    redirect?.(2, options.stderr ?? options.stdout ?? "/dev/null");
     tell(`READY ${process.pid}`);
   });
   bus.subscribe("exited", () => {

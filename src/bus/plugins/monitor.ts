@@ -1,8 +1,8 @@
 import type { Bus } from "../bus.ts";
 
 /**
- * Calls a function again and again, each time a pause after the last call has ended. The first
- * error ends it.
+ * Calls a function repeatedly, each time after a pause since the last call ended. The first error
+ * ends it.
  */
 export class PerpetualTimer {
   readonly #run: () => unknown;
@@ -15,7 +15,7 @@ export class PerpetualTimer {
   /**
    * @param run - called first after one pause; may be asynchronous
    * @param intervalMs - the pause, in milliseconds
-   * @param onError - told of the error that ended it
+   * @param onError - called with the error that ended it
    */
   constructor(run: () => unknown, intervalMs: number, onError: (error: unknown) => void) {
     this.#run = run;
@@ -23,17 +23,19 @@ export class PerpetualTimer {
     this.#onError = onError;
   }
 
+  /** Whether it was started, and neither cancelled nor ended by an error. */
   get running(): boolean {
     return this.#running;
   }
 
+  /** Starts the first pause. A call while it runs changes nothing. */
   start(): void {
     if (this.#running) return;
     this.#running = true;
     this.#schedule();
   }
 
-  /** Ends it at once; resolves when a call that was under way has ended too. */
+  /** Ends it immediately; resolves when a running call has ended, too. */
   cancel(): Promise<void> {
     this.#running = false;
     clearTimeout(this.#timer);
@@ -57,6 +59,7 @@ export class PerpetualTimer {
   }
 }
 
+/** Options of `monitor`. */
 export interface MonitorOptions {
   /** The pause between two calls, in milliseconds. Default 60,000; 0 or less: never called. */
   readonly intervalMs?: number;
@@ -65,8 +68,8 @@ export interface MonitorOptions {
 }
 
 /**
- * Calls a function again and again while the bus is started. `graceful` begins the pause anew. The
- * first error is logged and ends it until the next start.
+ * Calls a function repeatedly while the bus is started. `graceful` restarts the pause. The first
+ * error is logged and ends it until the next start.
  */
 export function monitor(bus: Bus, run: () => unknown, options: MonitorOptions = {}): void {
   const { intervalMs = 60_000, name = run.name === "" ? "monitor" : run.name } = options;
@@ -78,7 +81,7 @@ export function monitor(bus: Bus, run: () => unknown, options: MonitorOptions = 
     if (timer.running) bus.log(`The monitor ${name} is running already`);
     else timer.start();
   };
-  // A call may itself stop the bus: it must not be waited for by that very stop.
+  // A call may itself stop the bus: that stop must not wait for the call.
   const stop = (): void => void timer.cancel();
   bus.subscribe("start", start, { name, priority: 70 });
   bus.subscribe("stop", stop, { name, priority: 50 });

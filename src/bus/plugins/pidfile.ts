@@ -13,40 +13,51 @@ import {
 } from "node:fs";
 import { dirname, resolve } from "node:path";
 
-import { newelError, systemCode } from "../../base/errors.ts";
+import { isNewelError, newelError, systemCode } from "../../base/errors.ts";
 import { sleep } from "../../base/timers.ts";
-import { lockFile } from "../../posix/lock.ts";
 import type { Bus } from "../bus.ts";
+import { notWritable } from "../not-writable.ts";
 import { takeInherited } from "../inheritance.ts";
+import type { NewOwner } from "../plugin-channels.ts";
 import { lives, startedMs } from "../process-times.ts";
-import type { NewOwner } from "./privileges.ts";
 
+/** Options of `pidfile`. */
 export interface PidfileOptions {
-  /** Of the `start` listener. Default 70: before privileges go (77). */
+  /** Priority of the `start` listener. Default 70: before privileges are dropped (77). */
   readonly priority?: number;
 }
 
-/** How long a lock may be held by nobody that counts (see `guard`), in milliseconds. */
+/**
+ * The longest time that a process other than an owner (see `guard`) may hold a lock, in
+ * milliseconds.
+ */
 const RETRY_FOR_MS = 1_000;
 const RETRY_EVERY_MS = 20;
-/** How much the clock of /proc may be off, in milliseconds. */
+/** Tolerance for the clock of /proc, in milliseconds. */
 const CLOCK_SLACK_MS = 1_000;
 
 /**
- * Keeps the pid of this process in a file, under a lock that dies with the process: the file cannot
- * name one that is gone and keep a new one from starting. A file that another program wrote counts
- * while that very process lives. Removed on exit, if it still names this process, also after
+ * Keeps the pid of this process in a file, under a lock that ends with the process: the file cannot
+ * name a dead process and keep a new one from starting. A file that another program wrote counts
+ * while exactly that process is alive. Removed on exit, if it still names this process, even after
  * privileges were dropped; kept over a restart.
  *
+ * @returns an object whose `isHeld` reports whether this process has the file: listeners of `start` are called although an earlier one failed
  * @throws NEWEL_E_BUS_PIDFILE from the `start` listener, when another process has it
+ * @throws NEWEL_E_BUS_FILE from the `start` listener, when the file cannot be written; its directory is not made
  */
-export function pidfile(bus: Bus, path: string, options: PidfileOptions = {}): void {
+export function pidfile(
+  bus: Bus,
+  path: string,
+  options: PidfileOptions = {},
+): { readonly isHeld: boolean } {
   const file = new Pidfile(resolve(path));
   const name = "pidfile";
   bus.subscribe("start", () => file.acquire(), { name, priority: options.priority ?? 70 });
   bus.subscribe("exit", () => bus.restarting || file.release(), { name });
   bus.subscribe("handover", () => file.handOver(), { name });
-  bus.subscribe("privileges", (owner) => file.giveTo(owner as NewOwner), { name });
+  bus.subscribe("privileges", (owner) => file.giveTo(owner), { name });
+  return file;
 }
 
 class Pidfile {
@@ -57,12 +68,20 @@ class Pidfile {
     this.#path = path;
   }
 
+  get isHeld(): boolean {
+    return this.#fd !== undefined;
+  }
+
   async acquire(): Promise<void> {
     if (this.#fd !== undefined) return;
-    const inherited = takeInherited(this.#path);
-    this.#fd = inherited ?? (await this.#lock());
-    ftruncateSync(this.#fd);
-    writeSync(this.#fd, `${process.pid}\n`, 0);
+    try {
+      this.#fd = takeInherited(this.#path) ?? (await this.#lock());
+      ftruncateSync(this.#fd);
+      writeSync(this.#fd, `${process.pid}\n`, 0);
+    } catch (error) {
+      if (isNewelError(error)) throw error;
+      throw notWritable("pidfile", this.#path, error);
+    }
   }
 
   release(): void {
@@ -70,7 +89,7 @@ class Pidfile {
     try {
       if (this.#named() === process.pid) rmSync(this.#path);
     } catch (error) {
-      // Without the right to remove it, the guard does so as soon as the lock is free.
+      // Without the right to remove it, the guard process does so as soon as the lock is free.
       if (systemCode(error) !== "EACCES" && systemCode(error) !== "EPERM") throw error;
     } finally {
       closeSync(this.#fd);
@@ -82,7 +101,7 @@ class Pidfile {
     return this.#fd === undefined ? {} : { [this.#path]: this.#fd };
   }
 
-  /** The file goes with the privileges, so that it can be removed without them. */
+  /** Gives the file to the new owner, so that it can be removed without the dropped privileges. */
   giveTo({ uid, gid }: NewOwner): void {
     if (this.#fd === undefined) return;
     fchownSync(this.#fd, uid, gid);
@@ -91,6 +110,7 @@ class Pidfile {
 
   async #lock(): Promise<number> {
     if (process.platform !== "linux") return createExclusively(this.#path);
+    const { lockFile } = await import("../../posix/lock.ts");
     const endMs = performance.now() + RETRY_FOR_MS;
     for (;;) {
       const lock = lockFile(this.#path);
@@ -108,7 +128,7 @@ class Pidfile {
         fchmodSync(lock.fd, 0o644);
         return lock.fd;
       } else {
-        // Its owner removed it between our open and our lock.
+        // Its owner removed it between the open and the lock of this process.
         lock.release();
       }
     }
@@ -119,7 +139,10 @@ class Pidfile {
     return ours.ino === there?.ino && ours.dev === there.dev;
   }
 
-  /** Whether the process of that pid is the one that wrote the file, not a later one with its number. */
+  /**
+   * Whether the process with that pid is the one that wrote the file, not a later process with the
+   * same pid.
+   */
   #wroteIt(pid: number): boolean {
     if (pid === process.pid || !lives(pid)) return false;
     const started = startedMs(pid);
@@ -136,11 +159,11 @@ class Pidfile {
 }
 
 /**
- * Where there is no flock to call: the file itself is the lock, and one that a killed process left
- * is known by its pid alone.
+ * For platforms without flock: the file itself is the lock, and a file that a killed process left
+ * is recognised by its pid alone.
  *
  * @returns the descriptor of the new file
- * @throws NEWEL_E_BUS_PIDFILE when the process it names lives
+ * @throws NEWEL_E_BUS_PIDFILE when the process that it names is alive
  */
 export function createExclusively(path: string): number {
   for (;;) {
@@ -173,9 +196,9 @@ function mayRemoveFrom(directory: string, uid: number, gid: number): boolean {
 }
 
 /**
- * Leaves a small process behind that keeps the privileges this one gives up: it sleeps until the
- * lock is free, that is until this process has ended in whatever way, and removes the file then,
- * unless it names another process by now.
+ * Leaves a small process behind that keeps the privileges this process drops: it sleeps until the
+ * lock is free, that is until this process has ended for any reason, and then removes the file,
+ * unless it names another process by then.
  */
 function guard(path: string): void {
   const script = 'exec 9<"$1" && flock 9 && [ "$(cat "$1")" = "$2" ] && rm -f "$1"';

@@ -3,7 +3,9 @@ import { readdirSync, readFileSync } from "node:fs";
 
 import { newelError, systemCode } from "../../base/errors.ts";
 import type { Bus } from "../bus.ts";
+import type { NewOwner } from "../plugin-channels.ts";
 
+/** Options of `dropPrivileges`: the user, the group and the umask to run with. */
 export interface PrivilegesOptions {
   /** Name or uid of the user to become. */
   readonly user: string | number;
@@ -11,25 +13,17 @@ export interface PrivilegesOptions {
   readonly group?: string | number;
   /** The umask from then on, for example `0o027`. */
   readonly umask?: number;
-  /** Of the `start` listener. Default 77: after servers have bound their ports (75). */
+  /** Priority of the `start` listener. Default 77: after servers have bound their ports (75). */
   readonly priority?: number;
 }
 
-/** Published on `privileges` just before they go: for what must be done with them, or given away. */
-export interface NewOwner {
-  readonly uid: number;
-  readonly gid: number;
-  /** The supplementary groups, the primary one included, ascending. */
-  readonly groups: readonly number[];
-}
-
-/** Node has it, its types lost it. */
+/** Node has this function, but its types lack it. */
 type WithGroups = NodeJS.Process & { initgroups?(user: number, extraGroup: number): void };
 
 /**
- * Gives up root for good when the bus starts: supplementary groups, then group, then user, in every
- * thread. What was reached is read back, and the start fails unless it is exactly that. Without
- * anything to give up, as in the next image after a restart, nothing happens.
+ * Drops root permanently when the bus starts: supplementary groups, then group, then user, in every
+ * thread. The result is read back, and the start fails unless it is exactly the requested identity.
+ * If there is nothing to drop, as in the next image after a restart, nothing happens.
  *
  * @throws NEWEL_E_BUS_PRIVILEGES from the `start` listener
  */
@@ -61,12 +55,12 @@ function lookUp(options: PrivilegesOptions): NewOwner {
   const primary = Number(id(options, ["-g", "--", user]));
   const gid = options.group === undefined ? primary : groupId(options, options.group);
   const own = id(options, ["-G", "--", user]).split(" ").map(Number);
-  // initgroups(3) puts the chosen group in place of the primary one.
+  // initgroups(3) uses the chosen group instead of the primary one.
   const others = own.filter((group) => group !== primary);
   return { uid, gid, groups: ascending([gid, ...others]) };
 }
 
-/** What the system's own databases say, LDAP and the like included; Node has no function for it. */
+/** Queries the system's own databases, including LDAP; Node has no function for it. */
 function id(options: PrivilegesOptions, args: string[]): string {
   try {
     return execFileSync("id", args, { encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] }).trim();
@@ -85,7 +79,7 @@ function groupId(options: PrivilegesOptions, group: string | number): number {
   }
 }
 
-/** What is not as it should be, or `undefined`. */
+/** The difference between the identity of this process and the wanted one, or `undefined`. */
 function mismatch({ uid, gid, groups }: NewOwner): string | undefined {
   const expected = [uid, uid, gid, gid, ...groups].join(" ");
   const actual = [

@@ -2,52 +2,51 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { accessSync, constants } from "node:fs";
 import type { Socket } from "node:net";
-import { isMainThread } from "node:worker_threads";
 
 import { messageOf, newelError } from "../../base/errors.ts";
 import { sleep } from "../../base/timers.ts";
-import { setCloseOnExec } from "../../posix/descriptors.ts";
-import { reapChild } from "../../posix/process.ts";
-import { allowTracer } from "../../posix/trace.ts";
 import type { Bus } from "../bus.ts";
 import { ChannelFailures } from "../failures.ts";
 import { inheritance, leaveEstate } from "../inheritance.ts";
 import { GUARD, REHEARSAL, REHEARSAL_FD } from "../rehearsal.ts";
 
+/** Options of `reexec`. */
 export interface ReexecOptions {
   /**
    * Load the program in a child first, up to its `bus.start()`, and refuse the restart when that
-   * fails: the old image goes on serving. Default true.
+   * fails: the old image continues to serve. Default true.
    */
   readonly rehearse?: boolean;
-  /** How long the rehearsal may take, in milliseconds. Default 20,000. */
+  /** The time limit of the rehearsal, in milliseconds. Default 20,000. */
   readonly rehearsalMs?: number;
 }
 
 const DEFAULT_REHEARSAL_MS = 20_000;
-/** How long the rehearsal may take to begin to guard, and how often its end is looked for, in milliseconds. */
+/**
+ * The time limit for the rehearsal to begin guarding, and the poll interval for its end, in
+ * milliseconds.
+ */
 const GUARD_MS = 1_000;
 const REAP_MS = 100;
-/** How many restarts that were asked for during others may follow. */
+/** The most restarts, requested during others, that may follow. */
 const OWED_LIMIT = 10;
-/** How much of a failed rehearsal's stderr the error quotes, in characters. */
+/** The most characters of a failed rehearsal's stderr that the error quotes. */
 const QUOTED = 2_000;
 
-/** How often this process has replaced its program: 0 for the first image. */
+/** The number of times that this process has replaced its program: 0 for the first image. */
 export function generation(): number {
   return inheritance().generation;
 }
 
 /**
- * Makes `bus.restart()` replace the program by a new image of itself with the same pid (execve). What
- * listeners of the channel `handover` give (descriptors by name) stays open for the new image:
- * listening sockets, the lock of the pidfile. The working directory of the start, Node's own options
- * and the arguments are kept.
+ * Makes `bus.restart()` replace the program by a new image of itself with the same pid (execve).
+ * The descriptors that listeners of the channel `handover` return (by name) stay open for the new
+ * image: listening sockets, the lock of the pidfile. The working directory of the start, Node's own
+ * options and the arguments are kept.
  *
- * While the new image has no handlers yet, the rehearsal holds SIGHUP, SIGINT, SIGTERM and SIGUSR2 back
- * and gives them to it once it has (ptrace; where that is not allowed, as after dropped privileges, such
- * a signal ends it). A restart asked for during a restart follows it, each one
- * of them and ten at most.
+ * While the new image has no handlers yet, the rehearsal holds SIGHUP, SIGINT, SIGTERM and SIGUSR2
+ * back and delivers them once it has (ptrace; if that is not allowed, as after dropped privileges,
+ * such a signal ends it). Restarts requested during a restart follow it, ten at most.
  *
  * Child processes stay children of this pid, but the new image does not know them: end them in a
  * `stop` listener.
@@ -56,7 +55,7 @@ export function reexec(bus: Bus, options: ReexecOptions = {}): void {
   const { generation, daemon, guard: past, owed } = inheritance();
   const directory = process.cwd();
   let rehearsal: Rehearsal | undefined;
-  if (past !== undefined) reap(past);
+  if (past !== undefined) void reap(past);
   if (owed > 0) bus.subscribe("started", () => restartOnce(bus), { name: "reexec" });
   bus.subscribe(
     "restart",
@@ -71,6 +70,7 @@ export function reexec(bus: Bus, options: ReexecOptions = {}): void {
     const descriptors: Record<string, number> = {};
     for (const given of bus.publish("handover")) Object.assign(descriptors, given);
     bus.log(`Restarting: generation ${generation + 1}`);
+    const { setCloseOnExec } = await import("../../posix/descriptors.ts");
     const guard = await rehearsal?.guard();
     // Only now: until here they must not leak into children.
     for (const fd of Object.values(descriptors)) setCloseOnExec(fd, false);
@@ -82,15 +82,18 @@ export function reexec(bus: Bus, options: ReexecOptions = {}): void {
   });
 }
 
-/** A restart that was asked for during the last one; a refusal stands in the log. */
+/** A restart that was requested during the last one; a refusal is in the log. */
 function restartOnce(bus: Bus): void {
   bus.restart().catch((error: unknown) => {
     if (!(error instanceof ChannelFailures)) bus.log("Not restarted again.", "error", error);
   });
 }
 
-/** The guard of the last restart is a child of this process, which did not start it. */
-function reap(pid: number): void {
+/**
+ * The guard of the last restart is a child of this process, although this image did not start it.
+ */
+async function reap(pid: number): Promise<void> {
+  const { reapChild } = await import("../../posix/process.ts");
   const timer = setInterval(() => {
     if (reapChild(pid)) clearInterval(timer);
   }, REAP_MS).unref();
@@ -105,10 +108,11 @@ function checkObstacles(): void {
   if (why !== undefined) throw newelError("NEWEL_E_BUS_RESTART_REFUSED", { why });
 }
 
-/** What makes a restart impossible, seen before anything is stopped. */
+/** The reason why a restart is impossible, checked before anything is stopped. */
 function obstacle(): string | undefined {
   if (process.execve === undefined) return "this platform has no execve";
-  if (!isMainThread) return "it was asked for in a worker thread";
+  if (!process.getBuiltinModule("node:worker_threads").isMainThread)
+    return "it was asked for in a worker thread";
   if (process.connected) return "the parent process would lose its IPC channel";
   if (process.argv[1] === "-") return "the program was read from stdin";
   const needed: [string | undefined, number][] = [
@@ -127,7 +131,7 @@ function obstacle(): string | undefined {
 
 /** The new code, loaded in a child up to its `bus.start()`. */
 interface Rehearsal {
-  /** Has it hold signals back from now on; its pid, or `undefined` where it may not. */
+  /** Makes it hold signals back from now on; its pid, or `undefined` if it may not. */
   guard(): Promise<number | undefined>;
 }
 
@@ -145,7 +149,7 @@ async function rehearse(
   });
   let said = "";
   child.stderr?.on("data", (chunk) => (said = (said + String(chunk)).slice(-QUOTED)));
-  // Aborted, it is killed, and its end is what is reported.
+  // After an abort it is killed, and its end is reported.
   child.on("error", (error) => (said += messageOf(error)));
   const channel = child.stdio[REHEARSAL_FD] as Socket;
   channel.on("error", () => channel.destroy());
@@ -155,7 +159,8 @@ async function rehearse(
     clearTimeout(late),
   );
   if (String(first[0]) === GUARD.loaded) {
-    // It waits for its word or for the end of this process, and does not keep it.
+    // The child waits for a message or for the end of this process, and does not keep this process
+    // alive.
     for (const end of [child, channel, child.stderr as Socket]) end.unref();
     return { guard: () => askGuard(child, channel) };
   }
@@ -168,6 +173,7 @@ async function rehearse(
 async function askGuard(child: ChildProcess, channel: Socket): Promise<number | undefined> {
   const { pid } = child;
   if (pid === undefined || child.exitCode !== null || channel.destroyed) return undefined;
+  const { allowTracer } = await import("../../posix/trace.ts");
   allowTracer(pid);
   channel.write("hold\n");
   const abort = new AbortController();

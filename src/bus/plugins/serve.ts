@@ -1,29 +1,47 @@
 import { once } from "node:events";
 import { type AddressInfo, connect, type ListenOptions, type Server } from "node:net";
 
+import { counted } from "../../base/counted.ts";
 import { newelError, systemCode } from "../../base/errors.ts";
 import { sleep } from "../../base/timers.ts";
-import { duplicate } from "../../posix/descriptors.ts";
 import type { Bus } from "../bus.ts";
 import { Connections } from "../drain.ts";
 import { takeInherited } from "../inheritance.ts";
+import { answerReadiness } from "../readiness.ts";
 
+/** Options of `serve`: the address, the drain and the readiness endpoint of a server. */
 export interface ServeOptions {
-  /** Where to listen: a port, or what `server.listen` takes. Default: a free port on loopback. */
+  /** The address: a port, or an argument of `server.listen`. Default: a free port on loopback. */
   readonly listen?: number | ListenOptions;
   /** Names the server in logs, and its socket over a restart. Default `server`. */
   readonly name?: string;
-  /** Of the `start` listener; `stop` mirrors it (100 - priority). Default 75. */
+  /** Priority of the `start` listener; that of `stop` mirrors it (100 - priority). Default 75. */
   readonly priority?: number;
-  /** How long requests in progress may take when stopping, in milliseconds. Default 8,000. */
+  /** The time limit of requests in progress when stopping, in milliseconds. Default 8,000. */
   readonly graceMs?: number;
-  /** How long a quiet connection is kept when stopping, in milliseconds. Default 100. */
+  /**
+   * The time that a quiet connection is kept when stopping and on `graceful`, in milliseconds, for
+   * a request in transit. Default 100; on a busy machine up to four times as long, because stalls
+   * of this process do not count.
+   */
   readonly lingerMs?: number;
+  /**
+   * The path of a readiness endpoint, such as `/readyz`, on an HTTP server: GET and HEAD get 200
+   * while the bus is started, and 503 while it starts and from the moment that a stop or an exit is
+   * requested. Default: none.
+   */
+  readonly readinessPath?: string;
+  /**
+   * The time that the server continues to accept and answer after a stop was requested, in
+   * milliseconds, so that a load balancer notices before connections are refused. Not before a
+   * restart that keeps the socket. Default 0.
+   */
+  readonly closeDelayMs?: number;
 }
 
 /** A server on a bus. */
 export interface Served {
-  /** Where it listens, once started. */
+  /** Its address, once started. */
   readonly address: AddressInfo | string | null;
   /** Its open connections. */
   readonly connections: number;
@@ -31,23 +49,28 @@ export interface Served {
 
 /** Stop listeners get 10 s: the grace, the FIN and the report must fit. */
 const DEFAULT_GRACE_MS = 8_000;
+const DEFAULT_LINGER_MS = 100;
 const AFTER_GRACE_MS = 2_000;
 
 /**
  * Puts a server of net, http, https or http2 on a bus: it listens when the bus starts (an address in
  * use fails the start), is drained when it stops (see `Connections`), and on `graceful` lets each
- * open connection end with its next answer. In a restart by `reexec` its listening socket stays
- * open: connections wait in its queue for the next image.
+ * open HTTP/1.1 connection end with its next answer, or after `lingerMs` without a request. In a restart by
+ * `reexec` its listening socket stays open: connections wait in its queue for the next image.
  *
  * @example
  * serve(bus, createServer(app), { listen: { port: 3000 } });
  */
 export function serve(bus: Bus, server: Server, options: ServeOptions = {}): Served {
   const adapter = new ServerAdapter(bus, server, options);
-  const { name = "server", priority = 75 } = options;
-  const timeoutMs = (options.graceMs ?? DEFAULT_GRACE_MS) + AFTER_GRACE_MS;
+  const { name = "server", priority = 75, closeDelayMs = 0 } = options;
+  const timeoutMs = closeDelayMs + (options.graceMs ?? DEFAULT_GRACE_MS) + AFTER_GRACE_MS;
   bus.subscribe("start", () => adapter.start(), { name, priority });
-  bus.subscribe("stop", () => adapter.stop(), { name, priority: 100 - priority, timeoutMs });
+  bus.subscribe("stop", ({ signal }) => adapter.stop(signal), {
+    name,
+    priority: 100 - priority,
+    timeoutMs,
+  });
   bus.subscribe("graceful", () => adapter.graceful(), { name, priority });
   bus.subscribe("handover", () => adapter.handOver(), { name });
   return adapter;
@@ -69,6 +92,12 @@ class ServerAdapter implements Served {
     this.#name = options.name ?? "server";
     this.#connections = new Connections(server);
     server.on("error", (error: unknown) => this.#failed(error));
+    if (options.readinessPath !== undefined)
+      answerReadiness(server, {
+        path: options.readinessPath,
+        isReady: () => bus.state === "started" && !bus.exiting,
+        begin: (request, response) => this.#connections.begin(request, response),
+      });
   }
 
   get address(): AddressInfo | string | null {
@@ -91,18 +120,23 @@ class ServerAdapter implements Served {
     this.#bus.log(`${this.#name} listens on ${addressText(this.address)}${how}`, "debug");
   }
 
-  async stop(): Promise<void> {
+  async stop(signal: AbortSignal): Promise<void> {
     if (!this.#running) return;
+    const { graceMs = DEFAULT_GRACE_MS, lingerMs = DEFAULT_LINGER_MS } = this.#options;
+    const { closeDelayMs = 0 } = this.#options;
+    if (closeDelayMs > 0 && !this.#bus.restarting) await sleep(closeDelayMs, signal);
     this.#running = false;
-    if (this.#bus.restarting) this.#keepSocket();
-    const { graceMs = DEFAULT_GRACE_MS, lingerMs = 100 } = this.#options;
+    if (this.#bus.restarting) await this.#keepSocket();
     const { cut } = await this.#connections.drain({ graceMs, lingerMs });
     if (cut > 0)
-      this.#bus.log(`${this.#name}: ${cut} connection(s) cut after ${graceMs} ms of grace`, "warn");
+      this.#bus.log(
+        `${this.#name}: ${counted(cut, "connection")} cut after ${graceMs} ms of grace`,
+        "warn",
+      );
   }
 
   graceful(): void {
-    this.#connections.rotate();
+    this.#connections.rotate(this.#options.lingerMs ?? DEFAULT_LINGER_MS);
   }
 
   /** The listening socket for the next image. */
@@ -111,11 +145,13 @@ class ServerAdapter implements Served {
   }
 
   /** A copy of the descriptor keeps the socket listening when the server closes its own. */
-  #keepSocket(): void {
+  async #keepSocket(): Promise<void> {
     const handle: unknown = Reflect.get(this.#server, "_handle");
     const fd: unknown =
       typeof handle === "object" && handle ? Reflect.get(handle, "fd") : undefined;
     if (process.platform === "linux" && typeof fd === "number" && fd >= 0) {
+      // Native code, which a program that never restarts does not load.
+      const { duplicate } = await import("../../posix/descriptors.ts");
       this.#kept = duplicate(fd);
     } else {
       this.#bus.log(`${this.#name}: the restart must rebind its socket`, "warn");
@@ -130,14 +166,17 @@ class ServerAdapter implements Served {
   }
 }
 
-/** An address for people. */
+/** An address in readable form. */
 function addressText(address: AddressInfo | string | null): string {
   return address === null || typeof address === "string"
     ? String(address)
     : `${address.address}:${address.port}`;
 }
 
-/** A refused or lost connection may be a server that still starts; these tell of the network itself. */
+/**
+ * A refused or lost connection may be a server that still starts; these codes are failures of the
+ * network itself.
+ */
 const NO_NETWORK: readonly (string | undefined)[] = [
   "ENETUNREACH",
   "EHOSTUNREACH",
@@ -146,12 +185,12 @@ const NO_NETWORK: readonly (string | undefined)[] = [
 const RETRY_MS = 20;
 
 /**
- * Waits until something accepts connections at a TCP address: for servers the bus does not start
- * itself. A wildcard address is tried on loopback; where there is no loopback that proves nothing,
- * and gives one warning.
+ * Waits until a server accepts connections at a TCP address: for servers that the bus does not
+ * start itself. A wildcard address is tried on loopback; if there is no loopback the check proves
+ * nothing, and gives one warning.
  *
  * @param limitMs - default 5,000
- * @throws NEWEL_E_DEADLINE when nothing listens in time
+ * @throws NEWEL_E_DEADLINE when no server listens in time
  */
 export async function waitUntilServing(
   bus: Bus,

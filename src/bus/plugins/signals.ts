@@ -2,13 +2,16 @@ import { constants } from "node:os";
 import { isatty } from "node:tty";
 
 import { newelError } from "../../base/errors.ts";
+import { sleep } from "../../base/timers.ts";
 import type { Bus } from "../bus.ts";
 import { EXIT_CODES } from "../exit-codes.ts";
-import { ChannelFailures } from "../failures.ts";
+import { ChannelFailures, isExitRequest } from "../failures.ts";
+import { noteExitSignal, parentOf } from "../join.ts";
 import { leave } from "../output.ts";
+import { openResources } from "../resources.ts";
 
 /**
- * What a signal leads to. `hangup` restarts a program that can restart and has no terminal (a
+ * The action of a signal. `hangup` restarts a program that can restart and has no terminal (a
  * daemon), and ends any other. A function is called with the signal's name.
  */
 export type SignalAction =
@@ -19,16 +22,28 @@ export type SignalAction =
   | "ignore"
   | ((name: string) => unknown);
 
+/** Options of `signals`: the action of each signal and the time limits of the shutdown. */
 export interface SignalOptions {
   /**
-   * What each signal does. Signals this platform does not know are skipped with a line in the log.
+   * The action of each signal. Signals that this platform does not know are skipped with a line in the log.
    * Default: SIGTERM and SIGINT exit, SIGHUP is a hangup, SIGUSR2 is graceful; a map adds to these.
    */
   readonly map?: Readonly<Record<string, SignalAction>>;
-  /** The whole shutdown may take this long, in milliseconds, before the process is ended. Default 30,000. */
+  /**
+   * The time limit of the whole shutdown, in milliseconds, before the process is ended. Default
+   * 30,000.
+   */
   readonly deadlineMs?: number;
-  /** After the shutdown something may still hold the process: it is named, and ended after this many milliseconds. Default 1,000. */
+  /**
+   * The time that resources may keep the process alive after the shutdown, in milliseconds; then
+   * they are named in the log, and the process is ended. Default 1,000.
+   */
   readonly lingerMs?: number;
+  /**
+   * A repeated exit signal within this many milliseconds is ignored: npm and shells forward a
+   * Ctrl-C that the terminal has sent already. Default 500; 0: each signal counts.
+   */
+  readonly repeatMs?: number;
 }
 
 /** The signals a bus listens to. */
@@ -39,7 +54,7 @@ export interface Signals extends Disposable {
    * @throws NEWEL_E_BUS_SIGNAL when there is no such signal
    */
   setHandler(signal: string | number, action: SignalAction): void;
-  /** Takes all handlers off: the program's own ones, and the default actions, count again. */
+  /** Removes all handlers: the program's own handlers, and the default actions, apply again. */
   unsubscribe(): void;
 }
 
@@ -51,13 +66,18 @@ const DEFAULT_MAP: Readonly<Record<string, SignalAction>> = {
 };
 const DEFAULT_DEADLINE_MS = 30_000;
 const DEFAULT_LINGER_MS = 1_000;
-/** A forced end does not wait long for a reader of its last words. */
+const DEFAULT_REPEAT_MS = 500;
+/** The listeners of a signal's channel delay its action by this time at most, in milliseconds. */
+const LISTENERS_MS = 5_000;
+/** A forced end waits this long for a reader of the output, in milliseconds. */
 const FORCED_FLUSH_MS = 1_000;
 
 /**
  * Lets signals drive a bus. Each signal is logged and published on the channel of its name
- * (`SIGTERM`), then acted on. While the bus shuts down, the next signal that asks for the exit is
- * reported with what is being waited for, and the third ends the process; so does the deadline.
+ * (`SIGTERM`); its action follows when the listeners have ended, failed or used 5 s. Of the signals
+ * that request the exit the second is reported with the listener that the shutdown waits for, and
+ * the third ends the process; so does the deadline. In a child process that is joined to a parent
+ * bus, the parent decides about the exit.
  *
  * @example
  * signals(bus, { map: { SIGUSR1: 'graceful', SIGHUP: 'ignore' } });
@@ -75,6 +95,7 @@ class SignalHandlers implements Signals {
   readonly #handlers = new Map<NodeJS.Signals, () => void>();
   readonly #offBus: (() => void)[];
   #exitsAsked = 0;
+  readonly #lastExitMs = new Map<string, number>();
   #deadline: NodeJS.Timeout | undefined;
 
   constructor(bus: Bus, options: SignalOptions) {
@@ -88,7 +109,7 @@ class SignalHandlers implements Signals {
     ];
   }
 
-  /** As setHandler, but an unknown signal is skipped. */
+  /** Like setHandler, but an unknown signal is skipped. */
   trySet(name: string, action: SignalAction): void {
     if (signalName(name) === undefined) this.#bus.log(`There is no signal ${name} here: skipped.`);
     else this.setHandler(name, action);
@@ -107,8 +128,8 @@ class SignalHandlers implements Signals {
 
   unsubscribe(): void {
     for (const [name, handler] of this.#handlers) {
-      // Without any listener SIGUSR1 would kill the process: Node gives it back to the system, not
-      // to its inspector.
+      // Without any listener SIGUSR1 would kill the process, because Node.js then restores the default
+      // action of the system and not its inspector.
       if (name === "SIGUSR1" && process.listenerCount(name) === 1)
         process.on(name, () => undefined);
       process.off(name, handler);
@@ -123,15 +144,55 @@ class SignalHandlers implements Signals {
   }
 
   async #received(name: NodeJS.Signals, action: SignalAction): Promise<void> {
-    this.#bus.log(`Caught signal ${name}`);
-    try {
-      await this.#bus.publishAsync(name);
-      await this.#act(name, action);
-    } catch (error) {
-      // The failures of a channel stand in the log already, each with its stack.
-      if (error instanceof ChannelFailures) return;
-      this.#bus.log(`The signal ${name} could not be acted on.`, "error", error);
+    const exits = action === "exit" || (action === "hangup" && !this.#restartsOnHangup());
+    if (exits && this.#isRepeated(name)) {
+      this.#bus.log(`Signal ${name} again, at once: it counts once`, "debug");
+      return;
     }
+    this.#bus.log(`Caught signal ${name}`);
+    if (exits) {
+      this.#exitsAsked += 1;
+      noteExitSignal(this.#bus);
+    }
+    if (exits && this.#exitsAsked > 1) this.#impatient(name, this.#exitsAsked);
+    await this.#publish(name);
+    try {
+      if (exits) this.#exit(name);
+      else await this.#act(name, action);
+    } catch (error) {
+      this.#failed(name, error);
+    }
+  }
+
+  #isRepeated(name: string): boolean {
+    const nowMs = performance.now();
+    const beforeMs = this.#lastExitMs.get(name);
+    const repeatMs = this.#options.repeatMs ?? DEFAULT_REPEAT_MS;
+    if (beforeMs !== undefined && nowMs - beforeMs < repeatMs) return true;
+    this.#lastExitMs.set(name, nowMs);
+    return false;
+  }
+
+  /**
+   * Calls the listeners of the signal's channel. They can never prevent the action of the signal.
+   */
+  async #publish(name: NodeJS.Signals): Promise<void> {
+    const ended = new AbortController();
+    const published = this.#bus.publishAsync(name).catch((error: unknown) => {
+      this.#failed(name, error);
+    });
+    const late = sleep(LISTENERS_MS, ended.signal).then(() => "late");
+    const first = await Promise.race([published, late]);
+    ended.abort();
+    if (first === "late")
+      this.#bus.log(`The listeners of ${name} have not ended within ${LISTENERS_MS} ms.`, "warn");
+  }
+
+  #failed(name: NodeJS.Signals, error: unknown): void {
+    if (isExitRequest(error)) void this.#bus.exit(error.exitCode ?? EXIT_CODES.ok);
+    // The failures of a channel are in the log already, each with its stack.
+    else if (!(error instanceof ChannelFailures))
+      this.#bus.log(`The signal ${name} could not be acted on.`, "error", error);
   }
 
   async #act(name: NodeJS.Signals, action: SignalAction): Promise<void> {
@@ -140,30 +201,33 @@ class SignalHandlers implements Signals {
       return;
     }
     switch (action) {
-      case "exit":
-        this.#exit(name);
-        break;
       case "restart":
+      case "hangup":
         await this.#bus.restart();
         break;
       case "graceful":
         await this.#bus.graceful();
         break;
-      case "hangup":
-        if (this.#bus.canRestart && !isatty(0)) await this.#bus.restart();
-        else this.#exit(name);
-        break;
+      case "exit":
       case "ignore":
         break;
     }
   }
 
+  #restartsOnHangup(): boolean {
+    return this.#bus.canRestart && !isatty(0);
+  }
+
   #exit(name: NodeJS.Signals): void {
-    this.#exitsAsked += 1;
-    if (!this.#bus.exiting || this.#exitsAsked === 1) {
-      void this.#bus.exit(EXIT_CODES.ok);
-    } else if (this.#exitsAsked === 2) {
-      const running = this.#bus.running ?? "what still holds the process";
+    const parent = parentOf(this.#bus);
+    if (parent === undefined || this.#bus.exiting) void this.#bus.exit(EXIT_CODES.ok);
+    else parent.leaveTo(name);
+  }
+
+  /** The signal was sent again during the shutdown. */
+  #impatient(name: NodeJS.Signals, times: number): void {
+    if (times === 2) {
+      const running = this.#bus.running ?? "an operation that still holds the process";
       this.#bus.log(
         `${name} again: still shutting down, waiting for ${running}. One more ends the process at once.`,
         "warn",
@@ -192,8 +256,8 @@ class SignalHandlers implements Signals {
   }
 
   #leaveAnyway(): void {
-    const open = process.getActiveResourcesInfo().filter((name) => !/^(TTY|Pipe)Wrap$/.test(name));
-    this.#bus.log(`Leaving, although the process is still held by: ${open.join(", ")}.`, "warn");
+    const open = openResources(/^(TTY|Pipe)Wrap$/);
+    this.#bus.log(`Leaving, although the process is still held by: ${open}.`, "warn");
     void leave(process.exitCode === undefined ? this.#bus.exitCode : Number(process.exitCode));
   }
 

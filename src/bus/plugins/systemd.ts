@@ -1,32 +1,34 @@
-import { type DatagramSender, openDatagramSender } from "../../posix/notify.ts";
+import type { DatagramSender } from "../../posix/notify.ts";
 import type { Bus } from "../bus.ts";
 
+/** Options of `notifySystemd`. */
 export interface SystemdOptions {
   /**
-   * Asked before each ping of the watchdog: `false` or an error holds the ping back, so that systemd
-   * ends the service after WatchdogSec.
+   * Called before each watchdog ping: `false` or an error suppresses the ping, so that systemd ends
+   * the service after WatchdogSec.
    */
   readonly alive?: () => boolean | Promise<boolean>;
   /** Default `process.env`. */
   readonly environment?: NodeJS.ProcessEnv;
 }
 
-/** How often a start or stop that takes long asks for more time, and for how much. */
+/** The interval at which a slow start or stop extends its timeout, and the extension. */
 const EXTEND_EVERY_MS = 5_000;
 const EXTEND_BY_USEC = 15_000_000;
 
 /**
- * Tells systemd (`Type=notify` or `notify-reload`) how the bus is: READY, STATUS, RELOADING,
- * STOPPING, MAINPID, more time while a step runs long, and the watchdog's pings, which come from the
- * main event loop: a blocked loop sends none. Without NOTIFY_SOCKET nothing happens.
+ * Notifies systemd (`Type=notify` or `notify-reload`) of the state of the bus: READY, STATUS,
+ * RELOADING, STOPPING, MAINPID, timeout extensions while a step is slow, and the watchdog's pings,
+ * which come from the main event loop: a blocked loop sends none. Without NOTIFY_SOCKET nothing
+ * happens.
  *
- * @returns whether there is a systemd to tell
+ * @returns whether systemd is present
  */
 export function notifySystemd(bus: Bus, options: SystemdOptions = {}): boolean {
   const environment = options.environment ?? process.env;
   const path = environment["NOTIFY_SOCKET"];
   if (path === undefined || path === "" || process.platform !== "linux") return false;
-  const notifier = new Notifier(bus, openDatagramSender(path));
+  const notifier = new Notifier(bus, openSender(path));
   const name = "systemd";
   const watchdog = watchdogMs(environment);
   let ping: NodeJS.Timeout | undefined;
@@ -36,7 +38,7 @@ export function notifySystemd(bus: Bus, options: SystemdOptions = {}): boolean {
     () => {
       notifier.ready();
       if (watchdog === undefined) return;
-      // Twice as often as asked, as sd_watchdog_enabled(3) advises.
+      // Twice as often as requested, as sd_watchdog_enabled(3) advises.
       ping = setInterval(() => void notifier.ping(options.alive), watchdog / 2);
       ping.unref();
     },
@@ -58,19 +60,27 @@ export function notifySystemd(bus: Bus, options: SystemdOptions = {}): boolean {
   return true;
 }
 
+/** Loads native code, which a program without systemd does not need. */
+async function openSender(path: string): Promise<DatagramSender> {
+  const { openDatagramSender } = await import("../../posix/notify.ts");
+  return openDatagramSender(path);
+}
+
 class Notifier {
   readonly #bus: Bus;
-  readonly #sender: DatagramSender;
+  readonly #sender: Promise<DatagramSender>;
   #sending: Promise<void> = Promise.resolve();
   #extend: NodeJS.Timeout | undefined;
   #closed = false;
 
-  constructor(bus: Bus, sender: DatagramSender) {
+  constructor(bus: Bus, sender: Promise<DatagramSender>) {
     this.#bus = bus;
     this.#sender = sender;
+    // A sender that cannot be opened is reported with each message.
+    sender.catch(() => undefined);
   }
 
-  /** Asks for more time as long as the state lasts. */
+  /** Extends the timeout as long as the state lasts. */
   working(status: string): void {
     this.#send(`STATUS=${status}`);
     clearInterval(this.#extend);
@@ -107,10 +117,19 @@ class Notifier {
   close(): void {
     clearInterval(this.#extend);
     this.#closed = true;
-    void this.#sending.finally(() => this.#sender.close());
+    void this.#sending.then(() => this.#closeSender());
   }
 
-  /** In order, also when one of them has to wait. */
+  async #closeSender(): Promise<void> {
+    try {
+      const sender = await this.#sender;
+      sender.close();
+    } catch {
+      // The sender was never opened.
+    }
+  }
+
+  /** In order, even if a message has to wait. */
   #send(message: string): void {
     if (this.#closed) return;
     this.#sending = this.#sending.then(() => this.#deliver(message));
@@ -118,7 +137,8 @@ class Notifier {
 
   async #deliver(message: string): Promise<void> {
     try {
-      if (await this.#sender.deliver(message)) return;
+      const sender = await this.#sender;
+      if (await sender.deliver(message)) return;
       this.#bus.log(`systemd took no message: ${message.split("\n")[0]}`, "warn");
     } catch (error) {
       this.#bus.log("systemd could not be told.", "warn", error);
@@ -126,7 +146,7 @@ class Notifier {
   }
 }
 
-/** The watchdog's limit, when it is meant for this process. */
+/** The watchdog's limit, if it is meant for this process. */
 function watchdogMs(environment: NodeJS.ProcessEnv): number | undefined {
   const usec = Number(environment["WATCHDOG_USEC"]);
   const pid = environment["WATCHDOG_PID"];

@@ -1,26 +1,27 @@
 import type { Worker } from "node:worker_threads";
 
 import type { Bus } from "../bus.ts";
+import { notify } from "../plugin-channels.ts";
 
-/** The threads that are at work, as far as the bus knows. */
+/** The running threads that the bus knows. */
 export interface Threads {
-  /** Thread ids and the index each has: the smallest that no live thread has, from 1. */
+  /** Thread ids and the index of each: the smallest that no live thread has, from 1. */
   readonly running: ReadonlyMap<number, number>;
   /**
-   * Notes that a thread is at work; the first time `startThread` is published with its index and id.
+   * Records that a thread works; the first time `startThread` is published with its index and id.
    *
    * @returns its index
    */
   acquire(threadId: number): number;
-  /** Notes its end: `stopThread` is published. Nothing happens when it is unknown. */
+  /** Records its end: `stopThread` is published. Does nothing when the thread is unknown. */
   release(threadId: number): void;
 }
 
 /**
- * Publishes the coming and going of worker threads on `startThread` and `stopThread` (index,
- * threadId): for what each thread needs, as a database connection. Workers made in this thread are
- * noticed by themselves; `stop` and `graceful` let go of all, and whoever goes on using one acquires
- * it again.
+ * Publishes the start and end of worker threads on `startThread` and `stopThread` (index,
+ * threadId): for resources that each thread needs, such as a database connection. Workers made in
+ * this thread are registered automatically; `stop` and `graceful` release all, and code that
+ * continues to use one acquires it again.
  */
 export function threads(bus: Bus): Threads {
   const manager = new ThreadManager(bus);
@@ -48,8 +49,8 @@ class ThreadManager implements Threads {
   created(worker: Worker): void {
     // In 'exit' it is -1.
     const { threadId } = worker;
-    this.acquire(threadId);
-    worker.once("exit", () => this.release(threadId));
+    notify(this.#bus, () => this.acquire(threadId));
+    worker.once("exit", () => notify(this.#bus, () => this.release(threadId)));
   }
 
   acquire(threadId: number): number {

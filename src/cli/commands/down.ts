@@ -1,3 +1,4 @@
+import type { Progress } from "../../supervisor/api.ts";
 import { timeoutOf } from "../arguments.ts";
 import { APP_OPTION, type Command, TIMEOUT_OPTION } from "../command.ts";
 import { EXIT } from "../exit-codes.ts";
@@ -9,8 +10,9 @@ import { done } from "./service-verb.ts";
 export const down: Command = {
   name: "down",
   summary: "Stop an app for good, its sockets too, then idle daemons",
-  usage: "[--app NAME | --all] [--timeout TIME]",
+  usage: "[--now] [--app NAME | --all] [--timeout TIME]",
   options: {
+    now: { summary: "kill at once, without the grace" },
     all: { summary: "every app of this home" },
     ...APP_OPTION,
     ...TIMEOUT_OPTION,
@@ -19,7 +21,9 @@ export const down: Command = {
     { line: "newel down", does: "stop the app configured here" },
     { line: "newel down --all", does: "stop everything" },
   ],
-  notes: ["The supervisor and the kernel end too when nothing is left for them to do."],
+  notes: [
+    "Outside an app's directory it needs --app or --all. The supervisor and the kernel end too when nothing is left for them to do.",
+  ],
   async run(args, context) {
     const timeoutMs = timeoutOf(args);
     const startedMs = performance.now();
@@ -31,12 +35,13 @@ export const down: Command = {
     }
     const supervisor = connection.remote;
     try {
-      const app = args.has("all")
-        ? undefined
-        : await chooseApp(context, supervisor, args.text("app"));
-      const { exitCode, changed } = await followProgress(supervisor.down(app), output, {
-        timeoutMs,
-      });
+      const app = await chooseApp(args, context, supervisor);
+      // Without --all, an app that comes up at this moment is not meant.
+      const down =
+        app === undefined && !args.has("all")
+          ? noProgress()
+          : supervisor.down(app, { now: args.has("now") });
+      const { exitCode, changed } = await followProgress(down, output, { timeoutMs });
       if (exitCode === EXIT.done) {
         output.say(changed ? done(startedMs) : "Nothing to do: nothing runs.");
         await endIdleDaemons(context, connection);
@@ -47,3 +52,8 @@ export const down: Command = {
     }
   },
 };
+
+/** The progress of a `down` that has no app to take down. */
+async function* noProgress(): AsyncGenerator<Progress> {
+  yield { type: "end", ok: true, changed: false };
+}

@@ -1,20 +1,28 @@
 import type { Command } from "../command.ts";
+import { errorHelp, isErrorWord } from "../error-help.ts";
 import { EXIT } from "../exit-codes.ts";
-import { formatCommandHelp, formatCommands, formatConfigHelp } from "../help.ts";
+import { formatCommandHelp, formatCommands, formatConfigHelp, formatErrorHelp } from "../help.ts";
 import { commandNames, loadCommand } from "../table.ts";
 
 export const help: Command = {
   name: "help",
-  summary: "Print all commands, or all about one",
-  usage: "[COMMAND | config]",
+  summary: "Print all commands, or all about one command or error code",
+  usage: "[COMMAND | CODE | config]",
   words: { max: 2 },
   options: {},
   examples: [
     { line: "newel help reload", does: "examples first" },
     { line: "newel help config", does: "a configuration to start from" },
+    { line: "newel help NEWEL_E_ADDRESS_TAKEN", does: "an error, and what to do" },
   ],
   async run(args, { output }) {
     const word = args.words.length === 0 ? undefined : args.words.join(" ");
+    if (word !== undefined && isErrorWord(word)) {
+      const help = errorHelp(word);
+      if (output.json) output.printDocument(help);
+      else for (const line of formatErrorHelp(help, output)) output.print(line);
+      return EXIT.done;
+    }
     if (output.json) {
       const names = word === undefined ? commandNames() : [word];
       const commands = await Promise.all(names.map(loadCommand));

@@ -17,15 +17,15 @@ export const jobsAdd: Command = {
   words: { min: 1, max: 2 },
   options: {
     queue: { value: "NAME", summary: "the job's queue (default: that of its last run)" },
-    by: { value: "ID", summary: "whose run it is" },
-    key: { value: "KEY", summary: "gives the unfinished run with this key, if there is one" },
+    by: { value: "ID", summary: "the user that the run belongs to" },
+    key: { value: "KEY", summary: "return the unfinished run with this key, if there is one" },
     delay: { value: "TIME", summary: "not before this long from now" },
     priority: { value: "N", summary: "1 is the most urgent" },
     ...STORE_OPTION,
   },
   examples: [
     { line: `newel jobs add import-contacts '{"file":"a.csv"}'`, does: "with this input" },
-    { line: "newel jobs add import-contacts - < input.json", does: "with that of stdin" },
+    { line: "newel jobs add import-contacts - < input.json", does: "with the input from stdin" },
   ],
   notes: [
     "The job's module is not loaded here: the input is checked when the job server runs it, and a job that was never enqueued needs its --queue unless that is the default one. Attempts and waits are the defaults.",

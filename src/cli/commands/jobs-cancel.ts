@@ -3,7 +3,7 @@ import { CHANGE_OPTIONS, changeRuns } from "../jobs/change.ts";
 
 export const jobsCancel: Command = {
   name: "jobs cancel",
-  summary: "Cancel runs: what waits never starts, what runs is stopped",
+  summary: "Cancel runs: waiting ones never start, running ones stop",
   usage: "RUN… | --all-matching [--queue NAME] [--name NAME] [--state STATE] …",
   words: { max: Infinity },
   options: CHANGE_OPTIONS,

@@ -5,11 +5,11 @@ import { STORE_OPTION } from "../jobs/store.ts";
 
 export const jobsPause: Command = {
   name: "jobs pause",
-  summary: "Let no run of a queue start until it is resumed",
+  summary: "Start no run of a queue until it is resumed",
   usage: "QUEUE",
   words: { min: 1, max: 1 },
   options: { ...STORE_OPTION },
-  examples: [{ line: "newel jobs pause imports", does: "what runs goes on" }],
+  examples: [{ line: "newel jobs pause imports", does: "running jobs continue" }],
   run: (args, context) =>
     withQueue(args, context, async (jobs, queue) => {
       await jobs.pause(queue);

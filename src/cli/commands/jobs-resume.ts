@@ -15,7 +15,7 @@ export const jobsResume: Command = {
       await jobs.resume(queue);
       const { output } = context;
       if (output.json) output.printDocument({ queue, paused: false });
-      else output.print(`${queue} goes on`);
+      else output.print(`${queue} is resumed`);
       return EXIT.done;
     }),
 };

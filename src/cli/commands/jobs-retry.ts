@@ -3,7 +3,7 @@ import { CHANGE_OPTIONS, changeRuns } from "../jobs/change.ts";
 
 export const jobsRetry: Command = {
   name: "jobs retry",
-  summary: "Let runs that failed or were cancelled wait again",
+  summary: "Requeue runs that failed or were cancelled",
   usage: "RUN… | --all-matching [--queue NAME] [--name NAME] [--error TEXT] …",
   words: { max: Infinity },
   options: CHANGE_OPTIONS,
@@ -14,7 +14,7 @@ export const jobsRetry: Command = {
       does: "after the fix",
     },
   ],
-  notes: ["With --all-matching and no --state, runs that were cancelled wait again too."],
+  notes: ["With --all-matching and no --state, cancelled runs are requeued too."],
   run: (args, context) =>
     changeRuns(args, context, {
       verb: "retry",

@@ -6,7 +6,7 @@ import { STORE_OPTION, withJobs } from "../jobs/store.ts";
 
 export const jobsShow: Command = {
   name: "jobs show",
-  summary: "Tell all about a run, with what it logged",
+  summary: "Show a run in detail, with its log",
   usage: "RUN",
   words: { min: 1, max: 1 },
   options: { ...STORE_OPTION },

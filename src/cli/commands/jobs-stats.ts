@@ -1,6 +1,7 @@
 import type { Command } from "../command.ts";
 import { EXIT } from "../exit-codes.ts";
-import { formatStats } from "../jobs/format.ts";
+import { printFailure } from "../output/errors.ts";
+import { blockedError, formatStats } from "../jobs/format.ts";
 import { STORE_OPTION, withJobs } from "../jobs/store.ts";
 
 export const jobsStats: Command = {
@@ -16,6 +17,8 @@ export const jobsStats: Command = {
       if (output.json) output.printDocument(stats);
       else if (stats.length > 0) for (const line of formatStats(stats, output)) output.print(line);
       else output.say("There are no queues yet.");
+      const blocked = blockedError(stats);
+      if (blocked !== undefined && !output.json) printFailure(output, blocked);
       return EXIT.done;
     }),
 };

@@ -1,3 +1,4 @@
+import { counted } from "../../base/counted.ts";
 import { findHome } from "../../base/home.ts";
 import { takeHome } from "../../base/take-home.ts";
 import { formatDuration, formatSize } from "../../base/units.ts";
@@ -10,7 +11,7 @@ import { WAIT_OPTION } from "../wait-option.ts";
 
 export const kernel: Command = {
   name: "kernel",
-  summary: "Run the kernel in the foreground, or tell how it is",
+  summary: "Run the kernel in the foreground, or print its status",
   usage: "[--port N] [--wait] [--detach | status | upgrade]",
   words: { max: 1 },
   options: {
@@ -19,11 +20,11 @@ export const kernel: Command = {
     ...WAIT_OPTION,
   },
   examples: [
-    { line: "newel kernel --detach", does: "make sure that one runs" },
-    { line: "newel kernel status", does: "its pid, memory and what it holds" },
+    { line: "newel kernel --detach", does: "start the kernel if none runs" },
+    { line: "newel kernel status", does: "its pid, memory, sockets and processes" },
     { line: "newel kernel upgrade", does: "replace it by this version; nothing stops" },
   ],
-  notes: ["Nobody has to start it: whoever needs a kernel does."],
+  notes: ["Commands and clients that need the kernel start it."],
   async run(args, context) {
     const [word] = args.words;
     if (word === "status") return showStatus(context, false);
@@ -99,7 +100,12 @@ const RETURNS: Readonly<Record<SocketReturn, string>> = {
 /** A kernel's status in a few lines. */
 export function formatStatus(status: KernelStatus): string[] {
   const { version, pid, uptimeMs, home, counts, memoryBytes, recovery, notices } = status;
-  const holds = `${counts.processes} processes, ${counts.sockets} sockets, ${counts.values} values, ${counts.claims} claims`;
+  const holds = [
+    counted(counts.processes, "process", "processes"),
+    counted(counts.sockets, "socket"),
+    counted(counts.values, "value"),
+    counted(counts.claims, "claim"),
+  ].join(", ");
   return [
     `kernel ${version} (pid ${pid}) in ${home}, up ${formatDuration(uptimeMs)}, ${formatSize(memoryBytes)}`,
     `holds ${holds}`,

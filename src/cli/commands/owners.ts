@@ -9,20 +9,22 @@ import { formatOwners } from "../output/owners.ts";
 
 export const owners: Command = {
   name: "owners",
-  summary: "List singletons: who owns what, since when, and how busy it is",
+  summary: "List singletons with their owner, its age and its load",
   usage: "[NAME… | release NAME] [--force]",
   words: { max: Infinity },
   options: {
-    force: { summary: "with release: do not ask the owner, take it away; kill it if it hangs" },
+    force: {
+      summary: "with release: take it from the owner without asking, kill an owner that hangs",
+    },
   },
   examples: [
     { line: "newel owners", does: "every singleton of this home" },
-    { line: 'newel owners "room/*" --json', does: "those of all rooms, for programs" },
+    { line: 'newel owners "room/*" --json', does: "the singletons of all rooms, for programs" },
     { line: "newel owners release counter", does: "let another process take over" },
     { line: "newel owners release counter --force", does: "also when the owner hangs" },
   ],
   notes: [
-    "An owner that is asked finishes its calls and saves its state first. One that is forced keeps nothing it writes afterwards; an owner by socket or port, which nothing can be taken from, is killed.",
+    "Without --force the owner finishes its calls and saves its state first. After --force the writes of the old owner are discarded; an owner by socket or port is killed, because its address cannot be taken from it.",
   ],
   async run(args, context) {
     const [verb, ...names] = args.words;
@@ -41,7 +43,7 @@ async function list(names: readonly string[], context: Context): Promise<ExitCod
   if (output.json) output.printDocument(shown.map(toDocument));
   else if (shown.length > 0)
     for (const line of formatOwners(shown, output, Date.now())) output.print(line);
-  else output.say("Nobody owns anything here.");
+  else output.say("No singleton has an owner here.");
   const [missing] = names.filter(
     (name) => !name.endsWith("*") && !all.some(({ id }) => id === name),
   );

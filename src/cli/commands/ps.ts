@@ -1,3 +1,4 @@
+import { counted } from "../../base/counted.ts";
 import { isNewelError } from "../../base/errors.ts";
 import { findHome } from "../../base/home.ts";
 import { sleep } from "../../base/timers.ts";
@@ -7,24 +8,24 @@ import { EXIT, type ExitCode } from "../exit-codes.ts";
 import { plain } from "../output/output.ts";
 import { formatProcesses, formatServices } from "../output/services.ts";
 import { formatSources, unsupervisedServices } from "../output/unsupervised.ts";
-import { noteOtherConfig } from "../here.ts";
+import { noteOtherConfig, whatUpStarts } from "../here.ts";
 import { findKernel, findSupervisor, type Supervisor } from "../reach.ts";
 import { covers, noSuchName, toSource, unknownWords } from "../select.ts";
 
 const WATCH_MS = 1_000;
-/** A supervisor that takes longer to list its services is as good as none: the kernel has what runs. */
+/** If the supervisor takes longer to list its services, the processes of the kernel are shown instead. */
 const ANSWER_MS = 3_000;
 const HANGS: ReadonlySet<string> = new Set(["NEWEL_E_SUPERVISOR_HANGS", "NEWEL_E_DEADLINE"]);
 const CLEAR = "\u001B[H\u001B[2J";
 
 export const ps: Command = {
   name: "ps",
-  summary: "List services and how they are",
+  summary: "List services and their status",
   usage: "[SERVICE…] [-a] [--watch]",
   words: { max: Infinity },
   options: {
-    all: { short: "a", summary: "one line a process" },
-    watch: { short: "w", summary: "again every second" },
+    all: { short: "a", summary: "one line per process" },
+    watch: { short: "w", summary: "refresh every second" },
   },
   examples: [
     { line: "newel ps", does: "every service" },
@@ -32,7 +33,7 @@ export const ps: Command = {
     { line: "newel ps -a --json", does: "for programs" },
   ],
   notes: [
-    "It starts nothing. While no supervisor runs it shows what the kernel has, says that nobody supervises, and ends with 3 when services were named.",
+    "It starts nothing. While no supervisor runs it shows the processes of the kernel, reports the missing supervisor, and ends with 3 when services were named.",
   ],
   async run(args, context) {
     if (args.has("watch")) return watchServices(args, context);
@@ -45,7 +46,7 @@ export const ps: Command = {
   },
 };
 
-/** What there is to tell at a moment. */
+/** The output of one moment. */
 interface Look {
   readonly lines: readonly string[];
   readonly objects: readonly object[];
@@ -84,22 +85,27 @@ async function lookSupervised(
   );
   const files = (await limited.apps()).map(({ file }) => file);
   const other = noteOtherConfig(context, files);
+  const { failedUps = [] } = await limited.hello();
+  const unreported = failedUps.filter(({ waited }) => waited !== true);
+  const failed = unreported.map(
+    ({ app, timeMs, why }) =>
+      `The last \`newel up --no-wait\` of ${app} failed at ${new Date(timeMs).toISOString()}: ${plain(why)}`,
+  );
   const left = services.flatMap(({ name, processes }) =>
     processes.flatMap((process) => (process.state === "left" ? [leftBy(name, process)] : [])),
   );
-  const nothing = "Nothing is up. `newel up` starts what newel.config.ts says.";
   return {
     lines: services.length === 0 ? [] : format(services, output, Date.now()),
     objects: services.map((service) => ({ supervised: true, ...service })),
     messages:
       services.length === 0
-        ? [nothing]
-        : [...whys, ...left, ...(other === undefined ? [] : [other])],
+        ? [...failed, `Nothing is up. ${whatUpStarts(context)}`]
+        : [...failed, ...whys, ...left, ...(other === undefined ? [] : [other])],
     exitCode: words.length > 0 && !services.every(isWell) ? EXIT.notRunning : EXIT.done,
   };
 }
 
-/** `web.1` is one process of `web`: the others are not asked for. */
+/** `web.1` is one process of `web`; the other processes are left out. */
 function narrow(services: readonly ServiceView[], words: readonly string[]): ServiceView[] {
   return services.map((service) => {
     const { name, app, processes } = service;
@@ -107,7 +113,8 @@ function narrow(services: readonly ServiceView[], words: readonly string[]): Ser
       (process) => words.includes(process.name) || words.includes(`${app}/${process.name}`),
     );
     const whole = words.some(
-      (word) => word === name || word === `${app}/${name}` || word.endsWith("*"),
+      (word) =>
+        word === name || word === `${app}/${name}` || word.endsWith("*") || word.startsWith("@"),
     );
     if (whole || named.length === 0) return service;
     const ready = named.filter((process) => process.ready).length;
@@ -118,7 +125,7 @@ function narrow(services: readonly ServiceView[], words: readonly string[]): Ser
 
 function leftBy(service: string, { name, pids = [] }: ProcessView): string {
   const one = pids.length === 1;
-  const which = `${one ? "a process" : `${pids.length} processes`} of ${name}, which has ended,`;
+  const which = `${one ? "a process" : counted(pids.length, "process", "processes")} of ${name}, which has ended,`;
   const end = `\`newel stop ${service}\` ends ${one ? "it" : "them"}.`;
   return `${service}: ${which} ${one ? "lives" : "live"} (pid ${pids.join(", ")}); ${end}`;
 }
@@ -127,7 +134,7 @@ function isWell({ state, ready, replicas }: ServiceView): boolean {
   return state === "completed" || (state === "running" && ready >= replicas && replicas > 0);
 }
 
-/** Nobody supervises: the kernel, if there is one, knows at least what runs. */
+/** Without a supervisor: lists the processes of the kernel, if one runs. */
 async function lookUnsupervised({ words }: Arguments, context: Context): Promise<Look> {
   const { output } = context;
   const kernel = await findKernel(context);
@@ -145,12 +152,12 @@ async function lookUnsupervised({ words }: Arguments, context: Context): Promise
   };
 }
 
-function nothingRuns({ environment }: Context): string {
-  return `Nothing runs in ${findHome(environment).directory}. \`newel up\` starts the app of newel.config.ts.`;
+function nothingRuns(context: Context): string {
+  return `Nothing runs in ${findHome(context.environment).directory}. ${whatUpStarts(context)}`;
 }
 
 function nobodySupervises({ output }: Context): string {
-  const warning = output.styleMessage("yellow", "Nobody supervises these processes:");
+  const warning = output.styleMessage("yellow", "No supervisor runs for these processes:");
   return `${warning} they run on, but none is brought back if it ends. \`newel up\` (or start, reload, …) brings the supervisor back and leaves them as they are.`;
 }
 

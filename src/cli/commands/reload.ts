@@ -9,7 +9,7 @@ export const reload: Command = serviceVerb({
     { line: "newel reload", does: "reload every service of the app" },
   ],
   notes: [
-    "When a new process fails or does not get ready, the old ones go on serving: the last 20 lines of the new one are printed, and the exit code is 1. Changed settings are applied by `newel up`.",
+    "When a new process fails or does not get ready, the old ones keep serving: the last 20 lines of the new one are printed, and the exit code is 1. Changed settings are applied by `newel up`.",
   ],
   concern: "code",
   does: (supervisor, target) => supervisor.reload(target),

@@ -4,9 +4,9 @@ import { serviceVerb } from "./service-verb.ts";
 
 export const restart: Command = serviceVerb({
   name: "restart",
-  summary: "Stop services, then start them; requests wait meanwhile",
+  summary: "Stop services, then start them; requests wait in between",
   examples: [{ line: "newel restart worker", does: "stop and start one service" }],
-  notes: ["`newel reload` does it without a moment in which nobody serves."],
+  notes: ["`newel reload` replaces the processes without an interruption."],
   concern: "code",
   check: checkReplicas,
   does: (supervisor, target) => supervisor.restart(target),

@@ -1,14 +1,15 @@
 import { findHome } from "../../base/home.ts";
 import { refuseOlderCaller } from "../../base/runtime.ts";
-import { type Command, CONFIG_OPTION } from "../command.ts";
+import { type Command, CONFIG_OPTION, PROFILE_OPTION } from "../command.ts";
 import { readConfig } from "../config.ts";
 
 export const run: Command = {
   name: "run",
   summary: "Bring the app up and stay: output here, Ctrl-C takes it down",
-  usage: "[-c FILE] [--time]",
+  usage: "[-c FILE] [--profile NAMES] [--time]",
   options: {
     ...CONFIG_OPTION,
+    ...PROFILE_OPTION,
     time: { short: "t", summary: "the time before each line" },
   },
   examples: [
@@ -16,7 +17,7 @@ export const run: Command = {
     { line: "exec newel run -c newel.config.ts", does: "as the program of a container" },
   ],
   notes: [
-    "It brings back a supervisor that dies, at once. SIGTERM and Ctrl-C stop the app; a second one is answered with what is waited for, the third leaves at once. When the app is taken down from elsewhere, it ends.",
+    "It restarts a supervisor that dies, at once. SIGTERM and Ctrl-C stop the app; a second one prints the steps that the stop waits for, the third leaves at once. When the app is taken down from elsewhere, it ends.",
   ],
   async run(args, context) {
     const config = await readConfig(args, context);

@@ -4,7 +4,7 @@ import { APP_OPTION, type Command, TIMEOUT_OPTION } from "../command.ts";
 import { chooseTarget } from "../here.ts";
 import { perform } from "./service-verb.ts";
 
-/** More is a slip of the finger. */
+/** A larger number is taken for a typing error. */
 const MOST_REPLICAS = 10_000;
 
 export const scale: Command = {
@@ -17,7 +17,7 @@ export const scale: Command = {
     { line: "newel scale web=3", does: "three processes" },
     { line: "newel scale web=+1 worker=-1", does: "one more, one less" },
   ],
-  notes: ["It holds until the next `newel up`, which goes by the configuration again."],
+  notes: ["The number holds until the next `newel up`, which applies the configuration again."],
   async run(args, context) {
     const requests = readRequests(args.words);
     return perform(args, context, async (supervisor) => {

@@ -13,7 +13,7 @@ import { followProgress } from "../output/progress.ts";
 import { chooseTarget, type Concern } from "../here.ts";
 import { type Supervisor, withSupervisor } from "../reach.ts";
 
-/** What the verbs over services differ in. */
+/** The differences between the verbs over services. */
 export interface ServiceVerb {
   readonly name: string;
   readonly summary: string;
@@ -21,7 +21,7 @@ export interface ServiceVerb {
   readonly notes?: readonly string[];
   /** See {@link Concern}. */
   readonly concern: Concern;
-  /** Throws when the verb cannot do to the target what it is meant to do. */
+  /** Throws when the verb cannot be carried out on the target. */
   readonly check?: (supervisor: Supervisor, target: Target, context: Context) => Promise<void>;
   /** Default: words, app and time limit. */
   readonly usage?: string;

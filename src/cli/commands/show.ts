@@ -6,12 +6,12 @@ import { withSupervisor } from "../reach.ts";
 
 export const show: Command = {
   name: "show",
-  summary: "Print all there is to tell of services",
+  summary: "Show services in detail",
   usage: "SERVICE… [--app NAME]",
   words: { min: 1, max: Infinity },
   options: { ...APP_OPTION },
   examples: [{ line: "newel show web", does: "settings, processes, last exits, last lines" }],
-  notes: ["Of the environment only the names are shown: values may be secret."],
+  notes: ["The environment is shown by name only: values may be secret."],
   async run(args, context) {
     return withSupervisor(context, async (supervisor) => {
       const details = await supervisor.show(await chooseTarget(args, context, supervisor, "none"));

@@ -29,7 +29,7 @@ export const signal: Command = {
       const { output } = context;
       if (output.json) output.printDocument({ signal: name, signalled: reached });
       else for (const { pid, command } of reached) output.print(`${pid} ${plain(command)}`);
-      if (reached.length === 0) output.say("No process runs: nobody got the signal.");
+      if (reached.length === 0) output.say("No process runs: no signal was sent.");
       return reached.length === 0 ? EXIT.notRunning : EXIT.done;
     });
   },

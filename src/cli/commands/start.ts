@@ -10,7 +10,7 @@ export const start: Command = serviceVerb({
     { line: "newel start 'web*'", does: "start all whose names begin with web" },
   ],
   notes: [
-    "A service that does not get ready: its last 20 lines are printed, and the exit code is 1. `newel up` starts services that are new in the configuration.",
+    "If a service does not get ready, its last 20 lines are printed, and the exit code is 1. `newel up` starts services that are new in the configuration.",
   ],
   concern: "code",
   check: checkReplicas,

@@ -10,7 +10,7 @@ export const stop: Command = serviceVerb({
   ],
   usage: "[SERVICE…] [--now] [--app NAME | --all] [--timeout TIME]",
   notes: [
-    "The program gets the stop signal once, and its whole process tree has the grace; what outlives that is killed and listed. Processes that an ended replica left end too. A second `newel stop` waits for the first; with --now it ends the grace.",
+    "The program gets the stop signal once, and its whole process tree has the grace; processes that outlive it are killed and listed. Processes that an ended replica left end too. A second `newel stop` waits for the first; with --now it ends the grace.",
   ],
   options: { now: { summary: "kill at once, without the grace" } },
   concern: "none",

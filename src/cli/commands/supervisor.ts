@@ -9,8 +9,8 @@ export const supervisor: Command = {
   summary: "Run the supervisor in the foreground",
   usage: "[--wait]",
   options: WAIT_OPTION,
-  examples: [{ line: "newel supervisor", does: "what systemd or a container may start" }],
-  notes: ["Nobody has to start it: `newel up` and the other verbs do."],
+  examples: [{ line: "newel supervisor", does: "as the program of a systemd unit or a container" }],
+  notes: ["`newel up` and the other verbs start it when they need it."],
   async run(args, { environment }) {
     const { lockSupervisor } = await import("../../supervisor/home-lock.ts");
     const home = findHome(environment);

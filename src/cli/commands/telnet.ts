@@ -22,7 +22,7 @@ export const telnet: Command = {
     { line: "echo list processes | newel telnet", does: "in a script: the answers alone" },
   ],
   notes: [
-    "What may be said there: docs/reference/kernel-protocol.md. Every word may be shortened: l p is list processes.",
+    "The commands: docs/reference/kernel-protocol.md. Every word may be abbreviated: l p is list processes.",
   ],
   async run(args, { output, environment }) {
     const place = readPlace(args, environment);
@@ -83,7 +83,7 @@ function shown(place: Place): string {
   return "home" in place ? place.home.kernelSocket : `port ${place.port}`;
 }
 
-/** The names in the kernel, asked on a connection of their own that opens with the first question. */
+/** The names in the kernel, read over a second connection that opens with the first question. */
 class Names {
   readonly #place: Place;
   #client: Promise<KernelClient> | undefined;

@@ -7,7 +7,13 @@ import type { ResolvedConfig } from "../../supervisor/config/resolved.ts";
 import { appValueName } from "../../supervisor/process-names.ts";
 import { storedApps } from "../../supervisor/stored-apps.ts";
 import { timeoutOf } from "../arguments.ts";
-import { type Command, CONFIG_OPTION, type Context, TIMEOUT_OPTION } from "../command.ts";
+import {
+  type Command,
+  CONFIG_OPTION,
+  type Context,
+  PROFILE_OPTION,
+  TIMEOUT_OPTION,
+} from "../command.ts";
 import { readConfig } from "../config.ts";
 import { EXIT, type ExitCode } from "../exit-codes.ts";
 import { formatPlan } from "../output/plan.ts";
@@ -18,10 +24,11 @@ import { done } from "./service-verb.ts";
 export const up: Command = {
   name: "up",
   summary: "Apply the configuration: start new, reload changed, stop gone",
-  usage: "[-c FILE] [--plan] [--no-wait] [--move] [--timeout TIME]",
+  usage: "[-c FILE] [--profile NAMES] [--plan] [--no-wait] [--move] [--timeout TIME]",
   options: {
     ...CONFIG_OPTION,
-    plan: { summary: "print what would be done, and why; touch nothing" },
+    ...PROFILE_OPTION,
+    plan: { summary: "print the steps and their reasons; change nothing" },
     "no-wait": { summary: "return at once, not when everything is ready" },
     move: { summary: "replace an app of the same name that has no service in common" },
     ...TIMEOUT_OPTION,
@@ -29,10 +36,11 @@ export const up: Command = {
   },
   examples: [
     { line: "newel up", does: "start the app of the newel.config.ts here or above" },
-    { line: "newel up --plan", does: "see what that would do" },
+    { line: "newel up --profile development", does: "with the services of a profile" },
+    { line: "newel up --plan", does: "print the plan, change nothing" },
   ],
   notes: [
-    "What runs with the settings it should have is left alone, so `up` twice does nothing the second time. It returns when all is ready, or with exit code 1 and the last 20 lines of what failed.",
+    "A service that already runs with its configured settings is left alone, so a second `up` does nothing. It returns when all is ready, or with exit code 1 and the last 20 lines of what failed.",
   ],
   async run(args, context) {
     const timeoutMs = timeoutOf(args);
@@ -44,9 +52,14 @@ export const up: Command = {
     try {
       const { remote } = connection;
       const startedMs = performance.now();
-      const progress = remote.up(config, { wait: !args.has("no-wait"), move });
+      const wait = !args.has("no-wait");
+      const progress = remote.up(config, { wait, move });
       const { exitCode, changed } = await followProgress(progress, context.output, { timeoutMs });
       if (exitCode !== EXIT.done) return exitCode;
+      if (changed && !wait) {
+        context.output.say("Begun: `newel ps` shows how far it is, and why if it fails.");
+        return exitCode;
+      }
       context.output.say(changed ? done(startedMs) : "Nothing to do: all is as configured.");
       await printSummary(config.name, context, remote);
       return exitCode;
@@ -71,7 +84,7 @@ async function printPlan(
   return EXIT.done;
 }
 
-/** The supervisor's plan, or the same from what is left while none runs: a plan starts nothing. */
+/** The supervisor's plan; without a supervisor, a plan from the stored state, because `--plan` starts nothing. */
 async function planOf(config: ResolvedConfig, move: boolean, context: Context): Promise<UpPlan> {
   const connection = await findSupervisor(context);
   if (connection === undefined) return planAlone(config, move, context);
@@ -98,7 +111,7 @@ async function planAlone(config: ResolvedConfig, move: boolean, context: Context
   }
 }
 
-/** One line that says what is up, and where. */
+/** One line with the services that are up and their addresses. */
 export async function printSummary(
   app: string,
   { output }: Context,

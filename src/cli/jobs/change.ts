@@ -1,3 +1,4 @@
+import { counted } from "../../base/counted.ts";
 import { newelError } from "../../base/errors.ts";
 import type { ListFilter, Run, RunState } from "../../jobs/api.ts";
 import type { Jobs } from "../../jobs/jobs.ts";
@@ -16,9 +17,9 @@ export const CHANGE_OPTIONS: Options = {
 /** A change to runs, one by one. */
 export interface Change {
   readonly verb: "retry" | "cancel";
-  /** What it comes to, for people: `cancelled`. */
+  /** The result in words: `cancelled`. */
   readonly done: string;
-  /** The states of runs that it may be done to. */
+  /** The states in which the change is possible. */
   readonly states: readonly RunState[];
   readonly run: (jobs: Jobs, id: string) => Promise<Run | undefined>;
 }
@@ -37,7 +38,7 @@ export function changeRuns(args: Arguments, context: Context, change: Change): P
       : await changeEach(jobs, ids, change);
     const { output } = context;
     if (output.json) output.printDocument({ [change.done]: changed.length, runs: changed });
-    else output.print(`${changed.length} ${changed.length === 1 ? "run" : "runs"} ${change.done}`);
+    else output.print(`${counted(changed.length, "run")} ${change.done}`);
     return EXIT.done;
   });
 }
@@ -50,10 +51,10 @@ async function findAll(jobs: Jobs, args: Arguments, { states }: Change): Promise
   return ids;
 }
 
-/** So many are under way at once. */
+/** The number of changes under way at once. */
 const AT_ONCE = 20;
 
-/** Those that ended or are gone meanwhile do not count. */
+/** Runs that ended or were removed since the list was read do not count. */
 async function changeAll(jobs: Jobs, ids: readonly string[], change: Change): Promise<string[]> {
   const changed: string[] = [];
   for (let at = 0; at < ids.length; at += AT_ONCE) {
@@ -66,7 +67,7 @@ async function changeAll(jobs: Jobs, ids: readonly string[], change: Change): Pr
 
 function ignoreState(error: unknown): undefined {
   const code = error instanceof Error && "code" in error ? error.code : undefined;
-  if (code !== "NEWEL_E_JOB_RETRY") throw error;
+  if (code !== "NEWEL_E_JOB_RETRY" && code !== "NEWEL_E_JOB_KEY") throw error;
 }
 
 async function changeEach(jobs: Jobs, ids: readonly string[], change: Change): Promise<string[]> {

@@ -1,4 +1,4 @@
-import { tryDurationMs } from "../../base/units.ts";
+import { readTime } from "../time-option.ts";
 import type { ListFilter, Run, RunState } from "../../jobs/api.ts";
 import type { Jobs } from "../../jobs/jobs.ts";
 import { usageError } from "../arguments.ts";
@@ -11,7 +11,7 @@ export const FILTER_OPTIONS: Options = {
     summary: "waiting, delayed, running, done, failed, cancelled; or several: a,b",
   },
   name: { value: "NAME", summary: "of this job" },
-  error: { value: "TEXT", summary: "that failed with this in the code or message" },
+  error: { value: "TEXT", summary: "failed with this text in the code or message" },
   by: { value: "ID", summary: "enqueued for this user" },
   since: { value: "TIME", summary: "enqueued within the last 10m, 2h, 3d, or since a date" },
 };
@@ -22,20 +22,13 @@ export function readFilter(args: Arguments): ListFilter {
   const [error, by, since] = [args.text("error"), args.text("by"), args.text("since")];
   return {
     ...(queue === undefined ? {} : { queue }),
-    // What is no state is told by the list, with those there are.
+    // The store rejects an unknown state and lists the valid ones.
     ...(state === undefined ? {} : { states: state.split(",") as RunState[] }),
     ...(name === undefined ? {} : { name }),
     ...(error === undefined ? {} : { error }),
     ...(by === undefined ? {} : { by }),
-    ...(since === undefined ? {} : { sinceMs: readSince(since) }),
+    ...(since === undefined ? {} : { sinceMs: readTime(since, "--since") }),
   };
-}
-
-function readSince(since: string): number {
-  const ms = tryDurationMs(since);
-  const date = ms === undefined ? Date.parse(since) : Date.now() - ms;
-  if (Number.isFinite(date)) return date;
-  throw usageError(`--since ${since} is neither a duration ("2h") nor a date ("2026-01-31").`);
 }
 
 /** `--limit`, if it was given. */

@@ -1,7 +1,8 @@
 import { inspect } from "node:util";
 
+import { type NewelError, newelError } from "../../base/errors.ts";
 import { formatDuration } from "../../base/units.ts";
-import type { QueueStats, Run, RunState } from "../../jobs/api.ts";
+import type { FailedAttempt, QueueStats, Run, RunState } from "../../jobs/api.ts";
 import { type Output, plain, type Style } from "../output/output.ts";
 import { ago } from "../output/services.ts";
 import { type Column, formatTable } from "../output/table.ts";
@@ -27,7 +28,7 @@ export function formatRuns(runs: readonly Run[], output: Output, nowMs: number):
     { title: "BY", drop: 5, cell: ({ by = "" }) => plain(by) },
     { title: "ERROR", drop: 1, cut: true, cell: ({ error }) => plain(error?.message ?? "") },
   ];
-  // A column that says nothing would take the room of one that does.
+  // An empty column would take the room of a useful one.
   const telling = columns.filter(({ cell }) => runs.some((run) => cell(run) !== ""));
   return formatTable(telling, runs, output.columns);
 }
@@ -45,10 +46,28 @@ export function formatStats(stats: readonly QueueStats[], output: Output): strin
     { title: "LATENCY", drop: 1, cell: ({ latencyMs }) => formatDuration(latencyMs) },
     { title: "", drop: 2, cell: ({ paused }) => (paused ? output.style("yellow", "paused") : "") },
   ];
-  return formatTable(columns, stats, output.columns);
+  const unserved: Column<QueueStats> = {
+    title: "WITHOUT SERVER",
+    drop: 3,
+    cell: (queue) => output.style("red", queue.unserved.map(plain).join(" ")),
+  };
+  const told = stats.some((queue) => unserved.cell(queue) !== "") ? [unserved] : [];
+  return formatTable([...columns, ...told], stats, output.columns);
 }
 
-/** All there is to tell of a run. */
+/** The runs that hold each other up, as the error that the server logs; `undefined` when there is none. */
+export function blockedError(stats: readonly QueueStats[]): NewelError | undefined {
+  const blocked = stats.flatMap((queue) => queue.blocked);
+  if (blocked.length === 0) return undefined;
+  const limits = [...new Set(blocked.flatMap((run) => run.limits))].join(", ");
+  const runs = blocked.map(({ run, waitsFor }) => `${run} for ${waitsFor.join(" and ")}`);
+  return newelError("NEWEL_E_JOB_DEADLOCK", {
+    limits: plain(limits),
+    runs: plain(runs.join(", ")),
+  });
+}
+
+/** A run in detail. */
 export function formatRun(
   run: Run,
   logs: readonly string[],
@@ -76,8 +95,28 @@ export function formatRun(
   return [
     output.style("bold", `${plain(run.name)} (${run.id})`),
     ...told.map(([label, text]) => `  ${output.style("dim", label.padEnd(width))}  ${text}`),
+    ...(run.failures ?? []).flatMap((failure) => formatAttempt(failure, output)),
     ...(logs.length === 0 ? [] : [output.style("bold", "Log")]),
     ...logs.map((line) => `  ${plain(line)}`),
+  ];
+}
+
+/** A failed attempt: its time and place, its stack and last output. */
+function formatAttempt(failure: FailedAttempt, output: Output): string[] {
+  const { attempt, startedMs, endedMs, server, error, stack, stderr = [] } = failure;
+  const lines = (stack ?? `${error.name}: ${error.message}`).split("\n");
+  const where = [
+    ...(startedMs === undefined ? [] : [new Date(startedMs).toISOString()]),
+    ...(startedMs === undefined || endedMs === undefined
+      ? []
+      : [`for ${formatDuration(endedMs - startedMs)}`]),
+    ...(server === undefined ? [] : [`on ${plain(server)}`]),
+  ].join(" ");
+  return [
+    output.style("bold", `Failed attempt ${attempt}`) + ` ${output.style("dim", where)}`.trimEnd(),
+    ...lines.map((line) => `  ${plain(line)}`),
+    ...(stderr.length === 0 ? [] : [`  ${output.style("dim", "last lines of stderr:")}`]),
+    ...stderr.map((line) => `    ${plain(line)}`),
   ];
 }
 

@@ -1,8 +1,8 @@
 import { existsSync } from "node:fs";
-import { resolve } from "node:path";
 
 import { hasCode, newelError } from "../../base/errors.ts";
-import { DEFAULT_STORE, Jobs } from "../../jobs/jobs.ts";
+import { absoluteStore, defaultStore } from "../../jobs/default-store.ts";
+import { Jobs } from "../../jobs/jobs.ts";
 import { parseConnection } from "../../jobs/sqlite/connection.ts";
 import { loadConfig } from "../../supervisor/config/load.ts";
 import { type Arguments, type Context, CONFIG_OPTION, type Options } from "../command.ts";
@@ -10,12 +10,12 @@ import { type Arguments, type Context, CONFIG_OPTION, type Options } from "../co
 export const STORE_OPTION: Options = {
   store: {
     value: "URL",
-    summary: "where the jobs are (default: of the configuration, else $NEWEL_JOBS_STORE)",
+    summary: "the store of the jobs (default: of the configuration, else $NEWEL_JOBS_STORE)",
   },
   ...CONFIG_OPTION,
 };
 
-/** A store, and what said that it is the one. */
+/** A store, and the setting that names it. */
 interface Named {
   readonly url: string;
   readonly by: string;
@@ -33,8 +33,7 @@ export async function withJobs<Value>(
   use: (jobs: Jobs) => Promise<Value>,
   mayMake = false,
 ): Promise<Value> {
-  const { url, by } = await findStore(args, context);
-  const store = absolute(url, context.cwd);
+  const { url: store, by } = await findStore(args, context);
   if (!mayMake && store.startsWith("sqlite:")) {
     const { path } = parseConnection(store);
     if (!existsSync(path)) throw newelError("NEWEL_E_JOBS_NO_STORE", { path, by });
@@ -43,23 +42,32 @@ export async function withJobs<Value>(
   return await use(jobs);
 }
 
-async function findStore(args: Arguments, context: Context): Promise<Named> {
+/** The store that a command line means; a file is below the directory of the command line. */
+export async function findStore(args: Arguments, context: Context): Promise<Named> {
+  const { url, by } = await nameStore(args, context);
+  return { url: absoluteStore(url, context.cwd), by };
+}
+
+async function nameStore(args: Arguments, context: Context): Promise<Named> {
   const { cwd, environment } = context;
   const given = args.text("store");
   if (given !== undefined) return { url: given, by: "--store" };
-  const configured = await storeOfConfig(args, context);
+  const configured = await storeOfConfig(args.text("config"), context);
   if (configured !== undefined) return configured;
   const set = environment["NEWEL_JOBS_STORE"];
   if (set !== undefined && set !== "") return { url: set, by: "$NEWEL_JOBS_STORE" };
-  return { url: DEFAULT_STORE, by: `the default in ${cwd}` };
+  return { url: defaultStore(cwd), by: `the default in ${cwd}` };
 }
 
-/** Every service of an app with a job server has its store in the environment. */
-async function storeOfConfig(
-  args: Arguments,
+/**
+ * The store of a configuration: every service of an app with a job server has it in the environment.
+ *
+ * @param file - the configuration; by default the nearest one, which may be missing
+ */
+export async function storeOfConfig(
+  file: string | undefined,
   { cwd, environment }: Context,
 ): Promise<Named | undefined> {
-  const file = args.text("config");
   try {
     const options = { cwd, environment, ...(file === undefined ? {} : { file }) };
     const { services, file: by } = await loadConfig(options);
@@ -69,10 +77,4 @@ async function storeOfConfig(
     if (file === undefined && hasCode(error, "NEWEL_E_CONFIG_MISSING")) return undefined;
     throw error;
   }
-}
-
-/** A file is below the directory of the command line. */
-function absolute(url: string, cwd: string): string {
-  const [, path, query = ""] = /^sqlite:([^/?][^?]*)(\?.*)?$/.exec(url) ?? [];
-  return path === undefined ? url : `sqlite:${resolve(cwd, path)}${query}`;
 }

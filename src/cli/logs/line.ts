@@ -1,4 +1,4 @@
-import type { GapReason, OutputChunk, StreamName } from "../../kernel/api.ts";
+import type { GapReason, OutputChunk, StreamName } from "../../kernel/process-api.ts";
 import type { Source } from "../select.ts";
 
 /** A line of a process's output, or bytes of it that are lost. */
@@ -15,7 +15,7 @@ export interface LogLine {
   readonly gap: number;
   /** Why they were dropped, where the kernel knows it. */
   readonly reason?: GapReason;
-  /** It reports a gap alone: no line follows the gap yet. */
+  /** The entry reports a gap only: no line follows the gap yet. */
   readonly isGap: boolean;
 }
 
@@ -24,7 +24,7 @@ const LINE_LIMIT_BYTES = 64 * 1_048_576;
 
 const NEWLINE = 0x0a;
 
-/** Cuts the pieces of one stream into lines; what has no newline yet waits for the next piece. */
+/** Cuts the pieces of one stream into lines; a part without a newline waits for the next piece. */
 export class LineCutter {
   readonly #source: Source;
   readonly #stream: StreamName;
@@ -59,7 +59,7 @@ export class LineCutter {
     return lines;
   }
 
-  /** What waits for its newline, when none will come. */
+  /** The last part without a newline, when no more bytes will come. */
   flush(): LogLine[] {
     const isGap = this.#waitingBytes === 0;
     return isGap && this.#gap === 0 ? [] : [this.#take(0, isGap)];

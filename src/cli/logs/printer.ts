@@ -1,5 +1,6 @@
+import { counted } from "../../base/counted.ts";
 import { formatSize } from "../../base/units.ts";
-import type { GapReason } from "../../kernel/api.ts";
+import type { GapReason } from "../../kernel/process-api.ts";
 import type { Output, Style } from "../output/output.ts";
 import type { Source } from "../select.ts";
 import type { LogLine } from "./line.ts";
@@ -51,7 +52,7 @@ export class LinePrinter {
     const { source, bytes, gap, reason, isGap } = line;
     if (gap > 0)
       this.#output.say(
-        `${source.name}: ${gap} bytes (${formatSize(gap)}) of its output are lost here: ${reason === undefined ? "its buffer was full (see logs.bufsize)" : REASONS[reason]}.`,
+        `${source.name}: ${counted(gap, "byte")} (${formatSize(gap)}) of its output ${gap === 1 ? "is" : "are"} lost here: ${reason === undefined ? "its buffer was full (see logs.bufsize)" : REASONS[reason]}.`,
       );
     if (isGap) return;
     const head = Buffer.from(this.#time(line) + this.#prefix(line));

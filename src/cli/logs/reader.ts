@@ -1,5 +1,5 @@
 import { hasCode } from "../../base/errors.ts";
-import type { OutputChunk, OutputPosition, StreamName } from "../../kernel/api.ts";
+import type { OutputChunk, OutputPosition, StreamName } from "../../kernel/process-api.ts";
 import type { KernelClient } from "../../kernel/client-api.ts";
 import type { Source } from "../select.ts";
 import { LineCutter, type LogLine } from "./line.ts";
@@ -9,19 +9,27 @@ const FIRST_WINDOW_BYTES = 65_536;
 const WINDOW_GROWTH = 8;
 
 /**
- * Reads the output of one process as lines, first what is kept, then what comes: each byte once,
+ * Reads the output of one process as lines, first the kept output, then new output: each byte once,
  * since the second reading begins exactly where the first one ended.
  */
 export class ProcessReader {
   readonly source: Source;
   readonly #kernel: KernelClient;
   readonly #streams: readonly StreamName[];
+  readonly #keeps: ((line: LogLine) => boolean) | undefined;
   #cutters: Record<StreamName, LineCutter>;
   #position: { out: number; err: number };
   /** Whether a stream was begun in the middle of a line, whose rest is not a line. */
   #skipping: Record<StreamName, boolean> = { out: false, err: false };
 
-  constructor(source: Source, kernel: KernelClient, streams: readonly StreamName[]) {
+  /** @param keeps - chooses lines; the others are left out, but gaps before them are reported */
+  constructor(
+    source: Source,
+    kernel: KernelClient,
+    streams: readonly StreamName[],
+    keeps?: (line: LogLine) => boolean,
+  ) {
+    this.#keeps = keeps;
     this.source = source;
     this.#kernel = kernel;
     this.#streams = streams;
@@ -29,17 +37,17 @@ export class ProcessReader {
     this.#position = { out: 0, err: 0 };
   }
 
-  /** It has left the list, so nothing will follow. */
+  /** Whether the process has left the list: no output will follow. */
   get isOver(): boolean {
     return this.source.info.archived === true;
   }
 
-  /** Goes to the end of what is there now. */
+  /** Moves the position to the end of the present output. */
   skipKept(): void {
     this.#position = this.#end();
   }
 
-  /** The last `count` lines (1 or more) of what is kept, however long they are; all of it is left behind. */
+  /** The last `count` lines (1 or more) of the kept output, of any length; the position moves to its end. */
   async last(count: number): Promise<LogLine[]> {
     for (let bytes = FIRST_WINDOW_BYTES; ; bytes *= WINDOW_GROWTH) {
       const whole = this.#begin(bytes);
@@ -53,7 +61,7 @@ export class ProcessReader {
     }
   }
 
-  /** What is kept now, from the position on. */
+  /** The output that is kept now, from the position on. */
   async *kept(): AsyncGenerator<LogLine, void> {
     const end = this.#end();
     if (this.#isAt(end)) return;
@@ -69,7 +77,7 @@ export class ProcessReader {
     }
   }
 
-  /** What cannot be read any more is a gap. */
+  /** Reports output that cannot be read any more as a gap. */
   #lose(end: OutputPosition): LogLine[] {
     const lines = this.#streams.flatMap((stream) => {
       const gap = end[stream] - this.#position[stream];
@@ -84,7 +92,16 @@ export class ProcessReader {
       return this.#cutters[stream].push({ ...lost, data: Buffer.alloc(0) });
     });
     this.#position = { ...end };
-    return lines;
+    return this.#chosen(lines);
+  }
+
+  #chosen(lines: LogLine[]): LogLine[] {
+    const keeps = this.#keeps;
+    if (keeps === undefined) return lines;
+    return lines.flatMap((line) => {
+      if (line.isGap || keeps(line)) return [line];
+      return line.gap === 0 ? [] : [{ ...line, bytes: Buffer.alloc(0), isGap: true }];
+    });
   }
 
   /** Everything after the position, until the process ended. */
@@ -95,7 +112,7 @@ export class ProcessReader {
 
   /** Lines that have no newline yet. */
   rest(): LogLine[] {
-    return this.#streams.flatMap((stream) => this.#cutters[stream].flush());
+    return this.#chosen(this.#streams.flatMap((stream) => this.#cutters[stream].flush()));
   }
 
   async *#watch(follow: boolean, signal?: AbortSignal): AsyncGenerator<OutputChunk, void> {
@@ -112,6 +129,10 @@ export class ProcessReader {
   }
 
   #cut(chunk: OutputChunk): LogLine[] {
+    return this.#chosen(this.#linesOf(chunk));
+  }
+
+  #linesOf(chunk: OutputChunk): LogLine[] {
     const { stream } = chunk;
     if (!this.#streams.includes(stream)) return [];
     if (!this.#skipping[stream]) return this.#cutters[stream].push(chunk);
@@ -132,7 +153,7 @@ export class ProcessReader {
     });
   }
 
-  /** @returns whether everything that is kept will be read */
+  /** @returns whether all kept output will be read */
   #begin(bytes: number): boolean {
     this.#cutters = this.#freshCutters();
     this.#position = this.#start(bytes);

@@ -1,5 +1,5 @@
 import { hasCode } from "../../base/errors.ts";
-import type { StreamName } from "../../kernel/api.ts";
+import type { StreamName } from "../../kernel/process-api.ts";
 import type { KernelClient } from "../../kernel/client-api.ts";
 import { type Source, toSource } from "../select.ts";
 import type { LogLine } from "./line.ts";
@@ -7,30 +7,34 @@ import { mergeByTime } from "./merge.ts";
 import { countLines, lastLines, ProcessReader } from "./reader.ts";
 
 export interface LogRequest {
-  /** Which processes: those that are there, and with `follow` those that come. */
+  /** Chooses the processes: present ones, and with `follow` also later ones. */
   readonly wants: (source: Source) => boolean;
   readonly streams: readonly StreamName[];
+  /** Of the processes found, those to read. Default: all. */
+  readonly among?: (sources: readonly Source[]) => readonly Source[];
+  /** Chooses lines; gaps are always printed. Default: all. */
+  readonly keeps?: ((line: LogLine) => boolean) | undefined;
   /** How many of the last kept lines, of all processes together; `Infinity` for all. */
   readonly lines: number;
   readonly follow: boolean;
-  /** Ends it at once. */
+  /** Ends the reading at once. */
   readonly signal: AbortSignal;
-  /** No process will come any more: it ends with the last of those there are. */
+  /** No further process will start: the reading ends with the last present one. */
   readonly finish?: AbortSignal;
   /** Takes a line; the next one waits for its promise. */
   readonly print: (line: LogLine) => void | Promise<void>;
-  /** Hears what there is before any of it is printed; may throw. */
+  /** Called with the sources before any line is printed; may throw. */
   readonly found?: (sources: readonly Source[]) => void;
 }
 
 /**
- * Prints the output of processes: what is kept, merged by time, and with `follow` what comes, also
- * from processes that start later. Each line once, in the order of its process.
+ * Prints the output of processes: the kept lines, merged by time, and with `follow` new lines, also
+ * of processes that start later. Each line once, in the order of its process.
  */
 export async function showLogs(kernel: KernelClient, request: LogRequest): Promise<void> {
-  // Before the list is read: what is made in between is then in both, and never in neither.
+  // Before the list is read: a process made in between is then in both, and never in neither.
   const { lastEvent } = await kernel.status();
-  // The archive last: what leaves the list in between is then in both.
+  // The archive last: a process that leaves the list in between is then in both.
   const listed = (await kernel.processes.list()).map(toSource).filter(request.wants);
   const isListed = new Set(listed.map(({ info }) => info.name));
   const archived = (await kernel.processes.archived())
@@ -38,15 +42,17 @@ export async function showLogs(kernel: KernelClient, request: LogRequest): Promi
     .map(toSource)
     .filter(request.wants);
   request.found?.([...archived, ...listed]);
+  const chosen = new Set(request.among?.([...archived, ...listed]) ?? [...archived, ...listed]);
   const toReader = (source: Source): ProcessReader =>
-    new ProcessReader(source, kernel, request.streams);
-  const readers = listed.map(toReader);
-  const lanes = [...lanesOf(archived.map(toReader)), ...readers.map((reader) => [reader])];
+    new ProcessReader(source, kernel, request.streams, request.keeps);
+  const readers = listed.filter((source) => chosen.has(source)).map(toReader);
+  const ended = archived.filter((source) => chosen.has(source)).map(toReader);
+  const lanes = [...lanesOf(ended), ...readers.map((reader) => [reader])];
   for await (const line of keptLines(lanes, request)) await request.print(line);
   if (request.follow) await new Follower(kernel, request, readers).run(lastEvent);
 }
 
-/** Archived processes by what they are called: those of one name followed each other. */
+/** Archived processes by name: processes of one name ran one after the other. */
 function lanesOf(readers: readonly ProcessReader[]): ProcessReader[][] {
   const lanes = new Map<string, ProcessReader[]>();
   for (const reader of readers) {
@@ -143,7 +149,9 @@ class Follower {
   async #add(name: string): Promise<void> {
     const infos = await this.#kernel.processes.list(name);
     for (const source of infos.map(toSource).filter(this.#request.wants))
-      this.#follow(new ProcessReader(source, this.#kernel, this.#request.streams));
+      this.#follow(
+        new ProcessReader(source, this.#kernel, this.#request.streams, this.#request.keeps),
+      );
   }
 
   #follow(reader: ProcessReader): void {
@@ -153,7 +161,7 @@ class Follower {
     this.#followed.add(key);
     const running = this.#print(reader)
       .catch((error: unknown) => {
-        // One that was removed meanwhile has nothing more to say.
+        // The process was removed since then: no output is left.
         if (hasCode(error, "NEWEL_E_NOT_FOUND")) return;
         this.#failure ??= { error };
         this.#stop.abort();

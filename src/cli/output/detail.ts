@@ -3,7 +3,7 @@ import type { LastExit, ProcessView, ServiceDetail } from "../../supervisor/api.
 import { type Output, plain } from "./output.ts";
 import { ago } from "./services.ts";
 
-/** All there is to tell of a service, as `newel show` prints it. */
+/** A service in detail, as `newel show` prints it. */
 export function formatDetail(detail: ServiceDetail, output: Output, nowMs: number): string[] {
   const { app, name, state, ready, replicas, why } = detail;
   const facts: [string, string][] = [

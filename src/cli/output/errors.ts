@@ -3,7 +3,7 @@ import type { Output } from "./output.ts";
 
 /**
  * An error as a person reads it: what failed and why, what to do, the code to look up. The stack is
- * for those who mend newel: NEWEL_DEBUG=1.
+ * for developers of newel: NEWEL_DEBUG=1.
  */
 export function printError(output: Output, error: unknown, environment: NodeJS.ProcessEnv): void {
   const coded = isNewelError(error)

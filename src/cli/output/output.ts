@@ -8,12 +8,12 @@ export type Screen = Writable & { readonly isTTY?: boolean; readonly columns?: n
 
 export type Style = Parameters<typeof styleText>[0];
 
-/** The width of what is no terminal: the one that fits everywhere. */
+/** The width where stdout is no terminal. */
 const DEFAULT_COLUMNS = 80;
 
 /**
- * Where a command writes to: data to stdout, progress and messages to stderr. Neither gets an escape
- * sequence when it is no terminal (or NO_COLOR is set).
+ * The output of a command: data to stdout, progress and messages to stderr. A stream that is no terminal
+ * gets no escape sequence, and no stream gets one when NO_COLOR is set.
  */
 export class Output {
   readonly stdout: Screen;
@@ -21,8 +21,8 @@ export class Output {
   /** Whether data is printed as JSON. */
   readonly json: boolean;
   /**
-   * Called when stdout takes no more: its reader went away and has what it wanted, as `head` does, or (`failed`) it
-   * cannot be written, for example because the disk is full.
+   * Called when stdout takes no more: its reader went away, as `head` does, or (`failed`) it cannot be
+   * written, for example because the disk is full.
    */
   onBroken: (failed: boolean) => void = (failed) => process.exit(failed ? 1 : 0);
   readonly #environment: NodeJS.ProcessEnv;
@@ -39,7 +39,7 @@ export class Output {
     this.json = options.json;
     this.#environment = options.environment;
     this.stdout.on("error", (error) => this.#failed(error));
-    // Without a stderr there is nobody to tell.
+    // Without a stderr no message can be printed.
     this.stderr.on("error", () => undefined);
   }
 
@@ -48,7 +48,7 @@ export class Output {
     this.stdout.write(`${line}\n`);
   }
 
-  /** A line for the person who waits. */
+  /** A message for the operator. */
   say(line: string): void {
     this.stderr.write(`${line}\n`);
   }
@@ -100,7 +100,7 @@ function versioned(value: object): object {
   return { v: 1, ...value };
 }
 
-/** Text of others in one line of ours: what would move the cursor becomes a question mark. */
+/** Foreign text within a line of newel: control characters become question marks. */
 export function plain(text: string): string {
   return text.replaceAll(/\p{Cc}+/gu, "?");
 }

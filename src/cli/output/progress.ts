@@ -10,7 +10,7 @@ export interface Outcome {
 }
 
 export interface FollowOptions {
-  /** Stop waiting after this long, in milliseconds; what was begun goes on. */
+  /** Stop waiting after this long, in milliseconds; the work continues. */
   readonly timeoutMs?: number | undefined;
   /** Which events are not printed. */
   readonly isSilent?: (event: Progress) => boolean;
@@ -43,7 +43,7 @@ export async function followProgress(
   }
 }
 
-/** One event of a verb, for the person who waits. */
+/** Prints one event of a verb for the operator. */
 function printProgress(output: Output, event: Exclude<Progress, { type: "end" }>): void {
   switch (event.type) {
     case "step":
@@ -53,7 +53,7 @@ function printProgress(output: Output, event: Exclude<Progress, { type: "end" }>
       output.say(`  ${plain(event.text)}`);
       break;
     case "killed":
-      output.say(`  ${event.process}: killed what outlived the stop:`);
+      output.say(`  ${event.process}: killed the processes that outlived the stop:`);
       for (const { pid, command } of event.killed) output.say(`    ${pid} ${plain(command)}`);
       break;
     case "failed":
@@ -66,7 +66,7 @@ function printProgress(output: Output, event: Exclude<Progress, { type: "end" }>
   }
 }
 
-/** What a name or word of the command line is guilty of keeps its own code; all else just failed. */
+/** An error in a name or word of the command line keeps its exit code; any other failure is `failed`. */
 function exitCodeOfFailure(code: string): ExitCode {
   const own = exitCodeOfCode(code);
   return own === EXIT.noSuchName || own === EXIT.usage ? own : EXIT.failed;
@@ -79,7 +79,7 @@ function worst(codes: readonly ExitCode[], ok: boolean): ExitCode {
 }
 
 function giveUp(output: Output, timeoutMs: number): Outcome {
-  output.say(`Not done after ${timeoutMs} ms. It goes on; \`newel ps\` shows how far it is.`);
+  output.say(`Not done after ${timeoutMs} ms. The work continues; \`newel ps\` shows its state.`);
   return { exitCode: EXIT.timeout, changed: true };
 }
 

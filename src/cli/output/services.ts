@@ -33,7 +33,7 @@ export function formatServices(
   return grouped(services, serviceColumns(output, nowMs), output, ({ app }) => app);
 }
 
-/** The same, one line a process. */
+/** The same, one line per process. */
 export function formatProcesses(
   services: readonly ServiceView[],
   output: Output,

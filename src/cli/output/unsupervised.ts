@@ -3,7 +3,7 @@ import type { Output } from "./output.ts";
 import { ago } from "./services.ts";
 import { type Column, formatTable } from "./table.ts";
 
-/** What the kernel alone knows of processes: for the time that nobody supervises. */
+/** The processes as the kernel knows them, while no supervisor runs. */
 export function formatSources(sources: readonly Source[], output: Output, nowMs: number): string[] {
   const columns: Column<Source>[] = [
     { title: "PROCESS", cut: true, cell: ({ run, name }) => fullName(run?.app, name) },
@@ -16,7 +16,7 @@ export function formatSources(sources: readonly Source[], output: Output, nowMs:
   return [output.style("bold", titles), ...lines];
 }
 
-/** The same for programs: in the shape of a supervised service, less what nobody knows now. */
+/** The same as JSON: in the shape of a supervised service, without the supervisor's fields. */
 export function unsupervisedServices(sources: readonly Source[]): object[] {
   const keyOf = ({ run, name }: Source): string => fullName(run?.app, run?.service ?? name);
   const groups = Map.groupBy(sources, keyOf);

@@ -8,16 +8,16 @@ import { splitWords } from "../../kernel/commands/text.ts";
 import { wireKey } from "../../kernel/commands/wire-key.ts";
 import { commandOf } from "./conversation.ts";
 
-/** What has names in a kernel. */
+/** The kinds of named objects in a kernel. */
 export type Noun = "sockets" | "values" | "processes" | "claims";
-/** The names there are just now. */
+/** The present names. */
 export type NamesOf = (noun: Noun) => Promise<readonly string[]>;
 
 const TYPED = COMMANDS.filter(({ jsonOnly }) => !jsonOnly);
 const SIGNALS = Object.keys(constants.signals).map((name) => name.replace(/^SIG/, ""));
 
 /**
- * How the last word of a line may go on, from the table of commands and the names there are.
+ * Completes the last word of a line, from the table of commands and the present names.
  *
  * @returns the whole words, and the beginning of them that was typed
  */
@@ -48,7 +48,7 @@ async function candidatesAfter(
   return argumentsOf(command, before.slice(command.words.length), part, namesOf);
 }
 
-/** What may stand after a first word, which may be shortened. */
+/** The second words after a first word, which may be abbreviated. */
 function secondWords(first: string): string[] {
   if (!TYPED.some(({ words }) => words[0].startsWith(first))) return [];
   return findTopic(TYPED, [first]).flatMap(({ words: [, second] }) => second ?? []);
@@ -93,7 +93,7 @@ function optionsOf(options: readonly Entry[], said: readonly string[], part: str
   });
 }
 
-/** What help shows as `a|b` is one of these. */
+/** The choices that help shows as `a|b`. */
 function choicesOf(hint: string): readonly string[] {
   return hint.includes("|") ? hint.split("|") : [];
 }

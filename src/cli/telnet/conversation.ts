@@ -10,7 +10,7 @@ import { splitWords } from "../../kernel/commands/text.ts";
 /** What the kernel waits for: the next command, or that a batch of output is acknowledged. */
 export type Wants = "command" | "acknowledgement";
 
-/** The one who talks with the kernel through a conversation. */
+/** The user of a conversation: a prompt or a script. */
 export interface Speaker {
   /** A line of the kernel. An error comes with the line it answers. */
   hear(line: string, refused?: string): void;
@@ -20,15 +20,15 @@ export interface Speaker {
 
 /** Commands after which the kernel hangs up. */
 const FAREWELLS = new Set(["quit", "exit-if-idle"]);
-/** What the kernel says first when a claim is not free. */
+/** The beginning of the kernel's answer when a claim is not free. */
 const WAITING = "Waiting for ";
 
 const PROMPT = "> ";
 const END_OF_BATCH = "] ";
 
 /**
- * The client's end of a text session: cuts what comes into lines and prompts, and sends one command
- * at a time, so that each answer can be told from the next.
+ * The client's end of a text session: cuts received text into lines and prompts, and sends one command
+ * at a time, so that each answer is distinct from the next.
  */
 export class Conversation {
   readonly #socket: Socket;
@@ -37,7 +37,7 @@ export class Conversation {
   readonly #waiting: string[] = [];
   readonly #ended = Promise.withResolvers<boolean>();
   #tail = "";
-  /** `greeting` until the first prompt; `endless` while an answer goes on until `q`. */
+  /** `greeting` until the first prompt; `endless` while an answer continues until `q`. */
   #state: "greeting" | "ready" | "answering" | "endless" = "greeting";
   /** The command that is being answered, and what it means. */
   #last = "";
@@ -45,7 +45,7 @@ export class Conversation {
   /** Whether the next line is the first of an answer, where an error stands. */
   #first = false;
   #leaving = false;
-  /** No more lines will be said. */
+  /** No more lines will be sent. */
   #done = false;
 
   constructor(socket: Socket, speaker: Speaker) {
@@ -57,30 +57,30 @@ export class Conversation {
     socket.on("close", () => this.#ended.resolve(this.#leaving));
   }
 
-  /** Resolves when the connection is gone, with whether that was asked for. */
+  /** Resolves when the connection has ended, with whether the end was requested. */
   get ended(): Promise<boolean> {
     return this.#ended.promise;
   }
 
-  /** Whether what runs goes on until `q`. */
+  /** Whether the running command continues until `q`. */
   get endless(): boolean {
     return this.#state === "endless";
   }
 
-  /** Says a line after the answer to the last one, or when a batch of output is to be acknowledged. */
+  /** Sends a line after the answer to the last one, or when a batch of output is to be acknowledged. */
   say(line: string): void {
     this.#waiting.push(line);
     this.#next();
   }
 
-  /** Says a line to what goes on. */
+  /** Sends a line to the running command. */
   interject(line: string): void {
     const word = line.trim();
     if (word !== "" && "quit".startsWith(word)) this.#state = "answering";
     this.#socket.write(`${line}\n`);
   }
 
-  /** Nothing more will be said; what was is still answered. */
+  /** No more lines follow; lines already sent are still answered. */
   finish(): void {
     this.#done = true;
     this.#next();
@@ -101,7 +101,7 @@ export class Conversation {
       }
       this.#send(line);
     }
-    // What has no batches is answered at once.
+    // A command without batches is answered at once.
     while (this.#state === "endless" && !this.#watching) {
       const line = this.#waiting.shift();
       if (line === undefined) return;

@@ -19,7 +19,7 @@ import type { History } from "./history.ts";
 
 const PROMPTS: Readonly<Record<Wants, string>> = {
   command: "> ",
-  acknowledgement: "] Enter goes on, q stops: ",
+  acknowledgement: "] Enter continues, q stops: ",
 };
 
 export interface PromptParts {
@@ -27,7 +27,7 @@ export interface PromptParts {
   readonly input: NodeJS.ReadableStream;
   readonly output: Output;
   readonly namesOf: NamesOf;
-  /** Where the lines are kept; missing: nowhere. */
+  /** The history of lines; missing: none is kept. */
   readonly history: History | undefined;
 }
 
@@ -67,7 +67,7 @@ class Prompt implements Speaker {
     this.#conversation = new Conversation(socket, this);
   }
 
-  /** Until the connection is gone; answers whether that was asked for. */
+  /** Runs until the connection ends; the result is whether the end was requested. */
   async run(): Promise<boolean> {
     this.#lines.on("line", (line) => this.#typed(line));
     this.#lines.on("SIGINT", () => this.#interrupted());
@@ -111,7 +111,7 @@ class Prompt implements Speaker {
 
   #interrupted(): void {
     if (this.#conversation.endless) this.#conversation.interject("q");
-    else if (this.#lines.line === "") this.#show("Ctrl-D or quit leaves; what runs goes on.");
+    else if (this.#lines.line === "") this.#show("Ctrl-D or quit leaves; processes keep running.");
     else {
       this.#lines.write(null, { ctrl: true, name: "e" });
       this.#lines.write(null, { ctrl: true, name: "u" });

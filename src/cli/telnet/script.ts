@@ -5,8 +5,8 @@ import type { Output } from "../output/output.ts";
 import { Conversation } from "./conversation.ts";
 
 /**
- * Says every line of the input to the kernel, one after the answer to the other, and prints the
- * answers alone: no greeting, no prompts.
+ * Sends every line of the input to the kernel, each after the answer to the one before, and prints
+ * the answers only: no greeting, no prompts.
  *
  * @returns whether the end was asked for or the input's, and whether a line was refused
  */

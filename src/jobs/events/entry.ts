@@ -1,20 +1,20 @@
 import type { Progress, RunState } from "../api.ts";
 
-/** One event of a queue's stream that concerns a run, as the store has it. */
+/** One event of a queue's stream about a run, as it is stored. */
 export interface Entry {
   readonly id: string;
   /** BullMQ's id of the job. */
   readonly job: string;
   readonly kind: EntryKind;
-  /** Of `state`. */
+  /** The state, for events of type `state`. */
   readonly state?: RunState;
-  /** Of `progress`. */
+  /** The progress, for events of type `progress`. */
   readonly progress?: Progress;
-  /** Of a run that ended: its result as JSON, or why it failed. Left out when it is long. */
+  /** For a finished run: its result as JSON, or its failure. Omitted when it is long. */
   readonly detail?: string;
 }
 
-/** `look`: something is different, the run itself says what. `removed`: there is no such run any more. */
+/** `look`: the run has changed and has to be read. `removed`: the run does not exist any more. */
 type EntryKind = "state" | "progress" | "look" | "removed";
 
 const STATES: Readonly<Record<string, RunState>> = {
@@ -26,7 +26,7 @@ const STATES: Readonly<Record<string, RunState>> = {
   failed: "failed",
 };
 
-/** Events that say nothing about where the run is. */
+/** Events without information about the state of a run. */
 const MEANINGLESS = new Set([
   "added",
   "duplicated",
@@ -36,10 +36,10 @@ const MEANINGLESS = new Set([
   "retries-exhausted",
 ]);
 
-/** What is longer is not kept in memory: the run has it. */
+/** A longer result is not kept in memory; it is read from the run. In characters. */
 const DETAIL_LENGTH = 4_096;
 
-/** Reads one entry of a stream; `undefined` for those that concern no run. */
+/** Reads one entry of a stream; `undefined` for an entry that is not about a run. */
 export function parseEntry(id: string, fields: readonly string[]): Entry | undefined {
   const values = new Map<string, string>();
   for (let at = 0; at + 1 < fields.length; at += 2)
@@ -66,7 +66,7 @@ function parseProgress(text: string | undefined): Progress | undefined {
   return progressOf(parseJson(text ?? ""));
 }
 
-/** `undefined` for what is no JSON. */
+/** Parses JSON; `undefined` for invalid JSON. */
 export function parseJson(text: string): unknown {
   try {
     return JSON.parse(text) as unknown;
@@ -76,7 +76,10 @@ export function parseJson(text: string): unknown {
   }
 }
 
-/** BullMQ's progress as ours: what the job server stores, or percent; 0 is what it has before any. */
+/**
+ * Converts BullMQ's progress: the object that the job server stores, or percent; 0 is BullMQ's value before any
+ * report.
+ */
 export function progressOf(value: unknown): Progress | undefined {
   if (typeof value === "number") return value === 0 ? undefined : { done: value, total: 100 };
   if (typeof value !== "object" || value === null) return undefined;

@@ -2,16 +2,18 @@ import type { RunEvent } from "../api.ts";
 import { type EventReader, QueueLog } from "./queue-log.ts";
 import { type ReadRun, RunReading } from "./run-events.ts";
 
-/** What the events of a store are read with. */
+/** The access to the events of a store. */
 export interface EventSources {
   /** A backend of BullMQ for the queue, made with `{ blocking: true }`. */
   readonly open: (queue: string) => EventReader;
   readonly read: ReadRun;
-  /** What went wrong with the store; reading goes on by itself. */
+  /** Called with errors of the store; reading continues by itself. */
   readonly onError: (error: unknown) => void;
 }
 
-/** A queue nobody listens to any more is read on for so long: a page that is loaded again comes back. */
+/**
+ * A queue without listeners is still read for this time, because a page that reloads listens again. In milliseconds.
+ */
 const LINGER_MS = 5_000;
 
 interface Shared {
@@ -35,11 +37,11 @@ export class RunEvents {
   }
 
   /**
-   * What happens to a run, up to its end (`done`, `failed` or `cancelled`). Each event comes once, in order.
+   * The events of a run, up to its end (`done`, `failed` or `cancelled`). Each event comes once, in order.
    *
-   * Without `after`, or when that is an event too old to be kept: first its state (`type: "run"`). A run that
-   * was shown and is removed ends as `cancelled`; of one that does not exist there are no events. A reader
-   * that is too slow is shown the state in place of what it missed.
+   * Without `after`, or when that event is too old to be kept, the first event is the state (`type: "run"`). A run that
+   * was shown and is removed ends as `cancelled`; a run that does not exist has no events. A reader
+   * that is too slow gets the state in place of the events that it missed.
    *
    * @param options.after - the id of the last event that was seen
    * @param options.signal - ends the events

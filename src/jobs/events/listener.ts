@@ -1,9 +1,9 @@
 import type { Entry } from "./entry.ts";
 
-/** What a slow reader may be behind, in events of its run. Past that it is shown the state instead. */
+/** How many events of its run a slow reader may be behind. Beyond that it gets the state instead. */
 const BUFFERED_ENTRIES = 500;
 
-/** One who listens to a run: what came and was not taken yet. */
+/** A listener to a run: the events that arrived and were not taken yet. */
 export class Listener {
   #entries: Entry[] = [];
   #missed = false;
@@ -17,7 +17,7 @@ export class Listener {
     this.#wake?.();
   }
 
-  /** Something came that it will not be told: only the state helps. */
+  /** Drops the events, because one was missed: the listener has to read the state. */
   miss(): void {
     this.#entries = [];
     this.#missed = true;
@@ -33,7 +33,7 @@ export class Listener {
     return this.#ended;
   }
 
-  /** Takes all that came, in order; `missed` when there is a gap instead. */
+  /** Takes all events that arrived, in order; `missed` when there is a gap. */
   take(): { readonly entries: readonly Entry[]; readonly missed: boolean } {
     const taken = { entries: this.#entries, missed: this.#missed };
     this.#entries = [];
@@ -41,7 +41,10 @@ export class Listener {
     return taken;
   }
 
-  /** Resolves when something came, it ended, the signal aborted (`true`), or after the limit (`false`). */
+  /**
+   * Resolves with `true` when an event arrived, the listener ended or the signal aborted, with `false` after the
+   * limit.
+   */
   wait(limitMs: number, signal: AbortSignal | undefined): Promise<boolean> {
     if (this.#entries.length > 0 || this.#missed || this.#ended || signal?.aborted === true)
       return Promise.resolve(true);

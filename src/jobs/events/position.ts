@@ -1,6 +1,6 @@
 import type { Progress, RunState } from "../api.ts";
 
-/** What a reader has been shown of a run. */
+/** The state of a run as a reader has seen it. */
 export interface Shown {
   readonly state: RunState | undefined;
   readonly progress: Progress | undefined;
@@ -17,7 +17,7 @@ export function compareIds(a: string, b: string): number {
   return compareNumbers(firstA, firstB) || compareNumbers(secondA, secondB);
 }
 
-/** Of whole numbers in decimal, however long. */
+/** Compares whole numbers in decimal, of any length. */
 function compareNumbers(a: string, b: string): number {
   if (a.length !== b.length) return a.length - b.length;
   if (a === b) return 0;
@@ -25,16 +25,17 @@ function compareNumbers(a: string, b: string): number {
 }
 
 /**
- * The id of a snapshot: where the stream was before the state was read, and what was shown. Later events
- * of the stream that tell less than the snapshot did are known by it, also after a reconnect; and no two
- * events have one id.
+ * The id of a snapshot: the position of the stream before the state was read, and the state that was shown. Later
+ * events
+ * of the stream that are older than the snapshot are recognised by it, also after a reconnect; and no two
+ * events have the same id.
  */
 export function snapshotId(position: string, shown: Shown): string {
   const { state = "", progress } = shown;
   return [position, state, progress?.done ?? "", progress?.total ?? ""].join("~");
 }
 
-/** What `after` says; `undefined` when it is no id of ours. */
+/** Parses `after`; `undefined` when it is not an id of newel's events. */
 export function parseAfter(
   after: string,
 ): { position: string; shown: Shown | undefined } | undefined {

@@ -6,7 +6,7 @@ import { compareIds } from "./position.ts";
 import { type Entry, parseEntry } from "./entry.ts";
 import { Listener } from "./listener.ts";
 
-/** What reads a queue's events: a BullMQ backend made with `{ blocking: true }`. */
+/** The reader of a queue's events: a BullMQ backend made with `{ blocking: true }`. */
 export interface EventReader {
   waitUntilReady(): Promise<void>;
   readEvents(after: string, waitMs: number): Promise<StreamReadRaw>;
@@ -15,13 +15,16 @@ export interface EventReader {
   on(event: "error", listener: (error: Error) => void): unknown;
 }
 
-/** How many events of a queue are kept for those who come back. BullMQ's stores keep as many. */
+/** How many events of a queue are kept for listeners that reconnect. BullMQ's stores keep the same number. */
 const KEPT_ENTRIES = 10_000;
-/** Trimmed in pieces, so that not every event moves the others. */
+/** Old events are dropped in batches of this size, so that not every event moves the others. */
 const TRIM_SLACK = 1_000;
-/** A read that gives fewer has reached the end: SQLite then gives at least so many, PostgreSQL 100, Redis all. */
+/**
+ * A read with fewer events has reached the end: before the end SQLite returns at least this many, PostgreSQL 100,
+ * Redis all.
+ */
 const FULL_BATCH = 50;
-/** After so many events without a pause the store may have dropped some that were not read yet. */
+/** After this number of events without a pause the store may have dropped some that were not read yet. */
 const SUSPECT_ENTRIES = 5_000;
 const WAIT_MS = 10_000;
 const END_MS = 1_000;
@@ -29,8 +32,8 @@ const START = "0";
 const RETRY = { minMs: 100, maxMs: 5_000 };
 
 /**
- * The events of one queue, read once for all who listen in this process, with the newest kept in memory.
- * One connection to the store, however many listen.
+ * The events of one queue, read once for all listeners of this process, with the newest kept in memory.
+ * It uses one connection to the store for any number of listeners.
  */
 export class QueueLog {
   readonly #open: () => EventReader;
@@ -39,12 +42,12 @@ export class QueueLog {
   readonly #closing = new AbortController();
   #reader: EventReader | undefined;
   #entries: Entry[] = [];
-  /** All ids that were read, also of events that concern no run, oldest first. */
+  /** All ids that were read, also of events that are not about a run, oldest first. */
   #ids: string[] = [];
   #cursor = START;
-  /** While the stream is read from its start: up to where it had been read before, if it is still there. */
+  /** While the stream is read again from its start: the id up to which it was read before. */
   #known: { readonly cursor: string; found: boolean } | undefined = { cursor: START, found: true };
-  /** In a row. */
+  /** The number of failures in a row. */
   #failures = 0;
   #ready = pending();
   #running: Promise<void> | undefined;
@@ -54,13 +57,13 @@ export class QueueLog {
     this.#onError = onError;
   }
 
-  /** Resolves when the stream was read to its end once. */
+  /** Resolves when the stream has been read to its end once. */
   ready(): Promise<void> {
     this.#running ??= this.#run();
     return this.#ready.promise;
   }
 
-  /** The id of the last event that was read: the state read from now on is not older. */
+  /** The id of the last event that was read: a state that is read from now on is not older. */
   get position(): string {
     return this.#known?.cursor ?? this.#cursor;
   }
@@ -81,9 +84,9 @@ export class QueueLog {
   }
 
   /**
-   * The events of a job up to an event, and since.
+   * The events of a job up to an event, and after it.
    *
-   * @returns `undefined` when that event is none of the stream's, or one that is not kept any more
+   * @returns `undefined` when that event is not in the stream, or is not kept any more
    */
   around(job: string, id: string): { before: Entry[]; since: Entry[] } | undefined {
     if (!this.#has(id)) return undefined;
@@ -155,7 +158,7 @@ export class QueueLog {
   async #connected(): Promise<EventReader> {
     if (this.#reader !== undefined) return this.#reader;
     const reader = this.#open();
-    // A connection that breaks makes the read fail too, which is where it is dealt with.
+    // A broken connection makes the read fail too, and that failure is handled there.
     reader.on("error", this.#onError);
     this.#reader = reader;
     await reader.waitUntilReady();
@@ -166,12 +169,12 @@ export class QueueLog {
     const reader = this.#reader;
     this.#reader = undefined;
     if (reader === undefined) return;
-    // First: it ends the read that waits.
+    // This comes first, because it ends the pending read.
     await this.#patiently(reader.disconnect());
     await this.#patiently(reader.close(true));
   }
 
-  /** BullMQ's connection to a Redis server that was away may never say that it has ended. */
+  /** Limits the close, because BullMQ's connection to a Redis server that was unreachable may never report its end. */
   async #patiently(end: Promise<void> | undefined): Promise<void> {
     const ended = new AbortController();
     const settled = Promise.resolve(end)
@@ -199,7 +202,7 @@ export class QueueLog {
     this.#entries = this.#entries.filter(({ id }) => compareIds(id, oldest) >= 0);
   }
 
-  /** Reads the stream from its start: whether the last event that was read is still there tells of a gap. */
+  /** Reads the stream again from its start: a missing last event means a gap. */
   #startOver(): void {
     const cursor = this.position;
     this.#known = { cursor, found: cursor === START };
@@ -217,7 +220,7 @@ export class QueueLog {
   }
 }
 
-/** A promise that may reject without anybody who waits for it. */
+/** Marks a promise as handled, so that its rejection without a waiting caller does not end the process. */
 function pending(): PromiseWithResolvers<void> {
   const promise = Promise.withResolvers<void>();
   promise.promise.catch(() => undefined);

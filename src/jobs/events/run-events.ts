@@ -5,20 +5,20 @@ import type { Listener } from "./listener.ts";
 import { parseAfter, type Shown, snapshotId } from "./position.ts";
 import type { QueueLog } from "./queue-log.ts";
 
-/** Gives a run as it is now, whoever's it is; `undefined` when there is none. */
+/** Reads the current state of a run of any owner; `undefined` when there is none. */
 export type ReadRun = (id: string) => Promise<Run | undefined>;
 
-/** One run's events are quiet for so long: its state is looked at, in case that something was missed. */
+/** After this time without an event of a run its state is read, in case an event was missed. In milliseconds. */
 const QUIET_MS = 15_000;
 
 const ENDED: ReadonlySet<RunState | undefined> = new Set<RunState>(["done", "failed", "cancelled"]);
 
-/** Whether a run in that state is over; only `retry` makes it wait again. */
+/** Whether a run in this state is finished; only `retry` requeues it. */
 export function isEnded(state: RunState): boolean {
   return ENDED.has(state);
 }
 
-/** The events of one run for one who listens: what it was shown, and what follows from that. */
+/** The events of one run for one listener: the state that it has seen, and the events after it. */
 export class RunReading {
   readonly #log: QueueLog;
   readonly #read: ReadRun;
@@ -33,7 +33,7 @@ export class RunReading {
     this.#job = run.slice(run.indexOf("~") + 1);
   }
 
-  /** From the event `after`, or from the state now, up to the end of the run. */
+  /** The events from `after`, or from the current state, up to the end of the run. */
   async *events(
     after: string | undefined,
     signal: AbortSignal | undefined,
@@ -60,7 +60,7 @@ export class RunReading {
     return ENDED.has(this.#shown.state) || listener.ended || signal?.aborted === true;
   }
 
-  /** The events since `after`, if they are all there; then also what the reader was shown before. */
+  /** The events since `after`, if all are kept; this also restores the state that the reader had seen. */
   #resume(after: string): readonly Entry[] | undefined {
     const from = parseAfter(after);
     if (from === undefined) return undefined;
@@ -68,20 +68,20 @@ export class RunReading {
     if (found === undefined) return undefined;
     for (const entry of found.before) this.#isNews(entry);
     if (from.shown !== undefined) this.#shown = from.shown;
-    // Else what was before is not kept any more, and it may have been the end.
+    // Otherwise earlier events are not kept any more, and the end may have been among them.
     return this.#shown.state === undefined ? undefined : found.since;
   }
 
   /**
-   * The state as it is.
+   * Returns the current state as an event.
    *
-   * @param always - otherwise only when it is another than was shown
+   * @param always - `false`: only when the state differs from the one that was shown
    */
   async *#snapshot(always: boolean): AsyncGenerator<RunEvent, void, undefined> {
     const { position } = this.#log;
     const run = await this.#read(this.#run);
     if (run === undefined) {
-      // It was waiting or running a while ago, and somebody removed it.
+      // The run was waiting or running before, and was removed.
       if (this.#shown.state === undefined) this.#shown = { ...this.#shown, state: "cancelled" };
       else yield this.#gone(position);
       return;
@@ -107,7 +107,7 @@ export class RunReading {
     }
   }
 
-  /** Whether an entry tells more than was shown; from then on it was. */
+  /** Whether an entry is newer than the shown state, which is updated with it. */
   #isNews(entry: Entry): boolean {
     if (entry.kind === "progress") {
       if (this.#isBehind(entry.progress)) return false;
@@ -115,7 +115,7 @@ export class RunReading {
       const { done, total, note } = entry.progress ?? {};
       if (progress?.done === done && progress?.total === total && progress?.note === note)
         return false;
-      // It runs; the event that said so may have been before the state that was shown.
+      // The run is running; its event may have come before the state that was shown.
       const state = ENDED.has(this.#shown.state) ? this.#shown.state : "running";
       this.#shown = { state, progress: entry.progress };
       return true;
@@ -142,7 +142,7 @@ export class RunReading {
       : { id, run: this.#run, type: "state", state };
   }
 
-  /** With a short result from the event; else with result or error from the run, if it is kept. */
+  /** Adds a short result from the event; otherwise result or error from the run, if it is kept. */
   async #ending(entry: Entry): Promise<RunEvent> {
     const { id, state, detail } = entry;
     const result = state === "done" && detail !== undefined ? parseJson(detail) : undefined;

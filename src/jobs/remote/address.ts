@@ -1,28 +1,30 @@
 import { readFileSync } from "node:fs";
+import { resolve } from "node:path";
 
-import { messageOf, newelError } from "../../base/errors.ts";
+import { newelError } from "../../base/errors.ts";
+import { pathProblem } from "../../base/path-problem.ts";
 
-/** Where a job server is reached, and what proves that one may. */
+/** The address of a job server and the auth key. */
 export interface RemoteAddress {
   readonly host: string;
   readonly port: number;
   readonly authKey: string;
 }
 
-/** How a caller gives the auth key. */
+/** The auth key as a caller gives it. */
 export interface AuthKey {
   readonly authKey?: string;
-  /** Its first line. */
+  /** A file with the auth key in its first line. */
   readonly authKeyFile?: string;
 }
 
-/** What a blank host stands for. */
+/** The host that a blank host stands for. */
 export const LOOPBACK = "127.0.0.1";
-/** Not by `URL`: a blank host, which stands for this machine, is none to it. */
+/** Parsed without `URL`, which rejects a blank host; a blank host means this machine. */
 const URL_FORM = /^jobs:\/\/([^/?#@]*@)?(\[[^\]]+\]|[^:/?#@[\]]*)(?::(\d*))?\/?$/;
 
 /**
- * Reads `jobs://HOST:PORT`; the auth key comes beside it, since URLs end up in logs.
+ * Reads `jobs://HOST:PORT`; the auth key is passed separately, because URLs end up in logs.
  *
  * @param given - default: `$NEWEL_JOBS_AUTHKEY`, or the file that `$NEWEL_JOBS_AUTHKEY_FILE` names
  * @throws NEWEL_E_JOBS_SETTING naming the host, port or auth key that is missing
@@ -40,7 +42,7 @@ export function readRemoteUrl(url: string, given: AuthKey = {}): RemoteAddress {
 }
 
 /**
- * The auth key both sides have.
+ * Reads the auth key, which both sides share.
  *
  * @throws NEWEL_E_JOBS_SETTING
  */
@@ -59,7 +61,7 @@ export function readAuthKey({
   try {
     text = readFileSync(authKeyFile, "utf8");
   } catch (error) {
-    const why = `cannot be read from ${authKeyFile}: ${messageOf(error)}`;
+    const why = `cannot be read from ${authKeyFile}: ${pathProblem(resolve(authKeyFile), error)}`;
     throw setting("auth key", why, "a file that this user can read", error);
   }
   const [line = ""] = text.split("\n", 1);

@@ -1,4 +1,4 @@
-import { hasCode, newelError } from "../../base/errors.ts";
+import { hasCode, newelError, systemCode } from "../../base/errors.ts";
 import { sleep } from "../../base/timers.ts";
 import type { Connection } from "../../wire/client.ts";
 import type { Remote } from "../../wire/contract.ts";
@@ -24,15 +24,15 @@ import { readBy } from "../scope.ts";
 import type { RemoteAddress } from "./address.ts";
 import { JOBS_CONTRACT, type RemoteJobsApi } from "./contract.ts";
 
-/** How long a call looks for a server that does not answer, in milliseconds: a restart takes less. */
+/** How long a call retries while the server does not answer, in milliseconds; a restart takes less. */
 const PATIENCE_MS = 10_000;
 const RETRY_MS = 100;
-/** A timer that never matters. */
+/** A timer that never fires in practice. */
 const HOLD_MS = 2 ** 31 - 1;
 
 /**
- * Jobs by way of a job server on another machine, for programs that cannot reach its store. What a
- * restart of the server cuts off is asked again: a run has its id before it is sent, so that it is
+ * Jobs through a job server on another machine, for programs that cannot reach its store. A call that a
+ * restart of the server interrupts is sent again: a run gets its id before it is sent, so that it is
  * enqueued once.
  */
 export class RemoteAccess implements JobsAccess {
@@ -76,8 +76,10 @@ export class RemoteAccess implements JobsAccess {
     return this.#call((remote) => remote.logs(id, whose));
   }
 
-  stats(): Promise<readonly QueueStats[]> {
-    return this.#call((remote) => remote.stats());
+  async stats(): Promise<readonly QueueStats[]> {
+    const stats = await this.#call((remote) => remote.stats());
+    // A server of an older version does not report them.
+    return stats.map((queue) => ({ ...queue, blocked: queue.blocked ?? [] }));
   }
 
   pause(queue: string): Promise<void> {
@@ -130,7 +132,7 @@ export class RemoteAccess implements JobsAccess {
         return;
       } catch (error) {
         signal?.throwIfAborted();
-        // The deadline runs from the loss, not from the beginning of a stream of hours.
+        // The deadline starts with the loss of the connection, because a stream may have run for hours before.
         lostMs ??= performance.now();
         await this.#pauseOrThrow(error, lostMs + PATIENCE_MS, signal);
       }
@@ -148,7 +150,7 @@ export class RemoteAccess implements JobsAccess {
     return this.close();
   }
 
-  /** @param repeat - doing it twice is the same as once, so it is asked again when the answer is lost */
+  /** @param repeat - the call is idempotent, so it is sent again when the answer is lost */
   async #call<Value>(
     ask: (remote: Remote<RemoteJobsApi>) => Promise<Value>,
     repeat = true,
@@ -168,9 +170,9 @@ export class RemoteAccess implements JobsAccess {
     }
   }
 
-  /** @throws the error when another try would not help, or it is too late for one */
+  /** @throws the error when another try would not help, or the deadline has passed */
   async #pauseOrThrow(error: unknown, untilMs: number, signal?: AbortSignal): Promise<void> {
-    const isAway = AWAY.some((code) => hasCode(error, code));
+    const isAway = AWAY.some((code) => hasCode(error, code)) || isReset(error);
     if (!isAway || this.#isClosed || performance.now() > untilMs) throw error;
     await sleep(RETRY_MS, signal);
   }
@@ -200,16 +202,22 @@ export class RemoteAccess implements JobsAccess {
   }
 }
 
-/** What a server that restarts, or a network that hiccups, makes of a call. */
+/** Errors of calls that a restart of the server or a network failure interrupted. */
 const AWAY = ["NEWEL_E_UNREACHABLE", "NEWEL_E_CONNECTION_LOST", "NEWEL_E_CLOSED"] as const;
 
-/** `by` as it is sent: checked here, so that nobody's is not taken for everybody's on the way. */
+/** Whether a handshake was reset, as by a server that ends: one with another auth key answers with an alert. */
+function isReset(error: unknown): boolean {
+  const cause = error instanceof Error ? error.cause : undefined;
+  return hasCode(error, "NEWEL_E_SECRET") && systemCode(cause) === "ECONNRESET";
+}
+
+/** Checks `by` before it is sent, so that an empty owner does not become "all" on the way. */
 function toScope(scope: Scope | undefined): Scope {
   const by = readBy(scope);
   return by === undefined ? {} : { by };
 }
 
-/** A connection keeps no program alive, but a call that waits for its answer does. */
+/** A pending call keeps the program alive; an idle connection does not. */
 function hold(): Disposable {
   const timer = setInterval(() => undefined, HOLD_MS);
   return { [Symbol.dispose]: () => clearInterval(timer) };

@@ -13,7 +13,7 @@ import type {
   Scope,
 } from "../api.ts";
 
-/** What a job server answers to those who cannot reach its store. `null` stands for a missing run. */
+/** The methods of a job server for programs that cannot reach its store. `null` stands for a missing run. */
 export interface RemoteJobsApi {
   enqueue(request: EnqueueRequest): Promise<Run>;
   get(id: string, scope: Scope): Promise<Run | null>;

@@ -8,16 +8,16 @@ import { JOBS_CONTRACT, type RemoteJobsApi } from "./contract.ts";
 import { read } from "./requests.ts";
 
 export interface ListenOptions {
-  /** Whether this server runs jobs of a name; a run of an unknown one is refused at once. */
+  /** Whether this server runs jobs of a name; a run of an unknown job is refused at once. */
   readonly knows: (name: string) => boolean;
-  /** Of an input as JSON. */
+  /** The largest size of an input as JSON, in bytes. */
   readonly payloadBytes: number;
-  /** Told of each connection that was refused or broke the protocol. */
+  /** Called for each connection that was refused or broke the protocol. */
   readonly onRefused: (error: Error, peer: string) => void;
 }
 
 /**
- * Lets programs on other machines enqueue and follow runs: TLS 1.3 with the auth key as pre-shared
+ * Listens for programs on other machines that enqueue and follow runs: TLS 1.3 with the auth key as pre-shared
  * key, no certificates.
  *
  * @param address - port 0 lets the operating system choose
@@ -35,10 +35,10 @@ export function listenForJobs(
   });
 }
 
-/** What a run has beside its input. */
+/** The fields of a run other than its input. */
 const ENVELOPE_BYTES = 65_536;
 
-/** Everything is read again here: the types are the callers' word. */
+/** All arguments are parsed again here, because remote callers may not keep to the types. */
 class RemoteJobs implements RemoteJobsApi {
   readonly #access: JobsAccess;
   readonly #options: ListenOptions;

@@ -6,8 +6,8 @@ import { jobNameProblem } from "../names.ts";
 import { MOST_DELAY_MS } from "../options.ts";
 
 /**
- * What comes from other machines, read before anything is done with it. Who connects knows the auth
- * key, but may be of another version, or broken.
+ * Parses the requests from other machines before they are used. The sender knows the auth
+ * key, but may be another version of newel, or faulty.
  */
 
 const text = (limit: number) =>
@@ -15,7 +15,7 @@ const text = (limit: number) =>
     v.string(),
     v.nonEmpty(),
     v.maxLength(limit),
-    // Half a character has no UTF-8.
+    // A lone surrogate cannot be encoded in UTF-8.
     v.check((value) => value.isWellFormed(), "it is not Unicode"),
   );
 const name = v.pipe(
@@ -32,7 +32,7 @@ const ms = v.pipe(
 const whole = v.pipe(v.number(), v.safeInteger());
 const id = text(500);
 const by = v.optional(v.union([text(500), v.pipe(v.number(), v.finite())]));
-const kept = v.strictObject({ ageMs: ms, count: v.optional(v.pipe(whole, v.minValue(0))) });
+const kept = v.strictObject({ ageMs: ms });
 
 const run = v.strictObject({
   id: v.optional(v.pipe(v.string(), v.regex(/^[0-9a-f]{32}$/))),
@@ -58,7 +58,7 @@ const schedule = v.strictObject({
   run,
 });
 
-/** Levels and runs of a flow. */
+/** The largest number of levels and runs of a flow. */
 const FLOW_LIMIT = 1_000;
 
 const flow: v.GenericSchema<FlowRequest> = v.strictObject({
@@ -96,7 +96,7 @@ export const read = {
   after: (value: unknown): string | undefined => parse(v.nullish(text(200)), value) ?? undefined,
 };
 
-/** Before it is read by a parser that calls itself. */
+/** Checks the depth before a recursive parser reads the value. */
 function checkFlow(value: unknown, depth: number, seen: { count: number }): void {
   seen.count += 1;
   if (depth > 50 || seen.count > FLOW_LIMIT)

@@ -1,27 +1,34 @@
 import type { StandardSchemaV1 } from "@standard-schema/spec";
 
-import { hasCode, newelError } from "../../base/errors.ts";
+import { hasCode, messageOf, newelError } from "../../base/errors.ts";
 import type { JobHandler } from "../api.ts";
 import { toRunError } from "../failure.ts";
 import { checkInput } from "../input.ts";
 import { checkJson } from "../json.ts";
-import { AttemptContext, type Ask } from "./context.ts";
+import { AttemptContext } from "./context.ts";
+import { noteAttempt } from "./crash.ts";
 import { currentRun } from "./current.ts";
-import type { Outcome, RunTask } from "./protocol.ts";
+import { forgetLines, lastLines } from "./last-lines.ts";
+import type { Ask, Outcome, RunTask } from "./protocol.ts";
 import type { ConsumerSpan } from "./telemetry.ts";
+import { RunWaits } from "./waits.ts";
 
-/** What of a definition an attempt needs. */
+/** The parts of a definition that an attempt needs. */
 export interface Runnable {
   readonly input: StandardSchemaV1 | undefined;
   readonly handler: JobHandler<never, unknown>;
 }
 
+type Failed = Extract<Outcome, { readonly state: "failed" }>;
+
 /** The longest stack that is stored, in characters. */
 const STACK_LIMIT = 8_000;
-/** What the result of a run may take as JSON, in bytes. */
+/** Whether another attempt would end the same way. */
+const FINAL_CODES = ["NEWEL_E_JOB_INPUT", "NEWEL_E_JOB_STEPS"] as const;
+/** The largest size of a run's result as JSON, in bytes. */
 const RESULT_LIMIT_BYTES = 10_000_000;
 
-/** Runs one attempt. Never rejects: what goes wrong is its outcome. */
+/** Runs one attempt. Never rejects: an error becomes its outcome. */
 export async function runAttempt(
   definition: Runnable | undefined,
   task: RunTask,
@@ -29,10 +36,12 @@ export async function runAttempt(
   ask: Ask,
   span?: ConsumerSpan,
 ): Promise<Outcome> {
+  const noted = noteAttempt(task.run, ask);
   try {
     if (definition === undefined)
       throw newelError("NEWEL_E_JOB_UNKNOWN", { job: task.name, queue: task.queue });
-    const scope = { run: task.run, attempt: task.attempt };
+    const waits = new RunWaits(task.run, ask);
+    const scope = { run: task.run, attempt: task.attempt, waits };
     const traceId = span?.traceId;
     const run = (): Promise<string> => handle(definition, task, signal, ask);
     const result = await currentRun().run(
@@ -41,9 +50,11 @@ export async function runAttempt(
     );
     return { state: "done", result };
   } catch (error) {
-    span?.failed(error);
+    span?.failed(error instanceof InputRefusal ? error.error : error);
     return failed(error, task);
   } finally {
+    noted();
+    forgetLines(task.run);
     span?.end();
   }
 }
@@ -54,17 +65,38 @@ async function handle(
   signal: AbortSignal,
   ask: Ask,
 ): Promise<string> {
-  const input = await checkInput(schema, task.input, task.name);
+  const input = await checkInput(schema, task.input, task.name).catch((error: unknown) => {
+    throw new InputRefusal(error);
+  });
   const context = new AttemptContext(task, signal, ask);
   try {
     const result = await handler(input as never, context);
     return checkJson(result, `The result of ${task.name}`, RESULT_LIMIT_BYTES);
   } finally {
-    await context.finish();
+    // An aborted attempt may have lost its lease, and then must not store anything.
+    for (const failure of await context.finish())
+      if (!signal.aborted)
+        process.emitWarning(`${task.run}: progress or a line is not stored: ${messageOf(failure)}`);
   }
 }
 
-function failed(thrown: unknown, { name }: RunTask): Outcome {
+/** Whether the run's own input does not fit, as opposed to the input of a run that the handler enqueues. */
+class InputRefusal {
+  readonly error: unknown;
+
+  constructor(error: unknown) {
+    this.error = error;
+  }
+}
+
+function failed(thrown: unknown, task: RunTask): Outcome {
+  if (thrown instanceof InputRefusal)
+    return { ...failedBy(thrown.error, task), isInputRefused: true };
+  const stderr = lastLines(task.run);
+  return { ...failedBy(thrown, task), ...(stderr.length === 0 ? {} : { stderr }) };
+}
+
+function failedBy(thrown: unknown, { name }: RunTask): Failed {
   if (!(thrown instanceof Error)) {
     const { message: value } = toRunError(thrown);
     const error = newelError("NEWEL_E_JOB_THROWN", { job: name, value });
@@ -75,6 +107,7 @@ function failed(thrown: unknown, { name }: RunTask): Outcome {
     state: "failed",
     error: toRunError(thrown),
     ...(stack === undefined ? {} : { stack }),
-    isFinal: thrown.name === "UnrecoverableError" || hasCode(thrown, "NEWEL_E_JOB_INPUT"),
+    isFinal:
+      thrown.name === "UnrecoverableError" || FINAL_CODES.some((code) => hasCode(thrown, code)),
   };
 }

@@ -4,7 +4,7 @@ import { currentRun } from "./current.ts";
 
 const METHODS = ["debug", "log", "info", "warn", "error"] as const;
 
-/** Has every `console` line of a handler begin with its run and attempt: `[mails~3f… #2] sent`. */
+/** Prefixes every `console` line of a handler with its run and attempt: `[mails~3f… #2] sent`. */
 export function markConsole(console: Console): void {
   for (const method of METHODS) {
     const write = console[method].bind(console);

@@ -1,19 +1,20 @@
+import { hasCode } from "../../base/errors.ts";
 import type { ChildResult, JobContext, Progress } from "../api.ts";
-import { checkJson, PAYLOAD_LIMIT_BYTES } from "../json.ts";
 import { optionError } from "../names.ts";
+import { LogLines } from "./log-lines.ts";
 import { ProgressReporter } from "./progress.ts";
-import type { RunnerAsk, RunTask } from "./protocol.ts";
+import type { Ask, RunTask } from "./protocol.ts";
+import { Steps } from "./steps.ts";
+import { Turns } from "./turns.ts";
 
-/** Asks the server to keep something; resolves when it is stored. */
-export type Ask = (question: RunnerAsk) => Promise<unknown>;
-
-/** What the handler of one attempt is given. */
+/** Creates the context that the handler of one attempt gets. */
 export class AttemptContext implements JobContext {
   readonly #task: RunTask;
   readonly #ask: Ask;
   readonly #progress: ProgressReporter;
-  /** Results as they are read back, by the step's name. */
-  readonly #steps: Map<string, Promise<unknown>>;
+  readonly #lines: LogLines;
+  readonly #steps: Steps;
+  readonly #turns = new Turns();
   readonly signal: AbortSignal;
 
   constructor(task: RunTask, signal: AbortSignal, ask: Ask) {
@@ -23,8 +24,8 @@ export class AttemptContext implements JobContext {
     this.#progress = new ProgressReporter(task.progress, (progress) =>
       ask({ kind: "progress", progress }),
     );
-    const finished = Object.entries(task.steps ?? {});
-    this.#steps = new Map(finished.map(([name, value]) => [name, Promise.resolve(value)]));
+    this.#lines = new LogLines((line) => ask({ kind: "log", line }));
+    this.#steps = new Steps(task.name, ask);
   }
 
   get id(): string {
@@ -47,20 +48,24 @@ export class AttemptContext implements JobContext {
     return this.#task.by;
   }
 
-  // Getters, so that they also work taken out of ctx: ({ progress }) => progress(1, 10).
+  // Getters, so that the functions also work when destructured: ({ progress }) => progress(1, 10).
   get progress(): JobContext["progress"] {
     return async (done, total, note) => {
       for (const [option, value] of Object.entries({ done, total }))
         if (!Number.isFinite(value) || value < 0)
           throw optionError(`the progress of ${this.name}`, option, value, "a number from 0");
       const progress: Progress = { done, total, ...(note === undefined ? {} : { note }) };
-      await this.#progress.report(progress);
+      this.#checkLease();
+      this.#progress.report(progress);
+      await this.#turns.pass();
     };
   }
 
   get log(): JobContext["log"] {
     return async (line) => {
-      await this.#ask({ kind: "log", line });
+      this.#checkLease();
+      await this.#lines.write(line);
+      await this.#turns.pass();
     };
   }
 
@@ -70,30 +75,22 @@ export class AttemptContext implements JobContext {
 
   get step(): JobContext["step"] {
     return <Value>(name: string, fn: () => Value | Promise<Value>) =>
-      this.#step(name, fn) as Promise<Value>;
+      this.#steps.run(name, fn) as Promise<Value>;
   }
 
-  /** The same step asked for twice in one attempt runs once; one that failed may be tried again. */
-  #step(name: string, fn: () => unknown): Promise<unknown> {
-    const known = this.#steps.get(name);
-    if (known !== undefined) return known;
-    const running = this.#runStep(name, fn);
-    this.#steps.set(name, running);
-    running.catch(() => this.#steps.delete(name));
-    return running;
+  /** Checks the signal first, because reports do not wait and the server's refusal would come late. */
+  #checkLease(): void {
+    const reason: unknown = this.signal.reason;
+    if (hasCode(reason, "NEWEL_E_JOB_LEASE_LOST")) throw reason;
   }
 
-  /** Gives what a later attempt will be given, which is what JSON makes of the value. */
-  async #runStep(name: string, fn: () => unknown): Promise<unknown> {
-    const result = await fn();
-    const what = `The result of the step "${name}" of ${this.name}`;
-    const value = JSON.parse(checkJson(result, what, PAYLOAD_LIMIT_BYTES)) as unknown;
-    await this.#ask({ kind: "step", name, value });
-    return result === undefined ? undefined : value;
-  }
-
-  /** The last progress is stored before the attempt ends. */
-  async finish(): Promise<void> {
-    await this.#progress.flush();
+  /**
+   * Resolves when the last progress and all lines are stored.
+   *
+   * @returns failures that no call of the handler has thrown
+   */
+  async finish(): Promise<readonly unknown[]> {
+    const ends = await Promise.allSettled([this.#progress.flush(), this.#lines.flush()]);
+    return ends.flatMap((end) => (end.status === "rejected" ? [end.reason as unknown] : []));
   }
 }

@@ -1,43 +1,72 @@
 import type { Progress } from "../api.ts";
+import { progressOf } from "../events/entry.ts";
 
-/** Between two that are stored, in milliseconds. */
+/** Progress as the store keeps it, with the number of reports of the attempt up to this one. */
+export interface StoredProgress extends Progress {
+  readonly reports?: number;
+}
+
+/** Parses BullMQ's progress of a job as {@link StoredProgress}; `undefined` when newel has not stored it. */
+export function storedProgressOf(value: unknown): StoredProgress | undefined {
+  const progress = progressOf(value);
+  if (progress === undefined) return undefined;
+  const { reports } = value as { readonly reports?: unknown };
+  return typeof reports === "number" ? { ...progress, reports } : progress;
+}
+
+/** The shortest interval between two stored reports, in milliseconds. */
 const EVERY_MS = 100;
 
 /**
- * The progress of one attempt on its way to the store: the first at once, then at most ten a second, the
- * last one always; and never back while the total is the same, also after another attempt.
+ * Sends the progress of one attempt to the store: the first report at once, then at most ten a second, the
+ * last one always. A report never waits for the store.
+ *
+ * A new attempt repeats the reports of an earlier one: up to the number of reports that
+ * the stored progress counts, a report is shown only if it is ahead of the stored one. Afterwards progress
+ * never goes back while the total is the same.
  */
 export class ProgressReporter {
-  readonly #store: (progress: Progress) => Promise<unknown>;
+  readonly #store: (progress: StoredProgress) => Promise<unknown>;
+  /** The progress that an earlier attempt stored. */
+  readonly #known: StoredProgress | undefined;
+  #reports = 0;
+  #hasPassedKnown: boolean;
   #shown: Progress | undefined;
-  /** Given and not yet on its way. */
-  #next: Progress | undefined;
+  /** The report that is not sent yet. */
+  #next: StoredProgress | undefined;
   #sentMs = Number.NEGATIVE_INFINITY;
   #timer: NodeJS.Timeout | undefined;
-  #sending: Promise<unknown> | undefined;
-  #waiting: { resolve(): void; reject(error: unknown): void }[] = [];
+  #sending: Promise<void> | undefined;
+  #failure: { readonly error: unknown } | undefined;
 
-  /** @param known - what earlier attempts said last */
-  constructor(known: Progress | undefined, store: (progress: Progress) => Promise<unknown>) {
+  /** @param known - the progress that earlier attempts stored last */
+  constructor(
+    known: StoredProgress | undefined,
+    store: (progress: StoredProgress) => Promise<unknown>,
+  ) {
+    this.#known = known;
+    this.#hasPassedKnown = known === undefined;
     this.#shown = known;
     this.#store = store;
   }
 
-  /** Resolves when this, or what came after it, is stored. */
-  report(given: Progress): Promise<void> {
+  /** @throws the error of an earlier report, once */
+  report(given: Progress): void {
+    this.#throwFailure();
+    this.#reports += 1;
+    if (this.#isSaidAgain(given)) return;
+    this.#hasPassedKnown = true;
     const next = notBehind(given, this.#next ?? this.#shown);
-    if (next === undefined) return this.#sending?.then(() => undefined) ?? Promise.resolve();
-    this.#next = next;
-    const stored = new Promise<void>((resolve, reject) => {
-      this.#waiting.push({ resolve, reject });
-    });
-    // A handler need not await it.
-    stored.catch(() => undefined);
+    if (next === undefined) return;
+    this.#next = { ...next, reports: this.#reports };
     this.#schedule();
-    return stored;
   }
 
-  /** Sends what still waits. Resolves when all is stored. */
+  /**
+   * Sends the last report. Resolves when it is stored.
+   *
+   * @throws the error of a report that no call has thrown
+   */
   async flush(): Promise<void> {
     clearTimeout(this.#timer);
     this.#timer = undefined;
@@ -45,6 +74,14 @@ export class ProgressReporter {
       if (this.#sending === undefined) this.#send();
       await this.#sending;
     }
+    this.#throwFailure();
+  }
+
+  #isSaidAgain({ done, total }: Progress): boolean {
+    const known = this.#known;
+    if (this.#hasPassedKnown || known === undefined) return false;
+    if (known.total === total && done > known.done) return false;
+    return this.#reports <= (known.reports ?? 0);
   }
 
   #schedule(): void {
@@ -61,24 +98,25 @@ export class ProgressReporter {
   #send(): void {
     const progress = this.#next;
     if (progress === undefined) return;
-    const waiting = this.#waiting.splice(0);
     this.#next = undefined;
     this.#shown = progress;
     this.#sentMs = performance.now();
-    this.#sending = this.#store(progress).then(
-      () => this.#sent(() => waiting.forEach((each) => each.resolve())),
-      (error: unknown) => this.#sent(() => waiting.forEach((each) => each.reject(error))),
-    );
+    this.#sending = this.#store(progress)
+      .catch((error: unknown) => (this.#failure ??= { error }))
+      .then(() => {
+        this.#sending = undefined;
+        if (this.#next !== undefined) this.#schedule();
+      });
   }
 
-  #sent(tell: () => void): void {
-    this.#sending = undefined;
-    tell();
-    if (this.#next !== undefined) this.#schedule();
+  #throwFailure(): void {
+    const failure = this.#failure;
+    this.#failure = undefined;
+    if (failure !== undefined) throw failure.error;
   }
 }
 
-/** What to show after `shown`; `undefined` when it says nothing new. */
+/** The report to show after `shown`; `undefined` when it adds no information. */
 function notBehind(given: Progress, shown: Progress | undefined): Progress | undefined {
   if (shown === undefined || shown.total !== given.total || given.done > shown.done) return given;
   const { note = shown.note } = given;

@@ -15,7 +15,7 @@ export interface ConsumerSpan {
 
 type Begin = (task: RunTask) => ConsumerSpan;
 
-/** Joins the OpenTelemetry API that the jobs' modules use; `undefined` when the package is not there. */
+/** Loads the OpenTelemetry API that the jobs' modules use; `undefined` when the package is not installed. */
 export function consumerTelemetry(): Begin | undefined {
   const api = loadApi();
   return api === undefined ? undefined : (task) => begin(api, task);

@@ -1,4 +1,4 @@
-// What the processes of the job server run: the users' modules, one job after the other.
+// The entry point of the job server's processes: it loads the users' modules and runs their jobs.
 import { fileURLToPath } from "node:url";
 
 import { messageOf, newelError } from "../../base/errors.ts";
@@ -11,21 +11,34 @@ import type { JobDefinition } from "../definition.ts";
 import { definitions, findDefinition } from "../registry.ts";
 import { runAttempt } from "./attempt.ts";
 import { markConsole } from "./console.ts";
-import type { JobFacts, RunnerAnswer, RunnerSetup, RunnerTask } from "./protocol.ts";
+import { reportCrashes } from "./crash.ts";
+import { keepLastLines } from "./last-lines.ts";
+import type { Description, RunnerAnswer, RunnerSetup, RunnerTask } from "./protocol.ts";
 import { consumerTelemetry } from "./telemetry.ts";
 
 type Telemetry = ReturnType<typeof consumerTelemetry>;
 
+/** Resident memory when the modules were loaded, in bytes. */
+let freshBytes = 0;
+
 const runner: WorkerDefinition<RunnerTask, RunnerAnswer, Telemetry, never, RunnerSetup> = {
   async setup({ data }: SetupContext<RunnerSetup>): Promise<Telemetry> {
     markConsole(console);
+    keepLastLines(process.stderr);
+    reportCrashes();
     for (const module of data.modules) await load(module);
+    freshBytes = process.memoryUsage.rss();
     return consumerTelemetry();
   },
 
   task(task: RunnerTask, context: TaskContext<Telemetry>): RunnerAnswer | Promise<RunnerAnswer> {
     if (task.kind === "describe") return describe();
     const { signal, ask, state: telemetry } = context;
+    if (task.isMeasured === true) {
+      const rssBytes = process.memoryUsage.rss();
+      // The run does not wait for the answer, and other messages report a broken connection.
+      ask({ kind: "begun", pid: process.pid, rssBytes, freshBytes }).catch(() => undefined);
+    }
     const definition = findDefinition(task.name) as JobDefinition | undefined;
     return runAttempt(definition, task, signal, ask, telemetry?.(task));
   },
@@ -42,6 +55,6 @@ async function load(module: string): Promise<void> {
   }
 }
 
-function describe(): JobFacts[] {
-  return definitions().map(({ name, options }) => ({ name, ...options }));
+function describe(): Description {
+  return { facts: definitions().map(({ name, options }) => ({ name, ...options })), freshBytes };
 }

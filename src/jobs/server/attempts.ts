@@ -1,119 +1,169 @@
 import { DelayedError, type Job, WaitingError } from "bullmq";
 
-import { newelError } from "../../base/errors.ts";
 import { sleep } from "../../base/timers.ts";
-import type { StoredJob } from "../api.ts";
-import { toRunError } from "../failure.ts";
+import type { FailedAttempt, StoredJob } from "../api.ts";
+import { formatAttemptRecord } from "../attempt-record.ts";
+import { parseFailure } from "../failure.ts";
 import { formatRunId } from "../names.ts";
-import type { JobFacts, RunnerAsk, RunTask } from "../runner/protocol.ts";
-import { progressOf } from "../events/entry.ts";
-import { fromStored } from "../stored.ts";
+import type { JobFacts, Outcome, RunnerAsk, RunTask } from "../runner/protocol.ts";
+import { storedProgressOf } from "../runner/progress.ts";
+import { fromStored, isStored, withoutAges } from "../stored.ts";
+import type { Queues } from "../store/queues.ts";
+import { AttemptWaits } from "./attempt-waits.ts";
+import type { Admission } from "./admission.ts";
+import type { ExecutingRun } from "./blocked-runs.ts";
 import type { Cancels } from "./cancels.ts";
 import {
-  attemptError,
   cancelledReason,
   type End,
   type Ended,
   endOf,
-  finalError,
   stoppingReason,
   timeoutReason,
 } from "./ends.ts";
 import type { Groups } from "./groups.ts";
 import { Keeper } from "./keeper.ts";
+import type { HeldLease } from "./leases.ts";
+import { MemoryLimits, type MemoryWatch } from "./memory-limits.ts";
 import type { Pools } from "./pools.ts";
 import type { Slot } from "./slots.ts";
+import { isTakenByOther } from "./store-refusals.ts";
 
 const BACK: End = { kind: "back", waitMs: 0 };
-/** The stacks of a run that are kept, if it says nothing else. */
+/** The number of stacks that are kept of a run by default. */
 const STACKS = 5;
 
-/** What attempts are run with. */
+/** The parts of the server that attempts use. */
 export interface AttemptsOptions {
+  readonly queues: Pick<Queues, "writer">;
   readonly pools: Pools;
   readonly cancels: Pick<Cancels, "has">;
   readonly groups: Groups;
-  readonly definitions: ReadonlyMap<string, JobFacts>;
-  /** What attempts have to end when the server stops, in milliseconds. */
+  readonly admission: Admission;
+  /** The name of this server, as runs show it. */
+  readonly server: string;
+  /** The grace that attempts get when the server stops, in milliseconds. */
   readonly graceMs: number;
 }
 
-/** A job that was taken, and what is known of it. */
+/** A taken job with its definition, lease and permit. */
 interface Taken {
   readonly job: Job;
   readonly run: string;
   readonly facts: JobFacts;
   readonly stored: StoredJob;
+  readonly lease: HeldLease;
 }
 
-/** One attempt that runs here. */
+/** An attempt that runs here. A run may have two: one that has lost its lease, and its successor. */
 interface Running {
+  readonly run: string;
+  readonly taken: Taken;
+  readonly waits: AttemptWaits;
   readonly abort: AbortController;
-  /** From the abort on. */
+  /** Set when the attempt is aborted. */
   graceMs: number;
 }
 
-/** The attempts that run in this server: each from its job to the end that BullMQ is told. */
+/** The running attempts of this server, each from the taken job to the outcome that BullMQ stores. */
 export class Attempts {
   readonly #options: AttemptsOptions;
-  readonly #running = new Map<string, Running>();
+  readonly #running = new Set<Running>();
+  /** Runs that wait for a permit of their shared process. */
+  readonly #pending = new Set<Taken>();
   readonly #stopping = new AbortController();
+  readonly #memory = new MemoryLimits();
 
   constructor(options: AttemptsOptions) {
     this.#options = options;
   }
 
-  /** How many run. */
+  /** The number of running attempts. */
   get size(): number {
     return this.#running.size;
   }
 
-  /** @returns the result; throws what BullMQ makes a failure, a retry or a give-back of */
-  async run(job: Job, token: string, slot: Slot): Promise<unknown> {
-    const end = await this.#end(job, token, slot);
-    if (end.kind === "back") {
-      await sleep(end.waitMs, this.#stopping.signal);
-      await job.moveToWait(token);
-      throw new WaitingError();
-    }
-    if (end.kind === "failed" && end.atOnce) startNext(job);
-    // What begins again at once keeps its place.
-    else slot.offer();
-    if (end.kind === "done") return end.result;
-    keepFewStacks(job);
-    throw end.error;
+  /** The runs that execute here, and those that wait for a shared process. */
+  executing(): readonly ExecutingRun[] {
+    const running = [...this.#running].map(({ taken, waits }) =>
+      toExecuting(taken, false, waits.list()),
+    );
+    return [...running, ...[...this.#pending].map((taken) => toExecuting(taken, true, []))];
   }
 
-  async #end(job: Job, token: string, slot: Slot): Promise<End> {
+  /** @returns the result; throws the errors that BullMQ turns into a failure, a retry or a requeue */
+  async run(job: Job, lease: HeldLease, slot: Slot): Promise<unknown> {
+    const startedMs = Date.now();
+    const end = await this.#end(job, lease, slot);
+    if (end.kind === "back") await sleep(end.waitMs, this.#stopping.signal);
+    // From here on the lease may end because the outcome is stored. An attempt with a lost lease stores none.
+    if (!lease.settle()) {
+      slot.offer();
+      throw new WaitingError();
+    }
+    switch (end.kind) {
+      case "done":
+        slot.offer();
+        job.opts = withoutAges(job.opts);
+        return end.result;
+      case "back":
+        await this.#tell(lease, () => job.moveToWait(lease.token));
+        throw new WaitingError();
+      case "parked":
+        await this.#tell(lease, end.park);
+        slot.offer();
+        throw new DelayedError();
+      case "failed":
+        if (end.atOnce) startNext(job);
+        // A job that begins again at once keeps its permit.
+        else slot.offer();
+        keepFewStacks(job);
+        throw withRecord(end, {
+          attempt: job.attemptsMade + 1,
+          startedMs,
+          endedMs: Date.now(),
+          server: this.#options.server,
+        });
+    }
+  }
+
+  /** Runs a call that gives the job back; if another token has the job, there is nothing to give back. */
+  async #tell(lease: HeldLease, give: () => Promise<unknown>): Promise<void> {
     try {
-      return await this.#admit(job, token, slot);
+      await give();
+    } catch (error) {
+      if (!isTakenByOther(error)) throw error;
+      lease.refuse();
+    }
+  }
+
+  async #end(job: Job, lease: HeldLease, slot: Slot): Promise<End> {
+    try {
+      return await this.#admit(job, lease, slot);
     } catch (error) {
       slot.offer();
       throw error;
     }
   }
 
-  async #admit(job: Job, token: string, slot: Slot): Promise<End> {
-    const run = formatRunId(job.queueName, job.id ?? "");
-    if (await this.#options.cancels.has(run)) throw finalError(toRunError(cancelledReason(run)));
+  async #admit(job: Job, lease: HeldLease, slot: Slot): Promise<End> {
     if (this.#stopping.signal.aborted) return BACK;
-    const facts = this.#options.definitions.get(job.name);
-    if (facts === undefined) {
-      const { name, queueName: queue } = job;
-      throw attemptError(toRunError(newelError("NEWEL_E_JOB_UNKNOWN", { job: name, queue })));
-    }
-    return this.#inGroup({ job, run, facts, stored: fromStored(job.data) }, token, slot);
+    const admitted = await this.#options.admission.admit(job, lease.token);
+    if ("kind" in admitted) return admitted;
+    const run = formatRunId(job.queueName, job.id ?? "");
+    const stored = fromStored(job.data);
+    return this.#inGroup({ job, run, facts: admitted, stored, lease }, slot);
   }
 
-  async #inGroup(taken: Taken, token: string, slot: Slot): Promise<End> {
+  async #inGroup(taken: Taken, slot: Slot): Promise<End> {
     const { groupConcurrency, name } = taken.facts;
     const { group } = taken.stored;
     if (groupConcurrency === undefined || group === undefined) return this.#inPool(taken, slot);
     const { groups } = this.#options;
     const place = await groups.enter(name, group, groupConcurrency);
     if ("frees" in place) {
-      await groups.park(taken.job, token, group, place);
-      throw new DelayedError();
+      const { token } = taken.lease;
+      return { kind: "parked", park: () => groups.park(taken.job, token, group, place) };
     }
     try {
       return await this.#inPool(taken, slot);
@@ -122,11 +172,13 @@ export class Attempts {
     }
   }
 
-  /** A job that shares a process has its place there instead. */
+  /** Acquires the permit of the shared process for a job that shares one, in place of the server's. */
   async #inPool(taken: Taken, slot: Slot): Promise<End> {
     const slots = this.#options.pools.sharedSlots(taken.facts);
     if (slots === undefined) return this.#execute(taken);
+    this.#pending.add(taken);
     const shared = await slots.acquire(this.#stopping.signal);
+    this.#pending.delete(taken);
     if (shared === undefined) return BACK;
     slot.release();
     try {
@@ -137,54 +189,90 @@ export class Attempts {
   }
 
   async #execute(taken: Taken): Promise<End> {
-    const { job, run, facts, stored } = taken;
-    const running: Running = { abort: new AbortController(), graceMs: facts.graceMs };
-    this.#running.set(run, running);
+    const { job, run, facts, stored, lease } = taken;
+    const running: Running = {
+      run,
+      taken,
+      waits: new AttemptWaits(),
+      abort: new AbortController(),
+      graceMs: facts.graceMs,
+    };
+    this.#running.add(running);
+    const lose = (): void => running.abort.abort(lease.lost.reason);
+    lease.lost.addEventListener("abort", lose);
+    lease.begin();
     const timer = startTimer(facts, running);
-    const keeper = new Keeper(job, stored, job.attemptsMade + 1);
+    const queue = this.#options.queues.writer(job.queueName);
+    const keeper = new Keeper(queue, job, stored, job.attemptsMade + 1, lease);
     try {
-      // While it waited for its place it may have been cancelled.
+      if (lease.lost.aborted) return BACK;
+      // The job may have been cancelled while it waited for its permit.
       if (await this.#options.cancels.has(run)) this.cancel(run);
       const outcome = await this.#outcome(taken, running, keeper);
-      return endOf({ facts, outcome, reason: running.abort.signal.reason });
+      const { reason } = running.abort.signal;
+      if (isOfOtherVersion(job, outcome))
+        return this.#options.admission.leave(job, lease.token, outcome.error.message);
+      return endOf({ facts, outcome, reason, crash: keeper.crash });
     } finally {
       clearTimeout(timer);
-      this.#running.delete(run);
+      lease.lost.removeEventListener("abort", lose);
+      this.#running.delete(running);
       await keeper.end();
     }
   }
 
   async #outcome(taken: Taken, running: Running, keeper: Keeper): Promise<Ended["outcome"]> {
     const { memoryBytes } = taken.facts;
+    let memory: MemoryWatch | undefined;
     try {
       return await this.#options.pools.run(taskOf(taken), taken.facts, {
         signal: running.abort.signal,
         graceMs: () => running.graceMs,
-        // Of our own runner.
-        onAsk: (asked) => keeper.keep(asked as RunnerAsk),
-        ...(memoryBytes === undefined ? {} : { memoryBytes }),
+        onAsk: (question) => {
+          // The message comes from newel's own runner.
+          const asked = question as RunnerAsk;
+          if (asked.kind === "waits") {
+            running.waits.note(asked);
+            return undefined;
+          }
+          if (asked.kind !== "begun") return keeper.keep(asked);
+          memory = this.#memory.watch(asked, memoryBytes);
+          return undefined;
+        },
+        // On systems other than Linux only the pool knows the memory of a process.
+        ...(memoryBytes === undefined || process.platform === "linux" ? {} : { memoryBytes }),
       });
     } catch (error) {
-      return { state: "lost", error };
+      return { state: "lost", error: memory?.verdict ?? error };
+    } finally {
+      memory?.end();
     }
   }
 
   /** @returns whether it runs here */
   cancel(run: string): boolean {
-    const running = this.#running.get(run);
-    running?.abort.abort(cancelledReason(run));
-    return running !== undefined;
+    const attempts = [...this.#running].filter((running) => running.run === run);
+    for (const { abort } of attempts) abort.abort(cancelledReason(run));
+    return attempts.length > 0;
   }
 
-  /** Asks all to end; those that do not are killed after the grace. */
+  /** Aborts all attempts; those that do not end are killed after the grace. */
   stop(): void {
     const { graceMs } = this.#options;
     this.#stopping.abort();
-    for (const running of this.#running.values()) {
+    for (const running of this.#running) {
       running.graceMs = graceMs;
       running.abort.abort(stoppingReason(graceMs));
     }
   }
+}
+
+function toExecuting(
+  { run, facts, stored }: Taken,
+  isPending: boolean,
+  waitsFor: readonly string[],
+): ExecutingRun {
+  return { run, facts, group: stored.group, isPending, waitsFor };
 }
 
 function startTimer(facts: JobFacts, { abort }: Running): NodeJS.Timeout | undefined {
@@ -193,9 +281,31 @@ function startTimer(facts: JobFacts, { abort }: Running): NodeJS.Timeout | undef
   return setTimeout(() => abort.abort(timeoutReason(facts, timeoutMs)), timeoutMs);
 }
 
-function taskOf({ job, run, stored }: Taken): RunTask {
-  const { input, by, steps, trace } = stored;
-  const progress = progressOf(job.progress);
+/** Leaves a run to other servers for a while when its input does not fit: the input may be of a newer version. */
+const OTHER_VERSION_MS = 900_000;
+
+function isOfOtherVersion(
+  { data, timestamp, opts }: Job,
+  outcome: Ended["outcome"],
+): outcome is Extract<Outcome, { readonly state: "failed" }> {
+  if (outcome.state !== "failed" || outcome.isInputRefused !== true) return false;
+  return isStored(data) && Date.now() - timestamp - (opts.delay ?? 0) < OTHER_VERSION_MS;
+}
+
+/** The attempt record that is stored in place of BullMQ's stack. */
+function withRecord(
+  { error, stderr = [] }: End & { readonly kind: "failed" },
+  record: Omit<FailedAttempt, "error" | "stack">,
+): Error {
+  const facts = stderr.length === 0 ? record : { ...record, stderr };
+  const told = { ...facts, error: parseFailure(error.message) };
+  error.stack = formatAttemptRecord(error.stack ?? "", told);
+  return error;
+}
+
+function taskOf({ job, run, facts, stored }: Taken): RunTask {
+  const { input, by, trace } = stored;
+  const progress = storedProgressOf(job.progress);
   return {
     kind: "run",
     run,
@@ -204,20 +314,20 @@ function taskOf({ job, run, stored }: Taken): RunTask {
     input,
     attempt: job.attemptsMade + 1,
     attempts: Math.max(1, job.opts.attempts ?? 1),
+    ...(facts.memoryBytes !== undefined || facts.share > 1 ? { isMeasured: true } : {}),
     ...(by === undefined ? {} : { by }),
-    ...(steps === undefined ? {} : { steps }),
     ...(progress === undefined ? {} : { progress }),
     ...(trace === undefined ? {} : { trace }),
   };
 }
 
-/** Its next attempt goes first in line, without a wait. In the store its options stay as they are. */
+/** Lets the next attempt start first, without a backoff. The options in the store stay as they are. */
 function startNext(job: Job): void {
   const { backoff: _, ...opts } = job.opts;
   job.opts = { ...opts, lifo: true };
 }
 
-/** A run with many attempts is not to carry the stack of each. */
+/** Limits the stored stacks, because a run with many attempts would otherwise have one for each. */
 function keepFewStacks(job: Job): void {
-  job.opts = { stackTraceLimit: STACKS, ...job.opts };
+  job.opts = { stackTraceLimit: STACKS, ...withoutAges(job.opts) };
 }

@@ -5,10 +5,10 @@ import { isFinal } from "../store/run.ts";
 import type { Queues } from "../store/queues.ts";
 import { runOfWish, WISH_QUEUE, wishId } from "../wishes.ts";
 
-/** How often all wishes are read again, in milliseconds: what was missed is found then. */
+/** The interval at which all cancel requests are read again to find missed ones, in milliseconds. */
 const LOOK_EVERY_MS = 10_000;
 
-/** What the server does about a wish. */
+/** The actions of the server on a cancel request. */
 export interface CancelEvents {
   /** @returns whether this server runs it */
   cancel(run: string): boolean;
@@ -16,8 +16,8 @@ export interface CancelEvents {
 }
 
 /**
- * The wishes that runs be cancelled, as the store has them. Each server knows them all: it stops what it
- * runs, and does not start what it takes.
+ * The cancel requests of the store. Each server reads all of them: it stops its running attempts
+ * and does not start a cancelled run.
  */
 export class Cancels {
   readonly #queues: Queues;
@@ -25,7 +25,7 @@ export class Cancels {
   readonly #wished = new Set<string>();
   #reader: QueueEvents | undefined;
   #timer: NodeJS.Timeout | undefined;
-  /** What is being done about wishes. */
+  /** The pending actions on cancel requests. */
   #acting: Promise<void> = Promise.resolve();
 
   constructor(queues: Queues, events: CancelEvents) {
@@ -45,7 +45,7 @@ export class Cancels {
     this.#timer = setInterval(() => void this.#act(() => this.#lookAtAll()), LOOK_EVERY_MS);
   }
 
-  /** One thing after the other. */
+  /** The queue of actions, which run one after the other. */
   #act(act: () => Promise<void>): Promise<void> {
     this.#acting = this.#acting.then(act).catch((error: unknown) => this.#events.failed(error));
     return this.#acting;
@@ -63,7 +63,7 @@ export class Cancels {
     if (!this.#events.cancel(run)) await this.#settle(run);
   }
 
-  /** A run that waits for its time is taken now, to be ended; a wish for one that has ended is void. */
+  /** A delayed run is made ready now, so that it is taken and ended; a request for a finished run is removed. */
   async #settle(run: string): Promise<void> {
     const id = parseRunId(run);
     const job = id === undefined ? undefined : await this.#queues.reader(id.queue).getJob(id.job);
@@ -72,7 +72,7 @@ export class Cancels {
     else if (state === undefined || state === "unknown" || isFinal(state)) await this.ended(run);
   }
 
-  /** Whether a run that was just taken is not to start: by the store, since a wish may be withdrawn. */
+  /** Whether a run that was just taken is cancelled. Reads the store, because a request may have been withdrawn. */
   async has(run: string): Promise<boolean> {
     if (!this.#wished.has(run)) return false;
     const wish = await this.#queues.writer(WISH_QUEUE).getJob(wishId(run));
@@ -80,7 +80,7 @@ export class Cancels {
     return wish !== undefined;
   }
 
-  /** The run has ended, and with it the wish. */
+  /** The run has ended: removes its cancel request. */
   async ended(run: string): Promise<void> {
     if (!this.#wished.delete(run)) return;
     try {

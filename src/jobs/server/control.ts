@@ -1,25 +1,37 @@
-import { existsSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 
+import { newelError, systemCode } from "../../base/errors.ts";
+import { pathProblem } from "../../base/path-problem.ts";
 import { sleep } from "../../base/timers.ts";
 import { lives } from "../../bus/process-times.ts";
 import { lockFile } from "../../posix/lock.ts";
 
-/** Between two looks whether it has ended, in milliseconds. */
+/** The interval at which the end of the server is checked, in milliseconds. */
 const LOOK_EVERY_MS = 50;
 
 /**
  * The pid of the server that has a pidfile; `undefined` when none runs.
  *
  * @param path - absolute
+ * @throws NEWEL_E_BUS_FILE the file is there and cannot be read
  */
 export function runningServer(path: string): number | undefined {
-  if (!existsSync(path)) return undefined;
-  const pid = Number.parseInt(readFileSync(path, "utf8"), 10);
+  const pid = Number.parseInt(readPidfile(path), 10);
   if (!Number.isSafeInteger(pid) || pid <= 0 || !lives(pid)) return undefined;
   return isLocked(path) ? pid : undefined;
 }
 
-/** Where there is no flock to call, a pid that lives has to do. */
+function readPidfile(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (error) {
+    if (systemCode(error) === "ENOENT") return "";
+    const why = pathProblem(path, error);
+    throw newelError("NEWEL_E_BUS_FILE", { what: "pidfile", path, why }, error);
+  }
+}
+
+/** Without flock the check falls back to whether the pid is alive. */
 function isLocked(path: string): boolean {
   if (process.platform !== "linux") return true;
   const lock = lockFile(path);

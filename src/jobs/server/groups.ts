@@ -4,39 +4,42 @@ import type { Queues } from "../store/queues.ts";
 import { groupMark, type Place, type Places } from "./places.ts";
 
 /**
- * How long a run that waits for its group is put away, in milliseconds: it is called as soon as there is
- * room, unless the server that would call it was killed.
+ * The delay of a run that waits for its group, in milliseconds: it is promoted as soon as there is
+ * room, unless the server that would promote it was killed.
  */
 const PARK_MS = 30_000;
-/** How many of a group are called when the server stops, for the next one to deal with. */
+/** How many runs of a group are promoted when the server stops, for the next server to take. */
 const CALLED_AT_STOP = 100;
-/** How often a group with runs that wait is looked at, in milliseconds: who had its places may have died. */
+/**
+ * The interval at which a group with waiting runs is checked, in milliseconds, because a server with its leases may
+ * have died.
+ */
 const LOOK_EVERY_MS = 2_000;
 
-/** A place in a group, to be given back. */
+/** A lease of a group, to be released. */
 export interface GroupPlace {
   release(): void;
 }
 
 interface Group {
-  /** Here. */
+  /** The number of runs of the group on this server. */
   running: number;
-  /** The queues of runs that were put away until there is room, by their ids, the oldest first. */
+  /** The queues of runs that are delayed until there is room, by their ids, the oldest first. */
   readonly parked: Map<string, string>;
-  /** How often a place got free, here or elsewhere. */
+  /** The number of leases that were released so far, on any server. */
   frees: number;
   look: NodeJS.Timeout | undefined;
 }
 
-/** A group had no place when so many had got free. */
+/** The number of releases at which the group was found full. */
 export interface FullGroup {
   readonly frees: number;
 }
 
 /**
- * How many runs of one group run at once, on all servers together. A run that was taken and has no place
- * is put away as delayed, without using up an attempt, and called when a place gets free: what is behind
- * it in the queue is not kept waiting.
+ * Limits how many runs of one group run at once, on all servers together. A taken run without a group lease
+ * is delayed, without using up an attempt, and promoted when a lease is released: the runs behind
+ * it in the queue do not wait for it.
  */
 export class Groups {
   readonly #queues: Queues;
@@ -46,7 +49,7 @@ export class Groups {
   #isClosed = false;
   #releasing: Promise<unknown> = Promise.resolve();
 
-  /** @param failed - told of what goes wrong when a run is called; it comes by itself later */
+  /** @param failed - called with the error when a run cannot be promoted; the run becomes due later anyway */
   constructor(
     queues: Queues,
     places: Pick<Places, "take" | "release">,
@@ -57,7 +60,7 @@ export class Groups {
     this.#failed = failed;
   }
 
-  /** A place for a run, if its group is not full. */
+  /** Acquires a group lease for a run, if its group is not full. */
   async enter(name: string, group: string, limit: number): Promise<GroupPlace | FullGroup> {
     const mark = groupMark(name, group);
     const known = this.#group(mark);
@@ -86,17 +89,17 @@ export class Groups {
     return known;
   }
 
-  /** Puts a run away that found its group full. */
+  /** Delays a run whose group is full. */
   async park(job: Job, token: string, group: string, { frees }: FullGroup): Promise<void> {
     const known = this.#group(groupMark(job.name, group));
     await job.moveToDelayed(Date.now() + PARK_MS, token);
     known.parked.set(job.id ?? "", job.queueName);
     this.#lookLater(known);
-    // A place got free meanwhile, when nobody was there to be called.
+    // A lease was released in the meantime, when no run was waiting to be promoted.
     if (known.frees > frees && known.parked.size === 1) await this.#call(known);
   }
 
-  /** Another server gave a place of that group back. */
+  /** Another server released a lease of that group. */
   freed(mark: string): void {
     const known = this.#groups.get(mark);
     if (known === undefined) return;
@@ -128,14 +131,14 @@ export class Groups {
     this.#releasing = Promise.all([this.#releasing, released]);
   }
 
-  /** The next run that waits for this group may come. */
+  /** Promotes the next run that waits for this group. */
   async #call(group: Group): Promise<void> {
     for (const [id, queue] of group.parked) {
       group.parked.delete(id);
       try {
-        // Not by the worker that took it, which may be closed by now.
+        // The worker that took the run is not used, because it may be closed by now.
         const job = await this.#queues.writer(queue).getJob(id);
-        // Else its time has come by itself, or another server has it.
+        // Otherwise the run became due by itself, or another server has it.
         if ((await job?.isDelayed()) !== true) continue;
         await job?.promote();
         return;
@@ -145,7 +148,7 @@ export class Groups {
     }
   }
 
-  /** Calls those that wait, for other servers; resolves when all places that were left are given back. */
+  /** Promotes waiting runs for other servers; resolves when all remaining leases are released. */
   async close(): Promise<void> {
     this.#isClosed = true;
     for (const group of this.#groups.values()) {

@@ -4,44 +4,46 @@ import { type Queue, QueueEvents } from "bullmq";
 
 import type { Queues } from "../store/queues.ts";
 
-/** The queue that holds the places of groups; nobody takes its jobs. */
+/** The queue that holds the group leases; no worker takes its jobs. */
 const PLACES_QUEUE = "newel-groups";
-/** A place whose server does not renew it for that long is free again, in milliseconds. */
+/** A group lease expires when its server does not renew it for this time, in milliseconds. */
 const LEASE_MS = 15_000;
-/** What servers that died left there is looked for this often, in milliseconds, so many at once. */
+/**
+ * The interval at which expired leases of dead servers are removed, in milliseconds, and the number removed at once.
+ */
 const CLEAN_EVERY_MS = 60_000;
 const CLEAN_MOST = 1_000;
 
-/** What stands for a group in ids, whatever its name is made of. */
+/** The mark of a group in ids, independent of the characters of its name. */
 export function groupMark(name: string, group: string): string {
   return createHash("sha256").update(`${name}~${group}`).digest("base64url");
 }
 
-/** What places tell. */
+/** Callbacks of the group leases. */
 export interface PlacesEvents {
-  /** Another server gave a place of a group back. */
+  /** Another server released a lease of a group. */
   freed(mark: string): void;
   failed(error: unknown): void;
 }
 
-/** A place in a group. */
+/** A group lease. */
 export interface Place {
-  /** The group's mark, and which of its places it is. */
+  /** The group's mark, and the number of the lease in the group. */
   readonly mark: string;
   readonly key: string;
-  /** Of the job that stands for it. */
+  /** The id of the job that represents the lease. */
   id: string;
 }
 
 /**
- * The places of groups, for all servers of a store. A place is one of BullMQ's deduplication keys: of
- * those who add a job with it at once only one gets a job, and it ends by itself when it is not renewed.
+ * The group leases of all servers of a store. A lease is one of BullMQ's deduplication keys: of
+ * several servers that add a job with the same key only one gets a job, and the key expires when it is not renewed.
  */
 export class Places {
   readonly #queues: Queues;
   readonly #events: PlacesEvents;
   readonly #held = new Map<string, Place>();
-  /** The jobs of places that were given back here. */
+  /** The jobs of leases that this server has released. */
   readonly #released = new Set<string>();
   #reader: QueueEvents | undefined;
   #timers: NodeJS.Timeout[] = [];
@@ -51,7 +53,7 @@ export class Places {
     this.#events = events;
   }
 
-  /** Renews what is held, and hears of what others give back. */
+  /** Renews the held leases, and reads the releases of other servers. */
   async start(): Promise<void> {
     const { blocking, factory } = this.#queues.backend;
     const options = { connection: blocking } as never;
@@ -81,7 +83,7 @@ export class Places {
     return this.#queues.writer(PLACES_QUEUE);
   }
 
-  /** One of the first `limit` places of a group; `undefined` when others have all of them. */
+  /** Acquires one of the first `limit` leases of a group; `undefined` when all are held. */
   async take(mark: string, limit: number): Promise<Place | undefined> {
     const id = newId(mark);
     for (let number = 0; number < limit; number += 1) {
@@ -94,7 +96,7 @@ export class Places {
     return undefined;
   }
 
-  /** @returns the id of the job that has the key: this one, or another's */
+  /** @returns the id of the job that has the key: this server's job, or another's */
   async #add(key: string, id: string, extend: boolean): Promise<string | undefined> {
     const deduplication = { id: key, ttl: LEASE_MS, extend };
     return (await this.#queue.add("place", {}, { jobId: id, deduplication })).id;
@@ -110,14 +112,14 @@ export class Places {
     for (const place of this.#held.values()) {
       const id = newId(place.mark);
       if ((await this.#add(place.key, id, true)) === place.id) continue;
-      // It had ended: what is given back now is the new one, or nothing if somebody else was quicker.
+      // The lease had expired: a release now removes the new job, or none if another server was quicker.
       const old = place.id;
       place.id = id;
       await this.#queue.remove(old);
     }
   }
 
-  /** Removes the jobs of places that ended without being given back. */
+  /** Removes the jobs of leases that expired without a release. */
   async #clean(): Promise<void> {
     const queue = this.#queue;
     const before = Date.now() - LEASE_MS;
@@ -130,7 +132,7 @@ export class Places {
     }
   }
 
-  /** Gives all back. */
+  /** Releases all leases. */
   async close(): Promise<void> {
     for (const timer of this.#timers) clearInterval(timer);
     for (const place of this.#held.values()) await this.release(place);

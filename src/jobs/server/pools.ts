@@ -1,18 +1,28 @@
-import { pathToFileURL } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 
-import { hasCode } from "../../base/errors.ts";
+import { hasCode, newelError } from "../../base/errors.ts";
 import { programPath } from "../../base/modules.ts";
-import type { RunOptions } from "../../pool/options.ts";
+import type { RecycleLimits, RunOptions } from "../../pool/options.ts";
 import { Pool } from "../../pool/pool.ts";
-import type { JobFacts, Outcome, RunTask } from "../runner/protocol.ts";
+import type { Description, JobFacts, Outcome, RunTask } from "../runner/protocol.ts";
 import type Runner from "../runner/worker.ts";
 import { Slots } from "./slots.ts";
 
 type RunnerPool = Pool<{ readonly default: typeof Runner }>;
 
-/** What ends from SIGTERM to SIGKILL, in milliseconds. */
+/** The time from SIGTERM to SIGKILL, in milliseconds. */
 const KILL_MS = 1_000;
-/** A process of shared jobs that had nothing to do for that long ends, in milliseconds. */
+/**
+ * A process is replaced between two runs after this number of runs, at this age in milliseconds, or when earlier runs
+ * have
+ * left this much memory in it, in bytes.
+ */
+const RUNS = 1_000;
+const AGE_MS = 6 * 3_600_000;
+const LEFT_BYTES = 256_000_000;
+/** The interval at which the age and memory of processes are checked, in milliseconds. */
+const LOOK_MS = 5_000;
+/** A process of shared jobs ends after this idle time, in milliseconds. */
 const IDLE_MS = 60_000;
 
 export interface PoolsOptions {
@@ -24,13 +34,16 @@ export interface PoolsOptions {
 }
 
 /**
- * The processes that run jobs. Each job has one for itself, unless its definition says how many may
- * share one: then it runs in a pool of those that say the same.
+ * The processes that run jobs. Each job has its own process, unless its definition allows several to
+ * share one: then it runs in the pool of the definitions with the same number.
  */
 export class Pools {
   readonly #store: string;
   readonly #modules: readonly string[];
   readonly #processes: number;
+  /** The memory limit until a process has loaded the modules: unlimited, as a whole number, which the pool requires. */
+  #freshBytes = Number.MAX_SAFE_INTEGER - LEFT_BYTES;
+  readonly #recycle: RecycleLimits;
   readonly #exclusive: RunnerPool;
   readonly #shared = new Map<number, { readonly pool: RunnerPool; readonly slots: Slots }>();
 
@@ -38,7 +51,16 @@ export class Pools {
     this.#store = store;
     this.#modules = modules.map((path) => pathToFileURL(path).href);
     this.#processes = processes;
-    // One more than there are places: it takes the job of a process that dies while that is replaced.
+    const largest = (): number => this.#freshBytes + LEFT_BYTES;
+    this.#recycle = {
+      tasks: RUNS,
+      ageMs: AGE_MS,
+      // The modules of an application may need much memory themselves; the amount is known when they are loaded.
+      get rssBytes() {
+        return largest();
+      },
+    };
+    // One process more than permits: it takes the job of a process that died, until the replacement has started.
     this.#exclusive = this.#make("jobs", 1, processes + 1, processes + 1);
   }
 
@@ -48,12 +70,14 @@ export class Pools {
       name,
       title: `newel ${name}`,
       data: { modules: this.#modules },
-      // What a handler enqueues is to be found by the same server.
+      // The jobs that a handler enqueues go to the store of this server.
       env: { NEWEL_JOBS_STORE: this.#store },
       size: { min, max, idleMs: IDLE_MS },
       concurrency,
       processGroup: true,
       killMs: KILL_MS,
+      recycle: this.#recycle,
+      statsMs: LOOK_MS,
     });
   }
 
@@ -61,6 +85,7 @@ export class Pools {
    * Starts the processes and asks one what the modules define.
    *
    * @throws NEWEL_E_JOBS_MODULE when one cannot be loaded
+   * @throws NEWEL_E_JOBS_NONE when they define no job
    * @throws NEWEL_E_POOL_WORKER_START
    */
   async start(): Promise<readonly JobFacts[]> {
@@ -70,10 +95,14 @@ export class Pools {
       if (error instanceof Error && hasCode(error.cause, "NEWEL_E_JOBS_MODULE")) throw error.cause;
       throw error;
     }
-    return (await this.#exclusive.run({ kind: "describe" })) as readonly JobFacts[];
+    const { facts, freshBytes } = (await this.#exclusive.run({ kind: "describe" })) as Description;
+    this.#freshBytes = freshBytes;
+    if (facts.length > 0) return facts;
+    const modules = this.#modules.map((url) => fileURLToPath(url)).join(", ");
+    throw newelError("NEWEL_E_JOBS_NONE", { modules });
   }
 
-  /** The places for jobs that share a process with others of `facts`; `undefined` when they do not. */
+  /** The permits for jobs of `facts` that share a process; `undefined` when they do not share one. */
   sharedSlots(facts: JobFacts): Slots | undefined {
     return facts.share > 1 ? this.#sharedBy(facts.share).slots : undefined;
   }
@@ -92,7 +121,7 @@ export class Pools {
     return made;
   }
 
-  /** Ends the processes; nothing may run in them any more. */
+  /** Ends the processes. Call it when no job runs in them any more. */
   async close(): Promise<void> {
     const pools = [this.#exclusive, ...[...this.#shared.values()].map(({ pool }) => pool)];
     await Promise.all(pools.map((pool) => pool.close({ graceMs: 0 })));

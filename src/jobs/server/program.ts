@@ -1,7 +1,6 @@
 import { closeSync, writeSync } from "node:fs";
 
-import { destination, type Logger, pino } from "pino";
-
+import { JsonLog, LineWriter, type Log } from "../../base/json-log.ts";
 import { PRELOAD_ENV } from "../../base/preload.ts";
 import { Bus } from "../../bus/bus.ts";
 import { ChannelFailures } from "../../bus/failures.ts";
@@ -12,25 +11,30 @@ import { notifySystemd } from "../../bus/plugins/systemd.ts";
 import { PAYLOAD_LIMIT_BYTES } from "../json.ts";
 import type { RemoteAddress } from "../remote/address.ts";
 import { openStore } from "../store/open.ts";
+import { withoutPassword } from "../store/url.ts";
 import { JobServer } from "./server.ts";
 import type { ServerSettings } from "./settings.ts";
 
-/** How a job server runs as a program. */
+/** The options of a job server that runs as a program. */
 export interface ProgramOptions extends ServerSettings {
   /** Kept under a lock while it runs. */
   readonly pidfile?: string;
-  /** Goes on in the background; `log` is the file its output is appended to. Default: none is kept. */
+  /** Runs the server in the background; its output is appended to the file `log`. Default: the output is discarded. */
   readonly daemon?: { readonly log?: string; readonly launched: (pid: number) => void };
   /** Default: JSON lines to stdout. */
-  readonly log?: Logger;
+  readonly log?: Log;
 }
 
 /** How long a server has to start all its processes and open its store, in milliseconds. */
 const START_MS = 120_000;
-/** What it may take from the end of the grace until everything is closed, in milliseconds. */
+/** The time from the end of the grace until everything is closed, in milliseconds. */
 const CLOSE_MS = 15_000;
-/** Locks are renewed at half of it, in this process, which never runs a handler. In milliseconds. */
+/**
+ * The duration of locks, in milliseconds. They are renewed after half of it, in this process, which never runs a
+ * handler.
+ */
 const LOCK_MS = 15_000;
+const STDOUT = 1;
 
 /**
  * Runs a job server until a signal ends it.
@@ -42,30 +46,33 @@ const LOCK_MS = 15_000;
 export async function runJobServer(options: ProgramOptions): Promise<number> {
   const { graceMs } = options;
   const sayReady = readyTeller();
-  const log = options.log ?? pino({ base: { pid: process.pid } }, destination({ sync: true }));
+  const stdout = new LineWriter(STDOUT);
+  const log = options.log ?? new JsonLog((line) => stdout.write(line));
   const bus = new Bus({ name: "jobs" });
   bus.subscribe("log", ({ level, message, error }) =>
     log[level](error === undefined ? {} : { err: error }, message),
   );
   signals(bus, { deadlineMs: graceMs + 2 * CLOSE_MS });
   notifySystemd(bus);
-  if (options.pidfile !== undefined) pidfile(bus, options.pidfile);
+  const file = options.pidfile === undefined ? undefined : pidfile(bus, options.pidfile);
+  let isLauncher = false;
   if (options.daemon !== undefined) {
     const { log: stdout, launched } = options.daemon;
-    // Handlers may have paths that are relative to where the server was started.
+    // Handlers may use paths relative to the directory in which the server was started.
     const isDaemon = daemonize(bus, {
       directory: process.cwd(),
       launched,
       ...(stdout === undefined ? {} : { stdout }),
     });
-    // Who launches it has a person before it.
+    // The launcher runs in a terminal, so its messages are written for a person.
     if (!isDaemon) log.level = "warn";
+    isLauncher = !isDaemon;
   }
-  bus.subscribe("start", () => serve(bus, options, log), {
-    name: "server",
-    priority: 80,
-    timeoutMs: START_MS,
-  });
+  // After a failed listener the others are called too: without its pidfile no server takes jobs.
+  const begin = async (): Promise<void> => {
+    if (!isLauncher && file?.isHeld !== false) await serve(bus, options, log);
+  };
+  bus.subscribe("start", begin, { name: "server", priority: 80, timeoutMs: START_MS });
   bus.subscribe("started", sayReady, { name: "ready" });
   try {
     await bus.start();
@@ -76,7 +83,7 @@ export async function runJobServer(options: ProgramOptions): Promise<number> {
   return bus.block();
 }
 
-async function serve(bus: Bus, options: ProgramOptions, log: Logger): Promise<void> {
+async function serve(bus: Bus, options: ProgramOptions, log: Log): Promise<void> {
   const { store, modules, processes, graceMs } = options;
   const server = await JobServer.start({
     store,
@@ -89,16 +96,17 @@ async function serve(bus: Bus, options: ProgramOptions, log: Logger): Promise<vo
   bus.subscribe("stop", () => server.stop(), { name: "server", timeoutMs: graceMs + CLOSE_MS });
   if (options.listen !== undefined) await listen(bus, options.listen, { store, server, log });
   const jobs = [...server.definitions.keys()];
-  log.info({ jobs, processes, pid: process.pid }, "The job server runs.");
+  const where = withoutPassword(store);
+  log.info({ jobs, processes, pid: process.pid, store: where }, "The job server runs.");
 }
 
 interface Listening {
   readonly store: string;
   readonly server: JobServer;
-  readonly log: Logger;
+  readonly log: Log;
 }
 
-/** Takes jobs from other machines too; it ends before the server does. */
+/** Starts the listener for jobs from other machines; it ends before the server does. */
 async function listen(
   bus: Bus,
   address: RemoteAddress,
@@ -116,10 +124,10 @@ async function listen(
   log.info({ host: address.host, port: listener.port }, "Clients with the auth key may connect.");
 }
 
-/** Says to the supervisor, if this is a service of its, that the server takes jobs. */
+/** Notifies the supervisor, if the server runs as its service, that the server takes jobs. */
 function readyTeller(): () => void {
   const fd = Number(process.env[PRELOAD_ENV.notifyFd] ?? Number.NaN);
-  // The processes that run jobs have nothing to say there.
+  // The processes that run jobs must not notify the supervisor.
   delete process.env[PRELOAD_ENV.notifyFd];
   return () => {
     if (!Number.isInteger(fd)) return;

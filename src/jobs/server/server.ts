@@ -1,48 +1,57 @@
-import type { Job, MinimalJob, WorkerOptions } from "bullmq";
-import type { Logger } from "pino";
+import { hostname } from "node:os";
+
+import type { Job, MinimalJob } from "bullmq";
 
 import { backoffMs } from "../../base/backoff.ts";
 import { messageOf } from "../../base/errors.ts";
+import type { Log } from "../../base/json-log.ts";
 import { formatRunId, optionError } from "../names.ts";
 import type { JobFacts } from "../runner/protocol.ts";
 import { openBackend } from "../store/backend.ts";
 import { Queues } from "../store/queues.ts";
 import { readBackoff } from "../stored.ts";
+import { Admission } from "./admission.ts";
 import { Attempts } from "./attempts.ts";
+import { BlockedRuns } from "./blocked-runs.ts";
 import { Cancels } from "./cancels.ts";
 import { Groups } from "./groups.ts";
 import { Places } from "./places.ts";
 import { Pools } from "./pools.ts";
-import { QueueWorker } from "./queue-worker.ts";
+import { QueueWorker, type QueueWorkerOptions } from "./queue-worker.ts";
+import { Retention } from "./retention.ts";
 import { Slots } from "./slots.ts";
+import { Unserved } from "./unserved.ts";
 
-/** What a job server is made of. */
+/** The options of a job server. */
 export interface JobServerOptions {
   /** The URL of the store. */
   readonly store: string;
-  /** The modules that define jobs, by their absolute paths. */
+  /** The absolute paths of the modules that define jobs. */
   readonly modules: readonly string[];
-  /** How many jobs run at once that do not share a process. */
+  /** How many jobs that do not share a process run at once. */
   readonly processes: number;
-  /** What jobs have to end when the server stops, in milliseconds. */
+  /** The grace that jobs get when the server stops, in milliseconds. */
   readonly graceMs: number;
-  /** How long another server waits for this one's jobs if it cannot see that it died, in milliseconds. */
+  /** How long another server waits for this server's jobs if it cannot detect its death, in milliseconds. */
   readonly lockMs: number;
-  readonly log: Logger;
+  readonly log: Log;
 }
 
 /**
- * How often a run may lose its server before it is given up. Handlers run in processes of their own, so a
- * server that dies is not the run's fault; but a run that a server cannot even read, and dies of, has
- * to end some time.
+ * How often a run may lose its server before it fails. Handlers run in separate processes, so a
+ * server that dies is not the run's fault; but a run that crashes each server that reads it has
+ * to fail at some point.
  */
 const MOST_LOST_SERVERS = 100;
-/** How often runs are looked for whose server is gone, in milliseconds. */
+/** The interval of the check for runs whose server is gone, in milliseconds. */
 const LOOK_FOR_LOST_MS = 5_000;
-/** Between tries to tell the store something while it cannot be reached, in milliseconds. */
+/** The backoff of writes to an unreachable store, in milliseconds. */
 const TELL_AGAIN_MS = 1_000;
 
-/** Runs the jobs of a store: takes them, executes them in its processes, and stores what became of them. */
+/** The name of this server, as runs show it. */
+const SERVER = `${hostname()}:${process.pid}`;
+
+/** Runs the jobs of a store: takes them, executes them in its processes, and stores their outcomes. */
 export class JobServer implements AsyncDisposable {
   readonly #options: JobServerOptions;
   readonly #queues: Queues;
@@ -50,7 +59,10 @@ export class JobServer implements AsyncDisposable {
   readonly #cancels: Cancels;
   readonly #places: Places;
   readonly #groups: Groups;
+  readonly #unserved: Unserved;
+  readonly #retention: Retention;
   readonly #attempts: Attempts;
+  readonly #blocked: BlockedRuns;
   readonly #workers: QueueWorker[] = [];
   readonly definitions: ReadonlyMap<string, JobFacts>;
   #stopping: Promise<void> | undefined;
@@ -97,16 +109,35 @@ export class JobServer implements AsyncDisposable {
     });
     this.#groups = new Groups(queues, this.#places, troubled);
     const { definitions } = this;
+    this.#unserved = new Unserved(queues, log);
+    this.#retention = new Retention(queues, (error) =>
+      log.warn({ err: error }, "Runs that are over their time could not be removed."),
+    );
     this.#attempts = new Attempts({
+      queues,
       pools,
       cancels: this.#cancels,
       groups: this.#groups,
-      definitions,
+      server: SERVER,
+      admission: new Admission({
+        queues,
+        cancels: this.#cancels,
+        unserved: this.#unserved,
+        definitions,
+      }),
       graceMs,
+    });
+    this.#blocked = new BlockedRuns({
+      queues,
+      definitions,
+      processes: options.processes,
+      server: SERVER,
+      running: () => this.#attempts.executing(),
+      log,
     });
   }
 
-  /** How many jobs run. */
+  /** The number of running jobs. */
   get running(): number {
     return this.#attempts.size;
   }
@@ -117,6 +148,7 @@ export class JobServer implements AsyncDisposable {
     for (const [queue, concurrency] of limits)
       if (concurrency !== undefined)
         await this.#queues.writer(queue).setGlobalConcurrency(concurrency);
+    await this.#unserved.serve(facts);
     await this.#cancels.start();
     if (facts.some(({ groupConcurrency }) => groupConcurrency !== undefined))
       await this.#places.start();
@@ -124,14 +156,21 @@ export class JobServer implements AsyncDisposable {
     for (const queue of limits.keys()) this.#workers.push(this.#work(queue, slots));
     await Promise.all(this.#workers.map((worker) => worker.waitUntilReady()));
     for (const worker of this.#workers) void worker.run();
+    this.#retention.start([...limits.keys()]);
+    this.#blocked.start();
   }
 
   #work(queue: string, slots: Slots): QueueWorker {
-    const { blocking, factory } = this.#queues.backend;
+    const { blocking, factory, kind } = this.#queues.backend;
     const { lockMs, log } = this.#options;
-    const options: WorkerOptions = {
+    const options: QueueWorkerOptions = {
       connection: blocking as never,
+      name: SERVER,
       lockDuration: lockMs,
+      lapses: kind !== "sqlite",
+      headStartMs: () => this.#unserved.headStartMs(queue),
+      leaseLost: (reason) =>
+        log.warn({ queue, err: reason }, "A lease was lost; the attempt is stopped."),
       stalledInterval: Math.min(LOOK_FOR_LOST_MS, lockMs),
       maxStalledCount: MOST_LOST_SERVERS,
       runRetryDelay: TELL_AGAIN_MS,
@@ -140,13 +179,14 @@ export class JobServer implements AsyncDisposable {
     const run = this.#attempts.run.bind(this.#attempts);
     const worker = new QueueWorker(queue, run, slots, options, factory);
     worker.on("error", (error) => log.error({ queue, err: error }, "The store refuses."));
-    worker.on("completed", (job) => void this.#ended(job));
+    worker.on("completed", (job) => void this.#ended(job, "done"));
     worker.on("failed", (job, error) => void this.#failed(job, error));
     return worker;
   }
 
-  async #ended(job: Job): Promise<void> {
+  async #ended(job: Job, state: "done" | "failed"): Promise<void> {
     const run = formatRunId(job.queueName, job.id ?? "");
+    this.#retention.ended(job, state);
     await this.#cancels.ended(run);
   }
 
@@ -155,13 +195,14 @@ export class JobServer implements AsyncDisposable {
     const { log } = this.#options;
     const run = formatRunId(job.queueName, job.id ?? "");
     const { attemptsMade: attempt, name } = job;
-    log.warn({ run, job: name, attempt, reason: error.message }, "An attempt failed.");
-    if (job.finishedOn !== undefined) await this.#ended(job);
+    const { message: reason, stack } = error;
+    log.warn({ run, job: name, attempt, reason, stack }, "An attempt failed.");
+    if (job.finishedOn !== undefined) await this.#ended(job, "failed");
   }
 
   /**
-   * Takes no more jobs, and tells those that run that it is to end. What ends well within the grace is
-   * done; the rest waits again, without having used up an attempt.
+   * Takes no more jobs, and aborts the signal of running ones. A job that succeeds within the grace is
+   * done; the others wait again, without having used up an attempt.
    */
   stop(): Promise<void> {
     this.#stopping ??= this.#stop();
@@ -174,9 +215,11 @@ export class JobServer implements AsyncDisposable {
     this.#attempts.stop();
     const steps = [
       ...this.#workers.map((worker) => () => worker.close()),
+      () => this.#blocked.close(),
       () => this.#groups.close(),
       () => this.#places.close(),
       () => this.#cancels.close(),
+      () => this.#retention.close(),
       () => this.#pools.close(),
       () => this.#queues.close(),
     ];
@@ -194,7 +237,7 @@ export class JobServer implements AsyncDisposable {
   }
 }
 
-/** The queues of the definitions, each with how many of it may run at once. */
+/** The queues of the definitions, each with its concurrency. */
 function queueLimits(facts: readonly JobFacts[]): Map<string, number | undefined> {
   const limits = new Map<string, number | undefined>();
   for (const { name, queue, concurrency } of facts) {
@@ -211,7 +254,7 @@ function queueLimits(facts: readonly JobFacts[]): Map<string, number | undefined
   return limits;
 }
 
-/** The wait of newel's own backoff; BullMQ's kinds never come here. */
+/** The wait of newel's own backoff; BullMQ's backoff types never reach this function. */
 function waitBefore(
   attemptsMade: number,
   _type?: string,

@@ -4,10 +4,10 @@ import { resolve } from "node:path";
 
 import { newelError } from "../../base/errors.ts";
 import { tryDurationMs } from "../../base/units.ts";
-import { DEFAULT_STORE } from "../jobs.ts";
+import { absoluteStore, defaultStore } from "../default-store.ts";
 import { LOOPBACK, readAuthKey, type RemoteAddress } from "../remote/address.ts";
 
-/** What a job server is told by a command line or a configuration: texts, as they were written. */
+/** The settings of a job server from a command line or a configuration, as unparsed strings. */
 export interface GivenSettings {
   readonly store?: string | undefined;
   /** Patterns of files, relative to `directory`. */
@@ -20,12 +20,13 @@ export interface GivenSettings {
 }
 
 export interface ServerSettings {
+  /** Its URL; a file by its absolute path. */
   readonly store: string;
   /** Absolute paths. */
   readonly modules: readonly string[];
   readonly processes: number;
   readonly graceMs: number;
-  /** Where clients without access to the store reach the server. */
+  /** The address at which clients without access to the store reach the server. */
   readonly listen?: RemoteAddress;
 }
 
@@ -33,16 +34,16 @@ const DEFAULT_GRACE_MS = 20_000;
 const MOST_PROCESSES = 1_000;
 
 /**
- * Checks what a job server was told, and fills in the defaults.
+ * Checks the settings of a job server, and fills in the defaults.
  *
- * @param directory - what paths are relative to
+ * @param directory - the base of relative paths
  * @throws NEWEL_E_JOBS_SETTING naming the setting that is missing or cannot be used
  */
 export function readSettings(given: GivenSettings, directory: string): ServerSettings {
-  const { store = process.env["NEWEL_JOBS_STORE"] ?? DEFAULT_STORE } = given;
+  const store = given.store ?? (process.env["NEWEL_JOBS_STORE"] || defaultStore(directory));
   const listen = readListen(given, directory);
   return {
-    store,
+    store: absoluteStore(store, directory),
     modules: findModules(given.modules ?? [], directory),
     processes: readProcesses(given.processes),
     graceMs: readGrace(given.grace),

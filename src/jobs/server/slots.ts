@@ -1,31 +1,31 @@
-/** A place for a job; given back once, however often that is said. */
+/** A permit for a job. `release()` is idempotent. */
 export interface Slot {
   readonly isHeld: boolean;
-  /** Held, and not needed any more: whoever had it may take it for what comes next. */
+  /** Held but not needed any more: its holder may use it for its next job. */
   readonly isOffered: boolean;
-  /** Gives it to others who wait; when there are none, offers it to whoever had it. */
+  /** Passes the permit to another waiting holder; without one, its former holder may use it again. */
   offer(): void;
   release(): void;
 }
 
-/** Places for jobs, given in the order they were asked for. */
+/** A semaphore of permits for jobs, granted in the order of the requests. */
 export class Slots {
   #free: number;
-  /** Each with who it is that waits. */
+  /** The waiting requests, each with its requester. */
   readonly #waiting = new Map<(slot: Slot | undefined) => void, object>();
 
   constructor(size: number) {
     this.#free = size;
   }
 
-  /** A place if there is one at this moment. */
+  /** A permit if one is free at this moment. */
   take(by: object = this): Slot | undefined {
     if (this.#free === 0) return undefined;
     this.#free -= 1;
     return this.#slot(by);
   }
 
-  /** The next place that gets free; `undefined` when `signal` aborts before. */
+  /** The next free permit; `undefined` when `signal` aborts first. */
   acquire(signal: AbortSignal, by: object = this): Promise<Slot | undefined> {
     if (signal.aborted) return Promise.resolve(undefined);
     const slot = this.take(by);

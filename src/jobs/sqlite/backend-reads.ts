@@ -11,6 +11,7 @@ import type {
   StreamReadRaw,
 } from "bullmq";
 
+import { readArguments } from "./arguments.ts";
 import { jobJson } from "./job-json.ts";
 import type { Arguments, OperationName, Result } from "./operations.ts";
 import type { SqliteConnection } from "./connection.ts";
@@ -18,7 +19,7 @@ import type { WorkerSettings } from "./requests.ts";
 import { CHILD, type Child } from "./states.ts";
 import type { StoreClient, Waiting } from "./store-client.ts";
 
-/** What BullMQ's classes hand to their backend. */
+/** The arguments that BullMQ's classes pass to their backend. */
 export type BackendOptions = QueueBaseOptions<SqliteConnection> &
   WorkerSettings & { readonly prefix?: string };
 
@@ -44,21 +45,21 @@ const KEYS = [
   "de",
 ] as const;
 
-/** A queue's identity and all that only looks; {@link SqliteQueueBackend} adds what writes. */
+/** A queue's identity and the operations that only read; {@link SqliteQueueBackend} adds those that write. */
 export class SqliteQueueReads extends EventEmitter {
-  protected readonly client: StoreClient;
+  protected readonly storeClient: StoreClient;
   protected readonly queueName: string;
   protected readonly prefix: string;
   readonly qualifiedName: string;
   readonly keys: KeysMap;
-  /** Where a reader of events begins that asks for those from now on. */
+  /** The start position of a reader that asks for events from now on. */
   protected eventsFrom: Promise<string> | undefined;
   readonly #waitings = new Set<Waiting<unknown>>();
   protected blocked = false;
 
   constructor(client: StoreClient, queueName: string, prefix: string) {
     super();
-    this.client = client;
+    this.storeClient = client;
     this.queueName = queueName;
     this.prefix = prefix;
     this.qualifiedName = `${prefix}:${queueName}`;
@@ -69,10 +70,19 @@ export class SqliteQueueReads extends EventEmitter {
     return `${this.qualifiedName}:${type}`;
   }
 
-  /** The key of a job in a flow, in parts; neither a prefix nor a queue's name has a colon. */
+  /**
+   * The key of a job in a flow, in parts. The name of a queue has no colon; an id has none or two, which are taken as
+   * parts of it where the prefix is this queue's.
+   */
   parseNodeKey(key: string): { prefix: string; queueName: string; id: string } {
-    const [prefix = "", queueName = "", ...id] = key.split(":");
-    return { prefix, queueName, id: id.join(":") };
+    const { prefix } = this;
+    const own = key.startsWith(`${prefix}:`) ? key.slice(prefix.length + 1).split(":") : [];
+    const [name = "", ...id] = own;
+    if (own.length === 2 || own.length === 4) return { prefix, queueName: name, id: id.join(":") };
+    const parts = key.split(":");
+    const last = parts.pop() ?? "";
+    const queueName = parts.pop() ?? "";
+    return { prefix: parts.join(":"), queueName, id: last };
   }
 
   clientName(suffix = ""): string {
@@ -83,7 +93,12 @@ export class SqliteQueueReads extends EventEmitter {
     operation: Name,
     ...args: Arguments<Name>
   ): Promise<Result<Name>> {
-    return this.client.call(operation, this.qualifiedName, ...args);
+    try {
+      const read = readArguments(operation, args);
+      return this.storeClient.call(operation, this.qualifiedName, ...read);
+    } catch (error) {
+      return Promise.reject(error instanceof Error ? error : new Error(String(error)));
+    }
   }
 
   async getJobData(jobId: string): Promise<JobJson | undefined> {
@@ -268,17 +283,17 @@ export class SqliteQueueReads extends EventEmitter {
   /** @param blockTimeout - milliseconds; 0 for no limit */
   async readEvents(id: string, blockTimeout: number): Promise<StreamReadRaw> {
     const after = id === "$" ? await (this.eventsFrom ?? this.call("lastEvent")) : id;
-    // Twice "from now on" is from where the first one was: nothing is missed in between.
+    // A second "from now on" starts where the first one did, so that no event between them is missed.
     if (id === "$") this.eventsFrom = Promise.resolve(after);
     const limit = blockTimeout > 0 ? blockTimeout : LONGEST_MS;
     const events =
       limit < LOOK_MS
         ? await this.call("readEvents", after)
-        : await this.waiting(this.client.waitForEvents(this.qualifiedName, after, limit));
+        : await this.waiting(this.storeClient.waitForEvents(this.qualifiedName, after, limit));
     return events === undefined || events.length === 0 ? null : [[this.toKey("events"), events]];
   }
 
-  /** Waits unless it was interrupted, and can be interrupted. */
+  /** Waits unless it was interrupted before; an interrupt ends the wait. */
   protected async waiting<T>(waiting: Waiting<T>): Promise<T | undefined> {
     this.#waitings.add(waiting);
     if (this.blocked) waiting.cancel();
@@ -295,9 +310,9 @@ export class SqliteQueueReads extends EventEmitter {
   }
 }
 
-/** So short a wait might be over before the store was asked; whoever waits so little only looks. In milliseconds. */
+/** A wait this short might end before the store answers, so it becomes a read without a wait. In milliseconds. */
 const LOOK_MS = 50;
-/** The longest a timer of Node.js can wait. */
+/** The longest delay of a Node.js timer. */
 export const LONGEST_MS: number = 2 ** 31 - 1;
 
 interface Page {

@@ -9,14 +9,15 @@ import type {
 import { sleep } from "../../base/timers.ts";
 import { type BackendOptions, LONGEST_MS, SqliteQueueReads } from "./backend-reads.ts";
 import type { Finish, Finished } from "./operations/finish.ts";
-import { attemptFields, keepOf, nextJob, type NextJob, taker } from "./requests.ts";
+import { attemptFields, keepAtEnd, nextJob, type NextJob, taker } from "./requests.ts";
 import { accepted, refuse } from "./refusals.ts";
+import { freeText, jsonOf, keyText, numberOr, whole, wholeSpan } from "./values.ts";
 import type { OfferedJob, StoreClient } from "./store-client.ts";
 
-/** After the store failed a worker asks again at once; that would keep a core busy. */
+/** A worker calls again at once after a failure of the store; without this pause it would keep a core busy. */
 const FAILED_PAUSE_MS = 250;
 
-/** A worker's turns: it waits for a job, takes it, keeps its lock, and ends the turn in some state. */
+/** The operations of a worker: it waits for a job, takes it, renews its lock, and moves it to another state. */
 export class SqliteQueueTurns extends SqliteQueueReads {
   protected readonly options: BackendOptions;
   closing: Promise<void> | undefined;
@@ -24,7 +25,7 @@ export class SqliteQueueTurns extends SqliteQueueReads {
 
   readonly #takesOffers: boolean;
 
-  /** @param takesOffers - a job may be taken for it while it waits: it takes one next, as a worker does */
+  /** @param takesOffers - a job may be taken for the caller while it waits, since its next call takes one */
   constructor(
     client: StoreClient,
     queueName: string,
@@ -39,9 +40,11 @@ export class SqliteQueueTurns extends SqliteQueueReads {
   /** @param blockTimeout - seconds */
   async waitForJob(blockTimeout: number): Promise<{ member: string; score: number } | null> {
     const limit = Math.min(LONGEST_MS, Math.max(0, blockTimeout) * 1_000);
-    // Whose lock it is is said by the `moveToActive` that follows.
+    // The `moveToActive` that follows brings the token of the lock.
     const forWhom = this.#takesOffers ? taker(this.options, "", this.options.name) : null;
-    const came = await this.waiting(this.client.waitForJob(this.qualifiedName, limit, forWhom));
+    const came = await this.waiting(
+      this.storeClient.waitForJob(this.qualifiedName, limit, forWhom),
+    );
     if (came === undefined) return null;
     this.#offered?.decline();
     this.#offered = came === true ? undefined : came;
@@ -77,8 +80,8 @@ export class SqliteQueueTurns extends SqliteQueueReads {
     return this.#finish(job, fetchNext, {
       token,
       target: "completed",
-      value: JSON.stringify(returnValue) ?? "null",
-      keep: keepOf(removeOnComplete, this.options.removeOnComplete),
+      value: jsonOf(returnValue, "The return value") ?? "null",
+      keep: keepAtEnd(removeOnComplete, this.options.removeOnComplete),
       fields: null,
     });
   }
@@ -94,8 +97,9 @@ export class SqliteQueueTurns extends SqliteQueueReads {
     return this.#finish(job, fetchNext, {
       token,
       target: "failed",
-      value: failedReason ?? "null",
-      keep: keepOf(removeOnFail, this.options.removeOnFail),
+      value:
+        failedReason === undefined ? "null" : freeText(failedReason, "The reason of the failure"),
+      keep: keepAtEnd(removeOnFail, this.options.removeOnFail),
       fields: attemptFields(fieldsToUpdate),
     });
   }
@@ -108,10 +112,11 @@ export class SqliteQueueTurns extends SqliteQueueReads {
     const finishedOn = Date.now();
     const finished = await this.call("finishJob", {
       ...how,
-      id: job.id ?? "",
+      id: keyText(job.id, "The id of the job"),
+      token: keyText(how.token, "The token"),
       finishedOn,
-      attempts: job.opts.attempts ?? 0,
-      metrics: this.options.metrics?.maxDataPoints ?? 0,
+      attempts: numberOr(job.opts.attempts, 0),
+      metrics: numberOr(this.options.metrics?.maxDataPoints, 0),
       next: this.#nextTaker(how.token, fetchNext),
     });
     return { result: this.#next(finished, job.id, "moveToFinished"), finishedOn };
@@ -134,12 +139,14 @@ export class SqliteQueueTurns extends SqliteQueueReads {
     token = "0",
     opts: MoveToDelayedOpts = {},
   ): Promise<NextJob | []> {
+    const failed = opts.fieldsToUpdate !== undefined;
     const finished = await this.call("delayJob", {
-      id: jobId,
-      token,
-      timestamp,
-      delay,
-      skipAttempt: opts.skipAttempt === true,
+      id: keyText(jobId, "The id of the job"),
+      token: keyText(token, "The token"),
+      timestamp: whole(timestamp, "The time"),
+      // A backoff strategy that answers with no number must not leave a failed job active: the next attempt begins at once.
+      delay: failed ? Math.ceil(numberOr(delay, 0)) : wholeSpan(delay, "The delay"),
+      skipAttempt: Boolean(opts.skipAttempt),
       fields: attemptFields(opts.fieldsToUpdate),
       next: this.#nextTaker(token, opts.fetchNext),
     });

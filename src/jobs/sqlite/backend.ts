@@ -1,12 +1,12 @@
-import {
-  type IQueueBackend,
-  type JobJson,
-  type JobProgress,
-  type JobsOptions,
-  type MinimalJob,
-  type ParentKeyOpts,
-  type RepeatableOptions,
-  type RetryOptions,
+import type {
+  IQueueBackend,
+  JobJson,
+  JobProgress,
+  JobsOptions,
+  MinimalJob,
+  ParentKeyOpts,
+  RepeatableOptions,
+  RetryOptions,
 } from "bullmq";
 
 import type { BackendOptions } from "./backend-reads.ts";
@@ -14,24 +14,26 @@ import { SqliteQueueTurns } from "./backend-turns.ts";
 import { addRequest, iterationRequest, schedulerFields } from "./requests.ts";
 import { accepted, refuse } from "./refusals.ts";
 import type { StoreClient } from "./store-client.ts";
+import { freeText, jsonOf, whole } from "./values.ts";
 
 const BULK_COUNT = 1_000;
 
 let connections = 0;
 
-/** BullMQ's operations on a queue, on a file of SQLite. Made by `createSqliteBackend`. */
+/** BullMQ's operations on a queue in a SQLite file. Created by `createSqliteBackend`. */
 export class SqliteQueueBackend extends SqliteQueueTurns implements IQueueBackend {
   readonly #owns: boolean;
   readonly #number = (connections += 1);
   #ready: Promise<void> | undefined;
   #name: string | undefined;
+  /** The shortest wait for a job, in seconds. */
   readonly minimumBlockTimeout = 0.001;
-  /** An hour: a wait is ended by what it waits for, and costs nothing meanwhile. */
+  /** An hour: a job or an event ends the wait, and waiting costs nothing. */
   readonly maximumBlockTimeout = 3_600;
 
   /**
-   * @param owns - closes the client's file with it; siblings of a flow do not
-   * @param name - what `getWorkers` shows it as
+   * @param owns - closing the backend releases the client's file; siblings of a flow do not release it
+   * @param name - the name that `getWorkers` shows
    */
   constructor(
     client: StoreClient,
@@ -45,12 +47,13 @@ export class SqliteQueueBackend extends SqliteQueueTurns implements IQueueBacken
     this.#name = name;
   }
 
-  /** For readers of events: begins with those that come from now on, not from the first read on. */
+  /** For readers of events: starts with the events from now on, not with those after the first read. */
   startEvents(): void {
     this.eventsFrom = this.call("lastEvent");
     this.eventsFrom.catch(() => undefined);
   }
 
+  /** Resolves once the file is open. @throws NEWEL_E_STORE_… when it cannot be opened; a later call tries again */
   waitUntilReady(): Promise<void> {
     this.#ready ??= this.#open();
     return this.#ready;
@@ -70,6 +73,7 @@ export class SqliteQueueBackend extends SqliteQueueTurns implements IQueueBacken
     }
   }
 
+  /** Ends the waits of this connection and releases the file. A second call waits for the first. */
   async close(_force = false): Promise<void> {
     if (!this.#owns) return;
     this.closing ??= this.#close();
@@ -81,24 +85,27 @@ export class SqliteQueueBackend extends SqliteQueueTurns implements IQueueBacken
     try {
       if (this.#name !== undefined) await this.call("setClient", this.#number, null);
     } finally {
-      await this.client.release();
+      await this.storeClient.release();
       this.emit("close");
     }
   }
 
+  /** Ends the waits of this connection; the file stays open until `close`. */
   async disconnect(): Promise<void> {
     this.interrupt();
   }
 
+  /** Sets the name that `getWorkers` shows. */
   async setName(name: string): Promise<void> {
     if (this.#name === name) return;
     this.#name = name;
     await this.call("setClient", this.#number, name);
   }
 
+  /** Returns the operations on another queue of the same file, which stays open when they are closed. */
   forQueue(queueName: string, prefix: string = this.prefix): IQueueBackend {
     return new SqliteQueueBackend(
-      this.client,
+      this.storeClient,
       queueName,
       { ...this.options, prefix },
       false,
@@ -106,19 +113,23 @@ export class SqliteQueueBackend extends SqliteQueueTurns implements IQueueBacken
     );
   }
 
+  /** Ends the wait for a job. */
   async disconnectBlocking(_wait?: boolean): Promise<void> {
     this.interrupt();
   }
 
+  /** Allows waits for a job again, after `disconnectBlocking`. */
   async reconnectBlocking(): Promise<void> {
     this.blocked = false;
   }
 
+  /** Adds a job. @returns its id, or that of the job that has its deduplication id */
   async addJob(job: JobJson, jobId: string, parent: ParentKeyOpts = {}): Promise<string> {
     const [id] = await this.addJobs([{ job, jobId, parentKeyOpts: parent }]);
     return id ?? "";
   }
 
+  /** Adds jobs in one transaction: all or none. @returns their ids, in the same order */
   async addJobs(
     entries: { job: JobJson; jobId: string; parentKeyOpts?: ParentKeyOpts }[],
   ): Promise<string[]> {
@@ -133,6 +144,7 @@ export class SqliteQueueBackend extends SqliteQueueTurns implements IQueueBacken
     );
   }
 
+  /** Adds a flow in one transaction, over several queues too. @returns an entry a job; the error is always `null` */
   async addFlow(
     entries: Parameters<IQueueBackend["addFlow"]>[0],
   ): Promise<[Error | null, string | number][]> {
@@ -140,12 +152,13 @@ export class SqliteQueueBackend extends SqliteQueueTurns implements IQueueBacken
       "addFlow",
       entries.map(({ jobData, jobId, parentKeyOpts, prefix, queueName }) => ({
         ...addRequest(jobData, jobId, parentKeyOpts),
-        queueName: `${prefix === "" || prefix === undefined ? "bull" : prefix}:${queueName}`,
+        queueName: `${prefix ?? "bull"}:${queueName}`,
       })),
     );
     return added.map((id) => [null, id]);
   }
 
+  /** Moves a failed or completed job back to the waiting jobs. */
   async retryFinishedJob(
     job: MinimalJob,
     state: "failed" | "completed",
@@ -153,43 +166,54 @@ export class SqliteQueueBackend extends SqliteQueueTurns implements IQueueBacken
   ): Promise<void> {
     const id = job.id ?? "";
     const code = await this.call("retryFinished", id, state, {
-      lifo: job.opts.lifo === true,
-      resetAttemptsMade: opts.resetAttemptsMade === true,
-      resetAttemptsStarted: opts.resetAttemptsStarted === true,
+      lifo: Boolean(job.opts.lifo),
+      resetAttemptsMade: Boolean(opts.resetAttemptsMade),
+      resetAttemptsStarted: Boolean(opts.resetAttemptsStarted),
     });
     accepted(code, "reprocessJob", { jobId: id, state });
   }
 
+  /** Moves a delayed job to the waiting jobs. */
   async promote(jobId: string): Promise<void> {
     accepted(await this.call("promote", jobId), "promote", { jobId, state: "delayed" });
   }
 
+  /**
+   * Moves finished jobs back to the waiting jobs.
+   *
+   * @returns a number above 0 while there are more
+   */
   retryFinishedJobs(
     state: "completed" | "failed" = "failed",
     count: number = BULK_COUNT,
     timestamp: number = Date.now(),
   ): Promise<number> {
-    return this.call("moveJobsToWait", state, count, timestamp);
+    return this.call("moveJobsToWait", state, atOnce(count), timestamp);
   }
 
+  /** Moves delayed jobs to the waiting jobs. @returns a number above 0 while there are more */
   promoteJobs(count: number = BULK_COUNT): Promise<number> {
-    return this.call("moveJobsToWait", "delayed", count, Number.MAX_SAFE_INTEGER);
+    return this.call("moveJobsToWait", "delayed", atOnce(count), Number.MAX_SAFE_INTEGER);
   }
 
+  /** Pauses the queue, or resumes it when `pause` is false. */
   async pause(pause: boolean): Promise<void> {
     await this.call("pause", pause);
   }
 
+  /** Removes the waiting jobs; with `delayed`, the delayed jobs too. */
   async drain(delayed: boolean): Promise<void> {
     await this.call("drain", delayed);
   }
 
+  /** Removes jobs of a state that are older than a time. @returns the ids of the removed jobs */
   cleanJobsByState(state: string, timestamp: number, limit = 0): Promise<string[]> {
     return this.call("cleanJobs", state, timestamp, limit);
   }
 
+  /** Removes a paused queue with all its jobs, piece by piece. @returns a number above 0 while there are more */
   async obliterate(opts: { force: boolean; count: number }): Promise<number> {
-    const cursor = await this.call("obliterate", opts.count, opts.force);
+    const cursor = await this.call("obliterate", atOnce(opts.count), opts.force);
     if (cursor === -1) throw new Error("Cannot obliterate non-paused queue");
     if (cursor === -2) throw new Error("Cannot obliterate queue with active jobs");
     return cursor;
@@ -200,25 +224,34 @@ export class SqliteQueueBackend extends SqliteQueueTurns implements IQueueBacken
     return 0;
   }
 
+  /** Replaces the data of a job. @throws NEWEL_E_STORE_ARGUMENT when it is not JSON */
   async updateData(job: MinimalJob, data: unknown): Promise<void> {
     const id = job.id ?? "";
-    const code = await this.call("updateData", id, JSON.stringify(data) ?? "{}");
+    const code = await this.call("updateData", id, jsonOf(data, "The data of the job") ?? "{}");
     accepted(code, "updateData", { jobId: id });
   }
 
+  /** Replaces the progress of a job and publishes it. @throws NEWEL_E_STORE_ARGUMENT when it is not JSON */
   async updateProgress(jobId: string, progress: JobProgress): Promise<void> {
-    const code = await this.call("updateProgress", jobId, JSON.stringify(progress) ?? "null");
+    const code = await this.call(
+      "updateProgress",
+      jobId,
+      jsonOf(progress, "The progress") ?? "null",
+    );
     accepted(code, "updateProgress", { jobId });
   }
 
+  /** Adds a line to the log of a job, which keeps its last `keepLogs` lines; 0 keeps all. @returns their number */
   async addLog(jobId: string, logRow: string, keepLogs = 0): Promise<number> {
     return accepted(await this.call("addLog", jobId, logRow, keepLogs), "addLog", { jobId });
   }
 
+  /** Removes the log of a job, except for its last `keepLogs` lines. */
   async clearLogs(jobId: string, keepLogs = 0): Promise<void> {
     await this.call("clearLogs", jobId, keepLogs);
   }
 
+  /** Sets the delay of a delayed job, in milliseconds from now. */
   async changeDelay(jobId: string, delay: number): Promise<void> {
     accepted(await this.call("changeDelay", jobId, delay), "changeDelay", {
       jobId,
@@ -226,31 +259,47 @@ export class SqliteQueueBackend extends SqliteQueueTurns implements IQueueBacken
     });
   }
 
+  /** Sets the priority of a job; with `lifo` it goes before the jobs of that priority. */
   async changePriority(jobId: string, priority = 0, lifo = false): Promise<void> {
     accepted(await this.call("changePriority", jobId, priority, lifo), "changePriority", { jobId });
   }
 
+  /**
+   * Removes a job that no worker has; with `removeChildren`, its children too.
+   *
+   * @returns 1, or 0 when there was none
+   */
   async remove(jobId: string, removeChildren: boolean): Promise<number> {
     return accepted(await this.call("removeById", jobId, removeChildren), "removeJob", { jobId });
   }
 
+  /** Removes the children of a job that have neither failed nor been taken by a worker. */
   async removeUnprocessedChildren(jobId: string): Promise<void> {
     await this.call("removeUnprocessedChildren", jobId);
   }
 
+  /** Ends the wait of a parent for this job. @returns whether the parent waited for it */
   async removeChildDependency(jobId: string, parentKey: string): Promise<boolean> {
     const code = await this.call("removeChildDependency", jobId, parentKey);
     return accepted(code, "removeChildDependency", { jobId, parentKey }) === 0;
   }
 
+  /** Frees a deduplication id if this job has it. @returns 1 if it had it, otherwise 0 */
   removeDeduplicationKey(deduplicationId: string, jobId: string): Promise<number> {
     return this.call("removeDeduplication", deduplicationId, jobId);
   }
 
+  /** Frees a deduplication id, whichever job has it. @returns 1 if a job had it, otherwise 0 */
   deleteDeduplicationKey(deduplicationId: string): Promise<number> {
     return this.call("removeDeduplication", deduplicationId, null);
   }
 
+  /** Not of BullMQ: gives a stored job a deduplication id. @returns the id of the job that holds it then */
+  claimDeduplicationKey(deduplicationId: string, jobId: string): Promise<string> {
+    return this.call("claimDeduplication", deduplicationId, jobId);
+  }
+
+  /** Creates or replaces a job scheduler and adds its next job. @returns the id and the delay of that job */
   async addJobScheduler(
     id: string,
     nextMillis: number,
@@ -269,7 +318,8 @@ export class SqliteQueueBackend extends SqliteQueueTurns implements IQueueBacken
     return typeof added === "number" ? refuse(added, "addJobScheduler", {}) : added;
   }
 
-  updateJobSchedulerNextMillis(
+  /** Adds the next job of a job scheduler. @returns its id; `null` when the scheduler is gone or has one */
+  async updateJobSchedulerNextMillis(
     id: string,
     nextMillis: number,
     _templateData: string,
@@ -280,23 +330,28 @@ export class SqliteQueueBackend extends SqliteQueueTurns implements IQueueBacken
     return this.call("advanceScheduler", id, nextMillis ?? 0, producerId, iteration);
   }
 
+  /** Removes a job scheduler and its next job. @returns 0, or 1 when there was none */
   removeJobScheduler(id: string): Promise<number> {
     return this.call("removeScheduler", id);
   }
 
-  setQueueMeta(values: Record<string, string | number>): Promise<number> {
-    const texts = Object.entries(values).map(([field, value]) => [field, String(value)]);
+  /** Sets fields of the queue's settings. @returns the number of new fields */
+  async setQueueMeta(values: Record<string, string | number>): Promise<number> {
+    const texts = Object.entries(values).map(([field, value]) => [field, freeText(value, field)]);
     return this.call("setMeta", Object.fromEntries(texts) as Record<string, string>);
   }
 
+  /** Removes fields of the queue's settings. @returns the number of removed fields */
   removeQueueMetaFields(fields: string[]): Promise<number> {
     return this.call("removeMeta", fields);
   }
 
+  /** Starts no job of the queue for a time, in milliseconds. */
   async setRateLimit(expireTimeMs: number): Promise<void> {
     await this.call("setRateLimit", expireTimeMs);
   }
 
+  /** Ends the rate limit of the queue. @returns 1 if there was one, otherwise 0 */
   removeRateLimitKey(): Promise<number> {
     return this.call("removeRateLimit");
   }
@@ -306,17 +361,24 @@ export class SqliteQueueBackend extends SqliteQueueTurns implements IQueueBacken
     return 0;
   }
 
+  /** Removes the oldest events of the queue until `maxLength` are left. @returns the number of removed events */
   trimEvents(maxLength: number): Promise<number> {
     return this.call("trimEvents", maxLength);
   }
 
+  /** Adds an event of the program's own to the queue's events. @returns its id */
   async publishEvent(
     { event = "", ...fields }: Record<string, string | number>,
     maxEvents: number,
   ): Promise<string> {
-    const flat = Object.entries(fields).flatMap(([name, value]) => [name, String(value)]);
-    const id = await this.call("publishEvent", String(event), flat);
+    const flat = Object.entries(fields).flatMap(([name, value]) => [name, freeText(value, name)]);
+    const id = await this.call("publishEvent", freeText(event, "The event"), flat);
     await this.call("trimEvents", maxEvents);
     return id;
   }
+}
+
+/** How many jobs a call takes: BullMQ repeats it until none is left, so it has to take at least one. @throws NEWEL_E_STORE_ARGUMENT */
+function atOnce(count: number): number {
+  return Math.max(1, whole(count, "The number"));
 }

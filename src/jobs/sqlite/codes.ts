@@ -1,5 +1,5 @@
 /**
- * What an operation gives instead of a result: BullMQ's own error codes, by its names. Its enum is not
+ * The error codes that an operation returns instead of a result: BullMQ's own, by its names. Its enum is not
  * imported, since that would load all of BullMQ into the store thread; a test holds the two together.
  */
 export const CODE = {

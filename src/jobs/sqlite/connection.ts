@@ -1,32 +1,39 @@
-import { resolve } from "node:path";
+import { readlinkSync, realpathSync } from "node:fs";
+import { dirname, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 
 import { newelError } from "../../base/errors.ts";
 
-/** How a file of jobs is opened. */
+/** The options with which a job file is opened. */
 export interface SqliteOptions {
-  /** The file; made when it is not there, its directory is not. */
+  /** The path of the file. A missing file is created; a missing directory is not. */
   readonly path: string;
   /**
-   * `full` (the default): what was answered survives a power cut, each transaction is synced to disk.
-   * `normal`: about the last second before a power cut may be lost, nothing before a killed process.
+   * `full` (the default): each transaction is synced to disk before it is answered and survives a power cut.
+   * `normal`: a power cut may lose about the last second; a killed process loses nothing.
    */
   readonly synchronous?: "full" | "normal";
   /**
-   * What is checked when the file is opened: `quick` (the default) looks at every page, `full` also at
-   * the indexes, `off` at nothing. A file of more than 256 MB is only checked when this is set.
+   * The check when the file is opened: `quick` (the default) checks every page, `full` also
+   * the indexes, `off` nothing. A file of more than 256 MB is only checked when this is set.
    */
   readonly check?: "quick" | "full" | "off";
+  /**
+   * Uses the file although the SQLite of this Node.js can lose committed transactions (the WAL-reset bug of
+   * SQLite 3.7.0 to 3.51.2), with one warning. Default `false`: opening fails with NEWEL_E_JOBS_SQLITE.
+   */
+  readonly allowUnsafeSqlite?: boolean;
 }
 
 /** The `connection` of a queue: options, or `'sqlite:./jobs.db'`, with `?synchronous=normal` and the like. */
 export type SqliteConnection = SqliteOptions | string;
 
-/** Options with everything filled in, the path absolute. */
+/** The options with all defaults filled in; the path is absolute. */
 export interface StoreOptions {
   readonly path: string;
   readonly synchronous: "full" | "normal";
   readonly check: "auto" | "quick" | "full" | "off";
+  readonly allowUnsafeSqlite: boolean;
 }
 
 /**
@@ -37,7 +44,16 @@ export interface StoreOptions {
 export function parseConnection(connection: unknown): StoreOptions {
   const given = typeof connection === "string" ? fromUrl(connection) : connection;
   if (typeof given !== "object" || given === null) throw refused(connection, "it names no file");
-  const { path, synchronous = "full", check = "auto" } = given as Record<string, unknown>;
+  const {
+    path,
+    synchronous = "full",
+    check = "auto",
+    allowUnsafeSqlite = false,
+    ...others
+  } = given as Record<string, unknown>;
+  // A misspelt option would have no effect, and a file would be less durable than meant, or checked less.
+  for (const name of Object.keys(others))
+    throw refused(connection, `"${name}" is none of synchronous, check and allowUnsafeSqlite`);
   if (typeof path !== "string" || path === "" || path.includes("\0"))
     throw refused(connection, "it names no file");
   if (path === ":memory:") throw refused(connection, "other threads could not open it");
@@ -45,7 +61,27 @@ export function parseConnection(connection: unknown): StoreOptions {
     throw refused(connection, "synchronous is full or normal");
   if (check !== "auto" && check !== "quick" && check !== "full" && check !== "off")
     throw refused(connection, "check is quick, full or off");
-  return { path: resolve(path), synchronous, check };
+  // In a URL every value is a string.
+  const allowed = allowUnsafeSqlite === true || allowUnsafeSqlite === "true";
+  if (!allowed && allowUnsafeSqlite !== false && allowUnsafeSqlite !== "false")
+    throw refused(connection, "allowUnsafeSqlite is true or false");
+  return { path: linked(resolve(path)), synchronous, check, allowUnsafeSqlite: allowed };
+}
+
+/** The most links that Linux follows. */
+const MOST_LINKS = 40;
+
+/** The file that a symbolic link names, which need not exist yet: SQLite keeps the WAL next to that file, not to the link. */
+function linked(path: string): string {
+  let file = path;
+  for (let links = 0; links < MOST_LINKS; links += 1)
+    try {
+      file = resolve(realpathSync(dirname(file)), readlinkSync(file));
+    } catch {
+      // It is no link, or not there.
+      return file;
+    }
+  throw refused(path, "its symbolic links have no end");
 }
 
 function fromUrl(text: string): Record<string, string> {

@@ -1,14 +1,14 @@
 import { type FSWatcher, watch, writeSync } from "node:fs";
 
-/** Without anybody who waits one listens for so long. */
+/** The watch on the directory ends this long after the last wait, in milliseconds. */
 const REST_MS = 1_000;
 const BYTE = Buffer.from("!");
 
 /**
- * Tells other processes that something was committed. Each has a file of its own in a directory; it writes a
- * byte into it, and whoever waits watches that directory. The log of SQLite changes with each commit too,
- * and needs no byte; but it does so before the commit can be read, a dozen times for each, and those who
- * were woken for nothing slow down the one who still writes.
+ * Notifies other processes of a commit. Each process has its own file in a directory and writes a
+ * byte into it; processes that wait watch that directory. SQLite's WAL changes with each commit too
+ * and needs no byte, but it changes before the commit can be read, a dozen times for each, and processes
+ * that wake up too early slow down the process that still writes.
  */
 export class Doorbell {
   readonly #directory: string;
@@ -19,10 +19,10 @@ export class Doorbell {
   #restedMs = 0;
 
   /**
-   * @param directory - where all have their files
+   * @param directory - the directory of all processes' files
    * @param file - this process's own
    * @param fd - that file, open for writing
-   * @param heard - called when another process rang
+   * @param heard - called when another process has committed
    */
   constructor(directory: string, file: string, fd: number, heard: () => void) {
     this.#directory = directory;
@@ -31,12 +31,12 @@ export class Doorbell {
     this.#heard = heard;
   }
 
-  /** To be called when a commit can be read by others. */
+  /** Notifies the other processes; call it when they can read the commit. */
   ring(): void {
     writeSync(this.#fd, BYTE, 0, 1, 0);
   }
 
-  /** Somebody waits, so listen from now on. */
+  /** Starts the watch because a caller waits. */
   listen(): void {
     this.#restedMs = 0;
     if (this.#watcher !== undefined) return;
@@ -44,14 +44,14 @@ export class Doorbell {
       this.#watcher = watch(this.#directory, { persistent: false }, (_, file) => {
         if (file !== this.#file) this.#heard();
       });
-      // Without a watch the poll finds all, later.
+      // Without a watch the poll finds all changes, but later.
       this.#watcher.on("error", () => this.rest(Infinity));
     } catch {
       this.#watcher = undefined;
     }
   }
 
-  /** Nobody waited for so long: one who only works does not need to hear of others. */
+  /** Ends the watch when no caller has waited for a while: a process that only works needs no notifications. */
   rest(ms: number): void {
     this.#restedMs += ms;
     if (this.#restedMs <= REST_MS) return;

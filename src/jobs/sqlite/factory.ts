@@ -6,14 +6,14 @@ import { parseConnection, type SqliteConnection } from "./connection.ts";
 import { StoreClient } from "./store-client.ts";
 
 /**
- * BullMQ on a file: give it as the last argument of `Queue`, `Worker`, `QueueEvents` or `FlowProducer`, and
+ * BullMQ's backend on a file: pass it as the last argument of `Queue`, `Worker`, `QueueEvents` or `FlowProducer`, and
  * the file as their `connection`.
  *
  * ```ts
  * const queue = new Queue("mails", { connection: "sqlite:./jobs.db" }, createSqliteBackend);
  * ```
  *
- * All of a process that name the same file share one thread, which has it open.
+ * All queues and workers of a process with the same file share one thread, which has the file open.
  *
  * @throws NEWEL_E_JOBS_CONNECTION when the connection names no file
  */

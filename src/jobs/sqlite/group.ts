@@ -13,12 +13,14 @@ export interface Request {
   readonly now: number;
 }
 
-/** What came of a call. */
+/** The outcome of a call. */
 export type Outcome = { readonly value: unknown } | { readonly error: unknown };
 
-/** How long another process may keep the write lock before calls fail, milliseconds. */
+/** How long another process may hold the write lock before calls fail, in milliseconds. */
 const BUSY_LIMIT_MS = 60_000;
-/** Looking again too late costs latency, too often costs the one who works. */
+/** The same for calls that report the end of a job, because refusing them would repeat its work. */
+const END_BUSY_LIMIT_MS = 600_000;
+/** Checking the lock too seldom costs latency; checking too often slows down the process that holds it. */
 const BUSY_WAIT_MS = [0.1, 0.2, 0.4, 0.8, 1.6] as const;
 
 /**
@@ -37,12 +39,12 @@ export function runGroup(
     return write(store, requests, plainly, beforeCommit);
   } catch (error) {
     if (isOfStore(error)) throw error;
-    // One call failed half way. Nothing is committed yet: run all again, each on a savepoint of its own.
+    // One call failed half way. Nothing is committed yet: run all calls again, each in its own savepoint.
     return write(store, requests, onSavepoint, beforeCommit);
   }
 }
 
-/** The outcomes when nobody has anything to write; `undefined` when somebody has. */
+/** The outcomes when no call writes; `undefined` when one has to write. */
 function lookOnly(store: Store, requests: readonly Request[]): Outcome[] | undefined {
   const looks = requests.map(({ operation }) => readOf(operation) ?? peekOf(operation));
   if (looks.includes(undefined)) return undefined;
@@ -59,6 +61,25 @@ function lookOnly(store: Store, requests: readonly Request[]): Outcome[] | undef
   });
 }
 
+/** Whether a call only reads. */
+export function isRead(operation: string): boolean {
+  return readOf(operation) !== undefined;
+}
+
+/** Runs calls that only read, in a transaction that waits for no writer. */
+export function runReads(store: Store, requests: readonly Request[]): Outcome[] {
+  return inTransaction(store, "BEGIN", () =>
+    requests.map((request) => {
+      try {
+        return { value: call(store, request) };
+      } catch (error) {
+        if (isOfStore(error)) throw error;
+        return { error };
+      }
+    }),
+  );
+}
+
 type Runner = (store: Store, run: () => unknown) => Outcome;
 
 function write(
@@ -67,17 +88,24 @@ function write(
   runner: Runner,
   beforeCommit: () => void,
 ): Outcome[] {
-  return inTransaction(store, "BEGIN IMMEDIATE", () => {
-    const outcomes = requests.map((request) => runner(store, () => call(store, request)));
-    beforeCommit();
-    store.flush();
-    return outcomes;
-  });
+  const endsJob = requests.some(({ operation }) => SYNCED_SOON.has(operation));
+  const limitMs = endsJob ? END_BUSY_LIMIT_MS : BUSY_LIMIT_MS;
+  return inTransaction(
+    store,
+    "BEGIN IMMEDIATE",
+    () => {
+      const outcomes = requests.map((request) => runner(store, () => call(store, request)));
+      beforeCommit();
+      store.flush();
+      return outcomes;
+    },
+    limitMs,
+  );
 }
 
 /**
- * What nobody was promised: a power cut that undoes it leaves the job where it was before, to be taken
- * again. What is written later takes it to disk as well.
+ * Calls without a promise of durability: a power cut that undoes one leaves the job where it was, to be taken
+ * again. A later sync takes it to disk as well.
  */
 const UNSYNCED: ReadonlySet<string> = new Set([
   "takeJob",
@@ -89,9 +117,9 @@ const UNSYNCED: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * What a worker says of a job it has. It goes on at once, while this goes to disk: a power cut before
- * that lets the job run again, as one a moment earlier would have, while it ran. Whatever is answered later
- * as being on disk comes after it there.
+ * Reports of a worker on a job that it has. The worker continues at once, while the report is synced: a power cut before
+ * that lets the job run again, as a power cut during the run would have. A call that is answered later
+ * as durable comes after it in the WAL.
  */
 const SYNCED_SOON: ReadonlySet<string> = new Set([
   "finishJob",
@@ -101,24 +129,28 @@ const SYNCED_SOON: ReadonlySet<string> = new Set([
   "updateProgress",
 ]);
 
-/** When what came of a call has to be on disk: before its answer, soon after it, or whenever. */
+/** When the changes of a call have to be on disk: before its answer, soon after it, or at any time. */
 export type DiskPromise = "before" | "soon" | "never";
 
-/** What all the calls of a turn are promised together. */
+/** The strictest promise of durability among the calls of a turn. */
 export function promiseOf(requests: readonly Request[]): DiskPromise {
   let promise: DiskPromise = "never";
   for (const { operation } of requests) {
-    if (readOf(operation) !== undefined || UNSYNCED.has(operation)) continue;
-    if (!SYNCED_SOON.has(operation)) return "before";
-    promise = "soon";
+    if (isPromised(operation)) return "before";
+    if (SYNCED_SOON.has(operation)) promise = "soon";
   }
   return promise;
 }
 
+/** Whether a call is answered only when its changes are on disk. */
+export function isPromised(operation: string): boolean {
+  return readOf(operation) === undefined && !UNSYNCED.has(operation) && !SYNCED_SOON.has(operation);
+}
+
 /**
- * Looks whether there is something to do, does it, and reads, all in one transaction.
+ * Checks whether there is something to do, does it, and reads, all in one transaction.
  *
- * @returns what was read
+ * @returns the value that was read
  */
 export function runIf<T>(store: Store, look: () => boolean, write: () => void, read: () => T): T {
   const body = (): T => {
@@ -132,13 +164,13 @@ export function runIf<T>(store: Store, look: () => boolean, write: () => void, r
   try {
     return inTransaction(store, "BEGIN", body);
   } catch (error) {
-    // Another process writes, or wrote since: wait for it, and look again.
+    // Another process writes, or has written since: wait for it, and check again.
     if (!isBusy(error)) throw error;
     return inTransaction(store, "BEGIN IMMEDIATE", body);
   }
 }
 
-/** Runs something that writes, on its own. */
+/** Runs a function that writes, in its own transaction. */
 export function runAlone<T>(store: Store, run: () => T): T {
   return inTransaction(store, "BEGIN IMMEDIATE", () => {
     store.now = Date.now();
@@ -176,31 +208,42 @@ const onSavepoint: Runner = (store, run) => {
   }
 };
 
-function inTransaction<T>(store: Store, begin: string, body: () => T): T {
-  patiently(() => store.run(begin));
+type Begin = "BEGIN" | "BEGIN IMMEDIATE";
+
+function inTransaction<T>(store: Store, begin: Begin, body: () => T, limitMs = BUSY_LIMIT_MS): T {
+  patiently(() => store.run(begin), { limitMs, waits: () => store.blocked() });
   try {
+    store.readClocks();
     store.refresh();
+    if (begin === "BEGIN IMMEDIATE") store.unblocked();
     const result = body();
     store.commit();
     return result;
   } catch (error) {
     store.forget();
-    // A full disk may have rolled it back already.
+    // SQLite may have rolled it back already because the disk is full.
     if (store.database.isTransaction) store.run("ROLLBACK");
     throw error;
   }
 }
 
 /** Another process may be writing: each transaction is short, so its end is waited for. */
-export function patiently<T>(run: () => T): T {
-  const end = performance.now() + BUSY_LIMIT_MS;
+export function patiently<T>(
+  run: () => T,
+  {
+    limitMs = BUSY_LIMIT_MS,
+    waits,
+  }: { readonly limitMs?: number; readonly waits?: () => void } = {},
+): T {
+  const end = performance.now() + limitMs;
   for (let turn = 0; ; turn += 1) {
     try {
       return run();
     } catch (error) {
       if (!isBusy(error)) throw error;
       if (performance.now() > end)
-        throw newelError("NEWEL_E_JOBS_BUSY", { seconds: BUSY_LIMIT_MS / 1_000 }, error);
+        throw newelError("NEWEL_E_JOBS_BUSY", { seconds: limitMs / 1_000 }, error);
+      waits?.();
       pause(BUSY_WAIT_MS[Math.min(turn, BUSY_WAIT_MS.length - 1)] ?? 1);
     }
   }
@@ -209,7 +252,7 @@ export function patiently<T>(run: () => T): T {
 const sleeper = new Int32Array(new SharedArrayBuffer(4));
 
 function pause(ms: number): void {
-  // Not all at once after the one who worked: whoever waits, waits a little differently.
+  // The delays are spread, so that the waiting processes do not all retry at the same moment.
   Atomics.wait(sleeper, 0, 0, ms * (0.5 + Math.random()));
 }
 

@@ -13,42 +13,42 @@ export interface HeldLock {
 }
 
 /**
- * The locks that this process holds, as the store thread sees them go by. BullMQ renews them from the main
+ * The locks that this process holds, as the store thread observes them in calls. BullMQ renews them from the main
  * thread; a handler that keeps that thread busy would lose its job to another worker. So when a renewal
- * is late and the main thread does not answer either, the store thread renews for it. A main thread
- * that answers has its own reasons.
+ * is late and the main thread does not answer a ping either, the store thread renews the lock. A main thread
+ * that answers renews its own locks, or does not renew them on purpose.
  */
 export class HeldLocks {
   readonly #locks = new Map<string, HeldLock>();
-  #askedAt = 0;
+  /** When the observed calls were committed: a lock counts from then. */
+  #at = 0;
 
   get size(): number {
     return this.#locks.size;
   }
 
-  /** Notes what calls did. */
+  /** Records the locks that calls took, renewed or released. */
   observe(requests: readonly Request[], outcomes: readonly Outcome[]): void {
     let at = -1;
-    for (const { operation, queue, args, now } of requests) {
+    this.#at = performance.now();
+    for (const { operation, queue, args } of requests) {
       at += 1;
       const watch = WATCHED[operation];
       const outcome = outcomes[at];
       if (watch === undefined || outcome === undefined || "error" in outcome) continue;
-      // A lock counts from when it was asked for, which may be a while ago.
-      this.#askedAt = performance.now() - Math.max(0, Date.now() - now);
       watch(this, queue, args, outcome.value);
     }
   }
 
   taken(queue: string, id: string, { token, lockDuration }: Taker): void {
     if (token === "0") return;
-    const lock = { queue, id, token, duration: lockDuration, renewedAt: this.#askedAt };
+    const lock = { queue, id, token, duration: lockDuration, renewedAt: this.#at };
     this.#locks.set(`${queue}:${id}`, lock);
   }
 
   /** A job was taken for a worker before it asked. */
   offered(queue: string, id: string, taker: Taker): void {
-    this.#askedAt = performance.now();
+    this.#at = performance.now();
     this.taken(queue, id, taker);
   }
 
@@ -57,7 +57,7 @@ export class HeldLocks {
     if (lock !== undefined) this.#locks.set(`${queue}:${id}`, { ...lock, token });
   }
 
-  renewed(queue: string, id: string, at: number = this.#askedAt): void {
+  renewed(queue: string, id: string, at: number = this.#at): void {
     const lock = this.#locks.get(`${queue}:${id}`);
     if (lock !== undefined) lock.renewedAt = at;
   }
@@ -66,11 +66,16 @@ export class HeldLocks {
     this.#locks.delete(`${queue}:${id}`);
   }
 
+  /** No lock could be renewed for this time, so all locks were extended by it. */
+  postpone(ms: number): void {
+    for (const lock of this.#locks.values()) lock.renewedAt += ms;
+  }
+
   clear(): void {
     this.#locks.clear();
   }
 
-  /** Locks of which that much has passed since they were renewed. */
+  /** The locks for which at least this share of their time has passed since the last renewal. */
   late(share: number): HeldLock[] {
     const now = performance.now();
     return [...this.#locks.values()].filter(
@@ -78,7 +83,7 @@ export class HeldLocks {
     );
   }
 
-  /** Forgets locks that ended long ago, whoever has the job now. */
+  /** Forgets locks that expired long ago, whichever process has the job now. */
   dropEnded(): void {
     for (const { queue, id } of this.late(2)) this.ended(queue, id);
   }

@@ -32,7 +32,7 @@ export function jobJson(row: JobTuple): JobJson {
     processedBy: optional(worker, text),
     stalledCounter: Number(stalled),
   };
-  // BullMQ's own stores leave undefined what is not there, also where the type says text.
+  // BullMQ's own stores leave missing fields undefined, also where the type says string.
   return json as JobJson;
 }
 

@@ -4,15 +4,14 @@ import type { QueueRecord } from "./queue-record.ts";
 import { STATE, type State } from "./states.ts";
 import type { Store } from "./store.ts";
 
-/** Data of more characters than this is not kept in the job's row, which each change of state rewrites. */
+/** Longer data, in characters, is stored outside the job's row, because each change of state rewrites the row. */
 const LARGE_DATA = 2_000;
 
-/** What the operations look at in a job. */
+/** The fields of a job that the operations read. */
 export interface JobHead {
   readonly key: number;
   readonly id: string;
   readonly state: State;
-  readonly score: number;
   readonly delay: number;
   readonly priority: number;
   readonly attempts_made: number;
@@ -26,10 +25,11 @@ export interface JobHead {
   readonly blockers: number;
 }
 
-const HEAD = `key, id, state, score, delay, priority, attempts_made, token, locked_until, parent_key, parent,
+/** The columns of a {@link JobHead}, without the score, which may exceed JavaScript's safe integers. */
+export const HEAD = `key, id, state, delay, priority, attempts_made, token, locked_until, parent_key, parent,
   scheduler, deduplication, returnvalue, blockers`;
 
-/** A job as it travels to the main thread: the columns of {@link COLUMNS} in their order. */
+/** A job as it is sent to the main thread: the columns of {@link COLUMNS} in their order. */
 export type JobTuple = readonly SQLOutputValue[];
 
 /** The columns of a {@link JobTuple}; job-json.ts reads them by position. */
@@ -53,7 +53,7 @@ export function findByFlowKey(
   store: Store,
   key: string,
 ): { queue: QueueRecord; job: JobHead } | undefined {
-  // The name of a queue has no colon, but prefixes and ids may: the queue that exists decides.
+  // The name of a queue has no colon, but prefixes and ids may: the split that names an existing queue is taken.
   for (let at = key.indexOf(":"); at !== -1; at = key.indexOf(":", at + 1)) {
     const queue = store.findQueue(key.slice(0, at));
     if (queue === undefined) continue;
@@ -63,7 +63,7 @@ export function findByFlowKey(
   return undefined;
 }
 
-/** What a new job brings. */
+/** The fields of a new job. */
 export interface NewJob {
   readonly id: string;
   readonly name: string;
@@ -82,7 +82,7 @@ export interface NewJob {
   readonly deduplication: string | null;
 }
 
-/** Stores a job in a state. The caller emits what follows from it. */
+/** Stores a job in a state. The caller emits the events. */
 export function insertJob(
   store: Store,
   queue: QueueRecord,
@@ -116,7 +116,7 @@ export function insertJob(
   return key;
 }
 
-/** Data begins so when newel/jobs says whose run it is (jobs/stored.ts). */
+/** The beginning of data that names an owner, as newel/jobs writes it (jobs/stored.ts). */
 const BY = /^\{"v":1,"by":("(?:[^"\\]|\\.)*")/;
 
 function whoseOf(data: string): string | null {
@@ -132,7 +132,7 @@ export function storeData(store: Store, key: number, data: string): void {
   else store.run("DELETE FROM payload WHERE job = ?", key);
 }
 
-/** Moves a job to another state; its lock, if it has one, goes. */
+/** Moves a job to another state and removes its lock. */
 export function moveJob(
   store: Store,
   queue: QueueRecord,
@@ -150,7 +150,7 @@ export function moveJob(
   store.count(queue, job.state, state);
 }
 
-/** Removes a job with all that belongs to it. */
+/** Removes a job with its logs, children records and other rows. */
 export function deleteJob(
   store: Store,
   queue: QueueRecord,
@@ -164,13 +164,13 @@ export function deleteJob(
   store.count(queue, job.state, undefined);
 }
 
-/** The place at the end of the line. */
+/** The position at the end of the waiting list. */
 export function lastPlace(queue: QueueRecord): number {
   queue.tail += 1;
   return queue.tail;
 }
 
-/** The place at the front of the line. */
+/** The position at the front of the waiting list. */
 export function firstPlace(queue: QueueRecord): number {
   const place = queue.head;
   queue.head -= 1;
@@ -179,26 +179,41 @@ export function firstPlace(queue: QueueRecord): number {
 
 const PRIORITY_STEP = 0x1_0000_0000;
 
-/** The score of a prioritized job: after those of its priority. */
+/** The score of a prioritized job: after the others of its priority. */
 export function priorityScore(queue: QueueRecord, priority: number): number {
   queue.lastPriority += 1;
-  return priority * PRIORITY_STEP + (queue.lastPriority % PRIORITY_STEP);
+  return frontPriorityScore(priority) + (queue.lastPriority % PRIORITY_STEP);
 }
 
-/** The score of a prioritized job that goes before those of its priority. */
+/** The score of a prioritized job that goes before the others of its priority. */
 export function frontPriorityScore(priority: number): number {
-  return priority * PRIORITY_STEP;
+  return Math.min(LARGEST_PRIORITY, Math.max(-LARGEST_PRIORITY, priority)) * PRIORITY_STEP;
 }
 
-/** How many scores a millisecond has: jobs due in the same one stay in order. */
-export const SCORES_PER_MS = 0x1000;
+/** Priorities above BullMQ's limit come only from `changePriority`; all priorities above this are sorted last. */
+const LARGEST_PRIORITY = 2 ** 30;
+
+/** The number of scores in a millisecond, so that jobs due in the same millisecond stay in order. */
+const SCORES_PER_MS = 0x1000;
+
+/** Jobs that are due later than in the year 73,000 are sorted as if due then: SQLite's integers end at 2^63. */
+const LAST_SORTED = 2 ** 51 - 1;
+
+/**
+ * The lowest score of a time. Scores after the year 2039 are above 2^53: SQLite compares them exactly, but JavaScript
+ * reads them as REAL, to a few of the scores that a millisecond has.
+ */
+export function scoreOfTime(time: number): number {
+  return Math.min(LAST_SORTED, Math.max(0, time)) * SCORES_PER_MS;
+}
 
 /** The score of a job due at a time: after those due in the same millisecond. */
 export function delayedScore(store: Store, queue: QueueRecord, dueAt: number): number {
-  const lowest = dueAt * SCORES_PER_MS;
+  const lowest = scoreOfTime(dueAt);
   const highest = lowest + SCORES_PER_MS - 1;
   const last = store.get<{ last: number | null }>(
-    "SELECT max(score) AS last FROM job WHERE queue = ? AND state = ? AND score BETWEEN ? AND ?",
+    `SELECT CAST(max(score) AS REAL) AS last FROM job
+     WHERE queue = ? AND state = ? AND score BETWEEN ? AND ?`,
     queue.key,
     STATE.delayed,
     lowest,
@@ -207,12 +222,12 @@ export function delayedScore(store: Store, queue: QueueRecord, dueAt: number): n
   return last === null || last === undefined ? lowest : Math.min(last + 1, highest);
 }
 
-/** When the next delayed job is due, milliseconds; `Infinity` when none is delayed. */
+/** When the next delayed job is due, in milliseconds since 1970; `Infinity` when none is delayed. */
 export function nextDue(store: Store, queue: QueueRecord): number {
   if (queue.counts[STATE.delayed] === 0) return Infinity;
   queue.nextDelayed ??=
     store.get<{ first: number | null }>(
-      "SELECT min(score) AS first FROM job WHERE queue = ? AND state = ?",
+      "SELECT CAST(min(score) AS REAL) AS first FROM job WHERE queue = ? AND state = ?",
       queue.key,
       STATE.delayed,
     )?.first ?? Infinity;

@@ -11,38 +11,42 @@ import { StoreClient } from "./store-client.ts";
 export interface FoundJob {
   /** The queue's qualified name, `bull:mails`. */
   readonly queue: string;
+  /** BullMQ's name of the state, such as `waiting` or `completed`. */
   readonly state: string;
+  /** The job, in the form in which BullMQ stores it. */
   readonly job: JobJson;
-  /** A search given this goes on behind the job. */
+  /** A search with this cursor continues after the job. */
   readonly cursor: number;
 }
 
+/** The jobs that a search found. */
 export interface FoundJobs {
   /** The newest first. */
   readonly jobs: readonly FoundJob[];
-  /** Given to the next search it goes on from here; `undefined` when there is no more. */
+  /** The cursor for the next search; `undefined` when there are no more jobs. */
   readonly cursor: number | undefined;
 }
 
-/** A file of jobs as a whole: what BullMQ's queues do not offer. */
+/** Operations on a whole job file that BullMQ's queues do not offer. */
 export interface JobStore {
-  /** Jobs of all queues that a filter finds. @param options.limit - 50 unless said, at most 1,000 */
+  /** Finds jobs of all queues by a filter. @param options.limit - default 50, at most 1,000 */
   search(
     filter?: JobFilter,
     options?: { readonly limit?: number; readonly cursor?: number | undefined },
   ): Promise<FoundJobs>;
-  /** Queues by their qualified names, and how many jobs they have in each state. */
+  /** Returns the number of jobs in each state, by the qualified names of the queues. */
   counts(): Promise<Record<string, Record<string, number>>>;
-  /** How many jobs a filter finds, by the qualified names of their queues. */
+  /** Counts the jobs that match a filter, by the qualified names of their queues. */
   count(filter: JobFilter): Promise<Record<string, number>>;
-  /** Removes finished jobs that a filter finds, or that are older. @returns how many */
+  /** Removes finished jobs that match a filter or are older than a time. @returns the number of removed jobs */
   prune(filter: JobFilter & { readonly olderThan?: Duration }): Promise<number>;
-  /** What is wrong with the file; empty when nothing is. */
+  /** Checks the file. @returns its errors; empty when there are none */
   check(kind?: "quick" | "full"): Promise<readonly string[]>;
-  /** Makes the file as small as it can be. Other processes wait meanwhile. */
+  /** Shrinks the file (VACUUM). Other processes wait until it is done. */
   vacuum(): Promise<void>;
-  /** Copies the file while it is in use, as of one moment. */
+  /** Copies the file while it is in use; the copy is a consistent snapshot. */
   backup(path: string): Promise<void>;
+  /** Closes the file in this process, after the operations under way. */
   close(): Promise<void>;
 }
 
@@ -51,7 +55,7 @@ const MOST = 1_000;
 const PRUNED_AT_ONCE = 500;
 
 /**
- * Opens a file of jobs for looking and upkeep, beside whoever works with it.
+ * Opens a job file for inspection and maintenance, while other programs may work with it.
  *
  * @throws NEWEL_E_JOBS_CONNECTION, NEWEL_E_JOBS_FILE, NEWEL_E_JOBS_DAMAGED, NEWEL_E_JOBS_NEWER
  */
@@ -97,7 +101,7 @@ async function search(
   };
 }
 
-/** A few hundred at once, so that workers are not kept waiting. */
+/** Jobs that one transaction removes: a few hundred, so that workers do not wait long. */
 async function prune(
   client: StoreClient,
   { olderThan, ...filter }: JobFilter & { readonly olderThan?: Duration },

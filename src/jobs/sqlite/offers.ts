@@ -3,29 +3,29 @@ import { type Taker, takeJob } from "./operations/take.ts";
 import type { QueueRecord } from "./queue-record.ts";
 import type { Store } from "./store.ts";
 
-/** What a place among the {@link offerPlaces} says of the job that is offered there. */
+/** The states of a place among the {@link offerPlaces}: the state of the job that is offered there. */
 const PLACE = { free: 0, pending: 1, offered: 2, accepted: 3, withdrawn: 4 } as const;
 const PLACES = 64;
-/** How long a commit is waited for before the job is asked for as any other. */
+/** How long the worker waits for the commit before it asks for a job in the usual way. */
 const COMMIT_MS = 5_000;
 
-/** A job that the store thread took for a worker that waits, before it was asked. */
+/** A job that the store thread took for a waiting worker before the worker asked for one. */
 export interface Offer {
   readonly place: number;
   readonly id: string;
-  /** What it is locked with until the worker says its own token. */
+  /** The token of its lock until the worker sets its own token. */
   readonly token: string;
   readonly job: JobTuple;
 }
 
-/** Memory of both threads in which an offer is accepted or withdrawn, whichever comes first. */
+/** Memory shared by both threads in which an offer is accepted or withdrawn, whichever comes first. */
 export function offerPlaces(): Int32Array {
   return new Int32Array(new SharedArrayBuffer(PLACES * Int32Array.BYTES_PER_ELEMENT));
 }
 
 /**
- * Whether the offer still holds; then the job is the worker's. It was told of the job before the
- * transaction that took it was committed: that is waited for.
+ * Accepts the offer. @returns whether the job is now the worker's. The worker is notified before the
+ * transaction that took the job is committed, so this waits for the commit.
  */
 export async function acceptOffer(places: Int32Array, { place }: Offer): Promise<boolean> {
   const commit = Atomics.waitAsync(places, place, PLACE.pending, COMMIT_MS);
@@ -37,17 +37,18 @@ export async function acceptOffer(places: Int32Array, { place }: Offer): Promise
 
 /** An offer that was neither accepted nor withdrawn. */
 export interface Standing {
-  /** The wait that it answers. */
+  /** The number of the wait that the offer ends. */
   readonly wait: number;
   readonly offer: Offer;
   readonly queue: string;
-  readonly since: number;
+  /** When it was sent; `Infinity` until then. */
+  since: number;
 }
 
 /**
- * The store thread's side of offers. A worker that waits would be told of a job, ask for it, and get it:
- * instead it is taken for the worker in the transaction that added it, and sent along. A main thread that
- * is too busy to accept keeps no job from others: what was not accepted for a while is put back.
+ * The store thread's side of offers. Without offers a waiting worker would be notified of a job, ask for it, and get it;
+ * instead the job is taken for the worker in the transaction that added it, and sent along. A main thread that
+ * is too busy to accept must not block a job for others: an offer that is not accepted in time is requeued.
  */
 export class Offers {
   readonly #places: Int32Array;
@@ -59,8 +60,8 @@ export class Offers {
   }
 
   /**
-   * Takes the next job for a worker. In a transaction that writes: whether it stands is told by
-   * {@link stands} or {@link forget}.
+   * Takes the next job for a worker. Call it in a transaction that writes; {@link stands} confirms the offer
+   * after the commit, {@link forget} drops it after a rollback.
    */
   take(store: Store, queue: QueueRecord, taker: Taker, wait: number): Offer | undefined {
     const place = this.#freePlace();
@@ -71,7 +72,7 @@ export class Offers {
     if (taken === undefined || !("job" in taken)) return undefined;
     const offer = { place, id: String(taken.job[0]), token, job: taken.job };
     Atomics.store(this.#places, place, PLACE.pending);
-    this.#standing.set(place, { wait, offer, queue: queue.name, since: performance.now() });
+    this.#standing.set(place, { wait, offer, queue: queue.name, since: Infinity });
     return offer;
   }
 
@@ -94,7 +95,7 @@ export class Offers {
     this.#settle(place, PLACE.offered);
   }
 
-  /** The transaction was rolled back: the worker learns it when it accepts. */
+  /** The transaction was rolled back: the worker finds out when it tries to accept. */
   forget({ place }: Offer): void {
     this.#standing.delete(place);
     this.#settle(place, PLACE.withdrawn);
@@ -105,13 +106,24 @@ export class Offers {
     Atomics.notify(this.#places, place);
   }
 
-  /** Withdraws those that were not accepted for so long. @returns them, to be put back */
+  /** The offer was sent: the time to accept it starts now. */
+  sent({ place }: Offer): void {
+    const standing = this.#standing.get(place);
+    if (standing !== undefined) standing.since = performance.now();
+  }
+
+  /** Withdraws all offers. @returns them, to be requeued */
+  withdrawAll(): Standing[] {
+    return this.#withdraw(() => true);
+  }
+
+  /** Withdraws offers that were not accepted within a time. @returns them, to be requeued */
   withdrawLate(ms: number): Standing[] {
     const now = performance.now();
     return this.#withdraw(({ since }) => now - since >= ms);
   }
 
-  /** Withdraws those that answer waits which ended otherwise. @returns them, to be put back */
+  /** Withdraws offers of waits that ended in another way. @returns them, to be requeued */
   withdrawFrom(waits: readonly number[]): Standing[] {
     return this.#withdraw(({ wait }) => waits.includes(wait));
   }
@@ -125,7 +137,7 @@ export class Offers {
     });
   }
 
-  /** The workers do not want them. @returns those that still stood, to be put back */
+  /** Withdraws offers that workers declined. @returns those that were still open, to be requeued */
   declined(places: readonly number[]): Standing[] {
     return places.flatMap((place) => {
       const standing = this.#standing.get(place);

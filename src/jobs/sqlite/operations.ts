@@ -2,6 +2,7 @@ import { addFlow, addJobs } from "./operations/add.ts";
 import * as change from "./operations/change.ts";
 import * as clean from "./operations/clean.ts";
 import { listClients, setClient } from "./operations/clients.ts";
+import { claimDeduplication } from "./operations/deduplicate.ts";
 import * as events from "./operations/events.ts";
 import * as finish from "./operations/finish.ts";
 import { extendLock, extendLocks } from "./operations/locks.ts";
@@ -17,7 +18,7 @@ import { peekJob, takeJob } from "./operations/take.ts";
 import type { QueueRecord } from "./queue-record.ts";
 import type { Store } from "./store.ts";
 
-/** What the store thread does in a transaction when asked: one table, both ends of the calls. */
+/** The operations that the store thread runs in a transaction: one table for both ends of the calls. */
 interface Writes {
   readonly addJobs: typeof addJobs;
   readonly addFlow: typeof addFlow;
@@ -55,6 +56,7 @@ interface Writes {
   readonly setRateLimit: typeof meta.setRateLimit;
   readonly removeRateLimit: typeof meta.removeRateLimit;
   readonly removeDeduplication: typeof meta.removeDeduplication;
+  readonly claimDeduplication: typeof claimDeduplication;
   readonly publishEvent: typeof events.publishEvent;
   readonly trimEvents: typeof events.trimEvents;
   readonly setClient: typeof setClient;
@@ -98,13 +100,14 @@ const WRITES: Writes = {
   setRateLimit: meta.setRateLimit,
   removeRateLimit: meta.removeRateLimit,
   removeDeduplication: meta.removeDeduplication,
+  claimDeduplication,
   publishEvent: events.publishEvent,
   trimEvents: events.trimEvents,
   setClient,
   pruneJobs: search.pruneJobs,
 };
 
-/** What it only looks up. */
+/** The operations that only read. */
 interface Reads {
   readonly getJob: typeof reads.getJob;
   readonly getState: typeof reads.getState;
@@ -168,11 +171,11 @@ export type OperationName = keyof Operations;
 type AfterQueue<F> = F extends (store: Store, queue: QueueRecord, ...rest: infer Rest) => unknown
   ? Rest
   : [];
-/** What an operation is called with, besides its queue. */
+/** The arguments of an operation without its queue. */
 export type Arguments<Name extends OperationName> = AfterQueue<Operations[Name]>;
 export type Result<Name extends OperationName> = ReturnType<Operations[Name]>;
 
-/** Any operation, called with what its caller sent. */
+/** Any operation, called with the arguments that its caller sent. */
 export type AnyOperation = (
   store: Store,
   queue: QueueRecord,
@@ -187,10 +190,10 @@ export function readOf(name: string): AnyOperation | undefined {
   return Object.hasOwn(READS, name) ? (READS[name as keyof Reads] as AnyOperation) : undefined;
 }
 
-/** Answers of operations that would write nothing, found without a lock; `null`: it has to be asked. */
+/** Answers of operations that would write nothing, found without a lock; `null` when the operation has to run. */
 const PEEKS: Readonly<Record<string, AnyOperation>> = {
   takeJob: peekJob as AnyOperation,
-  recoverStalled: peekStalled,
+  recoverStalled: peekStalled as AnyOperation,
   setMeta: meta.peekMeta as AnyOperation,
 };
 

@@ -1,9 +1,12 @@
 import { randomUUID } from "node:crypto";
-import { closeSync, mkdirSync, openSync, rmSync } from "node:fs";
+import { closeSync, openSync, readSync, rmSync, writeSync } from "node:fs";
 import { join } from "node:path";
 
 import { type FileLock, lockFile, openLockFile, tryLock } from "../../posix/lock.ts";
+import { makeDirectory } from "../../base/make-directory.ts";
+import { adaptToBoot } from "./boot.ts";
 import { runAlone } from "./group.ts";
+import { lockTime } from "./lock-clock.ts";
 import type { QueueRecord } from "./queue-record.ts";
 import { recoverOwner } from "./operations/stalled.ts";
 import type { Store } from "./store.ts";
@@ -14,47 +17,52 @@ interface OwnerRow {
 }
 
 /**
- * The processes that have the file open, each known to live by the lock on a file of its own: the system
- * drops it at the instant the process ends, whatever pid namespaces the others are in. The database file
- * itself is never used for that; to close it would drop SQLite's own locks.
+ * The processes that have the file open. A flock on its own file shows that a process is alive: the system
+ * drops the lock at the instant the process ends, independent of pid namespaces. The database file
+ * itself is never used for that, because closing it would drop SQLite's own locks.
  */
 export class Owners {
   readonly #store: Store;
-  /** Where each has a file of its own. */
+  /** The directory of the processes' files. */
   readonly directory: string;
-  /** This process's own, open for writing. */
+  /** This process's own file, open for writing. */
   readonly file: string = `${process.pid}-${randomUUID()}`;
   readonly fd: number;
   readonly #lock: FileLock | undefined;
-  /** The files of the others, by their keys, open to try their locks. */
+  /** The files of the other processes, by their keys, open to try their locks. */
   readonly #others = new Map<number, { readonly path: string; readonly fd: number }>();
-  /** The version of the database that named these. */
+  /** The number of owners found that ended without closing the file. */
+  lost = 0;
+  /** The data version of the database at which these owners were read. */
   #seen: number | undefined;
 
-  /** Takes part as a process of its own. */
+  /** Registers this process as an owner. */
   constructor(store: Store, databasePath: string) {
     this.#store = store;
     this.directory = `${databasePath}-owners`;
-    mkdirSync(this.directory, { recursive: true, mode: 0o700 });
-    // First the lock, then the row: whoever reads the row finds the lock held.
+    makeDirectory(this.directory, 0o700);
+    // First the lock, then the row, so that a process that reads the row finds the lock held.
     if (canLock()) this.#lock = lockFile(join(this.directory, this.file));
     this.fd = this.#lock?.fd ?? openSync(join(this.directory, this.file), "w", 0o600);
     try {
-      store.owner = runAlone(store, () =>
-        store.insert(
+      store.owner = runAlone(store, () => {
+        adaptToBoot(store);
+        return store.insert(
           "INSERT INTO owner (file, pid, since) VALUES (?, ?, ?)",
           this.file,
           process.pid,
           store.now,
-        ),
-      );
+        );
+      });
+      store.onBlocked = () => this.#sayBlocked();
+      store.isBlocked = (key) => this.#saidBlocked(key);
     } catch (error) {
       this.abandon();
       throw error;
     }
   }
 
-  /** Puts back the jobs of processes that ended without a word. @returns them, by queue */
+  /** Requeues the jobs of processes that died. @returns them, by queue */
   recover(): Map<QueueRecord, string[]> {
     const recovered = new Map<QueueRecord, string[]>();
     if (!canLock()) return recovered;
@@ -63,6 +71,7 @@ export class Owners {
     this.#seen = version;
     for (const [key, { path, fd }] of this.#others) {
       if (!tryLock(fd, path)) continue;
+      this.lost += 1;
       try {
         const some = runAlone(this.#store, () => {
           const jobs = recoverOwner(this.#store, key);
@@ -76,6 +85,26 @@ export class Owners {
       }
     }
     return recovered;
+  }
+
+  /** The time at which this process last waited for the write lock, stored after the byte of the doorbell. */
+  #sayBlocked(): void {
+    const word = Buffer.alloc(8);
+    word.writeDoubleLE(lockTime());
+    writeSync(this.fd, word, 0, word.length, BLOCKED_AT);
+  }
+
+  #saidBlocked(key: number): boolean {
+    const other = this.#others.get(key);
+    if (other === undefined) return false;
+    const word = Buffer.alloc(8);
+    if (readSync(other.fd, word, 0, word.length, BLOCKED_AT) < word.length) return false;
+    return Math.abs(lockTime() - word.readDoubleLE()) < BLOCKED_FRESH_MS;
+  }
+
+  /** Whether another process had the file open at the last {@link recover}. */
+  get hasOthers(): boolean {
+    return this.#others.size > 0;
   }
 
   #findOthers(): void {
@@ -93,7 +122,7 @@ export class Owners {
 
   #drop(key: number, fd: number): void {
     this.#others.delete(key);
-    // If the lock was had, this releases it.
+    // If the lock was acquired, closing releases it.
     closeSync(fd);
     this.#seen = undefined;
   }
@@ -103,7 +132,7 @@ export class Owners {
     this.#store.run("DELETE FROM client WHERE owner = ?", key);
   }
 
-  /** Leaves; jobs it still has stay locked until their locks end, as BullMQ has it. */
+  /** Unregisters this process. Jobs that it still has stay locked until their locks expire, as in BullMQ. */
   leave(): void {
     try {
       runAlone(this.#store, () => this.#forget(this.#store.owner));
@@ -112,7 +141,7 @@ export class Owners {
     }
   }
 
-  /** Lets go without touching the file, which is broken or gone. */
+  /** Closes the descriptors without touching the database, which is damaged or missing. */
   abandon(): void {
     for (const [key, { fd }] of this.#others) this.#drop(key, fd);
     rmSync(join(this.directory, this.file), { force: true });
@@ -121,7 +150,11 @@ export class Owners {
   }
 }
 
-/** flock is called as Linux has it; elsewhere a dead process is noticed when its locks end. */
+/** Where an owner's file has the time at which it waited for the write lock, and how long that time counts, in milliseconds. */
+const BLOCKED_AT = 8;
+const BLOCKED_FRESH_MS = 5_000;
+
+/** flock is called as on Linux; elsewhere a dead process is noticed when its locks expire. */
 function canLock(): boolean {
   return process.platform === "linux";
 }

@@ -1,6 +1,6 @@
 /**
- * What is known of a queue without asking the tables: counters, settings, jobs in each state. Read
- * once, kept while nobody else writes to the file, written back with the transaction that changed it.
+ * A cached record of a queue: counters, settings, number of jobs in each state. It is read
+ * once, kept while no other process writes to the file, and written back with the transaction that changed it.
  */
 export interface QueueRecord {
   readonly key: number;
@@ -17,11 +17,11 @@ export interface QueueRecord {
   limiterCount: number;
   limiterUntil: number;
   stalledCheck: number;
-  /** The lowest score of a delayed job, `Infinity` when there is none, `undefined` when not known. */
+  /** The lowest score of a delayed job, `Infinity` when there is none, `undefined` when unknown. */
   nextDelayed: number | undefined;
-  /** Has to be written back. */
+  /** Whether the record has to be written back. */
   dirty: boolean;
-  /** Somebody may have something to do or to read since. */
+  /** Whether the queue changed, so that a waiting caller may have a job or events to read. */
   touched: boolean;
   /** Events of this transaction, each as JSON. */
   readonly pending: string[];
@@ -66,7 +66,7 @@ export function queueRecord(row: QueueRow): QueueRecord {
   };
 }
 
-/** How many jobs are in a state. */
+/** The number of jobs in a state. */
 export function countOf(queue: QueueRecord, state: number): number {
   return queue.counts[state] ?? 0;
 }

@@ -1,6 +1,6 @@
 /**
- * The tables, as steps from one version of the schema to the next. A step that was released is never
- * changed; `PRAGMA user_version` counts how many a file has had.
+ * The tables, as migrations from one version of the schema to the next. A released migration is never
+ * changed; `PRAGMA user_version` counts the migrations that a file has had.
  */
 export const MIGRATIONS: readonly string[] = [
   `
@@ -151,5 +151,22 @@ export const MIGRATIONS: readonly string[] = [
   INSERT INTO events SELECT queue, number, first, count, body FROM event;
   DROP TABLE event;
   ALTER TABLE events RENAME TO event;
+  `,
+  `
+  -- locks are judged by the clock of lock-clock.ts instead of the wall clock: locked_until and stalled_check hold
+  -- for one run of the system
+  CREATE TABLE system (boot TEXT NOT NULL) STRICT;
+  INSERT INTO system VALUES ('');
+  UPDATE job SET locked_until = 0 WHERE locked_until IS NOT NULL;
+  UPDATE queue SET stalled_check = 0;
+  `,
+  `
+  -- which WAL the file belongs to (wal-pair.ts)
+  ALTER TABLE system ADD COLUMN session TEXT NOT NULL DEFAULT '';
+  `,
+  `
+  -- windows of rate limits and deduplications are judged by a clock without steps (boot.ts): their ends are
+  -- times of lock-clock.ts plus this base
+  ALTER TABLE system ADD COLUMN span_base INTEGER;
   `,
 ];

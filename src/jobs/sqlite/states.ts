@@ -1,4 +1,4 @@
-/** The states of a job, as numbers in the file; also the places in a queue's counts. */
+/** The states of a job, as numbers in the file; also the indexes in a queue's counts. */
 export const STATE = {
   wait: 0,
   prioritized: 1,
@@ -11,7 +11,7 @@ export const STATE = {
 
 export type State = (typeof STATE)[keyof typeof STATE];
 
-/** What BullMQ calls a state in `getState` and in events. */
+/** BullMQ's name of a state in `getState` and in events. */
 export const STATE_NAMES: readonly string[] = [
   "waiting",
   "prioritized",
@@ -22,7 +22,7 @@ export const STATE_NAMES: readonly string[] = [
   "waiting-children",
 ];
 
-/** What BullMQ calls the list of a state; `paused` is a list of old versions, always empty here. */
+/** BullMQ's name of the list of a state; `paused` is a list of old versions, always empty here. */
 export const LISTS: ReadonlyMap<string, State> = new Map<string, State>([
   ["wait", STATE.wait],
   ["waiting", STATE.wait],
@@ -34,13 +34,13 @@ export const LISTS: ReadonlyMap<string, State> = new Map<string, State>([
   ["waiting-children", STATE.waitingChildren],
 ]);
 
-/** What became of a child, from its parent's side. */
+/** The outcome of a child, as its parent stores it. */
 export const CHILD = {
   /** Not finished. */
   pending: 0,
-  /** Completed; the value is what it returned. */
+  /** Completed; the value is its return value. */
   processed: 1,
-  /** Failed, and the parent goes on; the value is the reason. */
+  /** Failed, and the parent continues; the value is the reason. */
   ignored: 2,
   /** Failed, and the parent fails with it. */
   failed: 3,

@@ -1,6 +1,6 @@
 import { Worker } from "node:worker_threads";
 
-import { messageOf, newelError, revive } from "../../base/errors.ts";
+import { isNewelError, messageOf, newelError, revive } from "../../base/errors.ts";
 import { programPath } from "../../base/modules.ts";
 import type { StoreOptions } from "./connection.ts";
 import type { CallMessage, ThreadData, ToMain, ToThread, UpkeepKind } from "./messages.ts";
@@ -15,7 +15,7 @@ interface Call {
   readonly reject: (error: Error) => void;
 }
 
-/** Waiting for something in a queue; ended by what it waits for, its time, or `cancel`. */
+/** A wait for a job or for events in a queue; it ends with them, at its time limit, or by `cancel`. */
 export interface Waiting<T> {
   readonly done: Promise<T | undefined>;
   cancel(): void;
@@ -23,17 +23,17 @@ export interface Waiting<T> {
 
 /** A job that was taken for a worker while it waited. */
 export interface OfferedJob {
-  /** Makes it the worker's. @returns `undefined` when it came too late and the job went back */
+  /** Accepts the job for the worker. @returns `undefined` when it was too late and the job was requeued */
   accept(token: string): Promise<Taken>;
-  /** Lets it go back. */
+  /** Declines the job, which is then requeued. */
   decline(): void;
 }
 
 const clients = new Map<string, StoreClient>();
 
 /**
- * The main thread's end of a store thread. All queues and workers of a process on the same file share one:
- * what they ask within a turn of the loop travels as one message and becomes one transaction.
+ * The main thread's end of a store thread. All queues and workers of a process on the same file share one client:
+ * their calls within a turn of the event loop are sent as one message and become one transaction.
  */
 export class StoreClient {
   readonly #options: StoreOptions;
@@ -54,7 +54,7 @@ export class StoreClient {
     this.#key = key;
   }
 
-  /** The client for a file, one more user of it. */
+  /** Returns the client for a file and counts one more user of it. */
   static acquire(options: StoreOptions): StoreClient {
     const key = JSON.stringify(options);
     const client = clients.get(key) ?? new StoreClient(options, key);
@@ -63,7 +63,7 @@ export class StoreClient {
     return client;
   }
 
-  /** One user less; with the last one the file is closed, after all that was asked is answered. */
+  /** Counts one user less; with the last one the file is closed after all calls are answered. */
   async release(): Promise<void> {
     this.#users -= 1;
     if (this.#users > 0) return;
@@ -71,7 +71,7 @@ export class StoreClient {
     await this.#end();
   }
 
-  /** Asks for an operation of the table. */
+  /** Calls an operation of the table. */
   call<Name extends OperationName>(
     operation: Name,
     queue: string,
@@ -83,7 +83,7 @@ export class StoreClient {
     }) as Promise<Result<Name>>;
   }
 
-  /** Asks for work on the whole file. */
+  /** Runs a task on the whole file. */
   upkeep(kind: UpkeepKind, argument = ""): Promise<unknown> {
     return this.#ask((number) => {
       const batch = this.#batch();
@@ -91,13 +91,13 @@ export class StoreClient {
     });
   }
 
-  /** Looks after processes that die, from now on. */
+  /** Starts to check for dead processes. */
   guard(): void {
     this.#guarding = true;
     if (this.#users > 0 && this.#thread !== undefined) this.#batch().guard = true;
   }
 
-  /** Waits until a job may be there to take, or was taken for `taker`, at most `limitMs`. */
+  /** Waits until a job may be available, or was taken for `taker`, at most `limitMs`. */
   waitForJob(queue: string, limitMs: number, taker: Taker | null): Waiting<OfferedJob | true> {
     return this.#wait<OfferedJob | true>({ queue, after: null, taker }, limitMs, (wake, timer) => {
       if ("offer" in wake) return this.#offered(wake);
@@ -113,7 +113,7 @@ export class StoreClient {
     return {
       accept: async (token) => {
         if (!(await acceptOffer(this.#places, offer))) return undefined;
-        // Should this fail, so does what the worker does next with the job.
+        // If this fails, the worker's next call on the job fails too and reports it.
         this.call("adoptJob", queue, offer.id, offer.token, token).catch(() => undefined);
         return { job: offer.job };
       },
@@ -146,11 +146,14 @@ export class StoreClient {
       const batch = this.#batch();
       batch.cancels = [...(batch.cancels ?? []), number];
     };
-    const endsAt = Date.now() + limitMs;
+    const endsAt = performance.now() + limitMs;
     let timer = setTimeout(() => end(undefined), limitMs);
     const soonerBy = (ms: number): void => {
       clearTimeout(timer);
-      timer = setTimeout(() => end(undefined), Math.min(ms, Math.max(0, endsAt - Date.now())));
+      timer = setTimeout(
+        () => end(undefined),
+        Math.min(ms, Math.max(0, endsAt - performance.now())),
+      );
     };
     this.#waits.set(number, (wake) => {
       const value = onWake(wake, { soonerBy });
@@ -178,7 +181,7 @@ export class StoreClient {
     return this.#numbers;
   }
 
-  /** What is sent when this turn of the loop is over. */
+  /** The message that is sent when this turn of the event loop is over. */
   #batch(): { -readonly [Key in keyof ToThread]: ToThread[Key] } {
     if (this.#message === undefined) {
       this.#message = { now: 0, calls: [] };
@@ -192,7 +195,35 @@ export class StoreClient {
     const message: ToThread = { ...this.#message, now: Date.now(), calls: this.#outbox };
     this.#message = undefined;
     this.#outbox = [];
-    this.#started().postMessage(message);
+    this.#post(message);
+  }
+
+  /**
+   * Sends a message. An error rejects the calls that caused it, because an uncaught error here would end the process.
+   */
+  #post(message: ToThread): void {
+    try {
+      this.#started().postMessage(message);
+    } catch (error) {
+      const calls = message.calls.filter((call) => this.#canBeSent(call));
+      if (calls.length < message.calls.length) this.#post({ ...message, calls });
+      else this.#failAll(error);
+    }
+  }
+
+  /** Whether the arguments of a call can be sent to the thread; if not, the call is rejected. */
+  #canBeSent([number, operation, , args]: CallMessage): boolean {
+    try {
+      structuredClone(args);
+      return true;
+    } catch (error) {
+      const what = `An argument of ${operation}`;
+      this.#calls
+        .get(number)
+        ?.reject(newelError("NEWEL_E_STORE_ARGUMENT", { what, why: messageOf(error) }, error));
+      this.#calls.delete(number);
+      return false;
+    }
   }
 
   #started(): Worker {
@@ -200,6 +231,8 @@ export class StoreClient {
     const thread = new Worker(programPath("jobs/sqlite/store-thread"), {
       workerData: { options: this.#options, places: this.#places } satisfies ThreadData,
       name: "newel jobs",
+      // A thread refuses some options of its process, such as those of `node -e`.
+      execArgv: [],
     });
     thread.on("message", (message: ToMain) => this.#receive(message));
     thread.on("error", (error) => this.#lost(thread, error));
@@ -210,7 +243,7 @@ export class StoreClient {
   }
 
   #receive({ replies = [], wakes = [], ping }: ToMain): void {
-    // What the last answers led to is on its way while these are read.
+    // The calls that follow from the last answers are sent before these answers are read.
     this.#flush();
     for (const [number, ok, value] of replies) {
       const call = this.#calls.get(number);
@@ -226,13 +259,19 @@ export class StoreClient {
     if (ping !== undefined) this.#batch().pong = ping;
   }
 
-  /** The thread ended: what was asked of it will never be answered. The next call starts another. */
+  /** The thread ended: its pending calls are rejected. The next call starts another thread. */
   #lost(thread: Worker, error: unknown): void {
     if (this.#thread !== thread) return;
     this.#thread = undefined;
     const what = `the store thread ended${error === undefined ? "" : `: ${messageOf(error)}`}`;
-    for (const { reject } of this.#calls.values())
-      reject(newelError("NEWEL_E_INTERNAL", { what }, error));
+    this.#failAll(newelError("NEWEL_E_INTERNAL", { what }, error));
+  }
+
+  #failAll(error: unknown): void {
+    const coded = isNewelError(error)
+      ? error
+      : newelError("NEWEL_E_INTERNAL", { what: messageOf(error) }, error);
+    for (const { reject } of this.#calls.values()) reject(coded);
     this.#calls.clear();
     for (const [number, wake] of this.#waits) wake({ number, dueAt: 0 });
   }

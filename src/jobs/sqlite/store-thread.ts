@@ -1,185 +1,182 @@
 import { type MessagePort, parentPort, workerData } from "node:worker_threads";
 
-import { isNewelError, type NewelError } from "../../base/errors.ts";
+import type { NewelError } from "../../base/errors.ts";
+import { ClockSteps } from "./clock-steps.ts";
 import type { StoreOptions } from "./connection.ts";
-import { openDatabase, pageBytes, SameFile } from "./database.ts";
-import { needsReopening, storeError } from "./database-errors.ts";
+import { EarlyReads } from "./early-reads.ts";
+import { DamageBackoff } from "./damaged-copy.ts";
+import { openDatabase } from "./database.ts";
+import { isDiskError, isUnwritable, needsReopening, storeError } from "./database-errors.ts";
 import { promiseOf, type Outcome, type Request, runAlone, runGroup, runIf } from "./group.ts";
-import { Doorbell } from "./doorbell.ts";
-import { HeldLocks } from "./held-locks.ts";
-import { LogSync } from "./log-sync.ts";
-import type { ReplyMessage, ThreadData, ToMain, ToThread, UpkeepKind } from "./messages.ts";
+import { Durability } from "./durability.ts";
+import { LockGuard } from "./lock-guard.ts";
+import type { ReplyMessage, ThreadData, ToThread, UpkeepKind } from "./messages.ts";
 import { Offers, type Standing } from "./offers.ts";
-import { extendLock } from "./operations/locks.ts";
 import { putBack } from "./operations/offer.ts";
-import { Owners } from "./owners.ts";
-import { Store } from "./store.ts";
+import { OpenFile } from "./open-file.ts";
+import { type Batch, Outbox } from "./outbox.ts";
+import { readUnwritable } from "./read-only.ts";
+import { handsOver, reply } from "./replies.ts";
 import { gatherTurn, type Turn } from "./turn.ts";
 import { upkeep } from "./upkeep.ts";
-import { type Offered, type Wait, Waits, type Wake } from "./waits.ts";
+import { type Offered, type Wait, type Wake } from "./waits.ts";
 
-/** Looking for what the doorbell did not tell; and for what else may have been missed, every so many times. */
+/** The interval of the poll for changes that the doorbell missed; every few polls all waits are checked. */
 const POLL_MS = 200;
 const POLLS_PER_LOOK = 5;
-/** How soon a dead process is noticed. */
+/** The interval of the check for dead processes. */
 const OWNERS_MS = 60;
-/** How often locks are looked at, and the share of a lock's time after which its renewal is late. */
-const LOCKS_MS = 50;
-const LATE = 0.5;
-const TOO_LATE = 0.65;
-/** How long a main thread may take to accept a job that was offered to it. */
+/** How long a main thread may take to accept an offered job. */
 const OFFER_MS = 100;
-/** Fewer answers than these are not worth a second message. */
-const HALVED = 6;
 
-/** What belongs to the open file, and goes when it has to be opened again. */
-interface Opened {
-  readonly store: Store;
-  readonly owners: Owners;
-  readonly waits: Waits;
-  readonly file: SameFile;
-  readonly bell: Doorbell;
-  readonly log: LogSync;
-  readonly offers: Offers;
-}
-
-/** The thread that has the file: nothing of SQLite ever runs on the main one. */
+/** The thread that has the file open: SQLite never runs on the main thread. */
 class StoreThread {
   readonly #port: MessagePort;
+  readonly #outbox: Outbox;
   readonly #options: StoreOptions;
   readonly #places: Int32Array;
-  readonly #locks = new HeldLocks();
-  #opened: Opened | undefined;
+  readonly #locks: LockGuard;
+  readonly #clock = new ClockSteps();
+  readonly #early: EarlyReads;
+  readonly #damage: DamageBackoff;
+  readonly #durability: Durability;
+  #opened: OpenFile | undefined;
   #guarding = false;
-  #guards: NodeJS.Timeout | undefined;
   #polls = 0;
-  #ping = 0;
-  #answered = 0;
-  /** An offer was not accepted in time, and nothing was heard of the main thread since. */
+  /** Whether an offer was not accepted in time and the main thread has sent no message since. */
   #mainIsBusy = false;
 
   constructor(port: MessagePort, { options, places }: ThreadData) {
     this.#port = port;
+    this.#outbox = new Outbox(
+      port,
+      () => options.synchronous === "full" && this.#opened?.wal.isFast === false,
+      (offer) => this.#opened?.offers.sent(offer),
+    );
+    this.#early = new EarlyReads(port, (replies) => this.#outbox.send({ replies }));
     this.#options = options;
+    this.#locks = new LockGuard({
+      withStore: (run) => {
+        if (this.#opened !== undefined) this.#safely(({ store }) => run(store), undefined);
+      },
+      ping: (number) => this.#outbox.send({ ping: number }),
+      checked: () => this.#withdrawOffers(OFFER_MS),
+    });
+    this.#damage = new DamageBackoff(options.path);
+    this.#durability = new Durability(options.path);
     this.#places = places;
   }
 
-  /** Begins to take calls. */
+  /** Starts to take calls. */
   serve(): void {
     this.#port.on("message", (message: ToThread) => void this.#turn(message));
     setInterval(() => this.#poll(), POLL_MS);
     setInterval(() => this.#guardOwners(), OWNERS_MS);
   }
 
-  /** While there are locks or offers. */
-  #guard(): void {
-    this.#guards ??= setInterval(() => {
-      this.#guardLocks();
-      this.#withdrawOffers(OFFER_MS);
-      if (this.#locks.size > 0) return;
-      clearInterval(this.#guards);
-      this.#guards = undefined;
-    }, LOCKS_MS);
-  }
-
-  /** One turn: all that arrived is one transaction. */
-  async #turn(first: ToThread): Promise<void> {
-    const turn = gatherTurn(first, this.#port);
+  /** Runs one turn: all calls that arrived become one transaction. */
+  async #turn(...first: ToThread[]): Promise<void> {
+    const turn = gatherTurn([...this.#early.take(), ...first], this.#port);
     const { requests, numbers } = turn;
     this.#mainIsBusy = false;
     this.#endWaits(turn);
+    const batch = this.#outbox.begin(requests);
     const outcomes = requests.length === 0 ? [] : this.#run(requests);
-    const wakes = this.#takeIn(turn);
-    const replies = numbers.map((number, at) => reply(number, outcomes[at]));
     const promise = promiseOf(requests);
     const isFull = this.#options.synchronous === "full";
-    if (isFull && promise === "before") this.#sendOnDisk(replies, wakes);
-    else if (replies.length > 0 || wakes.length > 0) this.#send({ replies, wakes });
-    if (promise !== "never") this.#opened?.log.written();
-    if (!isFull && promise !== "never") this.#opened?.log.syncSoon();
-    if (isFull && promise === "soon")
-      this.#opened?.log.request((error) => error && this.#failed(error));
+    const answers: ReplyMessage[] = [];
+    // Without an open file the store failed: nothing was committed, and the answers report it.
+    const synced = isFull && promise === "before" ? this.#opened : undefined;
+    const isAlone = requests.length === 1;
+    const release = (error: Error | null): void => this.#release(batch, answers, synced, error);
+    // The sync of many calls runs while this thread prepares their answers and the offers that follow them.
+    if (!isAlone) synced?.wal.request(release);
+    this.#wake(this.#takeIn(turn));
+    for (const [at, request] of requests.entries()) {
+      const answer = reply(numbers[at] ?? 0, outcomes[at]);
+      if (handsOver(request, answer)) this.#outbox.deliver(request.queue, { replies: [answer] });
+      else answers.push(answer);
+    }
+    if (synced === undefined) this.#outbox.release(batch, answers);
+    else if (isAlone) synced.wal.requestNow(release);
+    if (promise !== "never") this.#opened?.wal.written();
+    if (!isFull && promise !== "never") this.#opened?.wal.syncSoon();
+    if (isFull && promise === "soon") this.#opened?.wal.request(() => undefined);
     for (const [number, kind, argument] of turn.upkeep) await this.#upkeep(number, kind, argument);
     if (turn.close) {
-      // Not before all are answered who were promised the disk.
+      // The file closes only after all calls that wait for the disk are answered.
       if (this.#opened === undefined) this.#close();
-      else this.#opened.log.whenIdle(() => this.#close());
+      else this.#opened.wal.whenIdle(() => this.#close());
     }
   }
 
-  /** Who waits for a job is told at once; who was promised the disk, when it is there. */
-  #sendOnDisk(replies: readonly ReplyMessage[], wakes: readonly Wake[]): void {
-    if (wakes.length > 0) this.#send({ wakes });
-    const { log } = this.#opened ?? {};
-    // Nothing was committed: the store failed, and the replies say so.
-    if (log === undefined) {
-      this.#send({ replies });
-      return;
-    }
-    log.request((error) => {
-      if (error === null) this.#send({ replies });
-      else {
-        const failed = { error: this.#failed(error) };
-        this.#send({ replies: replies.map(([number]) => reply(number, failed)) });
-      }
-    });
+  /** Answers calls whose sync has ended, with an error unless their commit is on disk. */
+  #release(
+    batch: Batch,
+    answers: readonly ReplyMessage[],
+    opened: OpenFile | undefined,
+    error: Error | null,
+  ): void {
+    const problem = error ?? (opened === undefined ? null : this.#problemOf(opened));
+    const left =
+      problem === null ? answers : answers.map(([number]) => reply(number, { error: problem }));
+    this.#outbox.release(batch, left);
   }
 
-  /**
-   * Many answers go in two halves: while the main thread reads one, this one has the other's sequel. Not
-   * when the disk is slow: each half would wait for a sync of its own.
-   */
-  #send({ replies = [], ...rest }: ToMain): void {
-    const slow = this.#options.synchronous === "full" && this.#opened?.log.isFast === false;
-    if (replies.length < HALVED || slow) this.#port.postMessage({ replies, ...rest });
-    else {
-      const middle = replies.length >> 1;
-      this.#port.postMessage({ replies: replies.slice(0, middle), ...rest });
-      this.#port.postMessage({ replies: replies.slice(middle) });
-    }
+  /** Wakes waiting callers: a wake that hands over a job or events is a delivery of its queue. */
+  #wake(wakes: readonly Wake[]): void {
+    const plain = wakes.filter((wake) => !("queue" in wake));
+    if (plain.length > 0) this.#outbox.send({ wakes: plain });
+    for (const wake of wakes)
+      if ("queue" in wake) this.#outbox.deliver(wake.queue, { wakes: [wake] });
   }
 
   #run(requests: readonly Request[]): Outcome[] {
     try {
       const opened = this.#open();
-      const { store, file, log } = opened;
+      const { store, file, wal } = opened;
+      if (promiseOf(requests) !== "never") this.#secure(opened);
       const outcomes = this.#offering(opened, (offer) =>
         runGroup(store, requests, () => {
           offer();
           file.assert();
-          log.makeRoom(true);
+          wal.preallocate(true);
         }),
       );
-      this.#locks.observe(requests, outcomes);
-      if (this.#locks.size > 0) this.#guard();
+      this.#locks.held.observe(requests, outcomes);
+      if (this.#locks.held.size > 0) this.#locks.begin();
+      if (wal.isTooLong) this.#checkpoint();
       return outcomes;
     } catch (error) {
-      return requests.map(() => ({ error: this.#failed(error) }));
+      const failed = this.#failed(error);
+      const read = isUnwritable(error) ? readUnwritable(this.#options.path, requests) : undefined;
+      return read ?? requests.map(() => ({ error: failed }));
     }
   }
 
   /**
-   * Runs a transaction that can end with offers. Workers are told of them at once: to wake their thread takes
-   * as long as to commit. They stand when it is committed.
+   * Runs a transaction that can end with offers. Workers are notified before the commit, because waking their thread
+   * takes
+   * as long as committing. The commit confirms the offers.
    */
-  #offering<T>({ waits, offers }: Opened, run: (offer: () => void) => T): T {
+  #offering<T>({ waits, offers }: OpenFile, run: (offer: () => void) => T): T {
     const offered: Offered[] = [];
     const forget = (): void => {
       for (const { wake } of offered.splice(0)) offers.forget(wake.offer);
     };
     try {
       const result = run(() => {
-        // It may run again, when one of the calls failed.
+        // The function may run again, when one of the calls failed.
         forget();
         if (this.#mainIsBusy) return;
         offered.push(...waits.offer(offers));
-        if (offered.length > 0) this.#send({ wakes: offered.map(({ wake }) => wake) });
+        this.#wake(offered.map(({ wake }) => wake));
       });
       for (const { wake, taker } of offered) {
         offers.stands(wake.offer);
         const { id, token } = wake.offer;
-        this.#locks.offered(wake.queue, id, { ...taker, token });
-        this.#guard();
+        this.#locks.held.offered(wake.queue, id, { ...taker, token });
+        this.#locks.begin();
       }
       return result;
     } catch (error) {
@@ -188,52 +185,94 @@ class StoreThread {
     }
   }
 
-  #open(): Opened {
+  #open(): OpenFile {
     if (this.#opened !== undefined) return this.#opened;
-    const { path } = this.#options;
-    const ring = (): void => {
-      if (!store.isAlone) this.#opened?.bell.ring();
+    const opened: OpenFile = new OpenFile(
+      this.#options.path,
+      () => this.#damage.open(() => openDatabase(this.#options)),
+      new Offers(this.#places),
+      {
+        heard: () => this.#tell(),
+        walWork: {
+          failed: (error) => this.#syncFailed(opened, error),
+          preallocate: () =>
+            this.#safely(
+              ({ store, wal }) => runAlone(store, () => wal.preallocate(false)),
+              undefined,
+            ),
+          checkpoint: () => this.#checkpoint(),
+        },
+      },
+    );
+    this.#opened = opened;
+    opened.store.onWaiting = () => {
+      if (this.#early.serve(opened.store)) setImmediate(() => void this.#turn());
     };
-    const store = new Store(openDatabase(this.#options), ring);
+    opened.store.onUnblocked = (ms) => this.#locks.held.postpone(ms);
+    if (opened.afterCrash) this.#durability.distrust();
+    this.#secure(opened);
+    return opened;
+  }
+
+  /** Makes all committed frames durable, if a write or a sync failed anywhere. @throws NEWEL_E_JOBS_UNSAFE */
+  #secure(opened: OpenFile): void {
+    if (!this.#durability.isSafe) this.#durability.secure(opened);
+  }
+
+  /** @returns whether the whole WAL was copied into the database */
+  #checkpoint(): boolean {
+    return this.#safely((opened) => {
+      this.#secure(opened);
+      return this.#durability.checkpoint(opened);
+    }, false);
+  }
+
+  /** @returns `null` when all frames are safe after a repair, else the error for the waiting calls */
+  #syncFailed(opened: OpenFile, error: Error): Error | null {
+    this.#durability.note("wal");
     try {
-      const owners = new Owners(store, path);
-      const recovered = owners.recover();
-      const file = new SameFile(path);
-      const bell = new Doorbell(owners.directory, owners.file, owners.fd, () => this.#tell());
-      if (recovered.size > 0) bell.ring();
-      const log = new LogSync(path, pageBytes(store.database), {
-        failed: (error) => this.#failed(error),
-        makeRoom: () => this.#safely(() => runAlone(store, () => log.makeRoom(false)), undefined),
-        checkpoint: () => this.#safely(() => store.checkpoint(), false),
-      });
-      const offers = new Offers(this.#places);
-      this.#opened = { store, owners, waits: new Waits(store), file, bell, log, offers };
-      return this.#opened;
-    } catch (error) {
-      store.database.close();
-      throw error;
+      this.#secure(opened);
+      return null;
+    } catch (problem) {
+      return opened === this.#opened
+        ? this.#failed(problem)
+        : storeError(error, this.#options.path);
     }
   }
 
-  /** The store failed. What cannot go on is opened again by the next call. */
+  /** The error that keeps a synced call from being answered; `null` when it may be answered. */
+  #problemOf(opened: OpenFile): Error | null {
+    try {
+      opened.file.assert();
+      this.#secure(opened);
+      return null;
+    } catch (error) {
+      return opened === this.#opened ? this.#failed(error) : storeError(error, this.#options.path);
+    }
+  }
+
+  /** The store failed. If the file cannot be used any more, the next call opens it again. */
   #failed(error: unknown): NewelError {
     const coded = storeError(error, this.#options.path);
-    if (this.#opened !== undefined && needsReopening(coded)) {
-      const { store, owners, waits, bell, log, offers } = this.#opened;
-      this.#opened = undefined;
-      // The jobs go back with all others that this opening of the file had.
-      offers.withdrawLate(0);
-      log.close();
-      bell.rest(Infinity);
-      owners.abandon();
-      // Whoever waits looks again, and learns of the error there.
-      this.#send({ wakes: waits.all().map((number) => ({ number, dueAt: 0 })) });
-      store.database.close();
+    const opened = this.#opened;
+    if (opened === undefined || !needsReopening(coded)) return coded;
+    if (isDiskError(error)) {
+      this.#durability.note("wal");
+      try {
+        this.#secure(opened);
+        return coded;
+      } catch {
+        // The caller gets its own error; the next call opens the file and tries again.
+      }
     }
+    this.#opened = undefined;
+    // Each wait ends and gets the error when it begins again.
+    this.#outbox.send({ wakes: opened.waits.all().map((number) => ({ number, dueAt: 0 })) });
+    opened.abandon();
     return coded;
   }
 
-  /** Before the calls: who asks for a job now gets the one that was offered to a wait that is over. */
+  /** Runs before the calls, so that a call for a job gets the one that was offered to a wait that is over. */
   #endWaits({ cancels, declines }: Turn): void {
     if (this.#opened === undefined || cancels.length + declines.length === 0) return;
     this.#safely((opened) => {
@@ -243,9 +282,9 @@ class StoreThread {
     }, undefined);
   }
 
-  /** Notes who waits from now on, and finds who is to be told. */
+  /** Registers new waits and finds the waits to notify. */
   #takeIn({ waits: asked, pong, guard }: Turn): Wake[] {
-    if (pong !== undefined) this.#answered = pong;
+    if (pong !== undefined) this.#locks.answered(pong);
     if (guard) this.#guarding = true;
     if (this.#opened === undefined && asked.length === 0) return [];
     return this.#safely(
@@ -259,8 +298,8 @@ class StoreThread {
     );
   }
 
-  /** Who waits for queues that were touched, or that others wrote to since, or only began to wait. */
-  #look(opened: Opened, fresh: readonly Wait[], all = false): Wake[] {
+  /** Finds the waits of queues that changed here or in another process, and the new waits. */
+  #look(opened: OpenFile, fresh: readonly Wait[], all = false): Wake[] {
     const { store, waits } = opened;
     if (waits.size === 0) {
       for (const queue of store.queues()) queue.touched = false;
@@ -278,28 +317,32 @@ class StoreThread {
     return this.#offering(opened, (offer) => runIf(store, ready, offer, check));
   }
 
-  /** Others may have the jobs that the main thread was too busy to accept. */
+  /** Requeues jobs that the main thread was too busy to accept, so that other workers can take them. */
   #withdrawOffers(olderThanMs: number): void {
     if (this.#opened === undefined) return;
     const late = this.#opened.offers.withdrawLate(olderThanMs);
     if (late.length === 0) return;
     this.#mainIsBusy = true;
-    this.#safely((opened) => this.#putBack(opened, late), undefined);
+    this.#requeue(late);
     this.#tell();
   }
 
-  #putBack({ store }: Opened, standing: readonly Standing[]): void {
+  #requeue(standing: readonly Standing[]): void {
+    this.#safely((opened) => this.#putBack(opened, standing), undefined);
+  }
+
+  #putBack({ store }: OpenFile, standing: readonly Standing[]): void {
     if (standing.length === 0) return;
     runAlone(store, () => {
-      // Each goes to the front, so the first one last.
+      // Each job goes to the front, so the first one is requeued last.
       for (const { queue, offer } of standing.toReversed())
         putBack(store, store.queue(queue), offer.id, offer.token);
     });
-    for (const { queue, offer } of standing) this.#locks.ended(queue, offer.id);
+    for (const { queue, offer } of standing) this.#locks.held.ended(queue, offer.id);
   }
 
-  /** Runs something on the open file; if that fails, callers learn it at their next call. */
-  #safely<T>(run: (opened: Opened) => T, otherwise: T): T {
+  /** Runs a function on the open file; if it fails, callers get the error at their next call. */
+  #safely<T>(run: (opened: OpenFile) => T, otherwise: T): T {
     try {
       return run(this.#open());
     } catch (error) {
@@ -310,13 +353,15 @@ class StoreThread {
 
   #tell(all = false): void {
     const wakes = this.#safely((opened) => this.#look(opened, [], all), []);
-    if (wakes.length > 0) this.#send({ wakes });
+    this.#wake(wakes);
   }
 
   #poll(): void {
     if (this.#opened === undefined) return;
     this.#polls += 1;
-    const all = this.#polls % POLLS_PER_LOOK === 0;
+    const stepped = this.#clock.hasStepped();
+    if (stepped) this.#opened.waits.forgetTold();
+    const all = stepped || this.#polls % POLLS_PER_LOOK === 0;
     const news = this.#safely(({ store }) => {
       if (all) store.lookForOthers();
       return store.isStale();
@@ -331,55 +376,26 @@ class StoreThread {
     if (recovered.size > 0) this.#tell(true);
   }
 
-  /** Renews locks for a main thread that is too busy to do it. */
-  #guardLocks(): void {
-    if (this.#locks.size === 0 || this.#opened === undefined) return;
-    this.#locks.dropEnded();
-    if (this.#locks.late(LATE).length === 0) return;
-    const late = this.#locks.late(TOO_LATE);
-    if (late.length > 0 && this.#answered < this.#ping)
-      this.#safely(({ store }) => {
-        runAlone(store, () => {
-          for (const { queue, id, token, duration } of late)
-            extendLock(store, store.queue(queue), id, token, duration);
-        });
-        for (const { queue, id } of late) this.#locks.renewed(queue, id, performance.now());
-      }, undefined);
-    if (this.#answered < this.#ping) return;
-    this.#ping += 1;
-    this.#send({ ping: this.#ping });
-  }
-
   async #upkeep(number: number, kind: UpkeepKind, argument: string): Promise<void> {
     try {
       const { store } = this.#open();
       const value = await upkeep(store, kind, argument);
-      this.#send({ replies: [[number, true, value]] });
+      this.#outbox.send({ replies: [[number, true, value]] });
     } catch (error) {
-      this.#send({ replies: [reply(number, { error: this.#failed(error) })] });
+      this.#outbox.send({ replies: [reply(number, { error: this.#failed(error) })] });
     }
   }
 
   #close(): void {
     this.#opened?.bell.rest(Infinity);
-    this.#withdrawOffers(0);
+    if (this.#opened !== undefined) this.#requeue(this.#opened.offers.withdrawAll());
     try {
-      this.#opened?.owners.leave();
-      this.#opened?.log.close();
-      this.#opened?.store.database.close();
+      this.#opened?.close();
     } finally {
-      this.#send({ closed: true });
+      this.#outbox.send({ closed: true });
       process.exit(0);
     }
   }
-}
-
-function reply(number: number, outcome: Outcome | undefined): ReplyMessage {
-  if (outcome === undefined) return [number, false, { message: "no outcome" }];
-  if ("value" in outcome) return [number, true, outcome.value];
-  const { error } = outcome;
-  if (isNewelError(error)) return [number, false, error.toJSON()];
-  return [number, false, storeError(error, "").toJSON()];
 }
 
 if (parentPort !== null) new StoreThread(parentPort, workerData as ThreadData).serve();

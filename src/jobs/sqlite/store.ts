@@ -1,24 +1,48 @@
 import type { DatabaseSync, SQLInputValue, SQLOutputValue, StatementSync } from "node:sqlite";
 
+import { assertNotNewer } from "./database.ts";
+import { lockTime, spanTime } from "./lock-clock.ts";
 import { type QueueRecord, queueRecord, type QueueRow } from "./queue-record.ts";
-import type { State } from "./states.ts";
+import { STATE, type State } from "./states.ts";
 
-/** More events than the queue keeps, before the oldest are dropped: trimming each time would cost. */
+/** The number of excess events after which the oldest are dropped, because trimming at each event would be slow. */
 const TRIM_SLACK = 500;
 const DEFAULT_MAX_EVENTS = 10_000;
-/** How many events one row has at most, so that a reader need not parse a whole bulk for a few. */
+/**
+ * A shorter wait for the write lock is not reported; during a longer one it is reported at this interval, in
+ * milliseconds.
+ */
+const SAY_BLOCKED_MS = 100;
+/** How many events one row has at most, so that a reader of a few events need not parse a whole bulk. */
 const EVENTS_PER_ROW = 200;
 
 /**
- * The open file, as the operations see it: statements prepared once, records of queues, and the events
- * and counters that the running transaction will write. All of it belongs to the store thread.
+ * The open file as the operations use it: prepared statements, records of queues, and the events
+ * and counters that the running transaction will write. The store thread owns all of it.
  */
 export class Store {
   readonly database: DatabaseSync;
-  /** The time of the operation that runs: its caller's clock, milliseconds. */
+  readonly path: string;
+  /** The time of the running operation: its caller's clock, in milliseconds. */
   now = 0;
-  /** This process in table owner. */
+  /** When the running transaction began, by the clock of locks (lock-clock.ts). */
+  lockNow = 0;
+  /** The base of {@link spanNow}; see boot.ts. */
+  spanBase: number = Date.now() - spanTime();
+  #spanNow: number | undefined;
+  /** The key of this process in the table `owner`. */
   owner = 0;
+  /** Since when this process waits for the write lock, by the clock of locks. */
+  #blockedSince: number | undefined;
+  #saidAt = 0;
+  /** Reports to other processes that this one is alive and waits for the write lock. */
+  onBlocked: () => void = () => undefined;
+  /** Called again and again while a transaction waits for the write lock. */
+  onWaiting: () => void = () => undefined;
+  /** Called with the time for which this process could not write, in milliseconds. */
+  onUnblocked: (ms: number) => void = () => undefined;
+  /** Whether another owner reported that within the last seconds. */
+  isBlocked: (owner: number) => boolean = () => false;
   readonly #statements = new Map<string, StatementSync>();
   readonly #tuples = new Map<string, StatementSync>();
   readonly #queues = new Map<string, QueueRecord>();
@@ -29,16 +53,28 @@ export class Store {
   readonly #onChange: () => void;
 
   /** @param onChange - called when a change of a queue can be read by others */
-  constructor(database: DatabaseSync, onChange: () => void) {
+  constructor(database: DatabaseSync, path: string, onChange: () => void) {
     this.database = database;
+    this.path = path;
     this.#onChange = onChange;
+  }
+
+  /** Reads the clocks at the beginning of a transaction. */
+  readClocks(): void {
+    this.lockNow = lockTime();
+    this.#spanNow = undefined;
+  }
+
+  /** The time by which windows of rate limits and deduplications begin and end, in milliseconds; few calls need it. */
+  get spanNow(): number {
+    return (this.#spanNow ??= this.spanBase + spanTime());
   }
 
   run(sql: string, ...values: SQLInputValue[]): number {
     return Number(this.#statement(sql).run(...values).changes);
   }
 
-  /** The first row; its columns are what the statement names. */
+  /** The first row, as an object of the columns that the statement names. */
   // oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- the caller knows what it selects
   get<Row>(sql: string, ...values: SQLInputValue[]): Row | undefined {
     const row: unknown = this.#statement(sql).get(...values);
@@ -49,7 +85,7 @@ export class Store {
     return this.#statement(sql).all(...values) as Row[];
   }
 
-  /** The first row as the list of its columns, which costs less than an object. */
+  /** The first row as an array of its columns, which costs less than an object. */
   tuple(sql: string, ...values: SQLInputValue[]): SQLOutputValue[] | undefined {
     const known = this.#tuples.get(sql);
     const statement = known ?? this.database.prepare(sql);
@@ -73,24 +109,56 @@ export class Store {
     return made;
   }
 
-  /** Forgets what is known of the queues if another process wrote since. To be called in a transaction. */
+  /** A transaction could not begin, because another program has the write lock. */
+  blocked(): void {
+    this.onWaiting();
+    const now = lockTime();
+    this.#blockedSince ??= now;
+    if (now - this.#saidAt < SAY_BLOCKED_MS || now - this.#blockedSince < SAY_BLOCKED_MS) return;
+    this.#saidAt = now;
+    this.onBlocked();
+  }
+
+  /**
+   * A writing transaction has begun. The time in which no lock could be renewed does not count: locks of this
+   * process that were valid when it began to wait are extended by that time.
+   */
+  unblocked(): void {
+    const since = this.#blockedSince;
+    this.#blockedSince = undefined;
+    if (since === undefined || this.lockNow - since < SAY_BLOCKED_MS) return;
+    const ms = this.lockNow - since;
+    this.run(
+      `UPDATE job SET locked_until = locked_until + ?1, stall_mark = 0 WHERE key IN (
+         SELECT job.key FROM queue JOIN job ON job.queue = queue.key AND job.state = ${STATE.active}
+         WHERE job.owner = ?2 AND job.locked_until > ?3)`,
+      ms,
+      this.owner,
+      since,
+    );
+    this.onUnblocked(ms);
+  }
+
+  /** Drops the cached queue records if another process has written since. Call it in a transaction. */
   refresh(): void {
     const version = this.version();
     if (version === this.#version) return;
+    // Only a commit of another process changes the data version.
+    assertNotNewer(this.path, Number(this.tuple("PRAGMA user_version")?.[0]));
     this.#version = version;
     this.#othersWrote = true;
     this.#isAlone = false;
     this.forget();
   }
 
-  /** Whether a {@link refresh}, by whomever, has found anything new since this was asked last. */
+  /** Whether any {@link refresh} has found a change since the last call of this method. */
   takeNews(): boolean {
     const news = this.#othersWrote;
     this.#othersWrote = false;
     return news;
   }
 
-  /** Changes with each commit of another process. */
+  /** The data version, which changes with each commit of another process. */
   version(): number {
     return Number(this.tuple("PRAGMA data_version")?.[0]);
   }
@@ -100,21 +168,21 @@ export class Store {
     return this.version() !== this.#version;
   }
 
-  /** Whether no other process has the file open: one that opens it writes that into it first. */
+  /** Whether no other process has the file open: a process that opens it first writes its own row into it. */
   get isAlone(): boolean {
     return this.#isAlone;
   }
 
-  /** Finds out whether it {@link isAlone}. */
+  /** Updates {@link isAlone}. */
   lookForOthers(): void {
     if (this.#isAlone) return;
     const version = this.version();
     const others = this.tuple("SELECT 1 FROM owner WHERE key <> ? LIMIT 1", this.owner);
-    // Whoever came meanwhile is found by the next transaction.
+    // The next transaction finds a process that opened the file in the meantime.
     this.#isAlone = others === undefined && version === this.#version;
   }
 
-  /** Forgets what is known of the queues: the transaction that changed it was rolled back. */
+  /** Drops the cached queue records, because the transaction that changed them was rolled back. */
   forget(): void {
     this.#queues.clear();
   }
@@ -127,13 +195,30 @@ export class Store {
     this.#onChange();
   }
 
-  /** Moves the log into the database, as far as nobody reads it. @returns whether all of it */
+  /** Checkpoints the WAL as far as no reader prevents it. @returns whether the whole WAL was copied */
   checkpoint(): boolean {
     const [busy, pages, moved] = this.tuple("PRAGMA wal_checkpoint(PASSIVE)") ?? [];
     return busy === 0 && pages === moved;
   }
 
-  /** A queue by its qualified name; `undefined` when nothing was ever written to it. */
+  /**
+   * Moves the whole log into the database and syncs the database, with the write lock. A passive checkpoint during which
+   * another process commits says that it moved all frames it saw, but leaves the sync of the database to the next one.
+   *
+   * @returns whether all frames were moved and synced
+   */
+  checkpointAndSync(): boolean {
+    const [busy, pages, moved] = this.tuple("PRAGMA wal_checkpoint(FULL)") ?? [];
+    return busy === 0 && pages === moved;
+  }
+
+  /** How many frames the WAL has, and how many of them were copied into the database. */
+  walProgress(): { readonly frames: number; readonly copied: number } {
+    const [, frames, copied] = this.tuple("PRAGMA wal_checkpoint(NOOP)") ?? [];
+    return { frames: Math.max(0, Number(frames)), copied: Math.max(0, Number(copied)) };
+  }
+
+  /** A queue by its qualified name; `undefined` when it was never written to. */
   findQueue(name: string): QueueRecord | undefined {
     const known = this.#queues.get(name);
     if (known !== undefined) return known;
@@ -144,7 +229,7 @@ export class Store {
     return record;
   }
 
-  /** A queue by its qualified name, made when it is not there. Only in a transaction that writes. */
+  /** A queue by its qualified name, created if missing. Call it only in a transaction that writes. */
   queue(name: string): QueueRecord {
     const found = this.findQueue(name);
     if (found !== undefined) return found;
@@ -158,7 +243,7 @@ export class Store {
     return row === undefined ? undefined : this.findQueue(row.name);
   }
 
-  /** Forgets one queue, after its row was deleted. */
+  /** Drops the record of one queue after its row was deleted. */
   dropQueue(queue: QueueRecord): void {
     this.#queues.delete(queue.name);
     queue.dirty = false;
@@ -169,7 +254,7 @@ export class Store {
     return this.#queues.values();
   }
 
-  /** Notes in the counters that a job changed its state; `undefined` stands for not being there. */
+  /** Counts a job's change of state; `undefined` means that the job did not exist before, or does not afterwards. */
   count(queue: QueueRecord, from: State | undefined, to: State | undefined): void {
     if (from !== undefined) queue.counts[from] = (queue.counts[from] ?? 0) - 1;
     if (to !== undefined) queue.counts[to] = (queue.counts[to] ?? 0) + 1;
@@ -177,7 +262,7 @@ export class Store {
     this.touch(queue);
   }
 
-  /** The record has to be written, and who waits for the queue has to be told. */
+  /** Marks that the record has to be written and that waits for the queue have to be notified. */
   touch(queue: QueueRecord): void {
     queue.dirty = true;
     queue.touched = true;
@@ -196,7 +281,7 @@ export class Store {
     return `${queue.lastEvent}-${queue.pending.length - 1}`;
   }
 
-  /** Writes what the operations of the transaction left in the records. Just before the commit. */
+  /** Writes the changed records and events of the transaction. Call it just before the commit. */
   flush(): void {
     for (const queue of this.#queues.values()) {
       if (!queue.dirty) continue;
@@ -245,7 +330,7 @@ export class Store {
   /**
    * Drops the oldest events until at most `keep` are left.
    *
-   * @returns how many were dropped
+   * @returns the number of dropped events
    */
   trimEvents(queue: QueueRecord, keep: number): number {
     let excess = queue.events - keep;

@@ -4,7 +4,7 @@ import type { Request } from "./group.ts";
 import type { ToThread, UpkeepKind } from "./messages.ts";
 import type { Wait } from "./waits.ts";
 
-/** All that the main thread asked until now: what is to be called is one transaction. */
+/** All messages of the main thread until now; their calls become one transaction. */
 export interface Turn {
   readonly requests: Request[];
   /** The numbers of the {@link requests}, for the answers. */
@@ -18,8 +18,8 @@ export interface Turn {
   close: boolean;
 }
 
-/** Takes all messages that arrived. */
-export function gatherTurn(first: ToThread, port: MessagePort): Turn {
+/** Takes all messages that arrived, after those that were taken before. */
+export function gatherTurn(first: readonly ToThread[], port: MessagePort): Turn {
   const turn: Turn = {
     requests: [],
     numbers: [],
@@ -31,13 +31,13 @@ export function gatherTurn(first: ToThread, port: MessagePort): Turn {
     guard: false,
     close: false,
   };
-  take(turn, first);
+  for (const message of first) take(turn, message);
   for (;;) {
     const more = receiveMessageOnPort(port);
     if (more === undefined) break;
     take(turn, more.message as ToThread);
   }
-  // Who asked and took it back in one breath does not wait.
+  // A wait that was cancelled in the same turn is not started.
   if (turn.waits.length === 0 || turn.cancels.length === 0) return turn;
   return { ...turn, waits: turn.waits.filter(({ number }) => !turn.cancels.includes(number)) };
 }

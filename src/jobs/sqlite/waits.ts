@@ -5,36 +5,36 @@ import { isReady, type Taker } from "./operations/take.ts";
 import { isPausedOrMaxed, type QueueRecord } from "./queue-record.ts";
 import type { Store } from "./store.ts";
 
-/** Somebody on the main thread who wants to know when there is something in a queue. */
+/** A pending wait of the main thread for a job or for events in a queue. */
 export interface Wait {
   readonly number: number;
   readonly queue: string;
-  /** The id of the last event seen, for those who wait for events; else they wait for a job. */
+  /** The id of the last event seen, for a wait for events; `null` for a wait for a job. */
   readonly after: string | null;
-  /** Who takes the job, if it may be taken at once. */
+  /** The worker that takes the job, if it may be taken at once. */
   readonly taker: Taker | null;
 }
 
-/** What the main thread is told: look now or at that time, the job that is offered, or the events. */
+/** The result of a wait: read now or at that time, the offered job, or the events. */
 export type Wake =
   | { readonly number: number; readonly dueAt: number }
   | OfferWake
-  | { readonly number: number; readonly events: EventEntry[] };
+  | { readonly number: number; readonly queue: string; readonly events: EventEntry[] };
 
-/** An offer for one who waits. */
+/** The offer of a job that ends a wait. */
 export interface OfferWake {
   readonly number: number;
   readonly queue: string;
   readonly offer: Offer;
 }
 
-/** An offer that was taken for somebody. */
+/** An offer whose job was taken for a waiting worker. */
 export interface Offered {
   readonly wake: OfferWake;
   readonly taker: Taker;
 }
 
-/** Those who wait, in the order they came. */
+/** The pending waits, in the order they began. */
 export class Waits {
   readonly #store: Store;
   readonly #waits = new Map<number, Wait & { toldDueAt: number }>();
@@ -55,25 +55,30 @@ export class Waits {
     this.#waits.delete(number);
   }
 
-  /** The numbers of all who wait. */
+  /** The wall clock was set: the times at which jobs are due have to be sent again. */
+  forgetTold(): void {
+    for (const wait of this.#waits.values()) wait.toldDueAt = Infinity;
+  }
+
+  /** The numbers of all pending waits. */
   all(): number[] {
     return [...this.#waits.keys()];
   }
 
-  /** Whether there is a job for one who would take it at once. */
+  /** Whether there is a job for a worker that waits to take one at once. */
   someReady(): boolean {
     for (const wait of this.#waits.values())
       if (wait.taker !== null && this.#readyQueue(wait) !== undefined) return true;
     return false;
   }
 
-  /** The queue it waits for, if a job may be taken there. */
+  /** The queue of the wait, if a job may be taken there. */
   #readyQueue(wait: Wait): QueueRecord | undefined {
     const queue = this.#store.findQueue(wait.queue);
     return queue !== undefined && isReady(queue) && !isPausedOrMaxed(queue) ? queue : undefined;
   }
 
-  /** Takes jobs for those who wait, who then wait no more. In a transaction that writes. */
+  /** Takes jobs for waiting workers and ends their waits. Call it in a transaction that writes. */
   offer(offers: Offers): Offered[] {
     const offered: Offered[] = [];
     for (const wait of this.#waits.values()) {
@@ -88,9 +93,9 @@ export class Waits {
   }
 
   /**
-   * Who is to be told. A job wakes one worker, not all: the one that takes it wakes the next.
+   * Finds the waits to notify. A job wakes one worker, not all: the worker that takes it wakes the next.
    *
-   * @param concerns - the queues to look at; all when left out
+   * @param concerns - the queues to check; all when left out
    */
   check(concerns: (queue: QueueRecord) => boolean = () => true): Wake[] {
     const wakes: Wake[] = [];
@@ -130,6 +135,6 @@ export class Waits {
     const events = readEvents(this.#store, queue, after);
     if (events.length === 0) return;
     this.#waits.delete(wait.number);
-    wakes.push({ number: wait.number, events });
+    wakes.push({ number: wait.number, queue: wait.queue, events });
   }
 }

@@ -31,7 +31,7 @@ import { Queues } from "./queues.ts";
 import { schedule, schedules } from "./schedules.ts";
 import { serverError } from "./servers.ts";
 
-/** Jobs in a store that this process has open itself. */
+/** Access to jobs in a store that this process opens itself. */
 export class StoreAccess implements JobsAccess {
   readonly #backend: Backend;
   readonly #queues: Queues;
@@ -49,7 +49,7 @@ export class StoreAccess implements JobsAccess {
     this.#events = new RunEvents({
       open: (queue) => factory(queue, { connection } as never, { blocking: true }),
       read: (id) => lookAt(this.#queues, id, undefined),
-      // Its reader tries again by itself; who listens is shown the state in the meantime.
+      // The reader retries by itself; listeners get the state in the meantime.
       onError: () => undefined,
     });
   }

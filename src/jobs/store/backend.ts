@@ -1,20 +1,20 @@
-import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 
 import { messageOf, newelError } from "../../base/errors.ts";
 import { parseConnection } from "../sqlite/connection.ts";
 import { createSqliteBackend } from "../sqlite/factory.ts";
+import { makeDirectory } from "../../base/make-directory.ts";
 import { type Opened, openPostgres, openRedis } from "./servers.ts";
 import { type StoreKind, storeKind } from "./url.ts";
 
-/** What BullMQ's classes are told of a store. */
+/** The options with which BullMQ's classes use a store. */
 export interface Backend extends Opened {
   readonly kind: StoreKind;
   readonly url: string;
 }
 
 /**
- * Connects to the store of a URL; the directory of a file is made.
+ * Connects to the store of a URL; a missing directory of a file is created.
  *
  * @throws NEWEL_E_JOBS_STORE, NEWEL_E_JOBS_CONNECTION the URL cannot be used
  * @throws NEWEL_E_JOBS_FILE the directory cannot be made
@@ -27,7 +27,7 @@ export async function openBackend(url: string): Promise<Backend> {
   if (kind === "postgres") return { kind, url, ...(await openPostgres(url)) };
   const { path } = parseConnection(url);
   try {
-    mkdirSync(dirname(path), { recursive: true });
+    makeDirectory(dirname(path));
   } catch (error) {
     throw newelError("NEWEL_E_JOBS_FILE", { path, why: messageOf(error) }, error);
   }

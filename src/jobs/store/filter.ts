@@ -10,7 +10,7 @@ const LIMIT = 50;
 export const MOST = 1_000;
 const STATES = Object.keys(BULL_STATES) as RunState[];
 const ACTIVE: readonly RunState[] = ["waiting", "delayed", "running"];
-/** A filter that was checked. */
+/** A checked filter. */
 export interface Wanted {
   readonly by: string | undefined;
   /** `undefined`: any. */
@@ -32,9 +32,18 @@ export function readFilter(filter: ListFilter): Wanted {
   const { active, states, queue, name, error, sinceMs, limit = LIMIT, cursor } = filter;
   if (!Number.isInteger(limit) || limit < 1 || limit > MOST)
     throw optionError("list", "limit", limit, `a whole number from 1 to ${MOST}`);
+  if (states !== undefined && !Array.isArray(states))
+    throw optionError("list", "states", states, `a list of ${STATES.join(", ")}`);
   for (const state of states ?? []) {
     if (!STATES.includes(state)) throw optionError("list", "states", state, STATES.join(", "));
   }
+  for (const [option, value] of Object.entries({ name, error, cursor }))
+    if (value !== undefined && typeof value !== "string")
+      throw optionError("list", option, value, "a text");
+  if (sinceMs !== undefined && !Number.isFinite(sinceMs))
+    throw optionError("list", "sinceMs", sinceMs, "milliseconds since 1970");
+  if (active !== undefined && typeof active !== "boolean")
+    throw optionError("list", "active", active, "true or false");
   const asked = active === true ? ACTIVE : undefined;
   return {
     by: readBy(filter),
@@ -48,7 +57,7 @@ export function readFilter(filter: ListFilter): Wanted {
   };
 }
 
-/** Whether a run is wanted, all that a store could not look for included. */
+/** Whether a run matches, including the conditions that a store cannot search for. */
 export function isWanted(wanted: Wanted, run: Run): boolean {
   const { states, error } = wanted;
   if (isOwnQueue(run.queue)) return false;
@@ -59,7 +68,7 @@ export function isWanted(wanted: Wanted, run: Run): boolean {
   return message.toLowerCase().includes(part) || code.toLowerCase().includes(part);
 }
 
-/** BullMQ's states in which a wanted run may be. */
+/** BullMQ's states in which a matching run may be. */
 export function bullStates({ states }: Wanted): readonly JobState[] | undefined {
   return states && [...new Set(states.flatMap((state) => BULL_STATES[state]))];
 }

@@ -6,7 +6,7 @@ import { toJobsOptions, toStored } from "../stored.ts";
 import type { Queues } from "./queues.ts";
 import { type JobFacts, toRun } from "./run.ts";
 
-/** Puts a tree of runs into their queues, all or none. */
+/** Adds a tree of runs to their queues, all or none. */
 export async function addFlow(
   queues: Queues,
   producer: FlowProducer,
@@ -21,11 +21,11 @@ function toFlowJob({ run, children }: FlowRequest, isRoot: boolean): FlowJob {
   return {
     name: run.name,
     queueName: run.queue,
-    data: toStored(run),
+    data: toStored(run, { waits: children.length > 0 }),
     opts: {
       ...toJobsOptions(run),
       jobId: newJobId(),
-      // A parent that waited for a child that failed would wait for ever.
+      // Otherwise a parent would wait forever for a failed child.
       ...(isRoot ? {} : { failParentOnFailure: true }),
     },
     ...(children.length === 0

@@ -8,10 +8,10 @@ import { PREFIX } from "./names.ts";
 import type { Queues } from "./queues.ts";
 import { factsOf } from "./run.ts";
 
-/** How many pages of a thousand one call reads; a page may be short, its cursor goes on. */
+/** How many pages of a thousand one call reads; a result may be short, and its cursor continues the search. */
 const PAGES = 20;
 
-/** Runs on a file, found by its own search. */
+/** Finds runs in a file, by its own search. */
 export async function listOnFile(
   store: JobStore,
   queues: Queues,
@@ -21,7 +21,7 @@ export async function listOnFile(
   const runs: Run[] = [];
   let cursor = readCursor(wanted.cursor);
   for (let page = 1; page <= PAGES; page += 1) {
-    // Once a page was in vain in part, more is read at once.
+    // After a page with runs that did not match, more is read at once.
     const limit = page === 1 ? wanted.limit : MOST;
     const found = await store.search(filter, { limit, cursor });
     const seen = await toRuns(queues, found.jobs.map(toFound));
@@ -36,7 +36,7 @@ export async function listOnFile(
   return { runs, cursor: String(cursor) };
 }
 
-/** Behind the last run that was taken: in the middle of what was found, or at its end. */
+/** The cursor after the last returned run: within the found jobs, or at their end. */
 function cursorOf(middle: number | undefined, end: number | undefined): { cursor?: string } {
   const cursor = middle ?? end;
   return cursor === undefined ? {} : { cursor: String(cursor) };

@@ -8,11 +8,11 @@ import { type Found, toRuns } from "./look.ts";
 import type { Queues } from "./queues.ts";
 import { BULL_STATES, type JobFacts } from "./run.ts";
 
-/** So many of each queue and state are looked at: a server cannot search, so all of them travel. */
+/** How many jobs of each queue and state are read: a server cannot search, so all of them are transferred. */
 const LOOKED_AT = 2_000;
 const AT_ONCE = 500;
 
-/** Runs on a server, found by paging through its lists. */
+/** Finds runs on a server by paging through its lists. */
 export async function listOnServer(
   queues: Queues,
   names: readonly string[],
@@ -62,7 +62,7 @@ function mayBe({ by, name, sinceMs }: Wanted, job: JobFacts): boolean {
   );
 }
 
-/** The newest first; of those of one millisecond always in the same order. */
+/** Sorts the newest first; runs of the same millisecond always have the same order. */
 function byAge(a: Found, b: Found): number {
   return b.job.timestamp - a.job.timestamp || (idOf(a) < idOf(b) ? 1 : -1);
 }

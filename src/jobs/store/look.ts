@@ -1,26 +1,27 @@
 import type { Run, Scope } from "../api.ts";
 import { formatRunId, isOwnQueue, parseRunId } from "../names.ts";
 import { readBy } from "../scope.ts";
+import { isStepLine } from "../steps.ts";
 import { fromStored } from "../stored.ts";
 import { WISH_QUEUE, wishId } from "../wishes.ts";
 import type { Queues } from "./queues.ts";
 import { isFinal, type JobFacts, toRun } from "./run.ts";
 
-/** A job as it was found: the names of queue and state are BullMQ's. */
+/** A found job: the names of queue and state are BullMQ's. */
 export interface Found {
   readonly queue: string;
   readonly state: string;
   readonly job: JobFacts;
 }
 
-/** The run of an id, unless there is none or it is somebody else's. */
+/** The run of an id; `undefined` when it does not exist or belongs to another owner. */
 export async function lookAt(
   queues: Queues,
   id: string,
   scope: Scope | undefined,
 ): Promise<Run | undefined> {
   const by = readBy(scope);
-  // All at once: whoever follows a run waits for one answer of the store, not for one after the other.
+  // All reads are sent at once, so that a caller waits for one round trip to the store, not for several.
   const [found, isWished] = await Promise.all([findJob(queues, id, by), hasWish(queues, id)]);
   return found === undefined ? undefined : toRun(found.queue, found.job, found.state, isWished);
 }
@@ -30,10 +31,10 @@ async function hasWish(queues: Queues, id: string): Promise<boolean> {
   return (await queues.reader(WISH_QUEUE).getJob(wishId(id))) !== undefined;
 }
 
-/** Log lines that are given. */
+/** The largest number of returned log lines, and the number of lines that are read from the store at once. */
 const LINES = 1_000;
 
-/** The last lines of a run's log, the oldest first. */
+/** Returns the last lines that the handler of a run logged, the oldest first. Finished steps are left out. */
 export async function lastLogs(
   queues: Queues,
   id: string,
@@ -42,11 +43,17 @@ export async function lastLogs(
   const found = await findJob(queues, id, readBy(scope));
   if (found === undefined) return [];
   const reader = queues.reader(found.queue);
-  const { logs } = await reader.getJobLogs(found.job.id ?? "", 0, LINES - 1, false);
-  return logs.reverse();
+  const lines: string[] = [];
+  // A run that adds lines at the same time moves the lines that are read: none is missed, but one may come twice.
+  for (let from = 0, count = 1; from < count && lines.length < LINES; from += LINES) {
+    const page = await reader.getJobLogs(found.job.id ?? "", from, from + LINES - 1, false);
+    lines.push(...page.logs.filter((line) => !isStepLine(line)));
+    count = page.count;
+  }
+  return lines.slice(0, LINES).reverse();
 }
 
-/** How often a job is read again that changed its state while it was read. */
+/** How many times a job is read when its state changes during the read. */
 const READS = 4;
 
 /** The job of a run's id, within a scope. */
@@ -61,7 +68,7 @@ export async function findJob(
   for (let read = 1; ; read += 1) {
     const [job, state] = await Promise.all([queue.getJob(parts.job), queue.getJobState(parts.job)]);
     if (job === undefined) return undefined;
-    // Two reads on a server: between them a job may have ended, or been tried again.
+    // A server needs two reads: between them a job may have ended, or been retried.
     const agree = isFinal(state) === (job.finishedOn !== undefined && job.finishedOn !== null);
     if (!agree && read < READS) continue;
     if (by !== undefined && fromStored(job.data).by !== by) return undefined;
@@ -69,7 +76,7 @@ export async function findJob(
   }
 }
 
-/** Jobs as runs: those that are not finished are cancelled when somebody wishes so. */
+/** Converts jobs to runs: an unfinished job with a cancel request is shown as cancelled. */
 export async function toRuns(queues: Queues, found: readonly Found[]): Promise<Run[]> {
   return Promise.all(
     found.map(async ({ queue, state, job }) => {

@@ -7,16 +7,18 @@ import { parseRunId } from "../names.ts";
 import type { JobStore } from "../sqlite/job-store.ts";
 import { PREFIX } from "./names.ts";
 import type { Queues } from "./queues.ts";
+import { blockedRuns } from "./blocked.ts";
+import { unservedJobs } from "./unserved.ts";
 
 /** States of BullMQ in which a run waits; PostgreSQL counts those of a paused queue as `paused`. */
 const WAITING = ["waiting", "prioritized", "waiting-children", "paused"] as readonly JobState[];
 const OTHERS = ["delayed", "active", "completed", "failed"] as const;
-/** So many wishes are looked at for the counts. */
+/** How many cancel requests are read for the counts. */
 const WISHES = 10_000;
 const FAILED = 1_000;
 
 /**
- * How many runs each queue has in each state, and how long the first in line has waited.
+ * Counts the runs of each queue in each state, and returns how long the first waiting one has waited.
  *
  * @param cancelled - how many failed jobs of each queue are cancelled runs
  */
@@ -26,7 +28,8 @@ export async function stats(
   cancelled: ReadonlyMap<string, number>,
 ): Promise<QueueStats[]> {
   const wishes = await queues.reader(WISH_QUEUE).getJobs(undefined, 0, WISHES);
-  const wished = wishes.map(({ data }) => parseRunId(wishedRun(data))?.queue);
+  const [unserved, blocked] = await Promise.all([unservedJobs(queues), blockedRuns(queues)]);
+  const wished = wishes.filter(Boolean).map(({ data }) => parseRunId(wishedRun(data))?.queue);
   return Promise.all(
     names.map(async (queue) => {
       const reader = queues.reader(queue);
@@ -41,6 +44,8 @@ export async function stats(
         queue,
         paused,
         latencyMs,
+        unserved: unserved.get(queue) ?? [],
+        blocked: blocked.get(queue) ?? [],
         counts: {
           waiting: WAITING.reduce((sum, state) => sum + of(state), 0),
           delayed: of("delayed"),
@@ -54,10 +59,10 @@ export async function stats(
   );
 }
 
-/** How a cancelled run's failure is stored, in part. */
+/** Part of the stored failure of a cancelled run. */
 const CANCELLED = `[${CANCELLED_CODE}]`;
 
-/** How many failed jobs on a file are cancelled runs. */
+/** Counts the failed jobs in a file that are cancelled runs. */
 export async function cancelledOnFile(store: JobStore): Promise<ReadonlyMap<string, number>> {
   const counts = await store.count({ states: ["failed"], error: CANCELLED });
   return new Map(
@@ -65,7 +70,7 @@ export async function cancelledOnFile(store: JobStore): Promise<ReadonlyMap<stri
   );
 }
 
-/** The same on a server, of the newest thousand that failed in each queue. */
+/** The same on a server, among the newest thousand failed jobs of each queue. */
 export async function cancelledOnServer(
   queues: Queues,
   names: readonly string[],
@@ -86,7 +91,11 @@ async function latency(queue: Queue): Promise<number> {
   return since.length === 0 ? 0 : Math.max(0, Date.now() - Math.min(...since));
 }
 
-/** Removes what waits. @returns how many there are less; a server that takes some meanwhile counts */
+/**
+ * Removes waiting runs.
+ *
+ * @returns the decrease of their number, which includes runs that a server takes at the same time
+ */
 export async function drain(queue: Queue, delayed: boolean): Promise<number> {
   const states = [...WAITING, ...(delayed ? (["delayed"] as const) : [])];
   const before = await queue.getJobCountByTypes(...states);

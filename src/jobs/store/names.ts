@@ -2,21 +2,30 @@ import type { JobStore } from "../sqlite/job-store.ts";
 import { isOwnQueue } from "../names.ts";
 import type { Queues } from "./queues.ts";
 
-/** Each queue of a store on a server, as a job that nobody takes: no server tells its queues' names. */
+/** The queue of queue names: each name is a job that no worker takes, because servers do not list their queues. */
 const NAMES_QUEUE = "newel-queues";
 const MOST = 10_000;
 
 /** BullMQ's prefix of the names of queues. */
 export const PREFIX = "bull:";
 
-/** The names of a store's queues, newel's own apart. */
+/** The names of a store's queues, without newel's internal ones. */
 export interface QueueNames {
   all(): Promise<readonly string[]>;
-  /** Called before something is put into a queue. */
+  /** Call it before a job is added to a queue. */
   remember(queue: string): Promise<void>;
 }
 
-/** A file knows its queues. */
+/**
+ * Whether a queue is shown: newel's internal queues are not, nor is a name that BullMQ's classes refuse. BullMQ's
+ * flows have a
+ * queue with an empty name; other programs may have prefixes with colons.
+ */
+function isListed(name: string): boolean {
+  return name !== "" && !name.includes(":") && !isOwnQueue(name);
+}
+
+/** The queue names of a file, which stores them itself. */
 export function namesOnFile(open: () => Promise<JobStore>): QueueNames {
   return {
     async all() {
@@ -24,19 +33,22 @@ export function namesOnFile(open: () => Promise<JobStore>): QueueNames {
       return Object.keys(counts)
         .filter((name) => name.startsWith(PREFIX))
         .map((name) => name.slice(PREFIX.length))
-        .filter((name) => !isOwnQueue(name));
+        .filter(isListed);
     },
     remember: async () => undefined,
   };
 }
 
-/** On a server the names are written down. */
+/** The queue names of a server, stored as jobs. */
 export function namesOnServer(queues: Queues): QueueNames {
   const remembered = new Map<string, Promise<unknown>>();
   return {
     async all() {
       const noted = await queues.reader(NAMES_QUEUE).getJobs(["waiting"], 0, MOST);
-      return noted.map(({ name }) => name).sort();
+      return noted
+        .map((job) => job?.name ?? "")
+        .filter(isListed)
+        .sort();
     },
     async remember(queue) {
       let noted = remembered.get(queue);

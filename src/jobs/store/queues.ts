@@ -2,9 +2,9 @@ import { Queue, QueueEventsProducer } from "bullmq";
 
 import type { Backend } from "./backend.ts";
 
-/** How many queues that were only looked at stay open. */
+/** How many queues that are only read stay open. */
 const READERS = 50;
-/** No call takes longer than this. */
+/** The longest duration of a call, in milliseconds. */
 const RETIRE_MS = 30_000;
 
 /** BullMQ's queues of a store, opened when they are needed. */
@@ -19,14 +19,14 @@ export class Queues {
     this.backend = backend;
   }
 
-  /** A queue that something is put into: it exists from now on. */
+  /** A queue for writing: it exists from now on. */
   writer(name: string): Queue {
     const open = this.#writers.get(name) ?? this.#open(name, false);
     this.#writers.set(name, open);
     return open;
   }
 
-  /** A queue to look at. Its name may come from a stranger, so nothing is written, and few stay open. */
+  /** A queue for reading. Its name may come from an untrusted client, so it is not created, and few stay open. */
   reader(name: string): Queue {
     const open = this.#writers.get(name) ?? this.#readers.get(name) ?? this.#open(name, true);
     if (this.#writers.has(name)) return open;
@@ -37,19 +37,19 @@ export class Queues {
     return open;
   }
 
-  /** Closes a reader once it has answered what it was just asked. */
+  /** Closes a reader after its pending calls are answered. */
   #retire(name: string, reader: Queue): void {
     this.#readers.delete(name);
     const timer = setTimeout(() => {
       this.#retired.delete(timer);
-      // The others do not need it, and nobody waits for it.
+      // Other queues do not need it, and no caller waits for it.
       reader.close().catch(() => undefined);
     }, RETIRE_MS);
     timer.unref();
     this.#retired.set(timer, reader);
   }
 
-  /** Puts an event of newel's own into the durable events of a queue. */
+  /** Adds an event of newel to the durable events of a queue. */
   events(name: string): QueueEventsProducer {
     const { connection, factory } = this.backend;
     const open =
@@ -79,7 +79,7 @@ export class Queues {
   #open(name: string, skipMetasUpdate: boolean): Queue {
     const { connection, factory } = this.backend;
     const queue = new Queue(name, { connection, skipMetasUpdate } as never, factory as never);
-    // What fails is told by the call it fails; an event nobody listens to would end the process.
+    // The failed call reports its error; an `error` event without a listener would end the process.
     queue.on("error", () => undefined);
     return queue;
   }

@@ -1,12 +1,13 @@
 import type { Job, JobJson, JobState } from "bullmq";
 
 import type { Run, RunState } from "../api.ts";
+import { parseAttemptRecords } from "../attempt-record.ts";
 import { progressOf } from "../events/entry.ts";
 import { CANCELLED_CODE, parseFailure } from "../failure.ts";
 import { formatRunId } from "../names.ts";
 import { fromStored } from "../stored.ts";
 
-/** What is read of BullMQ's job; its own class has it, and what a search on a file finds. */
+/** The fields that are read of a BullMQ job; BullMQ's class and the result of a file search both have them. */
 export type JobFacts = Pick<
   Job,
   | "id"
@@ -16,6 +17,8 @@ export type JobFacts = Pick<
   | "progress"
   | "returnvalue"
   | "failedReason"
+  | "stacktrace"
+  | "processedBy"
   | "attemptsMade"
   | "attemptsStarted"
   | "timestamp"
@@ -25,20 +28,21 @@ export type JobFacts = Pick<
   | "finishedOn"
 >;
 
-/** A job of BullMQ in newel's words. @param wished - whether somebody wants it cancelled */
+/** Converts a BullMQ job to a run. @param wished - whether it has a cancel request */
 export function toRun(queue: string, job: JobFacts, state: string, wished: boolean): Run {
   const { input, by, key } = fromStored(job.data);
   const failure = job.failedReason ? parseFailure(job.failedReason) : undefined;
   const known = runState(state, failure?.code, wished);
   const progress = progressOf(job.progress);
   const due = known === "delayed" ? dueMs(job) : undefined;
+  const failures = parseAttemptRecords(job.stacktrace);
   return {
     id: formatRunId(queue, job.id ?? ""),
     name: job.name,
     queue,
     state: known,
     input,
-    attempt: Math.max(job.attemptsStarted ?? 0, job.attemptsMade ?? 0),
+    attempt: (job.attemptsMade ?? 0) + (state === "active" ? 1 : 0),
     attempts: Math.max(1, job.opts.attempts ?? 1),
     priority: job.priority ?? 0,
     enqueuedMs: job.timestamp,
@@ -47,23 +51,26 @@ export function toRun(queue: string, job: JobFacts, state: string, wished: boole
     ...(progress === undefined ? {} : { progress }),
     ...(known === "done" ? { result: job.returnvalue as unknown } : {}),
     ...(failure === undefined || known === "done" ? {} : { error: failure }),
+    ...(failures.length === 0 ? {} : { failures }),
+    ...(job.processedBy === undefined ? {} : { server: job.processedBy }),
     ...(due === undefined ? {} : { dueMs: due }),
     ...(job.processedOn === undefined ? {} : { startedMs: job.processedOn }),
     ...(job.finishedOn === undefined || !isFinal(state) ? {} : { finishedMs: job.finishedOn }),
   };
 }
 
-/** A job as a store gives it, its texts read. */
+/** Parses the strings of a stored job. */
 export function factsOf(json: JobJson): JobFacts {
   return {
     ...json,
     data: JSON.parse(json.data) as unknown,
+    stacktrace: JSON.parse(json.stacktrace ?? "[]") as unknown,
     returnvalue:
       typeof json.returnvalue === "string" ? (JSON.parse(json.returnvalue) as unknown) : null,
   } as JobFacts;
 }
 
-/** BullMQ's names of the states in which a run of ours may be. */
+/** BullMQ's names of the states of a run. */
 export const BULL_STATES: Readonly<Record<RunState, readonly JobState[]>> = {
   waiting: ["waiting", "prioritized", "waiting-children"],
   delayed: ["delayed"],
@@ -72,6 +79,14 @@ export const BULL_STATES: Readonly<Record<RunState, readonly JobState[]>> = {
   failed: ["failed"],
   cancelled: ["waiting", "prioritized", "waiting-children", "delayed", "active", "failed"],
 };
+
+/** The run of a job key of BullMQ's flows: `bull:QUEUE:ID`, on PostgreSQL `QUEUE:ID`. */
+export function runOfKey(key: string): string | undefined {
+  const parts = key.split(":");
+  if (parts.length > 2 && parts[0] === "bull") parts.shift();
+  const [queue = "", ...id] = parts;
+  return id.length === 0 ? undefined : formatRunId(queue, id.join(":"));
+}
 
 export function isFinal(state: string): boolean {
   return state === "completed" || state === "failed";
@@ -92,7 +107,10 @@ function runState(state: string, code: string | undefined, wished: boolean): Run
   }
 }
 
-/** When a delayed run is due: known for its first delay; that of a retry counts from a moment BullMQ does not tell. */
+/**
+ * When a delayed run is due. It is known for the first delay only, because BullMQ does not store when a retry's delay
+ * began.
+ */
 function dueMs({ timestamp, delay, attemptsMade }: JobFacts): number | undefined {
   return delay > 0 && !(attemptsMade > 0) ? timestamp + delay : undefined;
 }

@@ -1,15 +1,17 @@
 import { defaultRepeatStrategy, type JobSchedulerJson } from "bullmq";
 
+import { messageOf } from "../../base/errors.ts";
 import type { ScheduleRequest, ScheduleView } from "../api.ts";
+import { CRON_FORM, cronProblem } from "../cron.ts";
 import { optionError } from "../names.ts";
 import { fromStored, toJobsOptions, toStored } from "../stored.ts";
 import type { Queues } from "./queues.ts";
 
-/** Schedules of a queue that are shown. */
+/** The largest number of shown schedules of a queue. */
 const MOST = 10_000;
 
 /**
- * Makes a schedule, or replaces the one of that id.
+ * Creates a schedule, or replaces the one with the same id.
  *
  * @throws NEWEL_E_JOB_OPTION the cron cannot be read
  */
@@ -38,14 +40,19 @@ export async function schedules(
   return lists.flat();
 }
 
-/** BullMQ's own reading, so what it takes is what runs. */
+/** Parses with BullMQ's own parser, so that each accepted text runs. A remote caller's text is checked here first. */
 function checkCron(id: string, cron: string, tz: string): void {
-  const write = 'five fields, such as "0 3 * * *"';
-  if (cron.trim() === "") throw optionError(`the schedule ${id}`, "cron", cron, write);
+  const problem = cronProblem(cron) ?? parserProblem(cron, tz);
+  if (problem !== undefined)
+    throw optionError(`the schedule ${id}`, "cron", cron, `${CRON_FORM} (${problem})`);
+}
+
+function parserProblem(cron: string, tz: string): string | undefined {
   try {
-    defaultRepeatStrategy(Date.now(), { pattern: cron, tz });
-  } catch {
-    throw optionError(`the schedule ${id}`, "cron", cron, write);
+    const next = defaultRepeatStrategy(Date.now(), { pattern: cron, tz });
+    return next === undefined ? "it is never due" : undefined;
+  } catch (error) {
+    return messageOf(error);
   }
 }
 

@@ -15,24 +15,24 @@ import type { Pool, PoolConfig } from "pg";
 import { isNewelError, messageOf, newelError, systemCode } from "../../base/errors.ts";
 import { withoutPassword } from "./url.ts";
 
-/** A store as BullMQ's classes take it. */
+/** The connections of a store for BullMQ's classes. */
 export interface Opened {
-  /** For queues, which share it. */
+  /** The connection that queues share. */
   readonly connection: unknown;
-  /** For what waits on the store by itself, workers and readers of events: each opens one of its own. */
+  /** The options for workers and readers of events, which block on the store: each opens its own connection. */
   readonly blocking: unknown;
   readonly factory: BackendFactory<IQueueBackend, never>;
-  /** Ends the shared connection; what uses it is closed before. */
+  /** Ends the shared connection. Close its users first. */
   close(): Promise<void>;
 }
 
-/** How long a server may take to answer the first time, milliseconds. */
+/** How long a server may take for its first answer, in milliseconds. */
 const CONNECT_MS = 5_000;
-/** Connections of a process to a PostgreSQL server, apart from those that wait. */
+/** The number of connections of a process to a PostgreSQL server, without the blocking ones. */
 const POOL_SIZE = 5;
 
 /**
- * One connection for all queues of this process. A call fails when the server is gone, so that a web
+ * One connection for all queues of this process. A call fails when the server is unreachable, so that a web
  * request does not hang for it; the connection comes back by itself.
  */
 export async function openRedis(url: string): Promise<Opened> {
@@ -45,7 +45,7 @@ export async function openRedis(url: string): Promise<Opened> {
     maxRetriesPerRequest: 1,
     retryStrategy: (times) => Math.min(times * 100, 2_000),
   });
-  // Each failing call tells of it; without a listener the event would be printed.
+  // Each failed call reports the error; without a listener the event would be printed too.
   let last: unknown;
   client.on("error", (error) => {
     last = error;
@@ -66,7 +66,7 @@ export async function openRedis(url: string): Promise<Opened> {
   };
 }
 
-/** The tables are made, or brought up to date, in the schema `bullmq`. */
+/** Creates or migrates the tables in the schema `bullmq`. */
 export async function openPostgres(url: string): Promise<Opened> {
   const module = load("pg", url) as { Pool: new (options: PoolConfig) => Pool };
   const pool = new module.Pool({
@@ -95,7 +95,7 @@ export async function openPostgres(url: string): Promise<Opened> {
   };
 }
 
-/** Drivers are the program's own: who has no such server needs none. */
+/** Loads a driver, which the program installs itself if it uses such a server. */
 function load(driver: string, url: string): unknown {
   try {
     return createRequire(import.meta.url)(driver);
@@ -105,11 +105,11 @@ function load(driver: string, url: string): unknown {
   }
 }
 
-/** Errors of drivers that have lost their server. */
+/** Errors of drivers that have lost the connection. */
 const LOST =
   /^(ECONN|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_AGAIN|57P|08|NR_CLOSED)|connection|MaxRetries/i;
 
-/** An error of a call in newel's words, when it tells that the server is gone. */
+/** Converts the error of a call to newel's error when the server is unreachable. */
 export function serverError(url: string, error: unknown): unknown {
   if (isNewelError(error) || !(error instanceof Error)) return error;
   const isLost = LOST.test(systemCode(error) ?? "") || LOST.test(error.name + error.message);
@@ -117,7 +117,7 @@ export function serverError(url: string, error: unknown): unknown {
 }
 
 function unreachable(url: string, error: unknown): Error {
-  // ioredis tells of its own option there.
+  // The message of ioredis names its own option there.
   const message = messageOf(error).replace(
     /^Reached the max retries.*/s,
     "the connection was lost",

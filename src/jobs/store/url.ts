@@ -1,6 +1,6 @@
 import { newelError } from "../../base/errors.ts";
 
-/** What kinds of stores there are, by the scheme of their URL. */
+/** The kinds of stores, by the scheme of their URL. */
 const KINDS: Readonly<Record<string, StoreKind>> = {
   sqlite: "sqlite",
   redis: "redis",
@@ -32,7 +32,7 @@ function storeError(url: string, why: string, cause?: unknown): Error {
   return newelError("NEWEL_E_JOBS_STORE", { url: withoutPassword(url), why }, cause);
 }
 
-/** A URL as it may stand in an error or a log. */
+/** A URL without secrets, for errors and logs. */
 export function withoutPassword(url: string): string {
   return url.replace(/(\/\/[^/@:]*):[^/]*@/, "$1:***@");
 }

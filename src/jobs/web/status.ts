@@ -1,13 +1,13 @@
 import type { Run } from "../api.ts";
 import { JSON_HEADERS, look, type Looks, refusal, type Viewer } from "./viewer.ts";
 
-/** What a browser is told of a run: all but the input and whose it is. */
-type RunStatus = Omit<Run, "input" | "by" | "key">;
+/** The fields of a run that a browser gets: all but the input, the owner, stacks and servers. */
+type RunStatus = Omit<Run, "input" | "by" | "key" | "failures" | "server">;
 
 /**
- * A run as JSON: 200, 403 when it is somebody else's, 404 when there is none.
+ * Answers with a run as JSON: 200, 403 when it belongs to another owner, 404 when there is none.
  *
- * @param options.by - whose runs may be seen; `undefined` sees none
+ * @param options.by - the owner of the runs that may be seen; `undefined` sees none
  */
 export async function status(
   looks: Looks,
@@ -15,7 +15,8 @@ export async function status(
   { by }: { readonly by: Viewer | undefined },
 ): Promise<Response> {
   try {
-    const { input: _, by: __, key: ___, ...told } = await look(looks, id, by);
+    const run = await look(looks, id, by);
+    const { input: _, by: __, key: ___, failures: ____, server: _____, ...told } = run;
     const body: RunStatus = told;
     return new Response(JSON.stringify(body), { headers: JSON_HEADERS });
   } catch (error) {

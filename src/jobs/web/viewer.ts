@@ -2,16 +2,17 @@ import { isNewelError, newelError } from "../../base/errors.ts";
 import type { JobsAccess, Run, Scope } from "../api.ts";
 import { readBy } from "../scope.ts";
 
-/** In place of a user: whoever has the address may see the run. */
+/** The viewer in place of a user: any browser with the URL may see the run. */
 export const everyone: unique symbol = Symbol.for("newel.jobs.everyone") as never;
 
-/** Who looks: the `by` of the runs that may be seen, or {@link everyone}. */
+/** A viewer: the `by` of the runs that may be seen, or {@link everyone}. */
 export type Viewer = string | number | typeof everyone;
 
-/** What the web side needs of jobs: a store's, or those of a job server elsewhere. */
+/** The access to jobs that the web functions need: a store, or a remote job server. */
 export type Looks = Pick<JobsAccess, "get" | "events">;
 
 const STATUS: Readonly<Record<string, number>> = {
+  NEWEL_E_LIMIT: 400,
   NEWEL_E_JOB_BY: 403,
   NEWEL_E_JOB_FORBIDDEN: 403,
   NEWEL_E_JOB_NO_RUN: 404,
@@ -20,8 +21,8 @@ const STATUS: Readonly<Record<string, number>> = {
 /**
  * The run, if this viewer may see it.
  *
- * @param by - of the session. Without a value nobody sees anything: a session that is over must not
- *   show the runs of all.
+ * @param by - the owner of the session. Without a value no run may be seen: an expired session must not
+ *   show the runs of all owners.
  * @throws NEWEL_E_JOB_BY, NEWEL_E_JOB_FORBIDDEN, NEWEL_E_JOB_NO_RUN
  */
 export async function look(looks: Looks, id: string, by: unknown): Promise<Run> {
@@ -32,7 +33,25 @@ export async function look(looks: Looks, id: string, by: unknown): Promise<Run> 
   return run;
 }
 
-/** An answer that refuses: 403 or 404, as JSON. Errors of another kind are thrown on. */
+/**
+ * The HTTP status that refuses a run; `undefined` when this viewer may see it.
+ *
+ * @throws errors of another kind
+ */
+export async function refusalOf(
+  looks: Looks,
+  id: string,
+  by: unknown,
+): Promise<number | undefined> {
+  try {
+    await look(looks, id, by);
+    return undefined;
+  } catch (error) {
+    return refusal(error).status;
+  }
+}
+
+/** An answer that refuses: 400, 403 or 404, as JSON. Errors of another kind are thrown on. */
 export function refusal(error: unknown): { status: number; body: string } {
   const status = isNewelError(error) ? STATUS[error.code] : undefined;
   if (!isNewelError(error) || status === undefined) throw error;

@@ -13,13 +13,13 @@ import type { Message } from "./line-reader.ts";
 
 const DEFAULT_TIMEOUT_MS = 10_000;
 const RETRY_MS = 15;
-/** After another kernel was seen, how long it may take to listen before one is started again. */
+/** How long another kernel that was seen may take to listen before one is started again. */
 const OTHER_MS = 500;
 
-/** How long a supervisor that runs may take to start a kernel before others do. */
+/** How long a running supervisor may take to start a kernel before other clients start one. */
 const SUPERVISOR_MS = 500;
 
-/** What a connect fails with while a kernel is starting, ending, or too busy to accept. */
+/** The error codes of a connect while a kernel is starting, ending, or too busy to accept. */
 const NOT_YET = new Set(["ENOENT", "ECONNREFUSED", "ECONNRESET", "EAGAIN", "EPIPE"]);
 
 /** A kernel's address, and the home in which one may be started. */
@@ -32,7 +32,7 @@ export interface Target {
   readonly keepAlive?: boolean;
 }
 
-/** Reads the options; nothing is looked at or started yet. */
+/** Reads the options, without any system call; no kernel is started yet. */
 export function toTarget(options: ConnectOptions): Target {
   const { path, port, timeoutMs = DEFAULT_TIMEOUT_MS, keepAlive = true } = options;
   const how = { timeoutMs, keepAlive };
@@ -46,8 +46,8 @@ export function toTarget(options: ConnectOptions): Target {
 }
 
 /**
- * Connects, starting a kernel if there is none and one may be started. Any number of processes may
- * do this at once: all but one of the kernels they start end at once, and all connect to the one.
+ * Connects, starting a kernel if there is none and one may be started. Any number of processes may call this
+ * at once: all but one of the started kernels end at once, and all processes connect to the remaining one.
  *
  * @throws NEWEL_E_KERNEL_UNREACHABLE
  */
@@ -64,13 +64,13 @@ export async function reachKernel(
     try {
       const channel = await Channel.open(address, onStream);
       if (target.keepAlive === false) channel.unref();
-      // Whatever ends it from now on, it did not fail to start.
+      // The kernel answered, so a later end of it is not a failed start.
       if (startIn !== undefined) starts.delete(startIn.directory);
       return channel;
     } catch (error) {
       const code = systemCode(error);
       if (code === undefined || !NOT_YET.has(code)) throw unreachable(target, messageOf(error));
-      // Without a kernel to wait for, waiting would change nothing.
+      // Without a kernel that may start, waiting would not help.
       if (startIn === undefined && code !== "EAGAIN") throw unreachable(target, messageOf(error));
       if (performance.now() > until)
         throw unreachable(target, `it did not answer within ${timeoutMs} ms`);
@@ -80,20 +80,20 @@ export async function reachKernel(
   }
 }
 
-/** A supervisor that runs has copies of the sockets: it is let to start the next kernel, with them. */
+/** A running supervisor has copies of the sockets, so it gets time to start the next kernel with them. */
 function isOurs({ startIn, stored }: Target, beganMs: number): boolean {
   if (startIn === undefined || stored !== undefined) return true;
   return !existsSync(startIn.supervisorHolder) || performance.now() - beganMs > SUPERVISOR_MS;
 }
 
-/** A kernel this process started, as far as it has come. */
+/** The state of a kernel that this process started. */
 interface Start {
   state: "running" | "other" | "failed";
   sinceMs: number;
   why: string;
 }
 
-/** By home: however many clients one process has, it starts one kernel. */
+/** Keyed by home: a process with many clients starts one kernel. */
 const starts = new Map<string, Start>();
 
 async function start(home: Home, stored: StoredSockets = {}): Promise<void> {
@@ -106,7 +106,7 @@ async function start(home: Home, stored: StoredSockets = {}): Promise<void> {
   const started: Start = { state: "running", sinceMs: performance.now(), why: "" };
   starts.set(home.directory, started);
   const onEnd = (code: number | null, why: string): void => {
-    // It served and ended meanwhile, as exit-if-idle has it: the next who needs one starts one.
+    // The kernel served and ended again by exit-if-idle: the next client that needs one starts one.
     if (code === 0) starts.delete(home.directory);
     else started.state = code === KERNEL_EXIT.running ? "other" : "failed";
     started.sinceMs = performance.now();

@@ -4,10 +4,10 @@ import { connect, type Socket } from "node:net";
 import { newelError, revive } from "../../base/errors.ts";
 import { LineReader, type Message } from "./line-reader.ts";
 
-/** Where a kernel listens. */
+/** The address at which a kernel listens. */
 export type Address = { readonly path: string } | { readonly host: string; readonly port: number };
 
-/** A request: the words of a command and what it is told. */
+/** A request: the words of a command and its fields. */
 export type Request = Readonly<Record<string, unknown>> & { readonly do: string };
 
 interface Pending {
@@ -15,7 +15,7 @@ interface Pending {
   reject(error: Error): void;
 }
 
-/** One connection to a kernel, as JSON lines. It never connects again: that is its owner's choice. */
+/** One connection to a kernel, as JSON lines. It never reconnects: that is the decision of its owner. */
 export class Channel {
   readonly #socket: Socket;
   readonly #peer: string;
@@ -26,7 +26,7 @@ export class Channel {
   #nextId = 1;
   #open = true;
 
-  /** @param onStream - gets every message that is no answer to a request */
+  /** @param onStream - called with every message that is not an answer to a request */
   private constructor(socket: Socket, peer: string, onStream: (message: Message) => void) {
     this.#socket = socket;
     this.#peer = peer;
@@ -34,11 +34,11 @@ export class Channel {
     this.#reader = new LineReader((message) => this.#receive(message));
     socket.on("data", (chunk: Buffer) => this.#read(chunk));
     socket.on("close", () => this.#close());
-    // What went wrong shows in the requests that are lost by it.
+    // The error shows in the pending requests, which fail with the connection.
     socket.on("error", () => socket.destroy());
   }
 
-  /** Rejects with the system's own error when nobody listens. */
+  /** Rejects with the system's error when no process listens. */
   static async open(
     address: Address,
     onStream: (message: Message) => void = () => undefined,
@@ -52,7 +52,7 @@ export class Channel {
     return this.#open;
   }
 
-  /** Resolves when the connection is gone. */
+  /** Resolves when the connection is closed or lost. */
   get lost(): Promise<void> {
     return this.#lost.promise;
   }
@@ -60,8 +60,8 @@ export class Channel {
   /**
    * Sends a request.
    *
-   * @returns what the kernel answered
-   * @throws the kernel's own coded error; NEWEL_E_CONNECTION_LOST when no answer came
+   * @returns the kernel's answer
+   * @throws the kernel's coded error; NEWEL_E_CONNECTION_LOST when no answer came
    */
   request(request: Request): Promise<unknown> {
     if (!this.#open) return Promise.reject(this.#lostError());
@@ -73,12 +73,12 @@ export class Channel {
     });
   }
 
-  /** From now on it does not keep the process alive. */
+  /** Makes the connection no longer keep the process alive. */
   unref(): void {
     this.#socket.unref();
   }
 
-  /** While paused nothing more is read, so that the kernel stops sending. */
+  /** Stops reading, so that the kernel stops sending. */
   pause(): void {
     this.#socket.pause();
   }
@@ -96,7 +96,7 @@ export class Channel {
     try {
       this.#reader.push(chunk);
     } catch {
-      // Whoever is at the other end is no kernel of ours; its connection is worth nothing.
+      // The peer is not a newel kernel; its connection is useless.
       this.close();
     }
   }

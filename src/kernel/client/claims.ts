@@ -2,7 +2,7 @@ import { hasCode, messageOf, newelError } from "../../base/errors.ts";
 import type { HeldClaim } from "../client-api.ts";
 import type { Link } from "./link.ts";
 
-/** The claims of one client: asked for again, by the same process, when the connection was lost. */
+/** The claims of one client, which the same process asks for again when the connection was lost. */
 export class Claims {
   readonly #link: () => Link;
   readonly #held = new Map<string, { readonly epoch: number; readonly lost: AbortController }>();
@@ -13,7 +13,7 @@ export class Claims {
 
   async ask(name: string, signal?: AbortSignal): Promise<HeldClaim> {
     signal?.throwIfAborted();
-    // The waiting request then fails, which is the answer.
+    // The waiting request then fails, and its failure is the answer.
     const giveUp = (): void => this.#giveBack(name);
     signal?.addEventListener("abort", giveUp, { once: true });
     try {
@@ -26,7 +26,10 @@ export class Claims {
     }
   }
 
-  /** The connection is gone: a kernel that died keeps each claim for this process until it is back. */
+  /**
+   * Asks for every claim again after the connection was lost: a kernel that died keeps each claim for this
+   * process.
+   */
   reclaim(): void {
     for (const [name, { epoch, lost }] of this.#held)
       this.#askAgain(name, epoch, lost).catch((error: unknown) =>
@@ -34,7 +37,7 @@ export class Claims {
       );
   }
 
-  /** The kernel says that somebody took a claim of this client. */
+  /** Handles the kernel's message that another client took a claim of this client. */
   taken(name: string): void {
     const held = this.#held.get(name);
     if (held !== undefined) this.#lose(name, held.lost, "it was taken");
@@ -45,12 +48,12 @@ export class Claims {
       await this.#request(name, epoch);
     } catch (error) {
       if (!hasCode(error, "NEWEL_E_NOT_FOUND")) throw error;
-      this.#lose(name, lost, "it was taken meanwhile");
+      this.#lose(name, lost, "another client took it");
     }
   }
 
   #giveBack(name: string): void {
-    // Should this fail, the connection is gone, and the claim with it.
+    // If this fails, the connection is gone, and the claim with it.
     this.#link()
       .call({ do: "release", name }, false)
       .catch(() => undefined);
@@ -66,12 +69,12 @@ export class Claims {
     const epoch = this.#held.get(name)?.epoch;
     this.#held.delete(name);
     try {
-      // The connection may be a new one that has not asked for the claim yet, and only what it has can
-      // it give back.
+      // The connection may be a new one that has not asked for the claim yet; only the connection that has
+      // the claim can release it.
       await this.#request(name, epoch);
       await this.#link().call({ do: "release", name }, false);
     } catch (error) {
-      // Taken meanwhile, or given back before the connection broke.
+      // Taken by another client since then, or released before the connection broke.
       if (hasCode(error, "NEWEL_E_NOT_FOUND")) return;
       if (!hasCode(error, "NEWEL_E_CONNECTION_LOST") || epoch === undefined) throw error;
       this.#held.set(name, { epoch, lost });

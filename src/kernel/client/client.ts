@@ -1,15 +1,7 @@
 import { hasCode, newelError } from "../../base/errors.ts";
 import { sleep } from "../../base/timers.ts";
-import type {
-  ClaimInfo,
-  KernelStatus,
-  ProcessId,
-  ProcessInfo,
-  ProcessTree,
-  SignalReport,
-  SocketInfo,
-  ValueInfo,
-} from "../api.ts";
+import type { ClaimInfo, KernelStatus, RetiredSocket, SocketInfo, ValueInfo } from "../api.ts";
+import type { ProcessId, ProcessInfo, ProcessTree, SignalReport } from "../process-api.ts";
 import type { ConnectOptions, KernelClient, StoredSockets } from "../client-api.ts";
 import { wireKey } from "../commands/wire-key.ts";
 import { toTarget, type Target } from "./autostart.ts";
@@ -33,7 +25,7 @@ export function setDefault(options: ConnectOptions): void {
   defaults = options;
 }
 
-/** What the supervisor adds. */
+/** The options that only the supervisor uses. */
 interface InternalOptions {
   /** Sockets kept for a kernel that has to be started. */
   readonly stored?: () => StoredSockets;
@@ -45,7 +37,7 @@ interface InternalOptions {
  *
  * @throws NEWEL_E_KERNEL_UNREACHABLE when none answers
  *
- * @param options - default: what {@link setDefault} said, else the home of the environment
+ * @param options - default: the options of {@link setDefault}, else the home of the environment
  *
  * @example
  * await using kernel = await connect();
@@ -78,13 +70,14 @@ function createClient(target: Target, link: Link, claims: Claims): KernelClient 
   };
   return {
     sockets: {
-      // Made again with the same settings, the existing one is the answer: safe to repeat.
+      // Repeating this is safe: with the same settings, the answer is the existing socket.
       make: (request) => ask<SocketInfo>({ do: "make socket", ...toWire(request) }),
       bind: (request) => ask<SocketInfo>({ do: "bind socket", ...toWire(request) }),
       list: (...names) => ask<SocketInfo[]>({ do: "list sockets", names }),
       remove: (...names) => remove(link, "remove sockets", names),
       refuse: (...names) => ask<SocketInfo[]>({ do: "refuse sockets", names }),
       serve: (...names) => ask<SocketInfo[]>({ do: "serve sockets", names }),
+      retire: (...names) => ask<RetiredSocket[]>({ do: "retire sockets", names }),
       hold: (path, { signal, sent }) =>
         holdSockets(target, path, AbortSignal.any([closing.signal, signal]), sent),
     },
@@ -153,7 +146,7 @@ async function upgradeKernel(
   await link.call({ do: "upgrade", ...build }, false);
   for (;;) {
     const status = await link.call<KernelStatus>({ do: "status" }, true);
-    // The same pid counts its time anew.
+    // A replaced kernel has the same pid, but its uptime begins again.
     if (status.uptimeMs < performance.now() - asked) return status;
     await sleep(UPGRADE_POLL_MS);
   }
@@ -163,7 +156,9 @@ function eitherOf(own: AbortSignal, given: AbortSignal | undefined): AbortSignal
   return given === undefined ? own : AbortSignal.any([own, given]);
 }
 
-/** Repeated after a lost connection, what is not there any more was removed by the first try. */
+/**
+ * Removes by name. Safe to repeat after a lost connection: a missing name was removed by the first attempt.
+ */
 async function remove(link: Link, what: string, names: readonly string[]): Promise<void> {
   try {
     await link.call({ do: what, names }, false);
@@ -181,7 +176,7 @@ async function removeAgain(link: Link, what: string, name: string): Promise<void
   }
 }
 
-/** A request's settings under the names they have on the wire; what is not set is left out. */
+/** The settings of a request under their names on the wire; unset ones are left out. */
 function toWire(request: object): Record<string, unknown> {
   return Object.fromEntries(
     Object.entries(request)

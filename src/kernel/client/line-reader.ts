@@ -12,17 +12,17 @@ export interface Message {
 }
 
 const NEWLINE = 0x0a;
-/** The prompt a person would see; it follows the greeting. */
+/** The prompt that the kernel prints after the greeting. */
 const PROMPT_BYTES = 2;
-/** A reply or output piece that claims to be longer is none of ours: 256 MiB. */
+/** A longer reply or output piece did not come from a newel kernel: 256 MiB. */
 const LENGTH_LIMIT = 268_435_456;
 
-/** Reads what a kernel sends to a program: the greeting, then messages. */
+/** Reads the kernel's bytes: the greeting, then messages. */
 export class LineReader {
   readonly #onMessage: (message: Message) => void;
   #chunks: Buffer[] = [];
   #length = 0;
-  /** Bytes at the front in which no line end was found yet. */
+  /** The number of leading bytes in which no line end was found. */
   #searched = 0;
   #greeted = false;
   #awaited: { readonly message: Message; readonly bytes: number } | undefined;
@@ -31,7 +31,7 @@ export class LineReader {
     this.#onMessage = onMessage;
   }
 
-  /** Throws when the bytes are no messages of a kernel. */
+  /** Throws when the bytes are not messages of a kernel. */
   push(chunk: Buffer): void {
     this.#chunks.push(chunk);
     this.#length += chunk.length;
@@ -40,7 +40,7 @@ export class LineReader {
     while (this.#step());
   }
 
-  /** Takes one message, or the bytes of one; `false` when more has to come first. */
+  /** Reads one message, or the bytes of one; returns `false` when more bytes are needed. */
   #step(): boolean {
     if (this.#awaited !== undefined) {
       const { message, bytes } = this.#awaited;
@@ -67,7 +67,7 @@ export class LineReader {
     return true;
   }
 
-  /** Where the first line ends; only bytes that are new are searched. */
+  /** The end of the first line; only new bytes are searched. */
   #lineEnd(): number | undefined {
     let before = 0;
     for (const chunk of this.#chunks) {

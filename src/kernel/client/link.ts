@@ -4,12 +4,12 @@ import { reachKernel, type Target } from "./autostart.ts";
 import type { Channel, Request } from "./channel.ts";
 import type { Message } from "./line-reader.ts";
 
-/** How often a request that ends its connection is sent again. */
+/** How often a request is sent again when its connection ends. */
 const REPEATS = 5;
-/** The pause before it is sent a third time and on, in milliseconds. */
+/** The pause before the third and each later attempt, in milliseconds. */
 const REPEAT_MS = 50;
 
-/** The connection that a client's calls and claims go over; opened again when it is needed. */
+/** The connection for a client's calls and claims; opened again when it is needed. */
 export class Link {
   readonly #target: Target;
   readonly #onLost: () => void;
@@ -18,8 +18,8 @@ export class Link {
   #closed = false;
 
   /**
-   * @param onLost - called when a connection ended that this side did not close
-   * @param onMessage - gets what the kernel says without having been asked
+   * @param onLost - called when a connection ended that this client did not close
+   * @param onMessage - called with messages of the kernel that answer no request
    */
   constructor(target: Target, onLost: () => void, onMessage?: (message: Message) => void) {
     this.#target = target;
@@ -27,22 +27,22 @@ export class Link {
     this.#onMessage = onMessage;
   }
 
-  /** Connects now, so that a kernel that cannot be reached is known at once. */
+  /** Connects at once, so that an unreachable kernel is detected immediately. */
   async open(): Promise<void> {
     await this.#connected();
   }
 
   /**
-   * Sends a request and gives its answer.
+   * Sends a request and returns its answer.
    *
-   * @param repeat - doing it twice is the same as once, so it is sent again when the connection is lost;
-   * `always`: it waits for something, however many kernels that takes
+   * @param repeat - the request is idempotent, so it is sent again when the connection is lost; `always`: it
+   *   waits for an event, and is sent again to any number of kernels
    */
   async call<T>(request: Request, repeat: boolean | "always"): Promise<T> {
     for (let attempt = 1; ; attempt += 1) {
       const channel = await this.#connected();
       try {
-        // The kernel is ours and of this package: its answers have the types of its API.
+        // The kernel is of this package: its answers have the types of its API.
         return (await channel.request(request)) as T;
       } catch (error) {
         const allowed = repeat === "always" || (repeat && attempt <= REPEATS);
@@ -55,7 +55,7 @@ export class Link {
 
   close(): void {
     this.#closed = true;
-    // A connection that never came about has nothing to be closed.
+    // A connection that failed to open needs no close.
     this.#channel?.then(
       (channel) => channel.close(),
       () => undefined,

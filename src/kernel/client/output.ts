@@ -1,7 +1,7 @@
 import { StringDecoder } from "node:string_decoder";
 
 import { hasCode, revive } from "../../base/errors.ts";
-import type { OutputChunk, OutputPosition, ProcessInfo, StreamName } from "../api.ts";
+import type { OutputChunk, OutputPosition, ProcessInfo, StreamName } from "../process-api.ts";
 import type { OutputEnd, WatchOptions } from "../client-api.ts";
 import type { Target } from "./autostart.ts";
 import type { Message } from "./line-reader.ts";
@@ -9,7 +9,10 @@ import { follow } from "./stream.ts";
 
 type OutputHead = Omit<OutputChunk, "data">;
 
-/** The output of a process from a position on, then its end; goes on where it stopped after a lost connection. */
+/**
+ * Yields the output of a process from a position on, then its end; continues at the same place after a lost
+ * connection.
+ */
 export async function* watchOutput(
   target: Target,
   name: string,
@@ -48,7 +51,7 @@ export async function* watchOutput(
       yield piece;
     }
   } catch (error) {
-    // While the connection was away it left the list; nobody can say any more how it ended.
+    // The process left the list while the connection was lost; its exit code is unknown.
     if (pid === undefined || !hasCode(error, "NEWEL_E_NOT_FOUND")) throw error;
     replaced = true;
   }
@@ -66,9 +69,11 @@ function toPiece(message: Message): OutputChunk | OutputEnd | "done" {
   return "done";
 }
 
-/** How much of the end is read first to find lines in, in bytes. */
+/** How many bytes at the end are searched for lines first. */
 const TAIL_BYTES = 65_536;
-/** What both streams said within this is of one moment: in which order nobody knows, milliseconds. */
+/**
+ * Output of both streams within this time counts as simultaneous, because its order is unknown; milliseconds.
+ */
 const MOMENT_MS = 50;
 
 interface Line {
@@ -78,8 +83,9 @@ interface Line {
 }
 
 /**
- * The last lines of both streams, in the order the kernel saw them end; those of the last moment with
- * stderr behind stdout, so that why a process ended is never pushed out by what it printed before.
+ * The last lines of both streams, in the order in which the kernel saw them end. In the last {@link
+ * MOMENT_MS} stderr comes after stdout, so that earlier output never displaces the reason for the end of a
+ * process.
  */
 export async function tailLines(
   target: Target,
@@ -122,7 +128,7 @@ async function readLines(
   let lastMs = 0;
   const decoders = { out: new StringDecoder("utf8"), err: new StringDecoder("utf8") };
   const pending: Record<StreamName, string> = { out: "", err: "" };
-  /** Begun in the middle of a line, whose rest is not a line. */
+  /** A chunk that begins within a line: the rest of that line is not a line. */
   const torn = {
     out: from.out > (output.out?.start ?? 0),
     err: from.err > (output.err?.start ?? 0),

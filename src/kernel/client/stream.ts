@@ -4,15 +4,14 @@ import { reachKernel, type Target } from "./autostart.ts";
 import type { Channel, Request } from "./channel.ts";
 import type { Message } from "./line-reader.ts";
 
-/** With more messages than this not taken yet, nothing more is read. */
+/** With more unread messages than this, the connection is not read. */
 const QUEUE_MESSAGES = 32;
 
 /** The pause after a connection that ended before its stream began, in milliseconds. */
 const REOPEN_MS = 50;
 
 /**
- * One stream of messages on a connection of its own: a reader that does not keep up stops the kernel
- * for this stream alone.
+ * One stream of messages on a separate connection: a slow reader stops the kernel for this stream only.
  */
 class MessageQueue {
   readonly #messages: Message[] = [];
@@ -34,7 +33,7 @@ class MessageQueue {
     });
   }
 
-  /** The next message; `undefined` when the connection is gone and all was taken. */
+  /** The next message; `undefined` when the connection is gone and every message was read. */
   async next(): Promise<Message | undefined> {
     while (this.#messages.length === 0 && !this.#over)
       await new Promise<void>((resolve) => {
@@ -46,19 +45,19 @@ class MessageQueue {
   }
 }
 
-/** What a stream is opened with, each time it has to be opened. */
+/** The plan of a stream, used each time it has to be opened. */
 export interface StreamPlan {
-  /** The request, from where the stream stands now. */
+  /** The request, from the present position of the stream. */
   request(): Request;
-  /** Hears the kernel's first answer; `false` ends the stream. */
+  /** Called with the kernel's first answer; `false` ends the stream. */
   opened(answer: unknown): boolean;
   readonly signal?: AbortSignal | undefined;
 }
 
 /**
- * The messages of a stream, across as many connections as it takes.
+ * The messages of a stream, across any number of connections.
  *
- * @throws what the kernel refuses the request with; NEWEL_E_KERNEL_UNREACHABLE
+ * @throws the kernel's refusal of the request; NEWEL_E_KERNEL_UNREACHABLE
  */
 export async function* follow(target: Target, plan: StreamPlan): AsyncGenerator<Message, void> {
   const { signal } = plan;

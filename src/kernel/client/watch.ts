@@ -5,7 +5,7 @@ import type { Target } from "./autostart.ts";
 import type { Link } from "./link.ts";
 import { follow } from "./stream.ts";
 
-/** Every event after a number, across as many connections and kernels as it takes. */
+/** Every event after a number, across any number of connections and kernels. */
 export async function* watchEvents(
   target: Target,
   since: number | undefined,
@@ -28,7 +28,7 @@ export async function* watchEvents(
   }
 }
 
-/** Values as they are, then each as it changes. */
+/** The present values, then each value as it changes. */
 export async function* watchValues(
   target: Target,
   link: Link,
@@ -37,7 +37,7 @@ export async function* watchValues(
 ): AsyncGenerator<ValueChange, void> {
   const list = (name: string): Promise<readonly ValueInfo[]> =>
     link.call<ValueInfo[]>({ do: "list values", names: [name] }, true);
-  // The number first: what changes after it is seen again, never missed.
+  // The number is read first: a later change is then seen twice rather than missed.
   const { lastEvent } = await link.call<{ lastEvent: number }>({ do: "status" }, true);
   const known = new Map<string, string | undefined>();
   for (const { name, value } of await list(pattern)) {
@@ -54,7 +54,7 @@ export async function* watchValues(
   }
 }
 
-/** Has every kernel of the target send copies of its sockets to a datagram socket. */
+/** Makes every kernel of the target send copies of its sockets to a datagram socket. */
 export async function holdSockets(
   target: Target,
   path: string,

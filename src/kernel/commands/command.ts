@@ -1,13 +1,16 @@
 import type { Kernel } from "../api.ts";
 import type { Kind } from "./kinds.ts";
 
-/** One thing a command can be told. */
+/** One field of a command. */
 export interface Field<T, Required extends boolean = boolean> {
   readonly kind: Kind<T>;
-  /** In a text line: a word by its position, `key=value` right after the name, or all that is left. */
+  /**
+   * Its place in a text line: a word by its position, `key=value` right after the name, or the rest of the
+   * line.
+   */
   readonly place: "word" | "option" | "rest" | "json";
   readonly required: Required;
-  /** What it means, for help. */
+  /** Its description for help. */
   readonly about: string;
 }
 
@@ -18,7 +21,7 @@ type KeysOf<F extends Fields, Required extends boolean> = {
   [Key in keyof F]: F[Key] extends Field<unknown, Required> ? Key : never;
 }[keyof F];
 
-/** What a command gets: each required field, and the others that were given. */
+/** The input of a command: each required field, and the optional ones that were given. */
 type Input<F extends Fields> = {
   readonly [Key in KeysOf<F, true>]: ValueOf<F[Key]>;
 } & { readonly [Key in KeysOf<F, false>]?: ValueOf<F[Key]> };
@@ -27,11 +30,13 @@ type Input<F extends Fields> = {
 export interface Reply {
   readonly kind: "reply";
   readonly json: unknown;
+  /** It is said once the values are on the disk. */
+  readonly synced?: boolean;
   /** The lines of the text reply, without line ends. */
   text(): readonly string[];
 }
 
-/** What the session has to do for a command, since it takes longer than one reply or is about the connection. */
+/** The session's work for a command that takes longer than one reply or concerns the connection. */
 export type Answer =
   | Reply
   | {
@@ -40,7 +45,7 @@ export type Answer =
       readonly from?: { readonly out?: number; readonly err?: number };
       readonly follow: boolean;
       readonly reader?: string;
-      /** The reply that stands before the frames. */
+      /** The reply that precedes the frames. */
       readonly first: Reply;
     }
   | { readonly kind: "events"; readonly since: number }
@@ -58,17 +63,17 @@ export interface CommandContext {
 
 /** One row of the table. */
 export interface Command {
-  /** `["make", "socket"]`. */
+  /** The words of the command, such as `["make", "socket"]`. */
   readonly words: readonly [string, string?];
   readonly summary: string;
   readonly detail: string;
   readonly examples: readonly string[];
   readonly fields: Fields;
-  /** Not one of papa's: never what an abbreviation means that could be one of papa's words. */
+  /** Not a command of papa: an abbreviation that fits a command of papa never means this one. */
   readonly addition: boolean;
-  /** Only programs use it; the prompt has another way. */
+  /** For programs only; the prompt has another command. */
   readonly jsonOnly: boolean;
-  /** Must be written in full. */
+  /** The command must be written in full. */
   readonly unabbreviated: boolean;
   execute(input: Readonly<Record<string, unknown>>, context: CommandContext): Answer;
 }
@@ -100,7 +105,7 @@ export function command<const F extends Fields>(spec: CommandSpec<F>): Command {
   };
 }
 
-/** A reply with what JSON gets and, if there is something to say, the lines a text session gets. */
+/** A reply with its JSON value and the lines for a text session, if there are any. */
 export function reply(json: unknown = null, text: () => readonly string[] = () => []): Reply {
   return { kind: "reply", json, text };
 }
@@ -129,7 +134,7 @@ export function jsonOnly<T>(kind: Kind<T>, about: string): Field<T, false> {
   return { kind, place: "json", required: false, about };
 }
 
-/** The words of a command as one: `make socket`. */
+/** The words of a command joined by a space: `make socket`. */
 export function title(command: Command): string {
   return command.words.filter((part) => part !== undefined).join(" ");
 }

@@ -11,7 +11,7 @@ import {
 import { count, FLAG, NEW_NAME, TEXT, WORDS, type Kind } from "./kinds.ts";
 import { claimLine, statusLines } from "./lines.ts";
 
-/** A request's id, which is what a stream is known by. */
+/** The id of a request, which identifies its stream. */
 const REQUEST_ID: Kind<string | number> = {
   hint: "id",
   fromWords: ([word = ""]) => word,
@@ -47,7 +47,7 @@ export const CLAIM_COMMANDS: readonly Command[] = [
     addition: true,
     fields: {
       name: word(TEXT, "the claim"),
-      force: option(FLAG, "take it from whoever holds it; its number grows first"),
+      force: option(FLAG, "take it from its holder; its number grows first"),
     },
     run: ({ name, force }, { kernel }) => {
       if (force !== true) return { kind: "release", name };
@@ -57,7 +57,7 @@ export const CLAIM_COMMANDS: readonly Command[] = [
   }),
   command({
     words: ["list", "claims"],
-    summary: "Show claims: all, or those whose name or prefix* is given.",
+    summary: "Show claims: all, or those of a name or prefix*.",
     examples: ["list claims"],
     addition: true,
     fields: { names: optionalRest(WORDS, "names, or prefixes ending in *") },
@@ -123,7 +123,7 @@ export const GENERAL_COMMANDS: readonly Command[] = [
   }),
   command({
     words: ["exit-if-idle"],
-    summary: "End the kernel once nobody is connected, if it holds nothing.",
+    summary: "End the kernel once the last client left, if it holds nothing.",
     unabbreviated: true,
     run: (_, { kernel }) =>
       kernel.idle() ? { kind: "exit" } : reply({ exiting: false }, () => ["not idle"]),

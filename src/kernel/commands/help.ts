@@ -19,7 +19,7 @@ export function overview(commands: readonly Command[]): readonly string[] {
     "",
     ...programs.flatMap((row) => shown(row).split("\n")),
     "",
-    "help COMMAND tells more, such as: help make socket",
+    "help COMMAND shows more, such as: help make socket",
   ];
 }
 

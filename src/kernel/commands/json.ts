@@ -8,18 +8,18 @@ import { WORDS_LIMIT, type Request } from "./text.ts";
 
 export type RequestId = string | number;
 
-/** How deep a request may nest: the deepest of ours has three levels. */
+/** The nesting limit of a request: newel's deepest request has three levels. */
 const DEPTH_LIMIT = 16;
 const ID_LIMIT = 200;
 
-/** A line as JSON, before its command is looked at: what is needed to answer it with its id. */
+/** A line as JSON before its command is read: the facts needed to answer it with its id. */
 export interface Envelope {
   readonly id: RequestId;
   readonly do: string;
   readonly rest: ReadonlyMap<string, unknown>;
 }
 
-/** What went wrong with a line whose id could (or could not) be read. */
+/** The error of a line whose id could (or could not) be read. */
 export class EnvelopeError extends Error {
   readonly id: RequestId | null;
 
@@ -63,7 +63,10 @@ function parsed(line: string): unknown {
   }
 }
 
-/** JSON.parse makes an object for each bracket: a line of brackets would take a hundred times its size. */
+/**
+ * Checked first, because JSON.parse makes an object for each bracket: a line of brackets would take a hundred
+ * times its size.
+ */
 function tooDeep(line: string): boolean {
   let depth = 0;
   let inText = false;
@@ -96,7 +99,7 @@ function isRequestId(value: unknown): value is RequestId {
 }
 
 /**
- * Reads the command of a JSON request and what it is told.
+ * Reads the command of a JSON request and its fields.
  *
  * @throws NEWEL_E_COMMAND for an unknown command, NEWEL_E_BAD_REQUEST naming a key
  */

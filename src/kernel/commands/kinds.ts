@@ -4,31 +4,31 @@ import { newelError, type NewelError } from "../../base/errors.ts";
 import { nameProblem } from "../../base/names.ts";
 
 /**
- * What a field of a command can hold, and how it is read from words of a text line and from a JSON
- * value. Both readings give the same value, so a command cannot tell which one it got.
+ * The type of a command's field, read from the words of a text line and from a JSON value. Both give the same
+ * value, so a command cannot distinguish the two.
  */
 export interface Kind<T> {
   /** How help shows the value: `N`, `1|0`. */
   readonly hint: string;
   /** Given as `NAME.KEY=VALUE`, once for each key; `fromWords` gets `KEY=VALUE` words. */
   readonly keyed?: true;
-  /** One word for most kinds; all the words it was given for lists and maps. */
+  /** Reads one word for most kinds; for lists and maps, all the words given. */
   fromWords(words: readonly string[], label: string): T;
   fromJson(value: unknown, label: string): T;
 }
 
-/** The refusal of a request, naming what is wrong with it. */
+/** The refusal of a request, naming the error in it. */
 export function refuse(why: string): NewelError {
   return newelError("NEWEL_E_BAD_REQUEST", { why });
 }
 
 interface OneWord<T> {
   readonly hint: string;
-  /** What it must be, for the refusal. */
+  /** The expected value, for the refusal. */
   readonly wanted: string;
-  /** The value of a word; `undefined` when it is none. May refuse with a reason of its own. */
+  /** Reads a word; returns `undefined` when it is invalid. May throw a refusal with its own reason. */
   readonly read: (word: string, label: string) => T | undefined;
-  /** The value of JSON that is no text; `undefined` when it is none. */
+  /** Reads a JSON value other than a text; returns `undefined` when it is invalid. */
   readonly plain?: (value: unknown) => T | undefined;
 }
 
@@ -58,7 +58,7 @@ function shown(value: unknown): string {
   return text.length > 60 ? `${text.slice(0, 57)}…` : text;
 }
 
-/** The operating system ends strings at a NUL, so a NUL would cut what was asked for. */
+/** Refuses a NUL, because the operating system ends strings there and the text would be cut. */
 function withoutNul(text: string, label: string): string {
   if (text.includes("\0")) throw refuse(`${label} has a NUL character`);
   return text;
@@ -66,7 +66,7 @@ function withoutNul(text: string, label: string): string {
 
 export const TEXT: Kind<string> = oneWord({ hint: "text", wanted: "text", read: withoutNul });
 
-/** The name of something new. */
+/** The name of a new process, socket, claim or value. */
 export const NEW_NAME: Kind<string> = oneWord({
   hint: "a name",
   wanted: "a name",
@@ -108,7 +108,7 @@ export function count(most: number = Number.MAX_SAFE_INTEGER, least = 0): Kind<n
 
 const SIZE_UNITS: Readonly<Record<string, number>> = { "": 1, k: 1024, m: 1024 ** 2, g: 1024 ** 3 };
 
-/** `4096`, `64k`, `2m`, `1g`: powers of 1024, as papa has them. */
+/** `4096`, `64k`, `2m`, `1g`: powers of 1024, as in papa. */
 export const SIZE: Kind<number> = oneWord({
   hint: "SIZE",
   wanted: "a size such as 0, 4096, 64k, 2m or 1g",
@@ -120,7 +120,7 @@ export const SIZE: Kind<number> = oneWord({
   plain: (value) => within(value, Number.MAX_SAFE_INTEGER),
 });
 
-/** Decimal as papa's client sends it; with a leading 0, octal as people write it. */
+/** Decimal, as papa's client sends it; with a leading 0, octal. */
 export const MASK: Kind<number> = oneWord({
   hint: "MASK",
   wanted: "a file mode mask such as 077 (octal) or 63",
@@ -132,7 +132,7 @@ export const MASK: Kind<number> = oneWord({
   plain: (value) => within(value, 0o777),
 });
 
-/** One of a few words. `aliases` are what other programs call them. */
+/** One of a few words. `aliases` are the names that other programs use. */
 export function choice<const Words extends readonly string[]>(
   words: Words,
   aliases: Readonly<Record<string, Words[number]>> = {},
@@ -149,7 +149,7 @@ export function choice<const Words extends readonly string[]>(
 }
 
 /** The system takes the last number for "no change". */
-const ID_MOST = 2 ** 32 - 2;
+export const ID_MOST: number = 2 ** 32 - 2;
 
 /** A user or group, by number or name. */
 export const ACCOUNT: Kind<number | string> = oneWord<number | string>({
@@ -161,6 +161,31 @@ export const ACCOUNT: Kind<number | string> = oneWord<number | string>({
   },
   plain: (value) => within(value, ID_MOST),
 });
+
+/** A limit of the operating system. */
+export const LIMIT_VALUE: Kind<number | "unlimited"> = oneWord<number | "unlimited">({
+  hint: "N",
+  wanted: 'a whole number or "unlimited"',
+  read: (word) =>
+    word === "unlimited"
+      ? word
+      : /^\d{1,16}$/.test(word)
+        ? within(Number(word), Number.MAX_SAFE_INTEGER)
+        : undefined,
+  plain: (value) => within(value, Number.MAX_SAFE_INTEGER),
+});
+
+/** Added to a priority, as by nice(1). */
+export const NICE: Kind<number> = oneWord({
+  hint: "N",
+  wanted: "a whole number from -20 to 19",
+  read: (word) => (/^-?\d{1,2}$/.test(word) ? niceOf(Number(word)) : undefined),
+  plain: (value) => (typeof value === "number" ? niceOf(value) : undefined),
+});
+
+function niceOf(value: number): number | undefined {
+  return Number.isInteger(value) && value >= -20 && value <= 19 ? value : undefined;
+}
 
 /** A signal by name, with or without SIG, or by number. Gives `SIGTERM` or the number. */
 export const SIGNAL: Kind<string | number> = oneWord<string | number>({
@@ -189,7 +214,7 @@ export const STDERR_MODE: Kind<boolean | "stdout"> = {
   fromJson: (value, label) => (value === "stdout" ? "stdout" : FLAG.fromJson(value, label)),
 };
 
-/** All words that are left: in JSON a list of strings. */
+/** The remaining words: in JSON a list of strings. */
 export const WORDS: Kind<readonly string[]> = {
   hint: "WORD…",
   fromWords: (words, label) => words.map((word) => withoutNul(word, label)),
@@ -206,7 +231,7 @@ export const NAMES: Kind<readonly string[]> = {
   fromJson: (value, label) => WORDS.fromJson(value, label),
 };
 
-/** All words that are left, as one text with a space between: in JSON any string. */
+/** The remaining words as one text, joined by spaces: in JSON any string. */
 export const SENTENCE: Kind<string> = {
   hint: "WORD…",
   fromWords: (words) => words.join(" "),
@@ -216,7 +241,7 @@ export const SENTENCE: Kind<string> = {
   },
 };
 
-/** `LABEL.KEY=VALUE` words, handed on as `KEY=VALUE`: in JSON an object. */
+/** `LABEL.KEY=VALUE` words, passed on as `KEY=VALUE`: in JSON an object. */
 export function record<T>(each: Kind<T>, keys: RegExp): Kind<Readonly<Record<string, T>>> {
   const checkedKey = (key: string, label: string): string => {
     if (keys.test(key)) return key;

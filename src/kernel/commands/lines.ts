@@ -1,10 +1,24 @@
-import type { ClaimInfo, KernelEvent, KernelStatus, ProcessInfo, SocketInfo } from "../api.ts";
+import type { ClaimInfo, KernelEvent, KernelStatus, SocketInfo } from "../api.ts";
+import type { ProcessInfo } from "../process-api.ts";
 
-/** One line of text about each thing the kernel holds, as papa writes it. */
+/** One line of text about each object of the kernel, as papa writes it. */
 
 export function socketLine(socket: SocketInfo): string {
-  const { name, family, type, backlog, path, umask, host, port, reuseport, fileno, refusing } =
-    socket;
+  const {
+    name,
+    family,
+    type,
+    backlog,
+    path,
+    umask,
+    uid,
+    gid,
+    host,
+    port,
+    reuseport,
+    fileno,
+    refusing,
+  } = socket;
   return oneLine(
     `${name} ${pairs({
       family,
@@ -12,6 +26,8 @@ export function socketLine(socket: SocketInfo): string {
       backlog,
       path,
       umask,
+      uid,
+      gid,
       host,
       port,
       interface: socket.interface,
@@ -74,7 +90,7 @@ export function seconds(milliseconds: number): string {
   return (milliseconds / 1000).toFixed(3);
 }
 
-/** A reply ends at a line that begins with the prompt, so nothing shown may bring lines of its own. */
+/** A reply ends at a line that begins with the prompt, so a shown value must not contain line ends. */
 export function oneLine(text: string): string {
   return text.replace(/\r\n|\r|\n/g, " ");
 }

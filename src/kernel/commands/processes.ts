@@ -1,6 +1,6 @@
 import { newelError, type NewelError } from "../../base/errors.ts";
 import { matches } from "../../base/names.ts";
-import type { ProcessId } from "../api.ts";
+import type { ProcessId } from "../process-api.ts";
 import {
   command,
   jsonOnly,
@@ -17,9 +17,11 @@ import {
   choice,
   count,
   FLAG,
+  LIMIT_VALUE,
   MASK,
   NAMES,
   NEW_NAME,
+  NICE,
   POSITION,
   record,
   refuse,
@@ -60,13 +62,14 @@ export const PROCESS_COMMANDS: readonly Command[] = [
       stdout: option(FLAG, "keep its stdout; default 1"),
       stderr: option(STDERR_MODE, "keep its stderr, or merge it into stdout; default 1"),
       env: option(record(SENTENCE, VARIABLE), "a variable of its environment"),
-      rlimits: option(record(count(), LIMIT), "a limit, soft and hard"),
+      rlimits: option(record(LIMIT_VALUE, LIMIT), "a limit, soft and hard, or unlimited"),
+      nice: option(NICE, "added to the kernel's priority: -20 to 19"),
       umask: option(MASK, "its file mode mask"),
       shell: option(FLAG, "run the command with /bin/sh -c"),
       sockets: option(NAMES, "sockets passed as descriptors 3, 4, … with LISTEN_FDS"),
       listenPid: option(FLAG, "set LISTEN_PID too"),
       notify: option(FLAG, "pass a descriptor for READY=1 lines; NEWEL_NOTIFY_FD has its number"),
-      watch: option(FLAG, "go on with watching it"),
+      watch: option(FLAG, "continue by watching it"),
       args: rest(WORDS, "the program and its arguments"),
     },
     run: ({ watch, maxAge, ...asked }, { kernel }) => {
@@ -80,7 +83,7 @@ export const PROCESS_COMMANDS: readonly Command[] = [
   }),
   command({
     words: ["list", "processes"],
-    summary: "Show processes: all, or those whose name or prefix* is given.",
+    summary: "Show processes: all, or those of a name or prefix*.",
     examples: ["list processes", "list processes web.*"],
     fields: { names: optionalRest(WORDS, "names, or prefixes ending in *") },
     run: ({ names = [] }, { kernel }) => {
@@ -103,7 +106,7 @@ export const PROCESS_COMMANDS: readonly Command[] = [
   command({
     words: ["prune", "output"],
     summary: "Drop the kept output of groups, and of processes without a group.",
-    detail: "Readers see a gap of its size. What comes afterwards is kept.",
+    detail: "Readers see a gap of its size. Later output is kept.",
     addition: true,
     examples: ["prune output shop/web", "prune output shop/*"],
     fields: { names: rest(WORDS, "names, or prefixes ending in *") },
@@ -126,20 +129,20 @@ export const PROCESS_COMMANDS: readonly Command[] = [
   }),
   command({
     words: ["watch", "processes"],
-    summary: "Show output as it comes. An empty line acknowledges what was shown, q stops.",
+    summary: "Show output as it comes. An empty line acknowledges it, q stops.",
     detail:
-      "What was not acknowledged is shown to the next who watches. A process that ended leaves the list when its end was acknowledged.",
+      "Output that was not acknowledged is shown to the next watcher. A process that ended leaves the list when its end was acknowledged.",
     examples: ["watch processes web.1", "watch processes *"],
     fields: {
       names: optionalRest(WORDS, "names, or prefixes ending in *"),
       from: jsonOnly(POSITION, "where to begin in each stream; default the oldest byte kept"),
-      follow: jsonOnly(FLAG, "go on with new output until the end; default true"),
+      follow: jsonOnly(FLAG, "continue with new output until the end; default true"),
       reader: jsonOnly(TEXT, "begin where this reader acknowledged last"),
       archived: jsonOnly(FLAG, "also a process by name whose output is archived; default false"),
     },
     run: ({ names = [], from, follow = true, reader, archived = false }, { kernel }) => {
       const listed = kernel.processes.list(names);
-      // A reader that is behind goes on behind the end of the list entry.
+      // A slow reader continues with the output after the end of the list entry.
       const left = reader === undefined ? [] : kernel.processes.departed(names);
       const kept = archived
         ? names.flatMap((name) =>
@@ -175,7 +178,7 @@ export const PROCESS_COMMANDS: readonly Command[] = [
     jsonOnly: true,
     fields: {
       name: word(TEXT, "the process"),
-      reader: jsonOnly(TEXT, "who has read; default the readers of the prompt"),
+      reader: jsonOnly(TEXT, "the name of the reader; default the readers of the prompt"),
       position: jsonOnly(POSITION, "one past the last byte read in each stream"),
       end: jsonOnly(FLAG, "its end was read: it may leave the list"),
     },

@@ -2,11 +2,11 @@ import { newelError, type NewelError } from "../../base/errors.ts";
 import { title, type Command } from "./command.ts";
 
 /**
- * The command that the first words of a text line mean. Every word may be shortened; on a tie the
- * alphabetically first wins, but papa's words come before ours, so that `r v` stays `remove values`.
+ * The command for the first words of a text line. Every word may be shortened; on a tie the alphabetically
+ * first command wins, but papa's commands precede newel's, so that `r v` stays `remove values`.
  *
- * @returns the command and how many words it took
- * @throws NEWEL_E_COMMAND for a word that begins none
+ * @returns the command and the number of words it used
+ * @throws NEWEL_E_COMMAND for a word that begins no command
  */
 export function findCommand(
   commands: readonly Command[],
@@ -26,8 +26,8 @@ export function findCommand(
 }
 
 /**
- * The commands that help is asked about: one by its words, all that begin with one word, or all
- * about a thing (`help process`).
+ * The commands of a help request: one by its words, all that begin with one word, or all about a thing (`help
+ * process`).
  */
 export function findTopic(
   commands: readonly Command[],
@@ -56,7 +56,7 @@ function expand(prefix: string, commands: readonly Command[], position: 0 | 1): 
   });
   const papas = candidates.filter((command) => !command.addition);
   const found = (papas.length > 0 ? papas : candidates).map((command) => command.words[position]);
-  // A word in full means itself, also where a longer word begins with it.
+  // A word in full means that command, even where a longer word begins with it.
   const exact = candidates.some((command) => command.words[position] === prefix);
   return exact ? prefix : found.filter((whole) => whole !== undefined).sort()[0];
 }

@@ -1,8 +1,8 @@
 import { command, option, optionalRest, reply, rest, word, type Command } from "./command.ts";
-import { choice, count, FLAG, MASK, NEW_NAME, TEXT, WORDS } from "./kinds.ts";
+import { choice, count, FLAG, ID_MOST, MASK, NEW_NAME, TEXT, WORDS } from "./kinds.ts";
 import { socketLine } from "./lines.ts";
 
-/** What Python calls the same things, by constant and by number. */
+/** Python's names for the families and types, by constant and by number. */
 const FAMILY_ALIASES = {
   af_inet: "inet",
   af_inet6: "inet6",
@@ -49,10 +49,13 @@ export const SOCKET_COMMANDS: readonly Command[] = [
       host: option(TEXT, "the address; default loopback"),
       port: option(count(65_535), "default 0: the operating system chooses"),
       interface: option(TEXT, "the network device, such as eth0"),
-      reuseport: option(FLAG, "reserve the port; each process gets a socket of its own on it"),
+      reuseport: option(FLAG, "reserve the port; each process gets its own socket on it"),
       path: option(TEXT, "absolute: makes it a Unix socket"),
       umask: option(MASK, "for the file of a Unix socket"),
+      uid: option(count(ID_MOST), "the owner of the file of a Unix socket"),
+      gid: option(count(ID_MOST), "the group of the file of a Unix socket"),
       later: option(FLAG, "check that the port is free; `bind socket` decides the address"),
+      overlap: option(FLAG, "allow another socket of this kernel on the port, with another host"),
     },
     run: (request, { kernel }) => {
       const socket = kernel.sockets.make(request);
@@ -78,7 +81,7 @@ export const SOCKET_COMMANDS: readonly Command[] = [
   }),
   command({
     words: ["list", "sockets"],
-    summary: "Show sockets: all, or those whose name or prefix* is given.",
+    summary: "Show sockets: all, or those of a name or prefix*.",
     examples: ["list sockets", "list sockets web api.*"],
     fields: { names: optionalRest(WORDS, "names, or prefixes ending in *") },
     run: ({ names = [] }, { kernel }) => {
@@ -117,6 +120,19 @@ export const SOCKET_COMMANDS: readonly Command[] = [
     fields: { names: rest(WORDS, "names, prefixes ending in *, or file numbers") },
     run: ({ names }, { kernel }) => {
       const sockets = kernel.sockets.serve(names);
+      return reply(sockets, () => sockets.map(socketLine).sort());
+    },
+  }),
+  command({
+    words: ["retire", "sockets"],
+    addition: true,
+    summary: "Leave new clients of TCP sockets to sockets with wider hosts.",
+    detail:
+      "Processes that have the sockets accept the clients that wait; JSON shows their number. It lasts until another process is made with the socket.",
+    examples: ["retire sockets web"],
+    fields: { names: rest(WORDS, "names, prefixes ending in *, or file numbers") },
+    run: ({ names }, { kernel }) => {
+      const sockets = kernel.sockets.retire(names);
       return reply(sockets, () => sockets.map(socketLine).sort());
     },
   }),

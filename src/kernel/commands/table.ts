@@ -11,7 +11,7 @@ const HELP: Command = command({
   words: ["help"],
   summary: "Show the commands, or more about one.",
   examples: ["help", "help make socket", "h l p"],
-  fields: { topic: optionalRest(WORDS, "a command, or what it is about") },
+  fields: { topic: optionalRest(WORDS, "a command, or a topic") },
   run: ({ topic = [] }) => {
     const lines =
       topic.length === 0
@@ -23,7 +23,7 @@ const HELP: Command = command({
   },
 });
 
-/** The one command table, in alphabetical order: what the prompt, the JSON lines and help all read. */
+/** The single command table, in alphabetical order, for the prompt, the JSON lines and help. */
 export const COMMANDS: readonly Command[] = [
   ...SOCKET_COMMANDS,
   ...VALUE_COMMANDS,

@@ -4,7 +4,7 @@ import { wireKey } from "./wire-key.ts";
 import { FLAG } from "./kinds.ts";
 import { findCommand } from "./resolve.ts";
 
-/** A command and what it was told, as both parsers give it. */
+/** A command and its input, as both parsers return it. */
 export interface Request {
   readonly command: Command;
   readonly input: Readonly<Record<string, unknown>>;
@@ -43,7 +43,7 @@ export function splitWords(line: string): readonly string[] {
   return words;
 }
 
-/** Where the word that begins at `start` ends: at a space with no backslash before it. */
+/** The end of the word that begins at `start`: a space without a backslash before it. */
 function wordEnd(line: string, start: number): number {
   let end = line.indexOf(" ", start);
   while (end > start && line[end - 1] === "\\") end = line.indexOf(" ", end + 1);
@@ -76,7 +76,7 @@ function readFields(command: Command, words: readonly string[]): Record<string, 
 
 type Options = ReadonlyMap<string, readonly [string, Field<unknown>]>;
 
-/** `key=value` words right after the name; takes them off `words`. */
+/** Reads the `key=value` words right after the name, and removes them from `words`. */
 function readOptions(command: Command, words: string[], input: Record<string, unknown>): void {
   const options: Options = new Map(
     Object.entries(command.fields)
@@ -97,7 +97,7 @@ function readOptions(command: Command, words: string[], input: Record<string, un
   for (const [name, values] of given) {
     const [key, field] = options.get(name) ?? [];
     if (key === undefined || field === undefined) continue;
-    // A key said twice means what it said last; a keyed option takes each of its entries.
+    // The last value of a repeated key counts; a keyed option takes each of its entries.
     const words = field.kind.keyed === true ? values : values.slice(-1);
     input[key] = field.kind.fromWords(words, name);
   }
@@ -116,7 +116,7 @@ function splitOption(
   const value = unquoted(word.slice(equals + 1));
   const name = key.replace(/\..*$/s, "");
   if (options.get(name)?.[1].kind.keyed !== true) return { name: key, value };
-  // `env=…` without a key is none of the options.
+  // `env=…` without a key is not an option.
   return name === key
     ? { name: `${key}=`, value }
     : { name, value: `${key.slice(name.length + 1)}=${value}` };

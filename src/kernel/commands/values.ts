@@ -19,7 +19,7 @@ export const VALUE_COMMANDS: readonly Command[] = [
       if (claim !== undefined && !isHeld(kernel, claim, epoch))
         throw newelError("NEWEL_E_SUPERSEDED", { name: claim, epoch });
       kernel.values.set(name, value);
-      return reply();
+      return { ...reply(), synced: true };
     },
   }),
   command({
@@ -34,7 +34,7 @@ export const VALUE_COMMANDS: readonly Command[] = [
   }),
   command({
     words: ["list", "values"],
-    summary: "Show values: all, or those whose name or prefix* is given.",
+    summary: "Show values: all, or those of a name or prefix*.",
     examples: ["list values", "list values app.*"],
     fields: { names: optionalRest(WORDS, "names, or prefixes ending in *") },
     run: ({ names = [] }, { kernel }) => {
@@ -53,12 +53,14 @@ export const VALUE_COMMANDS: readonly Command[] = [
       if (names.every((name) => name === "*"))
         throw newelError("NEWEL_E_COMMAND", { what: "You cannot remove all variables" });
       kernel.values.remove(names);
-      return reply();
+      return { ...reply(), synced: true };
     },
   }),
 ];
 
-/** Whether a grant still stands: what its holder writes late, after somebody else got it, is refused. */
+/**
+ * Whether a grant is still valid: a late write of its holder, after another client got the claim, is refused.
+ */
 function isHeld({ claims }: Kernel, name: string, epoch: number): boolean {
   return claims.list([name]).some((claim) => claim.name === name && claim.epoch === epoch);
 }

@@ -1,4 +1,4 @@
-/** Where papa's word for a setting is not ours. */
+/** The settings for which papa's word differs from newel's. */
 const PAPAS: Readonly<Record<string, string>> = { rlimits: "rlimit" };
 
 /** How a setting is written in requests: `workingDir` is `working_dir`. */

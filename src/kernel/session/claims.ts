@@ -1,12 +1,12 @@
 import type { Kernel } from "../api.ts";
 
 interface Asked {
-  /** Once granted. */
+  /** The fencing number, once granted. */
   epoch: number | undefined;
   giveUp(): void;
 }
 
-/** The claims one connection waits for or has; they end with it. */
+/** The claims that one connection waits for or holds; they end with the connection. */
 export class ConnectionClaims {
   readonly #kernel: Kernel;
   readonly #asked = new Map<string, Asked>();
@@ -15,7 +15,7 @@ export class ConnectionClaims {
     this.#kernel = kernel;
   }
 
-  /** The fencing number of a claim this connection has; nobody took it meanwhile. */
+  /** The fencing number of a claim that this connection holds and no other client took. */
   epochOf(name: string): number | undefined {
     const epoch = this.#asked.get(name)?.epoch;
     const now = this.#kernel.claims.list([name]).find((claim) => claim.name === name);
@@ -28,8 +28,8 @@ export class ConnectionClaims {
   }
 
   /**
-   * @param granted - called once, maybe before this returns; never after {@link release}
-   * @param taken - called when somebody else takes the claim away
+   * @param granted - called once, possibly before this returns; never after {@link release}
+   * @param taken - called when another client takes the claim away
    */
   ask(
     name: string,
@@ -46,7 +46,7 @@ export class ConnectionClaims {
     this.#asked.set(name, asked);
   }
 
-  /** Gives a claim back, or the wait for it up; `false` when there was neither. */
+  /** Releases a claim or ends the wait for it; returns `false` when there was neither. */
   release(name: string): boolean {
     const asked = this.#asked.get(name);
     this.#asked.delete(name);

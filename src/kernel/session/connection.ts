@@ -1,13 +1,15 @@
 import type { Socket } from "node:net";
 
-/** A connection with more than this unsent is full: nothing more is read from it or made for it. */
+/**
+ * A connection with more unsent bytes than this is full: no more input is read and no more output is made.
+ */
 const QUEUE_BYTES = 131_072;
-/** How long a client may leave its end open after we closed ours, in milliseconds. */
+/** How long a client may leave its end open after the kernel closed its end, in milliseconds. */
 const LINGER_MS = 1_000;
 
-/** One client's socket: writing with a bound on what waits to be sent. */
+/** The socket of one client, with a bound on unsent output. */
 export class Connection {
-  /** The process at the other end; missing when the operating system does not tell, as over TCP. */
+  /** The process at the other end; missing when the operating system does not report it, as over TCP. */
   readonly peerPid: number | undefined;
   readonly #socket: Socket;
   readonly #waiting = new Set<() => void>();
@@ -29,12 +31,12 @@ export class Connection {
     return this.#closed;
   }
 
-  /** Nothing the client says matters any more. */
+  /** Whether the connection is ending: input of the client is ignored. */
   get ending(): boolean {
     return this.#ending || this.#closed;
   }
 
-  /** Whether the client is so far behind that nothing more should be made for it. */
+  /** Whether the client is so slow that no more output should be made for it. */
   get full(): boolean {
     return this.#socket.writableLength > QUEUE_BYTES;
   }
@@ -43,14 +45,14 @@ export class Connection {
     if (!this.#closed && this.#socket.writable) this.#socket.write(data);
   }
 
-  /** Several pieces that belong together. */
+  /** Writes several pieces that belong together. */
   writeAll(...pieces: readonly (string | Buffer)[]): void {
     this.#socket.cork();
     for (const piece of pieces) this.write(piece);
     this.#socket.uncork();
   }
 
-  /** Sends what is queued, then closes. */
+  /** Sends the queued output, then closes. */
   end(): void {
     if (this.ending) return;
     this.#ending = true;
@@ -66,15 +68,15 @@ export class Connection {
     this.#socket.resume();
   }
 
-  /** Resolves once the client has taken what was queued, or is gone. */
+  /** Resolves once the client has read the queued output, or is gone. */
   async drained(): Promise<void> {
     while (this.full && !this.#closed)
       await new Promise<void>((resolve) => this.#waiting.add(resolve));
   }
 
   /**
-   * Runs `work` alone among this connection's streams, once there is room: however many streams a
-   * slow client opened, one piece of output at a time waits for it.
+   * Runs `work` alone among this connection's streams, once there is room: however many streams a slow client
+   * opened, at most one piece of output waits for it.
    */
   turn(work: () => Promise<void>): Promise<void> {
     const mine = this.#turns.then(async () => {

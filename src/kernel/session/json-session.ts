@@ -1,5 +1,6 @@
 import { newelError } from "../../base/errors.ts";
-import type { Kernel, OutputChunk, ProcessInfo } from "../api.ts";
+import type { Kernel } from "../api.ts";
+import type { OutputChunk, ProcessInfo } from "../process-api.ts";
 import type { Answer } from "../commands/command.ts";
 import { EnvelopeError, parseEnvelope, parseRequest, type RequestId } from "../commands/json.ts";
 import { refuse } from "../commands/kinds.ts";
@@ -26,6 +27,8 @@ export class JsonSession {
   readonly #connection: Connection;
   readonly #streams = new Map<RequestId, OpenStream>();
   readonly #claims: ConnectionClaims;
+  /** Changes that the disk does not have yet. */
+  readonly #unanswered = new Set<Promise<void>>();
   /** The requests that wait for a claim, by its name. */
   readonly #waiting = new Map<string, RequestId>();
 
@@ -33,6 +36,11 @@ export class JsonSession {
     this.#context = context;
     this.#connection = connection;
     this.#claims = new ConnectionClaims(context.kernel);
+  }
+
+  /** Resolves when the changes that were asked for are answered. */
+  async answered(): Promise<void> {
+    await Promise.all(this.#unanswered);
   }
 
   line(text: string): void {
@@ -62,7 +70,8 @@ export class JsonSession {
   #answer(id: RequestId, answer: Answer): void {
     switch (answer.kind) {
       case "reply":
-        this.#send({ id, ok: answer.json });
+        if (answer.synced === true) this.#sendOnceSynced(id, answer.json);
+        else this.#send({ id, ok: answer.json });
         return;
       case "watch":
         this.#watch(id, answer);
@@ -100,6 +109,17 @@ export class JsonSession {
         this.#connection.end();
         return;
     }
+  }
+
+  #sendOnceSynced(id: RequestId, json: unknown): void {
+    const answered = this.#context.kernel.values
+      .synced()
+      .then(
+        () => this.#send({ id, ok: json }),
+        (error: unknown) => this.refuse(id, error),
+      )
+      .finally(() => this.#unanswered.delete(answered));
+    this.#unanswered.add(answered);
   }
 
   #watch(id: RequestId, request: Extract<Answer, { kind: "watch" }>): void {
@@ -140,7 +160,9 @@ export class JsonSession {
       });
   }
 
-  /** Sends the output of one process until its end, or until there is no more when not following. */
+  /**
+   * Sends the output of one process until its end, or, when not following, until all present output is sent.
+   */
   async #follow(
     id: RequestId,
     watched: Watched,
@@ -209,7 +231,7 @@ export class JsonSession {
     if (this.#claims.waitsFor(name))
       throw refuse(`this connection waits for the claim ${name} already`);
     const holder = {
-      // What the operating system says is true also where the client sees other pids.
+      // The pid from the operating system is right even where the client sees other pids.
       pid: this.#connection.peerPid ?? pid ?? process.pid,
       ...(had === undefined ? {} : { had }),
     };

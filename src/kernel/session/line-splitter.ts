@@ -1,10 +1,10 @@
 /** The longest line of papa's grammar, and of JSON, in bytes without the line end. */
 const TEXT_LINE_BYTES = 1_048_576;
 const JSON_LINE_BYTES = 8_388_608;
-/** What all connections together may hold of lines that have not ended yet, in bytes. */
+/** The bytes of incomplete lines that all connections together may hold. */
 export const PENDING_BYTES = 67_108_864;
 
-/** What all splitters of a server share. */
+/** The shared state of all splitters of a server. */
 export interface PendingBudget {
   used: number;
   readonly limit: number;
@@ -21,8 +21,8 @@ const BRACE = 0x7b;
 const NOTHING = Buffer.alloc(0);
 
 /**
- * Cuts a connection's bytes into lines. It keeps only the line that has not ended, in one buffer of
- * its own, so that neither tiny writes nor idle connections hold more than what was sent.
+ * Cuts a connection's bytes into lines. It keeps only the incomplete line, in a separate buffer, so that
+ * neither tiny writes nor idle connections hold more bytes than were sent.
  */
 export class LineSplitter {
   readonly #budget: PendingBudget;
@@ -34,7 +34,7 @@ export class LineSplitter {
     this.#budget = budget;
   }
 
-  /** The lines that end in a chunk, one at a time as they are asked for; all of them must be. */
+  /** Yields the lines that end in a chunk, one at a time; the caller must read all of them. */
   *push(chunk: Buffer): Generator<Line, void> {
     let start = 0;
     for (;;) {
@@ -51,14 +51,14 @@ export class LineSplitter {
     }
   }
 
-  /** Gives back what it holds, when its connection is gone. */
+  /** Releases the held bytes when the connection is gone. */
   close(): void {
     this.#budget.used -= this.#pending.length;
     this.#pending = NOTHING;
     this.#length = 0;
   }
 
-  /** Adds to the line that has not ended; past its limit it is skipped to its end. */
+  /** Adds to the incomplete line; past its limit the line is skipped to its end. */
   #keep(piece: Buffer): Line | undefined {
     if (piece.length === 0) return undefined;
     const length = this.#length + piece.length;
@@ -73,7 +73,7 @@ export class LineSplitter {
     return refusal(first);
   }
 
-  /** Makes room for a line of `length` bytes, doubling so that many small pieces stay cheap. */
+  /** Allocates room for a line of `length` bytes, doubling so that many small pieces stay cheap. */
   #reserve(length: number): boolean {
     if (length <= this.#pending.length) return true;
     const capacity = Math.max(256, 2 ** Math.ceil(Math.log2(length)));

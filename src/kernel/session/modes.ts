@@ -4,15 +4,15 @@ import type { Connection } from "./connection.ts";
 import { Bell, Watched } from "./watched.ts";
 
 /**
- * What a text session does that takes longer than one reply: until it is over, the lines of the
- * client go to it instead of the command table.
+ * A state of a text session that lasts longer than one reply: until it ends, it gets the client's lines
+ * instead of the command table.
  */
 export interface Mode {
-  /** It is the session's mode now: what it does may also end it at once. */
+  /** Called when the session enters the mode; it may end the mode at once. */
   begin(): void;
-  /** A line the client sent. */
+  /** Called with a line of the client. */
   line(text: string): void;
-  /** The connection is gone. */
+  /** Called when the connection is gone. */
   close(): void;
 }
 
@@ -21,23 +21,23 @@ export interface ModeContext {
   readonly connection: Connection;
   /** Leaves the mode with a last line before the prompt. */
   leave(lastLine: string): void;
-  /** Something failed that should not; leaves the mode. */
+  /** Leaves the mode because of an unexpected error. */
   failed(error: unknown): void;
 }
 
-/** How much output one batch may have, over all watched processes. */
+/** The output bytes of one batch, over all watched processes. */
 const BATCH_BYTES = 262_144;
 const CHUNK_BYTES = 65_536;
-/** What papa's clients get for an exit code nobody could learn. */
+/** The exit code for papa's clients when the real one could not be learned. */
 const UNKNOWN_EXIT_CODE = 256;
 const END_OF_BATCH = "] ";
 
-/** Frames of output in batches; the next batch waits for the acknowledgement of the last. */
+/** Sends frames of output in batches; the next batch waits for the acknowledgement of the last. */
 export class TextWatch implements Mode {
   readonly #context: ModeContext;
   readonly #bell = new Bell();
   readonly #watched = new Map<string, Watched>();
-  /** The ends that the batch on its way tells of. */
+  /** The processes whose end is in the unacknowledged batch. */
   readonly #told = new Set<Watched>();
   #unacknowledged = false;
   #over = false;
@@ -126,7 +126,7 @@ export class TextWatch implements Mode {
     this.#bell.ring();
   }
 
-  /** A process that was removed while it ran has no end to tell of. */
+  /** Drops processes that were removed while they ran: they have no end to report. */
   #dropGone(): void {
     for (const watched of this.#watched.values()) {
       if (!watched.gone || watched.ended) continue;
@@ -186,7 +186,7 @@ export class TextEvents implements Mode {
   }
 }
 
-/** Hands out the events after a number, at the pace of the connection. */
+/** Sends the events after a number, at the pace of the connection. */
 export class EventStream {
   readonly #kernel: Kernel;
   readonly #connection: Connection;

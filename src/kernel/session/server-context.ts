@@ -1,22 +1,22 @@
 import type { CommandContext } from "../commands/command.ts";
 
-/** A build to upgrade to; what is missing is as it is now. */
+/** A build to upgrade to; missing fields are those of the running build. */
 interface BuildRequest {
   readonly node?: string;
   readonly program?: string;
 }
 
-/** What every session of a server works with. */
+/** The context that all sessions of a server share. */
 export interface ServerContext extends CommandContext {
   readonly version: string;
-  /** The kernel ends once the last client left, if it holds nothing then. */
+  /** Ends the kernel once the last client left, if it holds no process, socket or value then. */
   exitWhenUnused(): void;
   /**
-   * Tries a build and, once the answer has left, replaces this kernel by it.
+   * Tries a build and, once the answer was sent, replaces this kernel by it.
    *
    * @throws NEWEL_E_UPGRADE_REFUSED
    */
   upgrade(build: BuildRequest): Promise<{ readonly version: string }>;
-  /** Something failed that has no code: a fault of ours, for the log. */
+  /** Logs an error without a code, which is a fault of newel. */
   readonly fault: (error: unknown) => void;
 }

@@ -10,15 +10,15 @@ import { TextSession } from "./text-session.ts";
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-/** A browser can be made to send such lines to a local port; then nothing after them is obeyed. */
+/** A browser can be made to send such lines to a local port; the rest of the connection is ignored then. */
 const HTTP_REQUEST = /^[A-Z]+ \S+ HTTP\/\d/;
 
 /**
- * Serves one connection until it ends: cuts it into lines and hands each to the rendering it is in.
- * Lines are worked on in order, and none while the client does not take its answers.
+ * Serves one connection until it ends: cuts it into lines and passes each to the active rendering. Lines are
+ * handled in order, and none while the client does not read its answers.
  *
- * @param peerPid - the process at the other end, where it is known
- * @returns `end` closes it from this side: nothing that the client says is obeyed any more
+ * @param peerPid - the process at the other end, if known
+ * @returns `end` closes the connection from this side: further input of the client is ignored
  */
 export function serveConnection(
   socket: Socket,
@@ -49,14 +49,21 @@ export function serveConnection(
         if (connection.full) await room(connection);
         if (connection.ending) return;
         serveLine(line, text, json, connection);
+        if (text.answered !== undefined) await text.answered;
       }
     }
     working = false;
-    if (noMore) end();
+    if (noMore) await finish();
   };
   const end = (): void => {
     close();
     connection.end();
+  };
+
+  /** The client says no more, and gets the answers to what it has said. */
+  const finish = async (): Promise<void> => {
+    await json.answered();
+    end();
   };
 
   text.greet();
@@ -65,17 +72,17 @@ export function serveConnection(
     chunks.push(chunk);
     work().catch((error: unknown) => context.fault(error));
   });
-  // A line that lacks its end is a request cut off: it is not obeyed.
+  // A line without its end is a cut request and is ignored.
   socket.on("end", () => {
     noMore = true;
-    if (!working) end();
+    if (!working) finish().catch((error: unknown) => context.fault(error));
   });
   socket.on("error", () => socket.destroy());
   socket.on("close", close);
   return { end };
 }
 
-/** Nothing more is read from a client that does not take its answers. */
+/** Waits for a client that does not read its answers; no more input is read until then. */
 async function room(connection: Connection): Promise<void> {
   connection.pause();
   await connection.drained();
@@ -110,7 +117,7 @@ function decode(bytes: Buffer): string | undefined {
   try {
     return utf8.decode(bytes);
   } catch {
-    // The one reason it has to fail: the bytes are not UTF-8, which the caller says.
+    // Decoding fails only when the bytes are not UTF-8, which the caller reports.
     return undefined;
   }
 }

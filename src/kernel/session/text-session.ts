@@ -11,12 +11,13 @@ import type { ServerContext } from "./server-context.ts";
 
 const PROMPT = "> ";
 
-/** papa's rendering: one command a line, answered by lines and the prompt. */
+/** papa's rendering: one command a line, answered with lines and the prompt. */
 export class TextSession {
   readonly #context: ServerContext;
   readonly #connection: Connection;
   readonly #claims: ConnectionClaims;
   #mode: Mode | undefined;
+  #answered: Promise<void> | undefined;
 
   constructor(context: ServerContext, connection: Connection) {
     this.#context = context;
@@ -27,6 +28,11 @@ export class TextSession {
   greet(): void {
     const { version } = this.#context;
     this.#connection.write(`newel kernel ${version}. Type "help" for help.\n${PROMPT}`);
+  }
+
+  /** Resolves when the line before has its reply; `undefined` when it has it already. */
+  get answered(): Promise<void> | undefined {
+    return this.#answered;
   }
 
   line(text: string): void {
@@ -58,7 +64,8 @@ export class TextSession {
   #answer(answer: Answer): void {
     switch (answer.kind) {
       case "reply":
-        this.#say(...answer.text());
+        if (answer.synced === true) this.#sayOnceSynced(answer.text());
+        else this.#say(...answer.text());
         return;
       case "watch":
         this.#connection.write(`${answer.first.text().join("\n")}\n`);
@@ -95,7 +102,20 @@ export class TextSession {
     }
   }
 
-  /** Granted at once, or it waits: until then `q` gives up. */
+  /** The next line is served afterwards, so that replies keep their order. */
+  #sayOnceSynced(lines: readonly string[]): void {
+    this.#answered = this.#context.kernel.values
+      .synced()
+      .then(
+        () => this.#say(...lines),
+        (error: unknown) => this.refuse(error),
+      )
+      .finally(() => {
+        this.#answered = undefined;
+      });
+  }
+
+  /** Asks for a claim: it is granted at once, or the session waits until `q` gives up. */
   #claim(name: string): void {
     const held = this.#claims.epochOf(name);
     if (held !== undefined) {
@@ -154,7 +174,7 @@ export class TextSession {
     };
   }
 
-  /** A complete reply. Saying nothing is an empty line, so that the prompt stands at a line's start. */
+  /** Sends a complete reply. A reply without lines is an empty line, so that the prompt starts a line. */
   #say(...lines: readonly string[]): void {
     this.#connection.write(`${lines.join("\n")}\n${PROMPT}`);
   }

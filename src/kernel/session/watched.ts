@@ -1,12 +1,11 @@
+import type { Kernel, KernelEvent } from "../api.ts";
 import type {
-  Kernel,
-  KernelEvent,
   OutputChunk,
   OutputPosition,
   ProcessInfo,
   ProcessOutput,
   StreamName,
-} from "../api.ts";
+} from "../process-api.ts";
 
 const LINE_FEED = 0x0a;
 
@@ -17,8 +16,8 @@ export interface End {
 }
 
 /**
- * One process as a reader sees it: what comes next in its output, and whether there will be more.
- * It stands for the process it was made for, also when another gets the same name.
+ * One process for a reader: its next output, and whether more will come. It stands for the process it was
+ * made for, even after another process gets the same name.
  */
 export class Watched {
   readonly name: string;
@@ -64,17 +63,17 @@ export class Watched {
     return this.#position;
   }
 
-  /** No more output will come: it ended and was read to the end, or it left the list. */
+  /** No more output will come: the process ended and was read to the end, or it left the list. */
   get over(): boolean {
     return this.#ended || this.#gone;
   }
 
-  /** Its end is known, and was reached by its output. */
+  /** The end of the process is known, and its output was read to the end. */
   get ended(): boolean {
     return this.#ended;
   }
 
-  /** It left the list, so there is nothing to acknowledge. */
+  /** The process left the list, so there is nothing to acknowledge. */
   get gone(): boolean {
     return this.#gone;
   }
@@ -83,7 +82,7 @@ export class Watched {
     return this.#exit;
   }
 
-  /** The next piece of output; `undefined` when there is none now. */
+  /** The next piece of output; `undefined` when there is none at present. */
   async next(maxBytes: number): Promise<OutputChunk | undefined> {
     for (;;) {
       const chunk = await this.#read(maxBytes);
@@ -96,8 +95,8 @@ export class Watched {
   }
 
   /**
-   * What is left of a chunk without the rest of a line whose beginning was dropped. A chunk of another
-   * time is another piece of output, so a program that writes no lines is heard again as well.
+   * The rest of a chunk after a line whose beginning was dropped. A chunk of another time is another piece of
+   * output, so that the output of a program without lines continues too.
    */
   async #fromWholeLine(chunk: OutputChunk): Promise<OutputChunk | undefined> {
     const { stream, offset, gap, timeMs, data } = chunk;
@@ -124,7 +123,7 @@ export class Watched {
     try {
       return await this.#output.next(this.#position, maxBytes);
     } catch (error) {
-      // The files of a removed process go while somebody reads them; that is its end.
+      // The files of a removed process disappear while they are read; that is the end of the output.
       if (this.#gone) return undefined;
       throw error;
     }

@@ -1,7 +1,7 @@
 import { newelError } from "../../base/errors.ts";
 import type { TaskScope } from "./scope.ts";
 
-/** Questions of one worker that wait at most; whoever awaits each one never has more than one. */
+/** The most waiting questions of one worker; code that awaits each question has at most one. */
 const MAX_WAITING = 4_096;
 
 interface Question {
@@ -15,7 +15,7 @@ export class Asks {
   #last = 0;
 
   /**
-   * @throws NEWEL_E_POOL_NO_ANSWER when the task is over: its place in the pool may be another's
+   * @throws NEWEL_E_POOL_NO_ANSWER when the task is over: another task may have its place in the pool
    * @throws NEWEL_E_LIMIT
    */
   ask({ isAnswered }: TaskScope): { readonly number: number; readonly answer: Promise<unknown> } {
@@ -26,7 +26,7 @@ export class Asks {
         limit: MAX_WAITING,
         unit: "questions; await each `ask`",
       });
-    // As the frame carries it.
+    // The number as the frame carries it.
     do this.#last = (this.#last + 1) >>> 0;
     while (this.#waiting.has(this.#last));
     const number = this.#last;

@@ -1,57 +1,66 @@
-/** What a worker knows of itself and its pool. */
+import type { Transferable } from "../transferable.ts";
+
+/** The facts that a worker has about itself and its pool. */
 export interface SetupContext<Data = unknown> {
-  /** From 0; a replacement after a crash has the number of the one before. */
+  /** The worker number, from 0; a replacement after a crash has the number of its predecessor. */
   readonly workerNumber: number;
   /** The pool's name. */
   readonly pool: string;
-  /** The static data of the pool's `data` option, this worker's own copy. */
+  /** The static data of the pool's `data` option, copied for this worker. */
   readonly data: Data;
-  /** As {@link TaskContext.post}, for results that come without a task. */
+  /** Like {@link TaskContext.post}, for results without a task. */
   readonly post: (message: unknown) => Promise<void>;
 }
 
-/** What a task is given besides its argument. */
+/** The context that a task gets in addition to its argument. */
 export interface TaskContext<State = unknown, Message = never, Data = unknown> {
+  /** The number of this worker, from 0; a replacement has the number of its predecessor. */
   readonly workerNumber: number;
+  /** The name of the pool. */
   readonly pool: string;
+  /** The `data` of the pool's options. */
   readonly data: Data;
-  /** What `setup` returned. */
+  /** The return value of `setup`. */
   readonly state: State;
   /**
-   * Aborts when the caller cancelled the task or its time is over. Listen to it to end early and free
-   * the place in this worker: the caller has its answer by then, unless it gave `graceMs`. An error
-   * that the caller aborted with is the signal's `reason`.
+   * Aborts when the caller cancelled the task or its time limit expired. Listen to it to end early
+   * and free the permit in this worker: the caller has its answer by then, unless it set `graceMs`.
+   * If the caller aborted with an error, that error is the signal's `reason`.
    */
   readonly signal: AbortSignal;
   /**
-   * Sends a message to the pool: to its `onResult`, `on('message')` or async iteration. Resolves when
-   * the pool has room for it; a task counts as running until all its messages have left.
+   * Sends a message to the pool: to its `onResult`, `on('message')` or async iteration. Resolves
+   * when the pool has room for it; a task counts as running until all its messages have been sent.
    *
    * @throws NEWEL_E_NOT_SENDABLE
-   * @throws NEWEL_E_LIMIT when 65,536 messages wait already: await the promise
+   * @throws NEWEL_E_LIMIT when 65,536 messages already wait: await the promise
    */
   readonly post: (message: Message) => Promise<void>;
   /**
-   * Asks the caller of this task, whose `onAsk` answers; rejects as that does. Questions of a task
-   * reach it in their order.
+   * Asks the caller of this task, whose `onAsk` answers; rejects with the error of `onAsk`.
+   * Questions of a task reach it in their order.
    *
-   * @throws NEWEL_E_POOL_NO_ANSWER when nobody answers: there is no `onAsk`, or the task is over
+   * @throws NEWEL_E_POOL_NO_ANSWER when no answer can come: there is no `onAsk`, or the task is over
    * @throws NEWEL_E_NOT_SENDABLE
    * @throws NEWEL_E_LIMIT when 4,096 questions of this worker wait already
    */
   readonly ask: (question: unknown) => Promise<unknown>;
   /**
-   * Marks memory of a result or message to be handed over instead of copied: `return
-   * ctx.transfer(bytes, [bytes.buffer])`. It cannot be used here afterwards.
+   * Marks memory of a result, item or message to be transferred instead of copied: `return
+   * ctx.transfer(bytes, [bytes.buffer])`. It is detached in this worker afterwards. In a thread also
+   * message ports and streams.
    */
-  readonly transfer: <Value>(value: Value, memory: readonly ArrayBuffer[]) => Value;
+  readonly transfer: <Value>(value: Value, memory: readonly Transferable[]) => Value;
 }
 
-/** What a worker does; the default export of a worker module. */
+/** The functions of a worker; the default export of a worker module. */
 export interface WorkerDefinition<Task, Result, State, Message, Data> {
-  /** Runs once before the first task; what it returns is `ctx.state`. */
+  /** Runs once before the first task; its return value is `ctx.state`. */
   setup?(context: SetupContext<Data>): State | PromiseLike<State>;
-  /** Runs for each task; many at a time when it is asynchronous. */
+  /**
+   * Runs for each task; many run at a time if it is asynchronous. A generator gives the items of
+   * `pool.stream()`.
+   */
   task(task: Task, context: TaskContext<State, Message, Data>): Result | PromiseLike<Result>;
   /** Runs after the last task, before a worker that was asked to leave exits. */
   teardown?(state: State): void | PromiseLike<void>;

@@ -5,7 +5,7 @@ import { ToPool } from "../protocol.ts";
 import { Ring } from "../ring.ts";
 import type { TaskScope } from "./scope.ts";
 
-/** Messages that wait here at most; whoever awaits each one never has more than one. */
+/** The most waiting messages; code that awaits each message has at most one. */
 const MAX_WAITING = 65_536;
 
 interface Waiting {
@@ -46,7 +46,7 @@ export class Messages {
     });
   }
 
-  /** The pool takes so many more. */
+  /** The pool accepts this many more messages. */
   addCredit(credit: number): void {
     this.#credit += credit;
     while (this.#credit > 0) {
@@ -63,7 +63,7 @@ export class Messages {
     if (this.#waiting.length === 0) for (const resolve of this.#onEmpty.splice(0)) resolve();
   }
 
-  /** Resolves when nothing waits any more. */
+  /** Resolves when no message waits any more. */
   sent(): Promise<void> {
     if (this.#waiting.length === 0) return SENT;
     return new Promise((resolve) => {

@@ -1,24 +1,34 @@
+import { monotonicMs } from "../../base/globals.ts";
 import { monitorEventLoopDelay, type EventLoopUtilization } from "node:perf_hooks";
 
 import type { ResourceReport } from "../protocol.ts";
 
-/** Milliseconds between two looks at how late timers are. */
+/** Milliseconds between two checks of timer delay. */
 const DELAY_RESOLUTION_MS = 20;
 
-/** Reads what this thread or process takes of the machine, each time since the time before. */
+/** Measures the resource use of this thread or process, each time since the previous read. */
 export class ResourceMeter {
   readonly #delay = monitorEventLoopDelay({ resolution: DELAY_RESOLUTION_MS });
   #loop: EventLoopUtilization = performance.eventLoopUtilization();
-  #cpu = cpuUsage();
-  #atMs = performance.now();
+  readonly #isThread: boolean;
+  #cpu: number;
+  #atMs = monotonicMs();
 
-  constructor() {
+  /** @param isThread - whether a thread is measured, not a whole process */
+  constructor(isThread: boolean) {
+    this.#isThread = isThread;
+    this.#cpu = cpuUsage(isThread);
     this.#delay.enable();
   }
 
+  /** The longest block of the event loop since the last `read`, in milliseconds. */
+  get longestDelayMs(): number {
+    return Math.max(0, this.#delay.max / 1e6 - DELAY_RESOLUTION_MS);
+  }
+
   read(): ResourceReport {
-    const now = performance.now();
-    const cpu = cpuUsage();
+    const now = monotonicMs();
+    const cpu = cpuUsage(this.#isThread);
     const loop = performance.eventLoopUtilization();
     const delayMs = this.#delay.percentile(99) / 1e6 - DELAY_RESOLUTION_MS;
     const kinds = process.getActiveResourcesInfo();
@@ -45,10 +55,8 @@ export class ResourceMeter {
   }
 }
 
-/** Microseconds of processor time: of this thread alone in a thread. */
-function cpuUsage(): number {
-  // A process that has no threads need not load what they need.
-  const { isMainThread } = process.getBuiltinModule("node:worker_threads");
-  const { user, system } = isMainThread ? process.cpuUsage() : process.threadCpuUsage();
+/** Microseconds of processor time; in a thread that of the thread alone. */
+function cpuUsage(isThread: boolean): number {
+  const { user, system } = isThread ? process.threadCpuUsage() : process.cpuUsage();
   return user + system;
 }

@@ -1,30 +1,38 @@
+import { AsyncLocalStorage } from "node:async_hooks";
+
 import { messageOf } from "../../base/errors.ts";
+import { monotonicMs, setImmediate, setInterval } from "../../base/globals.ts";
 import type { Frame } from "../../wire/frames.ts";
 import {
   bodyOfError,
-  CloneBody,
   decodeBody,
+  decodeCloned,
   decodeError,
-  encodeBody,
-  notCloneable,
-  encodeTransferred,
   readContext,
   type Body,
+  type Carried,
 } from "../body.ts";
 import { Link, type ClonedFrame, type LinkReceiver, type PoolTransport } from "../link.ts";
-import { ToPool, ToWorker, type WorkerSetup } from "../protocol.ts";
+import { TaskFlag, ToPool, ToWorker, type WorkerSetup } from "../protocol.ts";
+import { notCloneable, type Transferable } from "../transferable.ts";
 import { Asks } from "./asks.ts";
+import { runWithin } from "./context.ts";
+import { ItemStream } from "./item-stream.ts";
 import { loadProgram, type ProgramOwner, type WorkerProgram } from "./load.ts";
 import { Messages } from "./messages.ts";
+import { Outbound } from "./outbound.ts";
+import type { ProgressWriter } from "./progress-writer.ts";
 import { TaskScope, type ScopeOwner, type WorkerFacts } from "./scope.ts";
+import { TaskQueue, type QueuedTask } from "./task-queue.ts";
 import { joinTelemetry, type TaskTelemetry } from "./telemetry.ts";
 
-/** After so much work in one turn the answers leave before more tasks are begun. */
+/** After this much work in one turn the answers are sent before more tasks begin. */
 const MAX_TURN_MS = 1;
 
-/** How the thread or process of a worker differs from the other kind. */
+/** The differences between the two kinds of workers, thread and process. */
 export interface RunnerHost {
   readonly canClone: boolean;
+  readonly progress: ProgressWriter;
   /** Called before the module is loaded. */
   prepare(setup: WorkerSetup): void | Promise<void>;
   exit(code: number): void;
@@ -35,61 +43,97 @@ export function startRunner(transport: PoolTransport, host: RunnerHost): object 
   return new Runner(transport, host);
 }
 
+/** Runs a task in the context of this module: an `enterWith` of one task does not reach the next. */
+const inCleanContext = AsyncLocalStorage.snapshot();
+
 /**
- * The worker's side: takes tasks, runs them all at once on this event loop, and answers. What comes
- * in with one read is begun in one turn; the answers of that turn, also of functions that only await
- * what is there already, leave with one write.
+ * The worker's side: takes tasks, runs them concurrently on this event loop, and answers.
+ *
+ * All frames of one read are taken before the first of their tasks begins, so that a task whose
+ * CANCEL or RECALL has arrived does not begin. The tasks begin in one turn; the answers of that
+ * turn, including those of functions that only await settled promises, are sent with one write.
+ * When the tasks of a turn took long enough, their answers are sent, and the event loop polls for
+ * new frames before more tasks begin.
  */
 class Runner implements LinkReceiver, ScopeOwner, ProgramOwner {
   readonly #host: RunnerHost;
   readonly #link: Link;
+  readonly #outbound: Outbound;
   readonly #messages: Messages;
   readonly #asks = new Asks();
   /** The asynchronous tasks that run, by their place in the pool's table. */
   readonly #running: (TaskScope | undefined)[] = [];
-  readonly #transfers = new WeakMap<object, readonly ArrayBuffer[]>();
   facts: WorkerFacts = { workerNumber: 0, pool: "", data: undefined, state: undefined };
   #program: WorkerProgram | undefined;
   #telemetry: TaskTelemetry | undefined;
-  #begun = 0;
-  #begunTold = 0;
-  #busyTold = 0;
+  readonly #queue = new TaskQueue();
+  readonly #progress: ProgressWriter;
+  /**
+   * Running tasks with a deadline or a signal: while there are any, the start of each task is
+   * announced.
+   */
+  #mayBeGivenUp = 0;
   #turnBeganMs = 0;
-  /** This turn took long enough. */
-  #isTired = false;
-  #isInTurn = false;
-  #isFlushScheduled = false;
+  #nowMs = 0;
+  /** Whether tasks wait for the event loop to poll. */
+  #isResuming = false;
 
   constructor(transport: PoolTransport, host: RunnerHost) {
     this.#host = host;
+    this.#progress = host.progress;
     this.#link = new Link(transport, this);
     this.#messages = new Messages(this.#link);
-    // From here on this class alone says when the outbox sends.
-    this.#link.outbox.beginTurn();
-    process.once("exit", () => this.#flush());
+    this.#outbound = new Outbound(this.#link, host.canClone, () => this.#queue.taken);
+    process.once("exit", () => {
+      this.#progress.exiting(this.#queue.taken);
+      this.#outbound.flush();
+    });
   }
 
   turnBegins(): void {
-    this.#isInTurn = true;
-    this.#isTired = false;
-    this.#turnBeganMs = performance.now();
+    this.#outbound.isInTurn = true;
+    this.#turnBeganMs = monotonicMs();
   }
 
   turnEnds(): void {
-    this.#isInTurn = false;
-    this.#scheduleFlush(true);
+    if (!this.#queue.isEmpty && !this.#isResuming) this.#beginTasks();
+    else if (!this.#queue.isEmpty) this.#queue.keep();
+    this.#outbound.isInTurn = false;
+    this.#outbound.scheduleFlush(true);
   }
+
+  /** Begins tasks until they took long enough; the rest begins when the event loop has polled. */
+  #beginTasks(): void {
+    this.#nowMs = this.#turnBeganMs;
+    const endMs = this.#turnBeganMs + MAX_TURN_MS;
+    while (!this.#queue.isEmpty && this.#nowMs <= endMs) this.#beginNext();
+    this.#progress.idle(this.#queue.taken);
+    if (this.#queue.isEmpty) return;
+    this.#queue.keep();
+    this.#isResuming = true;
+    // An immediate that is set while frames are read runs before the next poll, a second one after
+    // it.
+    setImmediate(() => setImmediate(this.#resume));
+  }
+
+  readonly #resume = (): void => {
+    this.#isResuming = false;
+    this.turnBegins();
+    this.turnEnds();
+  };
 
   frame({ type, id, aux, flags, buffer, start, end }: Frame): void {
     switch (type) {
       case ToWorker.TASK:
-        this.#begin(id, buffer, start, end, flags);
+        this.#enqueue(id, aux, buffer, start, end, flags, undefined, "");
         return;
       case ToWorker.CANCEL:
-        this.#running[id]?.cancel(
-          aux,
+        this.#cancel(id, aux, () =>
           start === end ? undefined : decodeError(buffer, start, end, flags),
         );
+        return;
+      case ToWorker.RECALL:
+        for (const task of this.#queue.dropAll()) this.#outbound.answer(ToPool.DROPPED, task, "");
         return;
       case ToWorker.ANSWER:
         this.#asks.answered(id, () => decodeBody(buffer, start, end, flags));
@@ -99,6 +143,9 @@ class Runner implements LinkReceiver, ScopeOwner, ProgramOwner {
         return;
       case ToWorker.CREDIT:
         this.#messages.addCredit(aux);
+        return;
+      case ToWorker.ITEM_CREDIT:
+        this.#running[id]?.stream?.addCredit(aux);
         return;
       case ToWorker.PING:
         this.#link.send(ToPool.PONG, 0, 0);
@@ -112,13 +159,13 @@ class Runner implements LinkReceiver, ScopeOwner, ProgramOwner {
     }
   }
 
-  clone({ type, id, value, json }: ClonedFrame): void {
-    if (type === ToWorker.SETUP) void this.#setUp(value as WorkerSetup);
-    else if (type === ToWorker.TASK) this.#run(id, value, json);
-    else if (type === ToWorker.ANSWER) this.#asks.answered(id, () => value);
+  clone({ type, id, aux, value: carried, json }: ClonedFrame): void {
+    if (type === ToWorker.TASK) this.#enqueue(id, aux, undefined, 0, 0, 0, carried, json);
+    else if (type === ToWorker.SETUP) void this.#setUp(decodeCloned(carried) as WorkerSetup);
+    else if (type === ToWorker.ANSWER) this.#asks.answered(id, () => decodeCloned(carried));
   }
 
-  /** The pool is gone, and with it whoever would hear of anything here. */
+  /** The pool is gone: no process receives results or errors any more. */
   closed(): void {
     this.#host.exit(1);
   }
@@ -138,22 +185,23 @@ class Runner implements LinkReceiver, ScopeOwner, ProgramOwner {
         post: (message) => this.post(message),
       });
       this.#program = program;
-      this.#answer(ToPool.READY, 0, "");
+      this.#outbound.answer(ToPool.READY, 0, "");
+      this.#outbound.flush();
       void this.#report(setup.statsMs);
     } catch (error) {
-      this.#answer(ToPool.UNFIT, 0, bodyOfError(error));
-      this.#flush();
+      this.#outbound.answer(ToPool.UNFIT, 0, bodyOfError(error));
+      this.#outbound.flush();
       this.#host.exit(1);
     }
   }
 
-  /** Tells the pool from time to time what this worker takes of the machine. */
+  /** Reports the resource use of this worker to the pool periodically. */
   async #report(statsMs: number): Promise<void> {
-    // Not before: loading it would keep the first task waiting.
+    // Loaded only now: it would delay the report that the worker is ready.
     const { ResourceMeter } = await import("./resources.ts");
-    const meter = new ResourceMeter();
+    const meter = new ResourceMeter(this.#host.canClone);
     setInterval(() => {
-      this.#answer(ToPool.REPORT, 0, JSON.stringify(meter.read()));
+      this.#outbound.answer(ToPool.REPORT, 0, JSON.stringify(meter.read()));
     }, statsMs).unref();
   }
 
@@ -170,56 +218,105 @@ class Runner implements LinkReceiver, ScopeOwner, ProgramOwner {
         }\n`,
       );
     }
-    this.#flush();
+    this.#outbound.flush();
     this.#host.exit(code);
   }
 
-  #begin(id: number, buffer: Buffer, start: number, end: number, flags: number): void {
-    if (this.#isTired) {
-      this.#beginLater(id, Buffer.from(buffer.subarray(start, end)), flags);
-      return;
-    }
-    let value: unknown;
-    try {
-      value = decodeBody(buffer, start, end, flags);
-    } catch (error) {
-      this.#begun += 1;
-      this.#answer(ToPool.FAILED, id, bodyOfError(error));
-      return;
-    }
-    const context = this.#telemetry === undefined ? "" : readContext(buffer, start, end, flags);
-    this.#run(id, value, context);
+  #enqueue(
+    id: number,
+    aux: number,
+    buffer: Buffer | undefined,
+    start: number,
+    end: number,
+    flags: number,
+    carried: Carried | undefined,
+    json: string,
+  ): void {
+    this.#queue.push({
+      id,
+      kind: aux,
+      buffer,
+      start,
+      end,
+      flags,
+      carried,
+      json,
+      number: 0,
+      isDropped: false,
+    });
   }
 
-  #run(id: number, value: unknown, context: string): void {
-    const scope = new TaskScope(this, id);
+  /** The caller has cancelled the task: a task that has not begun does not begin. */
+  #cancel(id: number, limitMs: number, reason: () => Error | undefined): void {
+    const scope = this.#running[id];
+    if (scope !== undefined) scope.cancel(limitMs, reason());
+    else if (this.#queue.drop(id)) this.#outbound.answer(ToPool.DROPPED, id, "");
+  }
+
+  #beginNext(): void {
+    const { taken } = this.#queue;
+    const task = this.#queue.shift();
+    if (task === undefined) return;
+    const isAnnounced = (task.kind & TaskFlag.MAY_BE_GIVEN_UP) !== 0 || this.#mayBeGivenUp > 0;
+    this.#progress.starting(taken, isAnnounced, this.#nowMs);
+    this.#begin(task);
+    this.#nowMs = monotonicMs();
+  }
+
+  #begin({ id, kind, buffer, start, end, flags, carried, json }: QueuedTask): void {
+    let value: unknown;
     try {
-      const result =
-        this.#telemetry === undefined || context === ""
-          ? this.#program?.task(value, scope)
-          : this.#telemetry(context, () => this.#program?.task(value, scope));
-      this.#begun += 1;
+      value = buffer === undefined ? decodeCloned(carried) : decodeBody(buffer, start, end, flags);
+    } catch (error) {
+      this.#outbound.answer(ToPool.FAILED, id, bodyOfError(error));
+      return;
+    }
+    const hasContext = this.#telemetry !== undefined && buffer !== undefined;
+    this.#run(id, kind, value, hasContext ? readContext(buffer, start, end, flags) : json);
+  }
+
+  #run(id: number, kind: number, value: unknown, context: string): void {
+    const scope = new TaskScope(this, id, kind);
+    try {
+      const result = inCleanContext(this.#call, value, scope, context);
       if (isThenable(result)) {
         this.#running[id] = scope;
+        if (scope.mayBeGivenUp) this.#mayBeGivenUp += 1;
+        scope.isRunning = true;
         result.then(
           (settled) => this.#settle(scope, settled),
           (error: unknown) => this.#fail(scope, error),
         );
       } else this.#settle(scope, result);
     } catch (error) {
-      this.#begun += 1;
       this.#fail(scope, error);
     }
-    if (this.#isInTurn) this.#isTired = performance.now() - this.#turnBeganMs > MAX_TURN_MS;
   }
 
-  /** This task and those that came with it are begun when the event loop has gone round. */
-  #beginLater(id: number, body: Buffer, flags: number): void {
-    this.#link.pause();
-    setImmediate(() => this.#link.resume(() => this.#begin(id, body, 0, body.length, flags)));
+  readonly #call = (value: unknown, scope: TaskScope, context: string): unknown =>
+    this.#telemetry === undefined || context === ""
+      ? this.#invoke(value, scope)
+      : this.#telemetry(context, () => this.#invoke(value, scope));
+
+  #invoke(value: unknown, scope: TaskScope): unknown {
+    const result = runWithin(scope, () =>
+      scope.isNamed ? this.#program?.call(value, scope) : this.#program?.task(value, scope),
+    );
+    return scope.isStream ? this.#stream(scope, result) : result;
   }
 
-  /** The task is done though its function goes on: `taskDone()`. */
+  /** Sends the items of a task; rejects with the reason of a reader that has given it up. */
+  async #stream(scope: TaskScope, result: unknown): Promise<undefined> {
+    const inContext = scope.inContext ?? AsyncLocalStorage.snapshot();
+    const items = isThenable(result) ? await result : result;
+    const within = <Result>(run: () => Result): Result => inContext(() => runWithin(scope, run));
+    scope.stream = new ItemStream(this.#outbound, scope.id, items, within);
+    if (scope.isGivenUp) scope.stream.stop();
+    await scope.stream.pump();
+    if (scope.isGivenUp) throw scope.signal.reason;
+  }
+
+  /** The task is done although its function continues: `taskDone()`. */
   finish(scope: TaskScope): void {
     this.#settle(scope, undefined);
   }
@@ -232,7 +329,7 @@ class Runner implements LinkReceiver, ScopeOwner, ProgramOwner {
     }
     let body: Body;
     try {
-      body = this.#encode(result);
+      body = this.#outbound.encode(result);
     } catch (error) {
       this.#fail(scope, error);
       return;
@@ -247,73 +344,30 @@ class Runner implements LinkReceiver, ScopeOwner, ProgramOwner {
   #end(scope: TaskScope, type: number, body: Body): void {
     scope.isAnswered = true;
     this.#running[scope.id] = undefined;
-    this.#answer(type, scope.id, body);
+    if (scope.mayBeGivenUp && scope.isRunning) this.#mayBeGivenUp -= 1;
+    this.#outbound.answer(type, scope.id, body);
   }
 
-  #encode(value: unknown): Body {
-    const memory =
-      typeof value === "object" && value !== null ? this.#transfers.get(value) : undefined;
-    return memory === undefined
-      ? encodeBody(value, this.#host.canClone)
-      : encodeTransferred(value, memory, this.#host.canClone);
-  }
-
-  /** Remembers what of a result is to be handed over. */
-  transfer<Value>(value: Value, memory: readonly ArrayBuffer[]): Value {
-    if (typeof value === "object" && value !== null) this.#transfers.set(value, memory);
-    return value;
+  transfer<Value>(value: Value, memory: readonly Transferable[]): Value {
+    return this.#outbound.transfer(value, memory);
   }
 
   async post(message: unknown, scope?: TaskScope): Promise<void> {
-    const sent = this.#messages.send(this.#encode(message), scope);
-    this.#scheduleFlush(false);
+    const sent = this.#messages.send(this.#outbound.encode(message), scope);
+    this.#outbound.scheduleFlush(false);
     await sent;
   }
 
   async ask(question: unknown, scope: TaskScope): Promise<unknown> {
-    const body = this.#encode(question);
+    const body = this.#outbound.encode(question);
     const { number, answer } = this.#asks.ask(scope);
     try {
       this.#link.send(ToPool.ASK, scope.id, number, body);
     } catch (error) {
       this.#asks.refused(number, notCloneable(error));
     }
-    this.#scheduleFlush(false);
+    this.#outbound.scheduleFlush(false);
     return answer;
-  }
-
-  #answer(type: number, id: number, body: Body): void {
-    this.#link.send(type, id, 0, body);
-    if (body instanceof CloneBody) return;
-    this.#scheduleFlush(false);
-  }
-
-  /**
-   * After a turn: when all its microtasks are done. In between (a timer, a socket of the task's own):
-   * when the event loop has gone round once, so that what else is due comes along.
-   */
-  #scheduleFlush(isTurn: boolean): void {
-    if (this.#isInTurn || this.#isFlushScheduled) return;
-    this.#isFlushScheduled = true;
-    if (isTurn) queueMicrotask(() => process.nextTick(this.#scheduledFlush));
-    else setImmediate(this.#scheduledFlush);
-  }
-
-  readonly #scheduledFlush = (): void => {
-    this.#isFlushScheduled = false;
-    this.#flush();
-  };
-
-  #flush(): void {
-    if (this.#begun !== this.#begunTold) {
-      const busy = performance.eventLoopUtilization().active;
-      const busyUs = Math.min(0xffff_ffff, Math.round((busy - this.#busyTold) * 1_000));
-      this.#link.send(ToPool.TAKEN, this.#begun >>> 0, busyUs);
-      this.#begunTold = this.#begun;
-      this.#busyTold = busy;
-    }
-    this.#link.outbox.endTurn();
-    this.#link.outbox.beginTurn();
   }
 }
 

@@ -1,9 +1,9 @@
 import type { WorkerSetup } from "../protocol.ts";
 
-/** Runs a task in the context that came with it. */
+/** Runs a task in the context that arrived with it. */
 export type TaskTelemetry = (context: string, run: () => unknown) => unknown;
 
-/** The worker's end of the OpenTelemetry context, when the API package is there. */
+/** The worker's side of the OpenTelemetry context, if the API package is installed. */
 export async function joinTelemetry(_setup: WorkerSetup): Promise<TaskTelemetry | undefined> {
   const api = await import("@opentelemetry/api").catch(() => undefined);
   if (api === undefined) return undefined;

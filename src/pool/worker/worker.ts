@@ -2,12 +2,12 @@ import type { AsyncLocalStorage } from "node:async_hooks";
 
 import type { TaskContext } from "./define-worker.ts";
 
-/** What a running worker gives its class; set before `initialise`. */
+/** The runtime values of a running worker for its class; set before `initialise`. */
 export interface WorkerRuntime {
   readonly workerNumber: number;
   readonly pool: string;
   readonly data: unknown;
-  /** The task that the code calling belongs to. */
+  /** The task to which the calling code belongs. */
   readonly current: AsyncLocalStorage<{ post(message: unknown): Promise<void>; finish(): void }>;
   post(message: unknown): Promise<void>;
 }
@@ -15,15 +15,15 @@ export interface WorkerRuntime {
 // oxlint-disable typescript/no-unnecessary-type-parameters -- the module's types are read off the class
 /**
  * A worker as a class, with the names of Looppool. Its default export is the worker; `defineWorker`
- * is the shorter way.
+ * is the shorter form.
  *
- * A task is done when what `processMessage` returned settles, or already when `taskDone` is called.
- * Its answer is what `processMessage` returned; anything else goes out by `put`.
+ * A task is done when the return value of `processMessage` settles, or earlier when `taskDone` is
+ * called. The result of the task is that return value; other results are sent by `put`.
  */
 export abstract class Worker<Task = unknown, Result = void, Message = never, Data = unknown> {
   #runtime: WorkerRuntime | undefined;
 
-  /** From 0. */
+  /** The worker number, from 0. */
   get number(): number {
     return this.#known.workerNumber;
   }
@@ -36,7 +36,7 @@ export abstract class Worker<Task = unknown, Result = void, Message = never, Dat
   /** Called once, before the first message. */
   initialise(): void | PromiseLike<void> {}
 
-  /** Called for each task; may be asynchronous, then many run at a time. */
+  /** Called for each task; if it is asynchronous many calls run at a time. */
   abstract processMessage(
     task: Task,
     context: TaskContext<undefined, Message, Data>,
@@ -51,7 +51,7 @@ export abstract class Worker<Task = unknown, Result = void, Message = never, Dat
     return task === undefined ? this.#known.post(message) : task.post(message);
   }
 
-  /** The task this is called from is done, whatever `processMessage` still does. */
+  /** Ends the task of the calling code, even if `processMessage` continues. */
   taskDone(): void {
     this.#known.current.getStore()?.finish();
   }

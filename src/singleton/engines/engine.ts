@@ -9,73 +9,82 @@ import type { SavedText } from "../state.ts";
 /** Methods by name, as host and proxies exchange them. */
 export type AnyApi = Record<string, (...args: unknown[]) => unknown>;
 
-/** What an owner would serve. The implementation waits by itself until the instance is made. */
+/** The service of a potential owner. The implementation itself waits until the instance is made. */
 export interface Service {
   readonly contract: Contract<AnyApi>;
   readonly implementation: AnyApi;
   readonly limits: Partial<WireLimits> | undefined;
 }
 
-/** The ownership this process has won, from then until it is given up. */
+/** The ownership that this process has won, until it is released. */
 export interface Tenure {
   readonly epoch: number;
   readonly sinceMs: number;
   readonly server: WireServer;
-  /** Aborts when the ownership went to another though this process lives. */
+  /** Aborts when another process gets the ownership although this process is alive. */
   readonly lost: AbortSignal;
-  /** Where the state is kept; missing where nothing keeps it. */
+  /** The store of the state; missing if the engine stores none. */
   readonly store?: SavedText;
-  /** Frees the name, so that the next can win. Nothing of the instance may run any more. */
+  /** Frees the name, so that the next process can win. No code of the instance may run any more. */
   end(): Promise<void>;
 }
 
-/** What comes of taking part: the ownership, or a connection to who has it. */
+/** The result of joining: the ownership, or a connection to the owner. */
 export type Joined =
   | { readonly tenure: Tenure; readonly connection?: never; readonly elected?: never }
   | {
       readonly connection: Connection<AnyApi>;
-      /** Aborts when this process has become the owner although the one it is connected to lives. */
+      /** Aborts when this process has become the owner although the connected owner is alive. */
       readonly elected?: AbortSignal;
       readonly tenure?: never;
     };
 
 export interface JoinOptions {
-  /** Makes what is served, should this process win. Missing: it does not try to. */
+  /** Makes the service, if this process wins. If missing, the process does not compete. */
   readonly service: (() => Service) | undefined;
   readonly contract: Contract<AnyApi>;
-  /** How long an owner may take to say HELLO; it may be busy with its constructor. */
+  /** Limits of the connection to an owner. */
+  readonly limits: Partial<WireLimits>;
+  /** Milliseconds that an owner may take to send HELLO; it may be busy with its constructor. */
   readonly timeoutMs: number;
-  /** Whether anybody waits for an owner here. */
+  /** Whether a caller waits for an owner in this process. */
   readonly isUrgent: () => boolean;
-  /** Ends the attempts; `join` then rejects with its reason. */
+  /** Ends the attempts; `join` then rejects with the reason of the signal. */
   readonly signal: AbortSignal;
 }
 
 /**
- * One way to choose an owner that cannot race: of all who try, exactly one wins, and what it has won
- * is freed by the system when it dies, at that instant and never before. Whether an owner answers
- * plays no part in it: one that is busy, stopped or slow keeps what it has.
+ * A race-free way to elect an owner: of all competing processes exactly one wins, and the operating
+ * system or the kernel frees its ownership at the instant of its death and never before. The
+ * responsiveness of the owner does not matter: a busy, stopped or slow owner keeps its ownership.
  */
 export interface Engine {
-  /** Tries until this process has won or is connected to the owner. Not to be called twice at once. */
+  /** The address of the owner, as an error shows it: `at 127.0.0.1:17310`. */
+  readonly place: string;
+  /** Tries until this process has won or is connected to the owner. Calls must not overlap. */
   join(options: JoinOptions): Promise<Joined>;
-  /** Gives up its place among those who wait to be the next. */
+  /** Leaves the queue of processes that wait to be the next owner. */
   withdraw?(): Promise<void>;
 }
 
 /**
- * A takeover is a matter of some ten milliseconds; a constructor may be one of seconds. Who looks more
- * often takes the time from the one that is to be the next owner.
+ * A takeover takes about ten milliseconds, a constructor may take seconds. More frequent polls
+ * would take processor time from the next owner.
  */
 const QUICK_TRIES = 30;
 
-/** Waits between two tries at what takes others milliseconds; not all who wait come back at once. */
+/**
+ * Waits between two attempts, with a random part so that not all waiting processes retry at once.
+ */
 export function pause(tries: number, signal: AbortSignal): Promise<void> {
   const ms = tries < QUICK_TRIES ? 6 : 20;
   return sleep(ms * (0.75 + Math.random() / 2), signal);
 }
 
-/** What connecting fails with while nobody serves there: no owner, one that ends, one that begins. */
+/**
+ * The error codes of a failed connect while no process serves: no owner, an owner that ends, an
+ * owner that begins.
+ */
 const NOBODY: ReadonlySet<string> = new Set([
   "ENOENT",
   "ECONNREFUSED",
@@ -84,7 +93,10 @@ const NOBODY: ReadonlySet<string> = new Set([
   "EAGAIN",
 ]);
 
-/** Whether a failed connect means that there is nobody, in contrast to somebody who does not fit. */
+/**
+ * Whether a failed connect means that there is no server, in contrast to a server that does not
+ * match.
+ */
 export function isNobody(error: unknown): boolean {
   if (hasCode(error, "NEWEL_E_CONNECTION_LOST")) return true;
   const fits = hasCode(error, "NEWEL_E_UNREACHABLE") || hasCode(error, "NEWEL_E_SECRET");

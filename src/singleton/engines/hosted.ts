@@ -1,9 +1,10 @@
 import { newelError } from "../../base/errors.ts";
 import { programPath } from "../../base/modules.ts";
 import { sleep } from "../../base/timers.ts";
-import type { ProcessInfo } from "../../kernel/api.ts";
+import type { ProcessInfo } from "../../kernel/process-api.ts";
 import type { KernelClient } from "../../kernel/client-api.ts";
 import type { Connection } from "../../wire/client.ts";
+import type { WireLimits } from "../../wire/limits.ts";
 import type { AnyClass, HostedOptions } from "../api.ts";
 import type { Identity } from "../identity.ts";
 import { jsonOf } from "../json.ts";
@@ -11,7 +12,7 @@ import { pause, type AnyApi, type Engine, type JoinOptions, type Joined } from "
 import { reachHolder } from "./kernel.ts";
 import { useKernel } from "./kernel-share.ts";
 
-/** What the program of a process of its own is told, as its one argument. */
+/** The plan of a separate owner process, passed as its only argument. */
 export interface HostedPlan {
   readonly module: string;
   readonly export?: string;
@@ -22,6 +23,8 @@ export interface HostedPlan {
     readonly home: string;
     readonly idleMs?: number;
     readonly timeoutMs?: number;
+    readonly limits?: Partial<WireLimits>;
+    readonly unresponsiveMs?: number;
     readonly args: readonly unknown[];
   };
 }
@@ -30,15 +33,16 @@ const POLL_MS = 10;
 const TAIL_LINES = 20;
 
 /**
- * The owner is a process that the kernel makes for it. Nobody here can win; where there is no owner,
- * one of those who want it has the process made, and all connect to it.
+ * The owner is a process that the kernel starts. The calling processes cannot win; if there is no
+ * owner, one of them has the process started, and all connect to it.
  */
 export class HostedEngine implements Engine {
+  readonly place: string;
   readonly #identity: Identity;
   readonly #plan: string;
 
   constructor(identity: Identity, module: URL, options: HostedOptions<AnyClass>) {
-    const { idleMs, timeoutMs, export: name } = options;
+    const { idleMs, timeoutMs, limits, unresponsiveMs, export: name } = options;
     const args = (options as { readonly args?: readonly unknown[] }).args ?? [];
     const { key, version, home } = identity;
     const plan: HostedPlan = {
@@ -51,9 +55,12 @@ export class HostedEngine implements Engine {
         home: home.directory,
         ...(idleMs === undefined ? {} : { idleMs }),
         ...(timeoutMs === undefined ? {} : { timeoutMs }),
+        ...(limits === undefined ? {} : { limits }),
+        ...(unresponsiveMs === undefined ? {} : { unresponsiveMs }),
         args,
       },
     };
+    this.place = `in the kernel of ${identity.home.directory}`;
     this.#identity = identity;
     this.#plan = jsonOf(plan, identity.id);
   }
@@ -82,7 +89,7 @@ export class HostedEngine implements Engine {
     return holder === undefined ? undefined : reachHolder(this.#identity, holder, options);
   }
 
-  /** One at a time looks whether there is an owner, and has one made. */
+  /** One process at a time checks whether there is an owner, and has one started. */
   async #startInTurn(client: KernelClient, { signal, timeoutMs }: JoinOptions): Promise<void> {
     const turn = await client.claim(`singleton-start/${this.#identity.id}`, { signal });
     try {
@@ -119,12 +126,12 @@ export class HostedEngine implements Engine {
     });
   }
 
-  /** Forgets a process that ended; one that failed is what the caller has to know. */
+  /** Removes a process that ended; the failure of a process is thrown to the caller. */
   async #clearAway({ processes }: KernelClient, host: ProcessInfo): Promise<void> {
     const lines = host.exitCode === 0 ? [] : await processes.tail(host.name, TAIL_LINES);
     await processes.remove(host.name);
     if (host.exitCode === 0) return;
-    // A signal ended it: it ran, and the next one may.
+    // The process was ended by a signal: it had run, and the next one may run.
     if ((host.exitCode ?? -1) < 0) return;
     throw this.#failure([`it ended with ${host.exitCode}`, ...lines].join("\n"));
   }
@@ -134,7 +141,7 @@ export class HostedEngine implements Engine {
   }
 }
 
-/** The environment of this process, without what was meant for it alone. */
+/** The environment of this process, without the variables for this process alone. */
 function inheritedEnvironment(): Record<string, string> {
   const personal =
     /^(NEWEL_|LISTEN_|NODE_OPTIONS$|NODE_CHANNEL_|NODE_UNIQUE_ID$|NOTIFY_SOCKET$|WATCHDOG_)/;

@@ -7,10 +7,10 @@ interface Share {
   users: number;
 }
 
-/** By home: all owners of one thread share a connection, and close it with the last. */
+/** By home: all owners of one thread share a connection, and close it with the last owner. */
 const shares = new Map<string, Share>();
 
-/** A kernel's client for as long as it is needed. */
+/** A kernel client for as long as it is needed. */
 export interface KernelUse {
   readonly client: KernelClient;
   end(): Promise<void>;
@@ -44,7 +44,7 @@ export async function useKernel(home: Home): Promise<KernelUse> {
     };
     return { client, end: endOnce };
   } catch (error) {
-    // The next one tries anew.
+    // The next caller tries again.
     share.users -= 1;
     if (shares.get(home.directory) === share) shares.delete(home.directory);
     throw error;

@@ -5,6 +5,7 @@ import { connectAbstract, serveAbstract } from "../../wire/unix.ts";
 import type { Connection } from "../../wire/client.ts";
 import type { Identity } from "../identity.ts";
 import type { SavedText } from "../state.ts";
+import { abstractName } from "./address.ts";
 import {
   isNobody,
   pause,
@@ -16,7 +17,6 @@ import {
 } from "./engine.ts";
 import { useKernel, type KernelUse } from "./kernel-share.ts";
 import { prepareRecords, recordEnd, recordOwner } from "./records.ts";
-import { abstractName } from "./socket.ts";
 
 type WinOptions = JoinOptions & { readonly service: () => Service };
 
@@ -24,11 +24,13 @@ const WITHDRAWAL_MS = 1_000;
 const UNHURRIED_MS = 50;
 
 /**
- * Whoever has a claim of the kernel is the owner. It ends with its holder, at once; the death of the
- * kernel ends no claim. Its number is the epoch, and part of the address: an owner that was deprived
- * while it was stopped is found by nobody any more, and what it writes late is refused.
+ * The holder of a kernel claim is the owner. The claim ends immediately with its holder; the death
+ * of the kernel ends no claim. The number of the claim is the epoch, and part of the address: an
+ * owner whose claim was revoked while it was stopped is no longer found by clients, and its late
+ * writes are refused.
  */
 export class KernelEngine implements Engine {
+  readonly place: string;
   readonly #identity: Identity;
   /** Whether it stays in the queue for the claim while it is connected to the owner. */
   readonly #keepsPlace: boolean;
@@ -37,6 +39,7 @@ export class KernelEngine implements Engine {
   #hasJoined = false;
 
   constructor(identity: Identity, options: { readonly keepsPlace: boolean }) {
+    this.place = `in the kernel of ${identity.home.directory}`;
     this.#identity = identity;
     this.#keepsPlace = options.keepsPlace;
   }
@@ -87,7 +90,7 @@ export class KernelEngine implements Engine {
     if (this.#bid?.hasFailed === true) this.#bid = undefined;
     const bid = (this.#bid ??= new Bid(use.client, this.#identity.claim));
     for (let tries = 0; ; tries += 1) {
-      // Nobody has to look for the next owner in haste who may be told that it is the one itself.
+      // A process that may itself be elected need not poll for the next owner quickly.
       if (tries > 0 || this.#hasJoined) {
         const isOver = new AbortController();
         const until = AbortSignal.any([signal, isOver.signal]);
@@ -103,7 +106,7 @@ export class KernelEngine implements Engine {
       const reaching = reachHolder(this.#identity, holder, options);
       const connection = await Promise.race([reaching, bid.settled]);
       if (connection !== undefined) return { connection, elected: bid.elected };
-      // The owner was deprived of it while it did not answer.
+      // The claim of the owner was revoked while it did not answer.
       reaching.then(
         (late) => late?.close(),
         () => undefined,
@@ -111,7 +114,10 @@ export class KernelEngine implements Engine {
     }
   }
 
-  /** Asked after the bid, on the same connection: if that was granted at once, it is known by now. */
+  /**
+   * Asked after the bid, on the same connection: a bid that was granted immediately is known by
+   * then.
+   */
   async #holder({ claims }: KernelClient, bid: Bid): Promise<ClaimInfo | undefined> {
     return bid.granted === undefined ? (await claims.list(this.#identity.claim))[0] : undefined;
   }
@@ -133,7 +139,7 @@ export class KernelEngine implements Engine {
       await server.close(0);
       throw error;
     }
-    // From here on the tenure has them.
+    // From here on the tenure owns them.
     this.#bid = undefined;
     this.#use = undefined;
     const end = async (): Promise<void> => {
@@ -155,15 +161,15 @@ export class KernelEngine implements Engine {
   }
 }
 
-/** Connects to the holder of a claim; `undefined` when nobody is there: not any more, or not yet. */
+/** Connects to the holder of a claim; `undefined` when no holder serves (any more, or yet). */
 export async function reachHolder(
   identity: Identity,
   { epoch }: ClaimInfo,
-  { contract, timeoutMs }: JoinOptions,
+  { contract, timeoutMs, limits }: JoinOptions,
 ): Promise<Connection<AnyApi> | undefined> {
   const address = abstractName(identity, epoch);
   try {
-    return await connectAbstract(address, contract, { timeoutMs, keepAlive: false });
+    return await connectAbstract(address, contract, { timeoutMs, keepAlive: false, limits });
   } catch (error) {
     if (isNobody(error)) return undefined;
     throw error;
@@ -202,16 +208,20 @@ class Bid {
     return this.#failure !== undefined;
   }
 
-  /** @throws why it will not be granted */
+  /** @throws the reason why it will not be granted */
   check(): void {
     if (this.#failure !== undefined) throw this.#failure;
   }
 
-  /** Leaves the queue. Granted in the same moment, or late, the claim goes on to the next. */
+  /**
+   * Leaves the queue. A claim that is granted at the same moment, or late, is passed to the next
+   * process.
+   */
   async withdraw(): Promise<void> {
     this.#withdrawal.abort();
     const released = this.settled.then(() => this.granted?.release());
-    // A kernel that dies just now may have the claim asked for again; nobody has to wait for that.
+    // If the kernel dies at this moment the claim may be requested again; no caller needs to wait
+    // for that.
     await Promise.race([released, sleep(WITHDRAWAL_MS)]);
   }
 }

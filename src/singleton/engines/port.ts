@@ -1,7 +1,4 @@
-import type { Socket } from "node:net";
-
 import { hasCode, newelError, systemCode } from "../../base/errors.ts";
-import { tcpPeerUid } from "../../kernel/tcp-peer.ts";
 import { deriveKey, type SecretKey } from "../../wire/secret.ts";
 import { connectTcp, serveTcp, type TcpAddress } from "../../wire/tcp.ts";
 import type { PortOptions } from "../api.ts";
@@ -15,17 +12,23 @@ import {
   type Service,
 } from "./engine.ts";
 import { prepareRecords } from "./records.ts";
+import { Refusals } from "./refusals.ts";
 import { beginTenure } from "./tenure.ts";
 
 const RESETS_OF_A_DEATH = 10;
 const LOOPBACK = "127.0.0.1";
-/** Another machine's port cannot be won from here, only reached. */
+/** A port of another machine cannot be won from here, only reached. */
 const FOREIGN: ReadonlySet<string> = new Set(["EADDRNOTAVAIL", "ENOTFOUND", "EAI_AGAIN"]);
 
-/** Whoever has the port is the owner; from a machine whose address it is not it can only be reached. */
+/**
+ * The process that listens at the port is the owner; from a machine without that address the port
+ * can only be reached.
+ */
 export class PortEngine implements Engine {
+  readonly place: string;
   readonly #identity: Identity;
   readonly #options: PortOptions;
+  readonly #refusals: Refusals;
   #key: SecretKey | undefined;
 
   constructor(identity: Identity, options: PortOptions) {
@@ -37,21 +40,25 @@ export class PortEngine implements Engine {
           ? "other machines are let in with a secret only"
           : undefined;
     if (why !== undefined) throw newelError("NEWEL_E_SINGLETON", { name: identity.id, why });
+    this.place = `at ${host}:${port}`;
     this.#identity = identity;
     this.#options = options;
+    this.#refusals = new Refusals(identity.id);
   }
 
   async join(options: JoinOptions): Promise<Joined> {
-    const { service, contract, timeoutMs, signal } = options;
+    const { service, contract, timeoutMs, limits, signal } = options;
     if (service !== undefined) prepareRecords(this.#identity.home);
     const address = await this.#address();
     let resets = 0;
     for (let tries = 0; ; tries += 1) {
       signal.throwIfAborted();
       try {
-        return { connection: await connectTcp(address, contract, { timeoutMs, keepAlive: false }) };
+        return {
+          connection: await connectTcp(address, contract, { timeoutMs, keepAlive: false, limits }),
+        };
       } catch (error) {
-        // An owner that dies resets connections once; one that wants a secret does so each time.
+        // A dying owner resets connections once; an owner that requires a secret does so each time.
         resets = hasCode(error, "NEWEL_E_SECRET") ? resets + 1 : 0;
         if (!isNobody(error) || resets > RESETS_OF_A_DEATH) throw error;
       }
@@ -66,7 +73,7 @@ export class PortEngine implements Engine {
     try {
       const server = await serveTcp(address, contract, implementation, {
         ...(limits === undefined ? {} : { limits }),
-        ...(address.secret === undefined ? { admit } : {}),
+        onRefused: (error, peer) => this.#refusals.report(error, peer),
       });
       const { host = LOOPBACK, port, secret } = this.#options;
       return await beginTenure(this.#identity, server, {
@@ -81,17 +88,13 @@ export class PortEngine implements Engine {
     }
   }
 
-  /** With the key of the secret, which takes a while to derive and is the same each time. */
+  /**
+   * The address with the key of the secret, which takes time to derive and is the same each time.
+   */
   async #address(): Promise<TcpAddress> {
     const { host = LOOPBACK, port, secret } = this.#options;
     if (secret === undefined) return { host, port };
     this.#key ??= await deriveKey(secret, this.#identity.claim);
     return { host, port, secret: this.#key };
   }
-}
-
-/** Lets in who has the same uid on this machine. */
-async function admit(socket: Socket): Promise<boolean> {
-  const uid = await tcpPeerUid(socket);
-  return uid !== undefined && uid === process.getuid?.();
 }

@@ -1,7 +1,6 @@
 import {
   closeSync,
   fsyncSync,
-  mkdirSync,
   openSync,
   readFileSync,
   readdirSync,
@@ -9,57 +8,69 @@ import {
   writeSync,
 } from "node:fs";
 import { join } from "node:path";
-import { threadId } from "node:worker_threads";
 
 import { newelError, systemCode } from "../../base/errors.ts";
 import { makeHome, type Home } from "../../base/home.ts";
 import { look } from "../../kernel/proc.ts";
+import { checkClass } from "../class-name.ts";
 import type { Identity } from "../identity.ts";
+import { makeDirectory } from "../../base/make-directory.ts";
 
-/** Who owns a singleton, or was the last to: one file each, in the home. */
+/** The present or last owner of a singleton: one file per singleton, in the home. */
 export interface OwnerRecord {
   readonly name: string;
   readonly key?: string;
   readonly version: number;
+  /** Compared by the next owner. */
+  readonly className?: string;
+  /** The boot id of the machine at the time of the ownership. */
+  readonly bootId?: string;
   readonly engine: "socket" | "kernel" | "port";
-  /** Where it is reached: an abstract name, or `host:port`. */
+  /** The address of the owner: an abstract name, or `host:port`. */
   readonly address: string;
   readonly hasSecret?: true;
   readonly claim: string;
   readonly epoch: number;
   readonly pid: number;
-  /** Tells the process from a later one with the same pid. */
+  /** Distinguishes the process from a later one with the same pid. */
   readonly startTicks: number;
   readonly sinceMs: number;
-  /** It was given up in order. */
+  /** The ownership was released in order. */
   readonly ended?: true;
 }
 
-/** Makes the place of the records: before it matters how long that takes. */
+/** Makes the directory of the records, at a moment when the delay does not matter. */
 export function prepareRecords(home: Home): void {
   makeHome(home);
-  mkdirSync(directoryOf(home), { recursive: true, mode: 0o700 });
+  makeDirectory(directoryOf(home), 0o700);
 }
 
 /**
- * Takes the next epoch of a singleton and writes down who owns it. Only whoever has won may call
- * this: then nobody else writes the file. It is on the disk before the epoch is used, so that no later
- * owner can have the same.
+ * Takes the next epoch of a singleton and records its owner. Only the winner may call this: then no
+ * other process writes the file. The record is on disk before the epoch is used, so that no later
+ * owner can have the same epoch.
  *
- * @param epoch - given where something else counts them
+ * @throws NEWEL_E_SINGLETON_CLASS when the last owner died as an instance of another class
+ * @param epoch - given if another component counts the epochs
  */
 export function recordOwner(
-  { name, key, version, claim, hash, home }: Identity,
+  { name, key, version, className, id, claim, hash, home }: Identity,
   owner: Pick<OwnerRecord, "engine" | "address" | "hasSecret">,
   epoch?: number,
 ): OwnerRecord {
+  const last = read(pathOf(home, hash));
+  const bootId = currentBoot();
+  if (className !== undefined && last?.bootId === bootId && !isOver(last, version))
+    checkClass(id, last?.className, className);
   const record: OwnerRecord = {
     name,
     ...(key === undefined ? {} : { key }),
     version,
+    ...(className === undefined ? {} : { className }),
+    ...(bootId === undefined ? {} : { bootId }),
     ...owner,
     claim,
-    epoch: epoch ?? (read(pathOf(home, hash))?.epoch ?? 0) + 1,
+    epoch: epoch ?? (last?.epoch ?? 0) + 1,
     pid: process.pid,
     startTicks: process.platform === "linux" ? (look(process.pid)?.startTicks ?? 0) : 0,
     sinceMs: Date.now(),
@@ -68,15 +79,29 @@ export function recordOwner(
   return record;
 }
 
-/** Notes that an owner has given up; its epoch stays known. */
+/** Whether the last owner released in order, or had another version: then any class may follow. */
+function isOver(last: OwnerRecord | undefined, version: number): boolean {
+  return last === undefined || last.ended === true || last.version !== version;
+}
+
+function currentBoot(): string | undefined {
+  try {
+    return readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
+  } catch (error) {
+    if (systemCode(error) === "ENOENT") return undefined;
+    throw error;
+  }
+}
+
+/** Records that an owner has released; its epoch stays known. */
 export function recordEnd({ home, hash }: Identity, record: OwnerRecord): void {
   const path = pathOf(home, hash);
   const now = read(path);
-  // Where the kernel took the ownership away, the next owner may have written already.
+  // If the kernel revoked the ownership, the next owner may have written already.
   if (now?.epoch === record.epoch) write(path, { ...record, ended: true }, false);
 }
 
-/** The owners of a home whose processes live. */
+/** The owners of a home whose processes are alive. */
 export function livingOwners(home: Home): OwnerRecord[] {
   return fileNames(home)
     .map((file) => read(join(directoryOf(home), file)))
@@ -121,6 +146,7 @@ function readRecord(value: unknown): OwnerRecord {
 }
 
 function write(path: string, record: OwnerRecord, isDurable: boolean): void {
+  const { threadId } = process.getBuiltinModule("node:worker_threads");
   const fresh = `${path}.${process.pid}-${threadId}.new`;
   const file = openSync(fresh, "w", 0o600);
   try {

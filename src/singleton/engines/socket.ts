@@ -1,6 +1,7 @@
 import { hasCode, newelError } from "../../base/errors.ts";
 import { connectAbstract, serveAbstract } from "../../wire/unix.ts";
 import type { Identity } from "../identity.ts";
+import { abstractName } from "./address.ts";
 import {
   isNobody,
   pause,
@@ -12,17 +13,13 @@ import {
 import { prepareRecords } from "./records.ts";
 import { beginTenure } from "./tenure.ts";
 
-/** The abstract name under which an owner serves. */
-export function abstractName({ hash }: Identity, epoch?: number): string {
-  return epoch === undefined ? `newel-singleton/${hash}` : `newel-singleton/${hash}/${epoch}`;
-}
-
 /**
- * Whoever has an abstract socket's name is the owner: the name is taken by bind(2), of which exactly
- * one succeeds, and freed by the system when the process ends. Those who come while the owner is
- * being made wait in the socket's own queue.
+ * The process that holds the name of an abstract socket is the owner: bind(2) takes the name,
+ * exactly one bind succeeds, and the operating system frees the name when the process ends. Clients
+ * that connect while the instance is being made wait in the accept queue of the socket.
  */
 export class SocketEngine implements Engine {
+  readonly place = "at its abstract socket";
   readonly #identity: Identity;
 
   constructor(identity: Identity) {
@@ -35,14 +32,18 @@ export class SocketEngine implements Engine {
   }
 
   async join(options: JoinOptions): Promise<Joined> {
-    const { service, contract, timeoutMs, signal } = options;
+    const { service, contract, timeoutMs, limits, signal } = options;
     if (service !== undefined) prepareRecords(this.#identity.home);
     const address = abstractName(this.#identity);
     for (let tries = 0; ; tries += 1) {
       signal.throwIfAborted();
       try {
         return {
-          connection: await connectAbstract(address, contract, { timeoutMs, keepAlive: false }),
+          connection: await connectAbstract(address, contract, {
+            timeoutMs,
+            keepAlive: false,
+            limits,
+          }),
         };
       } catch (error) {
         if (!isNobody(error)) throw error;

@@ -4,8 +4,8 @@ import type { Joined } from "./engine.ts";
 import { type OwnerRecord, recordEnd, recordOwner } from "./records.ts";
 
 /**
- * The time of an owner whose server is itself what it has won: it is over when the server closes,
- * which nothing but its own process does.
+ * The tenure of an owner whose ownership is the server itself: it ends when the server closes, and
+ * only its own process closes it.
  */
 export async function beginTenure(
   identity: Identity,

@@ -1,8 +1,7 @@
-import { createHash } from "node:crypto";
-
+import { sha256 } from "../../base/sha256.ts";
 import type { ResolvedCommand, ResolvedService, ResolvedSocket } from "./resolved.ts";
 
-/** A service by the words of the configuration, each with what it came to. */
+/** A service by the settings of the configuration, each with its resolved value. */
 type Settings = Readonly<Record<string, unknown>>;
 
 /**
@@ -39,23 +38,42 @@ function programOf({ command }: ResolvedService, key: string): string | undefine
   return key === "program" && command.kind === "exec" ? command.program : undefined;
 }
 
-/** sha256 of everything a process is born with: when it changes, new processes are needed. */
+/** sha256 of every setting that a process gets at its start: when it changes, new processes are needed. */
 export function serviceHash(service: Omit<ResolvedService, "hash">): string {
   const settings = Object.entries(processSettings(service))
     .filter(([, value]) => value !== undefined)
     .sort(([a], [b]) => (a < b ? -1 : 1));
-  return createHash("sha256").update(JSON.stringify(settings)).digest("hex");
+  return sha256(JSON.stringify(settings));
 }
 
 function processSettings(service: Omit<ResolvedService, "hash">): Settings {
-  const { env, cwd, umask, instanceVar, listen, logs, ready, stop, command } = service;
+  const {
+    env,
+    cwd,
+    umask,
+    identity,
+    limits,
+    nice,
+    instanceVar,
+    portRange,
+    listen,
+    logs,
+    ready,
+    stop,
+    command,
+  } = service;
   const variables = Object.entries(env).map(([name, value]) => [`env.${name}`, value]);
   return {
     ...commandSettings(command),
     ...Object.fromEntries(variables),
     cwd,
     umask,
+    user: identity?.uid,
+    group: identity?.gid,
+    limits,
+    nice,
     instanceVar,
+    portRange,
     listen: listen.length === 0 ? undefined : listen.map(asConfigured),
     "logs.bufsize": logs.bufsizeBytes,
     "logs.maxAge": logs.maxAgeMs,
@@ -82,12 +100,25 @@ function commandSettings(command: ResolvedCommand): Settings {
   return { node: file, args, nodeArgs, nodePath };
 }
 
-/** What the supervisor takes over without a new process. */
+/** The settings that the supervisor applies without a new process. */
 function policySettings(service: ResolvedService): Settings {
-  const { enabled, replicas, ready, stop, reload, restart, dependsOn, command, listen } = service;
+  const {
+    enabled,
+    replicas,
+    ready,
+    stop,
+    reload,
+    restart,
+    dependsOn,
+    tags,
+    command,
+    listen,
+    watch,
+  } = service;
   const { kind, ...probe } = ready.probe;
   return {
     enabled,
+    tags,
     replicas,
     ...(kind === "alive" || kind === "listen" || kind === "notify"
       ? {}
@@ -98,6 +129,8 @@ function policySettings(service: ResolvedService): Settings {
     ...(command.kind === "node" || listen.length > 0
       ? {}
       : { "stop.signal": stop.signal, "stop.grace": stop.graceMs, "stop.linger": stop.lingerMs }),
+    alive: service.alive,
+    maxMemory: service.maxMemoryBytes,
     "stop.scope": stop.scope,
     "reload.order": reload.order,
     "restart.policy": restart.policy,
@@ -105,6 +138,7 @@ function policySettings(service: ResolvedService): Settings {
     "restart.within": restart.withinMs,
     "restart.backoff": restart.backoff,
     "restart.whenFailed": restart.whenFailed,
+    watch,
     dependsOn: Object.entries(dependsOn).sort(([a], [b]) => (a < b ? -1 : 1)),
   };
 }

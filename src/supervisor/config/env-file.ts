@@ -1,4 +1,4 @@
-/** What a .env file holds, or the lines of it that cannot be read. No value stands in a problem. */
+/** The variables of a .env file, or its lines that cannot be read. A problem contains no value. */
 interface EnvFile {
   readonly variables: Readonly<Record<string, string>>;
   readonly problems: readonly { readonly line: number; readonly message: string }[];

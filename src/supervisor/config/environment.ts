@@ -3,10 +3,11 @@ import { resolve } from "node:path";
 
 import { systemCode } from "../../base/errors.ts";
 import { matches } from "../../base/names.ts";
+import type { ResolvedIdentity } from "./identity.ts";
 import { parseEnvFile } from "./env-file.ts";
 import { type Finding, type Key, quoted } from "./problems.ts";
 import { environmentFindings } from "./rules.ts";
-import { expandReplica } from "./references.ts";
+import { expandReplica, type ReplicaNumbers } from "./references.ts";
 import type { ResolvedService } from "./resolved.ts";
 import type { EnvFileConfig, EnvironmentConfig } from "./types.ts";
 
@@ -33,7 +34,7 @@ const BASE: ReadonlySet<string> = new Set([
  */
 const OF_THE_CALL = /^(?:npm_.*|INIT_CWD|PWD|OLDPWD|SHLVL|_)$/;
 
-/** Where programs are for a caller without PATH, such as `env -i`. */
+/** The PATH for a caller without PATH, such as `env -i`. */
 const DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 type Variables = Readonly<Record<string, string>>;
@@ -132,24 +133,34 @@ function sorted(variables: ReadonlyMap<string, string>): Variables {
   return Object.fromEntries([...variables].sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
+/** The base variables of another user: those of the caller would lead to the caller's files. */
+function withIdentity(base: Variables, { uid, variables }: ResolvedIdentity): Variables {
+  if (uid === undefined) return base;
+  const { HOME: _home, USER: _user, LOGNAME: _name, SHELL: _shell, ...others } = base;
+  return { ...others, ...variables };
+}
+
 /**
  * The whole environment of a service's processes, without the variables that newel itself sets. Programs of
  * `node_modules/.bin` come first in PATH, as under `npm run`, unless the configuration sets PATH.
  *
- * @param replica - the number of the replica; without it `$(replica)` stays as it is
+ * @param numbers - of the replica; without them `$(replica)` and `$(port)` stay as they are
  */
 export function processEnvironment(
-  service: Pick<ResolvedService, "base" | "env" | "binDirectories" | "replicaVariables">,
-  replica?: number,
+  service: Pick<
+    ResolvedService,
+    "base" | "env" | "binDirectories" | "replicaVariables" | "identity"
+  >,
+  numbers?: ReplicaNumbers,
 ): Variables {
-  const { base, env, binDirectories, replicaVariables } = service;
+  const { base, env, binDirectories, replicaVariables, identity } = service;
   const path = base["PATH"] === undefined || base["PATH"] === "" ? DEFAULT_PATH : base["PATH"];
   const numbered = replicaVariables.map((name) => [
     name,
-    replica === undefined ? (env[name] ?? "") : expandReplica(env[name] ?? "", replica),
+    numbers === undefined ? (env[name] ?? "") : expandReplica(env[name] ?? "", numbers),
   ]);
   return {
-    ...base,
+    ...(identity === undefined ? base : withIdentity(base, identity)),
     PATH: [...binDirectories, path].join(":"),
     ...env,
     ...(Object.fromEntries(numbered) as Variables),

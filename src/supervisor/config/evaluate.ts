@@ -9,13 +9,14 @@ import type { Comment } from "acorn";
 import { hasCode, messageOf } from "../../base/errors.ts";
 import { programPath } from "../../base/modules.ts";
 import { environmentWithoutPreload } from "../../base/node-options.ts";
+import { asOpenFiles } from "../../base/open-files.ts";
 import { within } from "../../base/timers.ts";
 import { lineOfParseError } from "./failure.ts";
 import { toPlain } from "./plain.ts";
 import { parseReport } from "./read-report.ts";
 import { type Report, REPORT_FD, REPORT_LIMIT_BYTES } from "./report.ts";
 
-/** A configuration that takes longer waits for something it should not. */
+/** The limit of an evaluation: a configuration that takes longer waits for an event that it should not. */
 const LIMIT_MS = 10_000;
 
 interface EvaluateOptions {
@@ -28,8 +29,8 @@ interface EvaluateOptions {
 }
 
 /**
- * Evaluates a configuration file: a program in a child of its own, JSON at once. What the
- * configuration prints goes to stderr.
+ * Evaluates a configuration file: a program in a child process, JSON in this one. Output of the
+ * configuration goes to stderr.
  */
 export async function evaluate(options: EvaluateOptions): Promise<Report> {
   return extname(options.file) === ".json" ? readJson(options.file) : evaluateProgram(options);
@@ -48,7 +49,7 @@ async function readJson(file: string): Promise<Report> {
   }
 }
 
-/** V8 tells the line of most errors; the rest of its message quotes the text, which may be secret. */
+/** V8 names the line of most errors; the rest of its message quotes the text, which may be secret. */
 function lineOfJsonError(message: string): number | undefined {
   const line = /\(line (\d+) column \d+\)$/.exec(message)?.[1];
   return line === undefined ? undefined : Number(line);
@@ -79,6 +80,14 @@ async function evaluateProgram(options: EvaluateOptions): Promise<Report> {
     ([code]) => exitMessage(code),
     (error: unknown) => `The file could not be read: ${messageOf(error)}.`,
   );
+  try {
+    // Without descriptors for its pipe, nothing is started.
+    await once(child, "spawn");
+  } catch (error) {
+    const lacking = asOpenFiles(error);
+    if (lacking !== undefined) throw lacking;
+    return fail(`The file could not be read: ${messageOf(error)}.`);
+  }
   try {
     const line = await within(readLine(child.stdio[REPORT_FD]), limitMs, "The configuration");
     const why = await within(exit, limitMs, "The end of the configuration's process");

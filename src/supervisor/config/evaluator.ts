@@ -85,7 +85,7 @@ function report(content: Report): void {
   try {
     while (rest.length > 0) rest = rest.subarray(writeSync(REPORT_FD, rest));
   } catch (error) {
-    // The parent has heard enough, or is gone: there is nobody to tell.
+    // The parent has read enough or has ended: the report has no reader.
     if (systemCode(error) !== "EPIPE") throw error;
   }
 }

@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 import { escaped, quoted } from "./problems.ts";
 import { hideValues } from "./secrets.ts";
 
-/** What is known of the files a configuration consists of. */
+/** Facts about the files of a configuration. */
 export interface Loading {
   /** The configuration. */
   readonly file: string;
@@ -29,7 +29,7 @@ interface Place {
   readonly line: number;
 }
 
-/** Why a configuration could not be evaluated, where, and what to write instead. */
+/** Explains a failed evaluation: the reason, the place and the correction. */
 export async function toFailure(error: unknown, loading: Loading): Promise<Failure> {
   if (!(error instanceof Error)) return { file: loading.file, message: thrown(String(error)) };
   if (isMissing(error) && loading.missing !== undefined)
@@ -65,7 +65,7 @@ function missingImport(
     : `Install it (npm install ${specifier
         .split("/")
         .slice(0, specifier.startsWith("@") ? 2 : 1)
-        .join("/")}), or mend the name.`;
+        .join("/")}), or correct the name.`;
   const message = `The import ${quoted(specifier)} cannot be found. ${advice}`;
   return index === -1 ? { file, message } : { file, line: index + 1, message };
 }
@@ -161,7 +161,7 @@ function messageText(error: Error): string {
   return error.name === "Error" ? message : `${error.name}: ${message}`;
 }
 
-/** Where the configuration's own code was when an error was made, else the code it called. */
+/** The place in the configuration's own code where an error was made, else in the code it called. */
 function frameOf(error: Error, { file }: Loading): Place | undefined {
   const places = [
     ...(error.stack ?? "").matchAll(/(?:\(|at |async )((?:file:\/\/)?\/[^\n()]+):(\d+):\d+/g),
@@ -179,6 +179,6 @@ function readLines(file: string): string[] {
   try {
     return readFileSync(file, "utf8").split("\n");
   } catch {
-    return []; // Without the file there is no line to tell, and the message stands as it is.
+    return []; // Without the file there is no line to add: the message stays as it is.
   }
 }

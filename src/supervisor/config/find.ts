@@ -2,25 +2,38 @@ import { existsSync, lstatSync, readdirSync, realpathSync, statSync } from "node
 import { basename, dirname, extname, join, resolve } from "node:path";
 
 import { newelError, systemCode } from "../../base/errors.ts";
+import { CONFIG_EXTENSIONS } from "../../base/project.ts";
 import { configError, shownFile } from "./problems.ts";
 
-const EXTENSIONS = [".ts", ".mts", ".js", ".mjs", ".json"];
-
-/** `newel.config` with one extension or none: a configuration in the eyes of the person who wrote it. */
+/** `newel.config` with one extension or none: its author means it as a configuration. */
 const OWN = /^newel\.config(?:\.(?<extension>\w+))?$/i;
 
 /** Extensions of copies that editors, git and people leave next to a file. */
 const LEFTOVERS =
   /^(?:bak|backup|old|orig|rej|save|sw[op]|tmp|sample|example|dist|template|disabled|log|md|map)$/i;
 
-/** The configurations of other process managers, by the name that they look for. */
+/** The configurations of other process managers, by their file names. */
 const FOREIGN =
   /^(?:(?:ecosystem|pm2)(?:\.config)?\.(?:[cm]?js|json5?|ya?ml)|Procfile(?:\.[\w-]+)?|process-compose\.ya?ml|supervisord\.conf|circus\.ini)$/;
 
+/** Files of other process managers that newel runs as they are. */
+const RUNNABLE =
+  /^(?:(?:ecosystem|pm2)(?:\.config)?\.(?:[cm]?js|json5?|ya?ml)|Procfile(?:\.[\w-]+)?)$/;
+
+/** Whether a configuration is a file of pm2 or a Procfile, which is translated each time it is read. */
+export function isForeign(file: string): boolean {
+  return RUNNABLE.test(basename(file));
+}
+
+/** Of several files only these are looked for: `Procfile.dev` has to be named. */
+const USUAL =
+  /^(?:ecosystem\.config\.(?:[cm]?js|json|ya?ml)|ecosystem\.json|pm2\.config\.[cm]?js|pm2\.json|Procfile)$/;
+
 /**
  * The configuration file: the one named, else the first `newel.config.{ts,mts,js,mjs,json}` in the directory or the
- * nearest one above it. A directory with a configuration that newel cannot read ends the search, so that the
- * one of a parent directory is never applied in its place. Links in the path of the directory are resolved: a
+ * nearest one above it. A directory without one that has a file of pm2 or a Procfile means that file. A directory with a
+ * configuration that newel cannot read ends the search, so that the one of a parent directory is never applied in its
+ * place. Links in the path of the directory are resolved: a
  * release has the same name through `current` and through its own path.
  *
  * @throws NEWEL_E_CONFIG_MISSING, and NEWEL_E_CONFIG when the file is of another kind
@@ -34,8 +47,8 @@ function checkNamed(cwd: string, file: string): string {
   const problem = problemOf(file);
   if (problem !== undefined)
     throw newelError("NEWEL_E_CONFIG_MISSING", { looked: `${shownFile(file, cwd)} ${problem}` });
-  if (EXTENSIONS.includes(extname(file))) return file;
-  const message = `newel reads ${EXTENSIONS.join(", ")}: rename the file, or translate it into a newel.config.ts.`;
+  if (CONFIG_EXTENSIONS.includes(extname(file)) || isForeign(file)) return file;
+  const message = `newel reads ${CONFIG_EXTENSIONS.join(", ")}, files of pm2 and Procfiles: rename the file, or write a newel.config.ts by \`newel init --from ${shownFile(file, cwd)}\`.`;
   throw configError([{ file, path: "", message }], cwd);
 }
 
@@ -56,13 +69,14 @@ function search(cwd: string): string {
     });
   for (let directory = resolve(cwd); ; directory = dirname(directory)) {
     const names = namesIn(directory);
-    const own = EXTENSIONS.map((extension) => `newel.config${extension}`);
+    const own = CONFIG_EXTENSIONS.map((extension) => `newel.config${extension}`);
     const name = own.find((each) => names.includes(each));
     if (name !== undefined) return checkNamed(cwd, join(directory, name));
-    refuseUnreadable(names, directory, cwd);
+    const foreign = refuseUnreadable(names, directory, cwd);
+    if (foreign !== undefined) return checkNamed(cwd, join(directory, foreign));
     if (directory === dirname(directory)) break;
   }
-  const kinds = EXTENSIONS.map((extension) => extension.slice(1)).join(",");
+  const kinds = CONFIG_EXTENSIONS.map((extension) => extension.slice(1)).join(",");
   throw newelError("NEWEL_E_CONFIG_MISSING", {
     looked: `no newel.config.{${kinds}} in ${resolve(cwd)} or above`,
   });
@@ -75,23 +89,32 @@ function namesIn(directory: string): readonly string[] {
   } catch (error) {
     if (systemCode(error) === "ENOENT") return [];
     if (systemCode(error) !== "EACCES") throw error;
-    const own = EXTENSIONS.map((extension) => `newel.config${extension}`);
+    const own = CONFIG_EXTENSIONS.map((extension) => `newel.config${extension}`);
     return own.filter((name) => problemOf(join(directory, name)) === undefined);
   }
 }
 
-function refuseUnreadable(names: readonly string[], directory: string, cwd: string): void {
+/** The one file of another tool that newel runs; throws for a file that it cannot read. */
+function refuseUnreadable(
+  names: readonly string[],
+  directory: string,
+  cwd: string,
+): string | undefined {
   const isFile = (name: string): boolean => problemOf(join(directory, name)) !== "is a directory";
   const own = names.find((name) => isUnreadable(name) && isFile(name));
-  const foreign = names.find((name) => FOREIGN.test(name) && isFile(name));
-  const file = own ?? foreign;
-  if (file === undefined) return;
-  const kinds = EXTENSIONS.map((extension) => `newel.config${extension}`).join(", ");
+  const foreign = names.filter((name) => FOREIGN.test(name) && isFile(name));
+  const [usual, ...others] = foreign.filter((name) => USUAL.test(name));
+  if (own === undefined && usual !== undefined && others.length === 0) return usual;
+  const file = own ?? usual ?? foreign[0];
+  if (file === undefined) return undefined;
+  const kinds = CONFIG_EXTENSIONS.map((extension) => `newel.config${extension}`).join(", ");
   const says =
-    own === undefined
-      ? "is the configuration of another tool, and the directory has none of newel"
-      : "is no configuration that newel can read";
-  const message = `${says}: write a newel.config.ts here, or name the file that is meant with -c. newel reads ${kinds}.`;
+    own !== undefined
+      ? "is no configuration that newel can read"
+      : others.length > 0
+        ? `is one of several configurations of other tools here (${[usual, ...others].join(", ")})`
+        : "is the configuration of another tool, and the directory has none of newel";
+  const message = `${says}: write a newel.config.ts here (\`newel init\` does), or name the file that is meant with -c. newel reads ${kinds}, files of pm2 and Procfiles.`;
   throw configError([{ file: join(directory, file), path: "", message }], cwd);
 }
 

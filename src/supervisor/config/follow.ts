@@ -55,7 +55,7 @@ function asks(service: CheckedService, socket: string, app: AppContext): boolean
   return node !== undefined || runsNode(run, cwd, app.path);
 }
 
-/** What `app.listen(3000)` binds: every IPv6 and IPv4 address, or IPv4 alone where there is no IPv6. */
+/** The address of `app.listen(3000)`: every IPv6 and IPv4 address, or IPv4 alone where there is no IPv6. */
 function everyAddress(): string {
   const addresses = Object.values(networkInterfaces()).flat();
   return addresses.some((address) => address?.family === "IPv6") ? "::" : "0.0.0.0";

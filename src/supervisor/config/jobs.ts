@@ -13,10 +13,10 @@ export const STORE_VARIABLE = "NEWEL_JOBS_STORE";
 
 const DEFAULT_STORE = "sqlite:./data/jobs.db";
 const DEFAULT_GRACE = "20s";
-/** What the server has after its jobs' grace to close everything, in milliseconds. */
+/** The time that the server has after its jobs' grace to close everything, in milliseconds. */
 const CLOSE_MS = 10_000;
 
-/** What `jobs` of a configuration comes to. */
+/** The result of `jobs` of a configuration. */
 export interface Jobs {
   readonly service: CheckedService;
   /** A file by its absolute path. */
@@ -71,13 +71,13 @@ function listenFindings({ listen }: CheckedJobs): Finding[] {
   }));
 }
 
-/** Every service finds the same file, whatever its working directory. */
+/** Every service finds the same file from any working directory. */
 function absolute(store: string, directory: string): string {
   const [, path, options = ""] = /^sqlite:([^?]*)(\?.*)?$/.exec(store) ?? [];
   return path === undefined ? store : `sqlite:${resolve(directory, path)}${options}`;
 }
 
-/** The store is in its environment: a password in it is not for the list of processes. */
+/** The store is in the environment, because a password must not appear in the list of processes. */
 function toService(jobs: CheckedJobs, directory: string): CheckedService {
   const { modules: _modules, store: _store, processes, grace, listen, ...others } = jobs;
   const { nodeArgs = [], ...rest } = others;
@@ -108,13 +108,13 @@ function listenWords(
   { host, port, authKeyFile }: Partial<JobsListenConfig>,
   directory: string,
 ): string[] {
-  // What is missing has been told.
+  // The missing setting has been reported.
   if (host === undefined || port === undefined || authKeyFile === undefined) return [];
   const file = resolve(directory, authKeyFile);
   return ["--host", host, "--port", String(port), "--authkey-file", file];
 }
 
-/** What is wrong with the service is told of `jobs`, where it was written. */
+/** A problem of the service is reported for `jobs`, the setting that the operator wrote. */
 export function toldOfJobs(findings: readonly Finding[]): Finding[] {
   return findings.map((finding) => ({
     ...finding,

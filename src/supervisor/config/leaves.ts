@@ -6,7 +6,7 @@ import { type Duration, type Size, tryDurationMs, trySizeBytes } from "../../bas
 import { anyOf, quoted } from "./problems.ts";
 import { FOREIGN_VALUES } from "./words.ts";
 
-// Each schema's message is what follows `PATH is VALUE; ` in the sentence.
+// Each schema's message follows `PATH is VALUE; ` in the sentence.
 
 /** Timers of Node.js count milliseconds in 31 bits: longer ones would fire at once. */
 const DAY_MS = 86_400_000;
@@ -40,7 +40,10 @@ export function oneOf<const Word extends string>(
   return v.picklist(words, (issue) => {
     const given = typeof issue.input === "string" ? issue.input : "";
     const foreign = Object.hasOwn(FOREIGN_VALUES, given) ? FOREIGN_VALUES[given] : undefined;
-    const meant = words.find((word) => word === foreign) ?? closest(given, words);
+    const meant =
+      words.find((word) => word === foreign) ??
+      closest(given, words) ??
+      words.find((word) => given !== "" && word.startsWith(given));
     const hint = meant === undefined ? "" : ` Did you mean ${quoted(meant)}?`;
     return `use ${anyOf(words)}.${hint}`;
   });

@@ -3,12 +3,14 @@ import { parse, parseExpressionAt } from "acorn";
 
 import type { Key } from "./problems.ts";
 
-/** Where a value stands in a source. */
+/** The place of a value in a source. */
 interface Place {
   /** From 1. */
   readonly line: number;
   /** Of its first character: sorts problems as the file has them. */
   readonly offset: number;
+  /** How many keys of the path were found; fewer than asked for an enclosing place. */
+  readonly found: number;
 }
 
 /** Finds a path of the configuration in its source; the nearest enclosing place, or none. */
@@ -25,6 +27,54 @@ export function locateInScript(script: string): Locate {
   }
 }
 
+/** The source of the values that a script exports. */
+export interface ScriptSource {
+  /** The expression of a path, and its text; `undefined` where the path does not lead to one. */
+  at(keys: readonly Key[]): { readonly node: Node; readonly text: string } | undefined;
+  /** The keys that the literals at a path have, also those whose value is `undefined`. */
+  keysOf(keys: readonly Key[]): readonly string[];
+}
+
+/** Reads the expressions of a JavaScript that exports by `export default` or `module.exports`. */
+export function sourceOfScript(script: string): ScriptSource {
+  const [root, constants] = parsedExport(script);
+  const find = (keys: readonly Key[]): Node | undefined => {
+    let node = root;
+    for (const key of keys)
+      node = node === undefined ? undefined : enter(node, key, constants, HOPS)?.value;
+    return node;
+  };
+  return {
+    at(keys) {
+      const node = find(keys);
+      return node === undefined ? undefined : { node, text: script.slice(node.start, node.end) };
+    },
+    keysOf(keys) {
+      const node = find(keys);
+      const literals = node === undefined ? [] : literalsOf(node, constants, HOPS);
+      return literals.flatMap((literal) =>
+        literal.type === "ObjectExpression"
+          ? literal.properties.flatMap((each) =>
+              each.type === "Property" ? (keyOf(each) ?? []) : [],
+            )
+          : [],
+      );
+    },
+  };
+}
+
+function parsedExport(script: string): readonly [Node | undefined, Constants] {
+  for (const sourceType of ["module", "script"] as const)
+    try {
+      const program = parse(script, { ecmaVersion: "latest", sourceType });
+      return [exportedValue(program), topLevelConstants(program)];
+    } catch (error) {
+      // Where acorn cannot parse, values are read without their source.
+      if (!(error instanceof SyntaxError || error instanceof RangeError)) throw error;
+    }
+  return [undefined, new Map()];
+}
+
 /** For JSON. */
 export function locateInJson(source: string): Locate {
   try {
@@ -34,7 +84,7 @@ export function locateInJson(source: string): Locate {
   }
 }
 
-/** What acorn cannot read (newer syntax, very deep nesting) only costs the line numbers. */
+/** Where acorn cannot parse (newer syntax, very deep nesting), only the line numbers are missing. */
 function nowhere(error: unknown): Locate {
   if (error instanceof SyntaxError || error instanceof RangeError) return () => undefined;
   throw error;
@@ -54,7 +104,7 @@ function topLevelConstants(program: Program): Constants {
   return constants;
 }
 
-/** What stands behind `export default` or `module.exports =`. */
+/** The expression after `export default` or `module.exports =`. */
 function exportedValue(program: Program): Node | undefined {
   for (const statement of program.body) {
     if (statement.type === "ExportDefaultDeclaration") return statement.declaration;
@@ -80,20 +130,22 @@ function locateFrom(root: Node | undefined, constants: Constants, source: string
   return (keys) => {
     let place: number | undefined = root?.start;
     let value = root;
+    let found = 0;
     for (const key of keys) {
       const step = value === undefined ? undefined : enter(value, key, constants, HOPS);
       if (step === undefined) break;
+      found += 1;
       place = step.start;
       value = step.value;
     }
     if (place === undefined) return undefined;
     const offset = place;
     const after = lineStarts.findIndex((start) => start > offset);
-    return { offset, line: after === -1 ? lineStarts.length : after };
+    return { offset, found, line: after === -1 ? lineStarts.length : after };
   };
 }
 
-/** A source that refers to itself (`const a = a`) must not hold us. */
+/** Bounds the search in a source that refers to itself (`const a = a`). */
 const HOPS = 32;
 
 interface Step {
@@ -143,7 +195,7 @@ function keyOf(property: Property): string | undefined {
 
 type Literal = Extract<Expression, { type: "ObjectExpression" | "ArrayExpression" }>;
 
-/** The object or list literals an expression may come to; both sides of a condition. */
+/** The object or list literals that an expression may evaluate to; both sides of a condition. */
 function literalsOf(node: Node, constants: Constants, hops: number): readonly Literal[] {
   if (hops <= 0) return [];
   const follow = (next: Node | null | undefined): readonly Literal[] =>

@@ -3,7 +3,7 @@ import type { Finding, Key } from "./problems.ts";
 const DEEPEST = 32;
 const MOST_VALUES = 100_000;
 
-/** A value as JSON can carry it, and what of it could not be carried. */
+/** A value as JSON data, and the parts that JSON cannot represent. */
 export interface Plain {
   readonly value: unknown;
   readonly findings: readonly Finding[];
@@ -33,7 +33,7 @@ export function toPlain(exported: unknown): Plain {
     count += 1;
     if (open.has(value)) return refuse(keys, "contains itself: newel takes plain data.");
     if (keys.length > DEEPEST || count > MOST_VALUES) {
-      isFull = true; // One sentence says it all.
+      isFull = true; // One finding is enough.
       return refuse(keys.slice(0, 4), "is too deep or too large for a configuration.");
     }
     const odd = oddObject(value);
@@ -98,7 +98,7 @@ function oddObject(value: object): string | undefined {
   if (typeof Reflect.get(value, "then") === "function")
     return "is a promise; await it: top-level await works in this file.";
   const prototype: unknown = Object.getPrototypeOf(value);
-  // Objects of JSON.parse in another realm (node:vm) have a prototype of their own with no parent.
+  // Objects of JSON.parse in another realm (node:vm) have that realm's prototype, which has no parent.
   if (prototype === null || Object.getPrototypeOf(prototype) === null) return undefined;
   const name: unknown = Reflect.get(value.constructor ?? {}, "name");
   return `is ${typeof name === "string" && /^\w+$/.test(name) ? `a ${name}` : "no plain object"}; newel takes plain data: texts, numbers, lists and objects.`;

@@ -1,33 +1,42 @@
 import { relative } from "node:path";
 
+import { counted } from "../../base/counted.ts";
 import { newelError, type NewelError } from "../../base/errors.ts";
 
 /** A step into the configuration: a key, or a place in a list. */
 export type Key = string | number;
 
-/** Something wrong with a value, before it is known where in the file that value stands. */
+/** A problem of a value, before its place in the file is known. */
 export interface Finding {
   readonly keys: readonly Key[];
   /** The path to show, where it is another one than that of the place. */
   readonly label?: readonly Key[];
-  /** What follows the path in the sentence: `is "allways"; use "always" or "never".` */
+  /** The rest of the sentence after the path: `is "allways"; use "always" or "never".` */
   readonly says: string;
   /** The problem stands in another file, such as a .env file. */
   readonly elsewhere?: { readonly file: string; readonly line: number };
 }
 
-/** Something wrong with the configuration, as it is told. */
+/** A problem of the configuration, as it is reported. */
 export interface Problem {
   /** Absolute. */
   readonly file: string;
   readonly line?: number;
   /** `services.web.replicas`; empty when the problem is with the file as a whole. */
   readonly path: string;
-  /** A whole sentence: what is wrong and what to write instead. No value of an environment. */
+  /** A whole sentence: the problem and its correction. No value of an environment. */
   readonly message: string;
 }
 
-/** Nobody reads more; a list with a thousand wrong elements would hide the rest. */
+/** Whether a finding is about a value that has another finding already, or about a part of it. */
+export function isWithin({ keys }: Finding, others: readonly Finding[]): boolean {
+  return others.some((finding) => {
+    const shorter = Math.min(keys.length, finding.keys.length);
+    return finding.keys.slice(0, shorter).every((key, index) => key === keys[index]);
+  });
+}
+
+/** Limits the list: a thousand wrong elements would hide the rest. */
 const MOST_LINES = 100;
 
 /** NEWEL_E_CONFIG with one line for each problem, files relative to `cwd`. */
@@ -39,11 +48,11 @@ export function configError(problems: readonly Problem[], cwd: string): NewelErr
   const distinct = [...new Set(lines)];
   const shown = distinct.slice(0, MOST_LINES);
   const more = distinct.length - shown.length;
-  if (more > 0) shown.push(`and ${more} more problems.`);
+  if (more > 0) shown.push(`and ${counted(more, "more problem")}.`);
   return newelError("NEWEL_E_CONFIG", { problems: shown.join("\n") });
 }
 
-/** A file as the operator knows it: relative to where they stand, if it is below or near. */
+/** A file for messages: relative to the caller's directory, if it is below or near. */
 export function shownFile(file: string, cwd: string): string {
   const near = relative(cwd, file);
   return near === "" || near.startsWith("../../..") ? file : near;
@@ -63,12 +72,12 @@ export function pathText(keys: readonly Key[]): string {
 /** Enough to recognize a value, or to show a path. */
 const SHOWN_CHARACTERS = 120;
 
-/** A text in quotes, without characters that a terminal would obey. */
+/** A text in quotes, without control characters. */
 export function quoted(text: string): string {
   return `"${escaped(text)}"`;
 }
 
-/** A text as it stands between the quotes. */
+/** The text between the quotes. */
 export function escaped(text: string): string {
   return JSON.stringify(text)
     .slice(1, -1)
@@ -101,7 +110,7 @@ export function valueText(value: unknown): string {
   return kindOf(value);
 }
 
-/** What a value is, without showing it. */
+/** The kind of a value, without the value. */
 export function kindOf(value: unknown): string {
   if (value === null) return "null";
   if (value === undefined) return "missing";

@@ -3,7 +3,7 @@ import { dirname, join, resolve } from "node:path";
 
 import { systemCode } from "../../base/errors.ts";
 
-/** Where npm, yarn and pnpm put the programs of a project's dependencies. */
+/** The directory of npm, yarn and pnpm for the programs of a project's dependencies. */
 const BIN = "node_modules/.bin";
 
 /**

@@ -1,16 +1,19 @@
+import type { PortRange } from "./port-range.ts";
 import { type Finding, type Key, quoted } from "./problems.ts";
 import type { ResolvedSocket } from "./resolved.ts";
 import type { CheckedService } from "./schema.ts";
 import type { EnvironmentConfig } from "./types.ts";
 
 // References of the configuration: `$(socket.NAME.fileno)` and `$(socket.NAME.port)` for a socket of the
-// service's `listen`, and `$(replica)`. They stand in `run`, `args`, `nodeArgs` and `env`. Those to sockets are replaced when the
-// configuration is read, because everything about them is known then; the replica number at each start.
+// service's `listen`, `$(replica)`, and `$(port)` for the replica's port of `portRange`. They stand in `run`, `args`,
+// `nodeArgs` and `env`. Those to sockets are replaced when the configuration is read, because everything about them is
+// known then; the numbers of the replica at each start.
 
 /** The number of a process's first socket, by systemd's protocol; the others follow in the order of `listen`. */
 const FIRST_DESCRIPTOR = 3;
 
 const REPLICA = "$(replica)";
+const PORT = "$(port)";
 const REFERENCE = /\$\(socket\.([^)]*)(\)?)/g;
 const PARTS = /^(.+)\.(fileno|port)$/;
 
@@ -20,7 +23,7 @@ export function expandSockets(text: string, listen: readonly ResolvedSocket[]): 
     const [, name, part] = PARTS.exec(inner) ?? [];
     const index = listen.findIndex((socket) => socket.name === name);
     const value = part === "fileno" ? FIRST_DESCRIPTOR + index : listen[index]?.port;
-    // What cannot be replaced was refused before.
+    // A reference that cannot be replaced was refused before.
     return index === -1 || value === undefined ? whole : String(value);
   });
 }
@@ -37,14 +40,38 @@ export function expandVariables(
   return Object.fromEntries(entries) as EnvironmentConfig;
 }
 
-/** Whether a text has a reference to the replica number. */
-export function namesReplica(text: string): boolean {
-  return text.includes(REPLICA);
+/** The numbers that references of a replica stand for. */
+export interface ReplicaNumbers {
+  /** 1 for `web.1`. */
+  readonly replica: number;
+  /** Its port; missing without `portRange`. */
+  readonly port?: number | undefined;
 }
 
-/** A text with each `$(replica)` replaced by the number of the replica: 1 for `web.1`. */
-export function expandReplica(text: string, replica: number): string {
-  return text.replaceAll(REPLICA, String(replica));
+/** Whether a text has a reference to a number of the replica. */
+export function namesReplica(text: string): boolean {
+  return text.includes(REPLICA) || text.includes(PORT);
+}
+
+/** Whether a text has any reference. */
+export function namesReference(text: string): boolean {
+  return namesReplica(text) || text.includes("$(socket.");
+}
+
+/** A text with each `$(replica)` and `$(port)` replaced. Without a port, `$(port)` is the shell's. */
+export function expandReplica(text: string, { replica, port }: ReplicaNumbers): string {
+  const numbered = text.replaceAll(REPLICA, String(replica));
+  return port === undefined ? numbered : numbered.replaceAll(PORT, String(port));
+}
+
+/** The text of a probe with its `$(port)` as the port of the first replica. */
+export function atFirstPort(text: string, range: PortRange | undefined): string {
+  return range === undefined ? text : text.replaceAll(PORT, String(range.first));
+}
+
+/** Whether a probe asks each replica at its own port. */
+export function namesPort(text: string): boolean {
+  return text.includes(PORT);
 }
 
 /** References of a service that have no value: its command and its own `env`. */
@@ -61,7 +88,31 @@ export function referenceFindings(
   return [
     ...words.flatMap(({ text, keys }) => problemsOf(text, listen).map((says) => ({ keys, says }))),
     ...variableFindings(service.env, listen, at("env")),
+    ...portFindings(service, words, at),
   ];
+}
+
+/** `$(port)` without ports; in a `run` text it is a command of the shell. */
+function portFindings(
+  { portRange, run, ready, env }: CheckedService,
+  words: readonly { readonly text: string; readonly keys: readonly Key[] }[],
+  at: (...keys: Key[]) => Key[],
+): readonly Finding[] {
+  if (portRange !== undefined) return [];
+  const probes = (["http", "tcp"] as const).map((key) => ({
+    text: ready?.[key] ?? "",
+    keys: at("ready", key),
+  }));
+  const variables = Object.entries(env ?? {}).map(([name, value]) => ({
+    text: String(value),
+    keys: at("env", name),
+  }));
+  return [...(typeof run === "string" ? [] : words), ...probes, ...variables]
+    .filter(({ text }) => namesPort(text))
+    .map(({ keys }) => ({
+      keys,
+      says: 'has $(port), but the service has no "portRange": write one, such as portRange: "3001-3010".',
+    }));
 }
 
 /**
@@ -79,7 +130,7 @@ export function sharedFindings(
       says: finding.says.replace("this service", `the service ${quoted(name)}`),
     })),
   );
-  // One service is enough to tell.
+  // One finding is enough, for the first service.
   const isFirst = ({ keys }: Finding, index: number): boolean =>
     findings.findIndex((other) => other.keys[1] === keys[1]) === index;
   return findings.filter(isFirst);

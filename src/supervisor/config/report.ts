@@ -1,6 +1,6 @@
 import type { Finding } from "./problems.ts";
 
-/** What the child that evaluates a configuration tells its parent, as one line of JSON. */
+/** The report of the child that evaluates a configuration to its parent, as one line of JSON. */
 export type Report =
   | {
       readonly type: "value";
@@ -14,12 +14,12 @@ export type Report =
       /** The file at fault, if it is known: not always the configuration itself. */
       readonly file?: string;
       readonly line?: number;
-      /** A sentence: what happened and what to write instead. */
+      /** A sentence: the problem and its correction. */
       readonly message: string;
     };
 
 /** The descriptor the child writes its report to: its stdout belongs to the configuration. */
 export const REPORT_FD = 3;
 
-/** Far above any configuration, so that a wrong export cannot fill the memory. */
+/** Far above any configuration, so that a wrong export cannot exhaust the memory. */
 export const REPORT_LIMIT_BYTES = 16_777_216;

@@ -6,26 +6,37 @@ import { serviceHash } from "./changes.ts";
 import { computeEnvironment, processEnvironment } from "./environment.ts";
 import { binDirectories, findProgram, withoutRunners } from "./programs.ts";
 import type {
+  ResolvedAlive,
   ResolvedCommand,
   ResolvedProbe,
   ResolvedService,
   ResolvedSocket,
 } from "./resolved.ts";
-import { expandSockets, expandVariables, namesReplica } from "./references.ts";
+import { type ResolvedIdentity, resolveIdentity, resolveLimits } from "./identity.ts";
+import { parsePortRange } from "./port-range.ts";
+import { pathText } from "./problems.ts";
+import {
+  atFirstPort,
+  expandSockets,
+  expandVariables,
+  namesPort,
+  namesReplica,
+} from "./references.ts";
 import { placeSocket } from "./follow.ts";
 import { dependencies } from "./rules.ts";
-import type { CheckedService } from "./schema.ts";
+import type { CheckedAlive, CheckedService } from "./schema.ts";
 import { addressText, listenSockets, parseAddress } from "./sockets.ts";
 import type { EnvironmentConfig } from "./types.ts";
+import { resolveWatch } from "./watched.ts";
 
 /** Variables from one place of the configuration. */
-interface Layer {
+export interface Layer {
   readonly variables: EnvironmentConfig | undefined;
   /** Whether `$(…)` means something there: in `env`, not in .env files. */
   readonly hasReferences: boolean;
 }
 
-/** What a service needs beside its own settings. */
+/** The input of a service in addition to its own settings. */
 interface ResolveContext {
   /** Of the configuration file. */
   readonly directory: string;
@@ -35,6 +46,8 @@ interface ResolveContext {
   readonly undecided: ReadonlySet<string>;
   /** The app's and the service's .env files and `env`, the weakest first. */
   readonly layers: readonly Layer[];
+  /** By its path, the text of a setting before variables were replaced in it. */
+  readonly written: ReadonlyMap<string, string>;
   /** Services that are left out. */
   readonly disabled: ReadonlySet<string>;
 }
@@ -47,7 +60,10 @@ export function resolveService(
 ): ResolvedService {
   const { caller, layers, disabled, sockets, undecided } = context;
   const cwd = resolve(context.directory, service.cwd ?? ".");
-  const listen = listenSockets(service, sockets).map((socket) => placeSocket(socket, undecided));
+  const identity = resolveIdentity(service);
+  const listen = listenSockets(service, sockets).map((socket) =>
+    ownedBy(identity, placeSocket(socket, undecided)),
+  );
   const environment = {
     ...computeEnvironment({
       caller: withoutRunners(caller, context.directory),
@@ -60,21 +76,30 @@ export function resolveService(
     binDirectories: binDirectories(cwd),
   };
   const wanted = Object.entries(dependencies(service)).filter(([other]) => !disabled.has(other));
+  const command = resolveCommand(
+    withSockets(service, listen),
+    cwd,
+    processEnvironment(environment)["PATH"],
+  );
+  const watch = resolveWatch(service.watch, command, cwd);
   const resolved = {
     name,
     enabled: service.enabled ?? true,
-    command: resolveCommand(
-      withSockets(service, listen),
-      cwd,
-      processEnvironment(environment)["PATH"],
-    ),
+    command,
     cwd,
     ...environment,
     ...(service.umask === undefined ? {} : { umask: Number.parseInt(service.umask, 8) }),
+    ...ifGiven("tags", service.tags),
+    ...ifGiven("identity", identity),
+    ...ifGiven("limits", service.limits === undefined ? undefined : resolveLimits(service.limits)),
+    ...ifGiven("nice", service.nice),
+    ...ifGiven("portRange", parsePortRange(service.portRange ?? "")),
+    ...ifGiven("shownCommand", shownCommand(name, service, context.written)),
     ...(service.instanceVar === undefined ? {} : { instanceVar: service.instanceVar }),
     listen,
     replicas: service.replicas === "cpus" ? availableParallelism() : (service.replicas ?? 1),
     ready: resolveReady(service, listen),
+    ...resolveFitness(service, listen),
     stop: resolveStop(service),
     reload: { order: service.reload?.order ?? (listen.length > 0 ? "start-first" : "stop-first") },
     restart: resolveRestart(service),
@@ -84,8 +109,46 @@ export function resolveService(
       ...(service.logs?.maxAge === undefined ? {} : { maxAgeMs: durationMs(service.logs.maxAge) }),
       stderr: service.logs?.stderr ?? "separate",
     },
+    ...(watch === undefined ? {} : { watch }),
   } as const;
   return { ...resolved, hash: serviceHash(resolved) };
+}
+
+/** The file of a Unix socket belongs to the service that listens on it, unless the socket has an owner. */
+function ownedBy(identity: ResolvedIdentity | undefined, socket: ResolvedSocket): ResolvedSocket {
+  const { path, uid, gid } = socket;
+  if (path === undefined || identity === undefined || uid !== undefined || gid !== undefined)
+    return socket;
+  return {
+    ...socket,
+    ...ifGiven("uid", identity.uid),
+    ...ifGiven("gid", identity.gid),
+  };
+}
+
+function ifGiven<Key extends string, Value>(
+  key: Key,
+  value: Value | undefined,
+): { readonly [Name in Key]?: Value } {
+  return value === undefined ? {} : ({ [key]: value } as { readonly [Name in Key]?: Value });
+}
+
+/** The command as it is written; `undefined` if no variable was replaced in it. */
+function shownCommand(
+  name: string,
+  service: CheckedService,
+  written: ReadonlyMap<string, string>,
+): string | undefined {
+  const before = (key: "run" | "args" | "nodeArgs" | "node"): string[] => {
+    const value = service[key] ?? [];
+    const at = ["services", name, key];
+    if (typeof value === "string") return [written.get(pathText(at)) ?? value];
+    return value.map((word, index) => written.get(pathText([...at, index])) ?? word);
+  };
+  const after = [service.nodeArgs, service.node, service.args, service.run].flat();
+  const words = [before("nodeArgs"), before("node"), before("args"), before("run")].flat();
+  if (words.join(" ") === after.filter((word) => word !== undefined).join(" ")) return undefined;
+  return (service.node === undefined ? words : ["node", ...words]).join(" ");
 }
 
 /** The command with its references to sockets replaced. */
@@ -124,7 +187,9 @@ function resolveCommand(
       asked === undefined
         ? process.execPath
         : (findProgram(asked, path, cwd) ?? resolve(cwd, asked));
-    return { kind: "node", nodePath, nodeArgs, file: resolve(cwd, node), args };
+    const isSearched = asked !== undefined && !asked.includes("/");
+    const name = isSearched ? { nodeName: asked } : {};
+    return { kind: "node", nodePath, ...name, nodeArgs, file: resolve(cwd, node), args };
   }
   if (typeof run === "string") return { kind: "shell", line: run };
   const program = findProgram(run[0] ?? "", path, cwd);
@@ -145,24 +210,65 @@ function resolveReady(
   };
 }
 
-function resolveProbe(
-  { ready = {}, node }: CheckedService,
-  listen: readonly ResolvedSocket[],
-): ResolvedProbe {
+function resolveProbe(service: CheckedService, listen: readonly ResolvedSocket[]): ResolvedProbe {
+  const { ready = {}, node } = service;
   if (ready.log !== undefined) return { kind: "log", text: ready.log };
-  const address = ready.tcp === undefined ? undefined : parseAddress(ready.tcp);
-  if (address !== undefined) return { kind: "tcp", ...address };
-  if (ready.http !== undefined) return httpProbe(ready.http, node !== undefined, listen[0]);
+  if (ready.pattern !== undefined) return { kind: "pattern", pattern: ready.pattern };
+  const asked = askedProbe(ready, service, listen);
+  if (asked !== undefined) return asked;
   if (ready.notify === true) return { kind: "notify", app: true };
   if (ready.notify === false || listen.length === 0) return { kind: "alive" };
   return { kind: node === undefined ? "listen" : "notify" };
+}
+
+/** A probe by command, TCP or HTTP; `undefined` for another kind of readiness. */
+function askedProbe(
+  { tcp, http, command }: CheckedAlive,
+  { node, portRange }: Pick<CheckedService, "node" | "portRange">,
+  listen: readonly ResolvedSocket[],
+): ResolvedAlive["probe"] | undefined {
+  if (command !== undefined) return { kind: "command", command };
+  const range = parsePortRange(portRange ?? "");
+  const ranged = namesPort(tcp ?? http ?? "") ? ({ ranged: true } as const) : {};
+  const address = parseAddress(atFirstPort(tcp ?? "", range));
+  if (address !== undefined) return { kind: "tcp", ...address, ...ranged };
+  if (http === undefined) return undefined;
+  const probe = httpProbe(atFirstPort(http, range), node !== undefined, listen[0]);
+  return { ...probe, ...ranged };
+}
+
+/** The settings that a ready process has to meet. */
+function resolveFitness(
+  service: CheckedService,
+  listen: readonly ResolvedSocket[],
+): Pick<ResolvedService, "alive" | "maxMemoryBytes"> {
+  const { maxMemory } = service;
+  return {
+    ...ifGiven("alive", resolveAlive(service, listen)),
+    ...ifGiven("maxMemoryBytes", maxMemory === undefined ? undefined : sizeBytes(maxMemory)),
+  };
+}
+
+function resolveAlive(
+  service: CheckedService,
+  listen: readonly ResolvedSocket[],
+): ResolvedAlive | undefined {
+  const { alive } = service;
+  const probe = alive === undefined ? undefined : askedProbe(alive, service, listen);
+  if (alive === undefined || probe === undefined) return undefined;
+  return {
+    probe,
+    intervalMs: durationMs(alive.interval ?? "10s"),
+    timeoutMs: durationMs(alive.timeout ?? "5s"),
+    threshold: alive.threshold ?? 3,
+  };
 }
 
 function httpProbe(
   http: string,
   isNode: boolean,
   socket: ResolvedSocket | undefined,
-): ResolvedProbe {
+): Extract<ResolvedProbe, { readonly kind: "http" }> {
   if (!http.startsWith("/")) {
     const { hostname, host, port, pathname, search } = new URL(http);
     const address = { host: hostname.replace(/^\[|\]$/g, ""), port: Number(port || 80) };

@@ -1,6 +1,8 @@
 import * as v from "valibot";
 
 import { newelError } from "../../base/errors.ts";
+import type { ResolvedIdentity } from "./identity.ts";
+import type { PortRange } from "./port-range.ts";
 import type { DependencyCondition, RestartPolicy } from "./types.ts";
 
 /**
@@ -14,10 +16,14 @@ export interface ResolvedConfig {
   readonly nameFrom: "configuration" | "directory";
   /** The configuration file, absolute. */
   readonly file: string;
+  /** The active profiles; missing without any. */
+  readonly profiles?: readonly string[];
   /** In the order of the file; those that a `listen` implies come last. */
   readonly sockets: readonly ResolvedSocket[];
   /** In the order of the file. */
   readonly services: readonly ResolvedService[];
+  /** Missing: no endpoint. */
+  readonly metrics?: ResolvedMetrics;
 }
 
 /** A TCP or a Unix socket. Without `host` it listens where the app's own listen() does. */
@@ -29,16 +35,21 @@ export interface ResolvedSocket {
   /** Absolute; makes it a Unix socket. */
   readonly path?: string;
   readonly umask?: number;
+  /** The owner of the file of a Unix socket, where it is another one than that of newel. */
+  readonly uid?: number;
+  readonly gid?: number;
   /** The kernel's name of the socket; filled in by the supervisor, missing before that. */
   readonly kernelName?: string;
 }
 
-/** What is started: a Node program, words without a shell, or a line for /bin/sh -c. */
+/** The command: a Node program, words without a shell, or a line for /bin/sh -c. */
 export type ResolvedCommand =
   | {
       readonly kind: "node";
       /** The Node.js of the configuration, else the one that evaluated it; absolute. */
       readonly nodePath: string;
+      /** The name that PATH was searched for, where the configuration has one without a slash. */
+      readonly nodeName?: string;
       readonly nodeArgs: readonly string[];
       /** The program, absolute. */
       readonly file: string;
@@ -52,7 +63,7 @@ export type ResolvedCommand =
     }
   | { readonly kind: "shell"; readonly line: string };
 
-/** Where a probe connects. */
+/** The address of a probe. */
 type ResolvedAddress = { readonly host: string; readonly port: number } | { readonly path: string };
 
 /**
@@ -68,7 +79,17 @@ export type ResolvedProbe =
       readonly app?: true;
     }
   | { readonly kind: "log"; readonly text: string }
-  | { readonly kind: "tcp"; readonly host: string; readonly port: number }
+  /** A line of output that matches a regular expression. */
+  | { readonly kind: "pattern"; readonly pattern: string }
+  /** A command that ends with 0. */
+  | { readonly kind: "command"; readonly command: CheckCommand }
+  | {
+      readonly kind: "tcp";
+      readonly host: string;
+      readonly port: number;
+      /** The port is that of replica 1: the others have the next ones of `portRange`. */
+      readonly ranged?: true;
+    }
   | {
       readonly kind: "http";
       /** Path and query. */
@@ -77,9 +98,43 @@ export type ResolvedProbe =
       readonly address?: ResolvedAddress;
       /** The address is the service's own socket: a process with the preload is asked past it. */
       readonly own?: true;
+      /** The port of `address` is that of replica 1: the others have the next ones of `portRange`. */
+      readonly ranged?: true;
       /** The Host header to send with `address`. */
       readonly hostHeader?: string;
     };
+
+/** The files of a service that are watched. */
+export interface ResolvedWatch {
+  /** Directories, files or patterns, relative to `base`. */
+  readonly paths: readonly string[];
+  readonly ignore: readonly string[];
+  readonly debounceMs: number;
+  /** The directory from which paths and patterns count, absolute. */
+  readonly base: string;
+  /** The files of the program, absolute: directories above them are watched even where they are build outputs. */
+  readonly programs: readonly string[];
+}
+
+/** A command that checks a process: a line for /bin/sh -c, or words without a shell. */
+export type CheckCommand = string | readonly string[];
+
+/** The liveness check of a service. */
+export interface ResolvedAlive {
+  readonly probe: Extract<ResolvedProbe, { readonly kind: "http" | "tcp" | "command" }>;
+  readonly intervalMs: number;
+  readonly timeoutMs: number;
+  /** Failures in a row until the process is replaced. */
+  readonly threshold: number;
+}
+
+/** The endpoint of the metrics of an app. */
+export interface ResolvedMetrics {
+  readonly prometheus:
+    | { readonly host: string; readonly port: number }
+    /** Absolute. */
+    | { readonly path: string };
+}
 
 export interface ResolvedService {
   readonly name: string;
@@ -90,11 +145,22 @@ export interface ResolvedService {
   readonly base: Readonly<Record<string, string>>;
   /** Variables of the configuration: `passEnv`, `envFile`, `env`. They win over `base`. */
   readonly env: Readonly<Record<string, string>>;
-  /** Names of variables in `env` whose value has `$(replica)`, which each start replaces. */
+  /** Names of variables in `env` whose value has `$(replica)` or `$(port)`, which each start replaces. */
   readonly replicaVariables: readonly string[];
   /** The `node_modules/.bin` of `cwd` and of the directories above it, nearest first; not compared. */
   readonly binDirectories: readonly string[];
   readonly umask?: number;
+  /** Words by which commands mean the service, with others. */
+  readonly tags?: readonly string[];
+  /** Another user or group than that of newel. */
+  readonly identity?: ResolvedIdentity;
+  /** Counts, bytes and seconds by the names of prlimit(1), soft and hard. */
+  readonly limits?: Readonly<Record<string, number | "unlimited">>;
+  readonly nice?: number;
+  /** Ports of the replicas, which bind them themselves. */
+  readonly portRange?: PortRange;
+  /** The command as it is written, where variables in it were replaced: it shows none of their values. */
+  readonly shownCommand?: string;
   /** A variable with the number of the replica less 1. */
   readonly instanceVar?: string;
   readonly listen: readonly ResolvedSocket[];
@@ -105,6 +171,10 @@ export interface ResolvedService {
     readonly timeoutMs: number;
     readonly stableMs: number;
   };
+  /** The liveness check of a ready process; missing: none. */
+  readonly alive?: ResolvedAlive;
+  /** The most memory that the processes of a replica may use together, in bytes; missing: no limit. */
+  readonly maxMemoryBytes?: number;
   readonly stop: {
     readonly signal: string;
     readonly graceMs: number;
@@ -117,7 +187,7 @@ export interface ResolvedService {
     readonly max: number;
     readonly withinMs: number;
     readonly backoff: { readonly minMs: number; readonly maxMs: number };
-    /** What clients get while every replica is failed. */
+    /** The treatment of clients while every replica is failed. */
     readonly whenFailed: "refuse" | "wait";
   };
   /** Enabled services alone. */
@@ -127,6 +197,8 @@ export interface ResolvedService {
     readonly maxAgeMs?: number;
     readonly stderr: "separate" | "stdout";
   };
+  /** The watched files; `false`: not even in `newel dev`. */
+  readonly watch?: ResolvedWatch | false;
   /** Of all that a running process cannot take over: another hash means that new processes are needed. */
   readonly hash: string;
 }
@@ -141,6 +213,8 @@ const socketSchema: v.GenericSchema<unknown, ResolvedSocket> = v.object({
   port: v.exactOptional(count),
   path: v.exactOptional(v.string()),
   umask: v.exactOptional(count),
+  uid: v.exactOptional(count),
+  gid: v.exactOptional(count),
   kernelName: v.exactOptional(v.string()),
 });
 
@@ -148,6 +222,7 @@ const commandSchema: v.GenericSchema<unknown, ResolvedCommand> = v.variant("kind
   v.object({
     kind: v.literal("node"),
     nodePath: v.string(),
+    nodeName: v.exactOptional(v.string()),
     nodeArgs: texts,
     file: v.string(),
     args: texts,
@@ -161,20 +236,52 @@ const addressSchema: v.GenericSchema<unknown, ResolvedAddress> = v.union([
   v.object({ path: v.string() }),
 ]);
 
+const tcpProbe = v.object({
+  kind: v.literal("tcp"),
+  host: v.string(),
+  port: count,
+  ranged: v.exactOptional(v.literal(true)),
+});
+
+const httpProbe = v.object({
+  kind: v.literal("http"),
+  path: v.string(),
+  address: v.exactOptional(addressSchema),
+  own: v.exactOptional(v.literal(true)),
+  ranged: v.exactOptional(v.literal(true)),
+  hostHeader: v.exactOptional(v.string()),
+});
+
+const commandProbe = v.object({
+  kind: v.literal("command"),
+  command: v.union([v.string(), texts]),
+});
+
 const probeSchema: v.GenericSchema<unknown, ResolvedProbe> = v.variant("kind", [
   v.object({ kind: v.literal("alive") }),
   v.object({ kind: v.literal("listen") }),
   v.object({ kind: v.literal("notify"), app: v.exactOptional(v.literal(true)) }),
   v.object({ kind: v.literal("log"), text: v.string() }),
-  v.object({ kind: v.literal("tcp"), host: v.string(), port: count }),
-  v.object({
-    kind: v.literal("http"),
-    path: v.string(),
-    address: v.exactOptional(addressSchema),
-    own: v.exactOptional(v.literal(true)),
-    hostHeader: v.exactOptional(v.string()),
-  }),
+  v.object({ kind: v.literal("pattern"), pattern: v.string() }),
+  commandProbe,
+  tcpProbe,
+  httpProbe,
 ]);
+
+const aliveSchema: v.GenericSchema<unknown, ResolvedAlive> = v.object({
+  probe: v.variant("kind", [commandProbe, tcpProbe, httpProbe]),
+  intervalMs: count,
+  timeoutMs: count,
+  threshold: count,
+});
+
+const watchSchema: v.GenericSchema<unknown, ResolvedWatch> = v.object({
+  paths: texts,
+  ignore: texts,
+  debounceMs: count,
+  base: v.string(),
+  programs: texts,
+});
 
 const serviceSchema: v.GenericSchema<unknown, ResolvedService> = v.object({
   name: v.string(),
@@ -187,10 +294,24 @@ const serviceSchema: v.GenericSchema<unknown, ResolvedService> = v.object({
   replicaVariables: v.optional(texts, []),
   binDirectories: v.optional(texts, []),
   umask: v.exactOptional(count),
+  tags: v.exactOptional(texts),
+  identity: v.exactOptional(
+    v.object({
+      uid: v.exactOptional(count),
+      gid: v.exactOptional(count),
+      variables: v.record(v.string(), v.string()),
+    }),
+  ),
+  limits: v.exactOptional(v.record(v.string(), v.union([count, v.literal("unlimited")]))),
+  nice: v.exactOptional(v.pipe(v.number(), v.integer())),
+  portRange: v.exactOptional(v.object({ first: count, last: count })),
+  shownCommand: v.exactOptional(v.string()),
   instanceVar: v.exactOptional(v.string()),
   listen: v.array(socketSchema),
   replicas: count,
   ready: v.object({ probe: probeSchema, afterMs: count, timeoutMs: count, stableMs: count }),
+  alive: v.exactOptional(aliveSchema),
+  maxMemoryBytes: v.exactOptional(count),
   stop: v.object({
     signal: v.string(),
     graceMs: count,
@@ -212,19 +333,26 @@ const serviceSchema: v.GenericSchema<unknown, ResolvedService> = v.object({
     maxAgeMs: v.exactOptional(count),
     stderr: v.picklist(["separate", "stdout"]),
   }),
+  watch: v.exactOptional(v.union([v.literal(false), watchSchema])),
   hash: v.string(),
+});
+
+const metricsSchema: v.GenericSchema<unknown, ResolvedMetrics> = v.object({
+  prometheus: addressSchema,
 });
 
 const configSchema: v.GenericSchema<unknown, ResolvedConfig> = v.object({
   name: v.string(),
   nameFrom: v.optional(v.picklist(["configuration", "directory"]), "configuration"),
   file: v.string(),
+  profiles: v.exactOptional(texts),
   sockets: v.array(socketSchema),
   services: v.array(serviceSchema),
+  metrics: v.exactOptional(metricsSchema),
 });
 
 /**
- * Reads back a configuration that was stored or sent.
+ * Parses a configuration that was stored or sent.
  *
  * @throws NEWEL_E_CONFIG_STORED when it is not one; no value of it stands in the message
  */

@@ -2,14 +2,16 @@ import { closest } from "../../base/names.ts";
 import { PRELOAD_ENV } from "../../base/preload.ts";
 import { tryDurationMs } from "../../base/units.ts";
 import { isVariableName } from "./env-file.ts";
+import { identityFindings } from "./identity.ts";
 import { anyOf, type Finding, type Key, quoted } from "./problems.ts";
-import { referenceFindings } from "./references.ts";
+import { parsePortRange } from "./port-range.ts";
+import { atFirstPort, namesPort, referenceFindings } from "./references.ts";
 import type { ResolvedSocket } from "./resolved.ts";
-import type { CheckedReady, CheckedService, CheckedSocket } from "./schema.ts";
+import type { CheckedAlive, CheckedReady, CheckedService, CheckedSocket } from "./schema.ts";
 import { findSocket, isHost, listenEntries, listenSockets, parseAddress } from "./sockets.ts";
 import type { Config, EnvironmentConfig } from "./types.ts";
 
-// What a schema cannot say: how settings fit together. Each rule reads values whose form is right.
+// The rules that a schema cannot express: relations between settings. Each rule reads values of the right form.
 
 const NAME_LIMIT = 100;
 const SOCKET_PATH_BYTES = 107;
@@ -17,9 +19,15 @@ const SOCKET_PATH_BYTES = 107;
 /** Names become file names, words on a command line (`web.1`) and LISTEN_FDNAMES, so they are plain. */
 export function nameFindings(kind: "sockets" | "services", name: string): readonly Finding[] {
   const fits = /^[A-Za-z][A-Za-z0-9_-]*$/.test(name) && name.length <= NAME_LIMIT;
-  if (fits || name === "__proto__") return []; // which is told as a key that nothing can have
-  const says = `is not a usable name: use letters, digits, "-" and "_", a letter first, at most ${NAME_LIMIT}.`;
+  if (fits || name === "__proto__") return []; // reported elsewhere as an impossible key
+  const says = `is not a usable name: use letters, digits, "-" and "_", a letter first, at most ${NAME_LIMIT}.${plainName(name)}`;
   return [{ keys: [kind, name], says }];
+}
+
+/** A usable name that is near to another one. */
+function plainName(name: string): string {
+  const plain = name.replaceAll(/[^A-Za-z0-9_-]+/g, "-").replaceAll(/^[^A-Za-z]+|-+$/g, "");
+  return plain === "" || plain.length > NAME_LIMIT ? "" : ` Did you mean ${quoted(plain)}?`;
 }
 
 export function socketFindings(
@@ -40,6 +48,10 @@ export function socketFindings(
     findings.push(at("umask", 'is for a socket with "path".'));
   if (socket.host !== undefined && !isHost(socket.host))
     findings.push(at("host", `is ${quoted(socket.host)}; must be an IP address: "127.0.0.1".`));
+  if (socket.path !== undefined)
+    findings.push(...identityFindings(socket, (...keys) => ["sockets", name, ...keys]));
+  else if (socket.user !== undefined || socket.group !== undefined)
+    findings.push(at(socket.user === undefined ? "group" : "user", 'is for a socket with "path".'));
   const bytes = Buffer.byteLength(resolved.path ?? "");
   if (bytes > SOCKET_PATH_BYTES)
     findings.push(at("path", `is ${bytes} bytes long once absolute; Unix allows 107.`));
@@ -57,9 +69,12 @@ export function serviceFindings(
     ...commandFindings(service, inService),
     ...listenFindings(service, sockets, inService),
     ...(service.ready === undefined ? [] : readyFindings(service, service.ready, inService)),
+    ...(service.alive === undefined ? [] : aliveFindings(service, service.alive, inService)),
     ...spanFindings(service, inService),
     ...environmentFindings(service.env, inService("env")),
+    ...profileEnvFindings(service.profileEnv, inService("profileEnv")),
     ...instanceFindings(service, inService),
+    ...identityFindings(service, inService),
     ...(service.passEnv ?? []).flatMap((pattern, index) =>
       passFinding(pattern, inService("passEnv", index)),
     ),
@@ -114,13 +129,13 @@ function listenFindings(
       findings.push({ keys, says: `is ${shown}, which stands in the list already.` });
     else seen.add(found.name);
   }
-  // A misspelt socket in the list would only be told twice.
+  // A misspelt socket in the list would be reported twice.
   return findings.length > 0
     ? findings
     : referenceFindings(service, listenSockets(service, sockets), at);
 }
 
-const PROBES = ["http", "tcp", "log", "notify"] as const;
+const PROBES = ["http", "tcp", "log", "pattern", "command", "notify"] as const;
 
 function readyFindings(service: CheckedService, ready: CheckedReady, at: At): Finding[] {
   const findings: Finding[] = [];
@@ -129,21 +144,68 @@ function readyFindings(service: CheckedService, ready: CheckedReady, at: At): Fi
     const says = `has ${kinds.map((kind) => quoted(kind)).join(" and ")}: write one of them.`;
     findings.push({ keys: at("ready"), says });
   }
-  const { tcp, http } = ready;
+  const { pattern } = ready;
+  const wrong = pattern === undefined ? undefined : patternProblem(pattern);
+  if (wrong !== undefined)
+    findings.push({
+      keys: at("ready", "pattern"),
+      says: `is ${quoted(pattern ?? "")}, which is no regular expression: ${wrong}.`,
+    });
+  return [...findings, ...probeFindings(service, ready, (key) => at("ready", key))];
+}
+
+const ALIVE_PROBES = ["http", "tcp", "command"] as const;
+
+function aliveFindings(service: CheckedService, alive: CheckedAlive, at: At): Finding[] {
+  const kinds = ALIVE_PROBES.filter((kind) => alive[kind] !== undefined);
+  const says =
+    kinds.length === 0
+      ? 'has no check: write "http", "tcp" or "command", as in { http: "/healthz" }.'
+      : `has ${kinds.map((kind) => quoted(kind)).join(" and ")}: write one of them.`;
+  return [
+    ...(kinds.length === 1 ? [] : [{ keys: at("alive"), says }]),
+    ...probeFindings(service, alive, (key) => at("alive", key)),
+  ];
+}
+
+/** Why a regular expression is none. */
+function patternProblem(pattern: string): string | undefined {
+  try {
+    RegExp(pattern, "u");
+    return undefined;
+  } catch (error) {
+    if (error instanceof SyntaxError)
+      return error.message.replace(/^Invalid regular expression: /, "");
+    throw error;
+  }
+}
+
+/** The address and the path of a probe. */
+function probeFindings(
+  service: CheckedService,
+  probe: CheckedAlive,
+  at: (key: "tcp" | "http") => Key[],
+): Finding[] {
+  const findings: Finding[] = [];
+  const range = parsePortRange(service.portRange ?? "");
+  const tcp = probe.tcp === undefined ? undefined : atFirstPort(probe.tcp, range);
+  const http = probe.http === undefined ? undefined : atFirstPort(probe.http, range);
+  // Reported as a reference without a value.
+  if (namesPort(tcp ?? http ?? "")) return findings;
   if (tcp !== undefined && !isProbeAddress(tcp))
     findings.push({
-      keys: at("ready", "tcp"),
-      says: `is ${quoted(tcp)}; must be an address: "127.0.0.1:6380".`,
+      keys: at("tcp"),
+      says: `is ${quoted(tcp)}; must be an address: "127.0.0.1:6380".${/^\d+$/.test(tcp) ? ` Did you mean "127.0.0.1:${tcp}"?` : ""}`,
     });
   if (http === undefined) return findings;
   if (!http.startsWith("/") && !isHttpUrl(http))
     findings.push({
-      keys: at("ready", "http"),
-      says: `is ${quoted(http)}; must be a path or an http URL: "/healthz", "http://127.0.0.1:8000/healthz".`,
+      keys: at("http"),
+      says: `is ${quoted(http)}; must be a path or an http URL: "/healthz", "http://127.0.0.1:8000/healthz".${/^[\w/-]+$/.test(http) ? ` Did you mean ${quoted(`/${http}`)}?` : ""}`,
     });
   if (http.startsWith("/") && service.run !== undefined && listenEntries(service).length === 0)
     findings.push({
-      keys: at("ready", "http"),
+      keys: at("http"),
       says: `is ${quoted(http)}, but the service listens on nothing newel knows: write the whole URL, "http://127.0.0.1:8000${http}".`,
     });
   return findings;
@@ -191,14 +253,14 @@ const OWN_VARIABLES: ReadonlySet<string> = new Set([
   "LISTEN_PID",
 ]);
 
-/** Names of variables; their values are nobody's business. */
+/** Names of variables; their values are never read. */
 export function environmentFindings(
   env: EnvironmentConfig | undefined,
   at: readonly Key[],
 ): Finding[] {
   return Object.entries(env ?? {}).flatMap(([name, value]) => {
     const keys = [...at, name];
-    // Someone who wrote "NAME=value" as a key must not see the value in a message.
+    // The value of a key such as "NAME=value" must not appear in a message.
     const shown = quoted(name.split("=")[0] ?? "");
     if (!isVariableName(name)) {
       const says = `has ${shown}, which cannot be the name of a variable: use letters, digits and "_".`;
@@ -208,6 +270,16 @@ export function environmentFindings(
     if (String(value).includes("\0")) return [{ keys, says: "has a NUL character in its value." }];
     return [];
   });
+}
+
+/** Variables of each profile. */
+export function profileEnvFindings(
+  profileEnv: Readonly<Record<string, EnvironmentConfig>> | undefined,
+  at: readonly Key[],
+): Finding[] {
+  return Object.entries(profileEnv ?? {}).flatMap(([profile, env]) =>
+    environmentFindings(env, [...at, profile]),
+  );
 }
 
 function instanceFindings({ instanceVar, env }: CheckedService, at: At): Finding[] {
@@ -242,7 +314,7 @@ function passFinding(pattern: string, keys: readonly Key[]): Finding[] {
   return [];
 }
 
-/** What one service wants of another. */
+/** The condition of one service on another. */
 export function dependencies(
   service: CheckedService,
 ): Record<string, "started" | "ready" | "completed"> {
@@ -257,7 +329,7 @@ const isList = (value: NonNullable<CheckedService["dependsOn"]>): value is reado
   Array.isArray(value);
 
 /**
- * Dependencies on what is not there, on what never completes, and circles.
+ * Finds dependencies on missing services, on services that never complete, and cycles.
  *
  * @param unsure - services whose restart policy is wrong, and so not known
  */
@@ -307,7 +379,7 @@ function policyOf(service: CheckedService | undefined): string | undefined {
   return typeof restart === "string" ? restart : (restart.policy ?? "always");
 }
 
-/** Each circle once, at the first of its services in the file. */
+/** Each cycle once, at the first of its services in the file. */
 function circles(services: ReadonlyMap<string, CheckedService>): Finding[] {
   const findings: Finding[] = [];
   const done = new Set<string>();
@@ -335,6 +407,6 @@ function circles(services: ReadonlyMap<string, CheckedService>): Finding[] {
 export function appNameFindings(config: Pick<Config, "name">): readonly Finding[] {
   const { name } = config;
   if (name === undefined || /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/.test(name)) return [];
-  const says = `is ${quoted(name)}; use letters, digits, ".", "-" and "_", a letter or digit first.`;
+  const says = `is ${quoted(name)}; use letters, digits, ".", "-" and "_", a letter or digit first.${plainName(name)}`;
   return [{ keys: ["name"], says }];
 }

@@ -1,3 +1,4 @@
+import { existsSync, realpathSync } from "node:fs";
 import { basename, dirname } from "node:path";
 
 import { newelError } from "../../base/errors.ts";
@@ -54,7 +55,7 @@ export function describeMove({ from, to }: Move): string {
 }
 
 /**
- * What a configuration says that the running app does not have yet, for commands that do not apply it:
+ * The changes of a configuration that the running app does not have yet, for commands that do not apply it:
  * `web: env.PORT changed`. Without the number of replicas, which `newel scale` sets too.
  */
 export function pendingChanges(given: ResolvedConfig, running: ResolvedConfig): string[] {
@@ -69,11 +70,17 @@ export function pendingChanges(given: ResolvedConfig, running: ResolvedConfig): 
   const gone = running.services.filter(
     (former) => !config.services.some(({ name }) => name === former.name),
   );
-  return [...changes, ...gone.map(({ name }) => `${name}: not in the configuration any more`)];
+  const metrics =
+    JSON.stringify(given.metrics) === JSON.stringify(running.metrics) ? [] : ["metrics changed"];
+  return [
+    ...metrics,
+    ...changes,
+    ...gone.map(({ name }) => `${name}: not in the configuration any more`),
+  ];
 }
 
 /**
- * A configuration with what the running app keeps from its first `up`: the base variables of the shell of that
+ * A configuration with the values that the running app keeps from its first `up`: the base variables of the shell of that
  * time, and the programs that the caller's PATH does not have. So `up` from npx, cron, ssh or another locale is
  * no change.
  *
@@ -84,7 +91,7 @@ export function keepCaller(
   running: ResolvedConfig | undefined,
 ): ResolvedConfig {
   if (running === undefined) return config;
-  // A service that is new in the app gets what its neighbours have.
+  // A new service of the app gets the values of the other services.
   const [any] = running.services;
   const services = config.services.map((service) => {
     const former = running.services.find(({ name }) => name === service.name);
@@ -98,22 +105,54 @@ function keepService(
   former: ResolvedService | undefined,
   base: ResolvedService["base"],
 ): ResolvedService {
-  const command = keepProgram(service.command, former);
+  const command = keepProgram(service, former);
   const { hash: _, ...kept } = { ...service, base, command };
   return { ...kept, hash: serviceHash(kept) };
 }
 
+/** The program of a command that was searched for in PATH: the name, and the file that was found. */
+interface Searched {
+  readonly name: string;
+  readonly file: string | undefined;
+}
+
 /**
- * cron has a short PATH: a program that it lacks is the one that runs, not another one. A program of a
+ * PATH is kept from the first `up`, and so are the programs found in it: cron's short PATH, which lacks a program
+ * or has another one of its name in a later directory, changes nothing. A program of a directory that the kept PATH
+ * does not have is another one, and so is any program once the former file is gone. A program of a
  * `node_modules/.bin` belongs to its directory and is not kept for another.
  */
 function keepProgram(
-  command: ResolvedCommand,
+  service: ResolvedService,
   former: ResolvedService | undefined,
 ): ResolvedCommand {
-  if (command.kind !== "exec" || former?.command.kind !== "exec") return command;
-  const { program, args } = former.command;
-  if (command.program !== undefined || program === undefined) return command;
-  const isKept = command.args[0] === args[0] && !former.binDirectories.includes(dirname(program));
-  return isKept ? { ...command, program } : command;
+  const { command } = service;
+  // A PATH of the configuration is the same for every caller.
+  if (former === undefined || service.env["PATH"] !== undefined) return command;
+  const [now, before] = [searchedOf(command), searchedOf(former.command)];
+  if (now === undefined || before?.file === undefined || now.name !== before.name) return command;
+  const { file } = before;
+  if (now.file === file || former.binDirectories.includes(dirname(file))) return command;
+  if (!isKept(now.file, file, former.base["PATH"]?.split(":") ?? [])) return command;
+  if (command.kind === "exec") return { ...command, program: file };
+  return command.kind === "node" ? { ...command, nodePath: file } : command;
 }
+
+function searchedOf(command: ResolvedCommand): Searched | undefined {
+  if (command.kind === "shell") return undefined;
+  if (command.kind === "exec") return { name: command.args[0] ?? "", file: command.program };
+  const { nodeName: name, nodePath } = command;
+  if (name === undefined) return undefined;
+  return { name, file: isAbsent(nodePath) ? undefined : nodePath };
+}
+
+/** @param path - the directories of the kept PATH */
+function isKept(found: string | undefined, former: string, path: readonly string[]): boolean {
+  if (found === undefined) return true;
+  if (isAbsent(former)) return false;
+  if (realpathSync(found) === realpathSync(former)) return true;
+  const [first, later] = [path.indexOf(dirname(former)), path.indexOf(dirname(found))];
+  return first !== -1 && later > first;
+}
+
+const isAbsent = (file: string): boolean => !existsSync(file);

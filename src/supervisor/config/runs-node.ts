@@ -37,7 +37,7 @@ export function runsNode(
   });
 }
 
-/** The commands at the end of a line: what is before them, such as a migration, does not serve. */
+/** The commands at the end of a line: earlier commands, such as a migration, do not serve. */
 function lastCommands(line: string): string[] {
   const last = line
     .trim()

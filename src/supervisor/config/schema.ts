@@ -1,5 +1,7 @@
 import * as v from "valibot";
 
+import { correction } from "./hints.ts";
+import { FOREIGN_VALUES } from "./words.ts";
 import {
   duration,
   flag,
@@ -13,21 +15,30 @@ import {
   texts,
   umask,
 } from "./leaves.ts";
+import { parsePortRange } from "./port-range.ts";
 import { type Finding, type Key, kindOf, valueText } from "./problems.ts";
+import { identitySettings } from "./identity.ts";
+import { settings } from "./settings.ts";
+import type { DeployConfig } from "./deploy-types.ts";
 import type {
+  AliveTiming,
   Config,
   DependencyCondition,
   EnvFileConfig,
   JobsConfig,
   JobsListenConfig,
+  MetricsConfig,
   ReadyTiming,
   RestartConfig,
   ServiceSettings,
+  WatchConfig,
 } from "./types.ts";
-import { type Level, unknownKey } from "./words.ts";
 
 /** A service whose every setting has the right form; whether they fit together is for the rules. */
-export interface CheckedService extends Omit<ServiceSettings, "listen" | "ready" | "dependsOn"> {
+export interface CheckedService extends Omit<
+  ServiceSettings,
+  "listen" | "ready" | "alive" | "dependsOn"
+> {
   readonly node?: string;
   readonly run?: string | readonly string[];
   readonly args?: readonly string[];
@@ -35,6 +46,7 @@ export interface CheckedService extends Omit<ServiceSettings, "listen" | "ready"
   readonly nodePath?: string;
   readonly listen?: string | number | readonly (string | number)[];
   readonly ready?: CheckedReady;
+  readonly alive?: CheckedAlive;
   readonly dependsOn?: readonly string[] | Readonly<Record<string, DependencyCondition>>;
 }
 
@@ -43,6 +55,14 @@ export interface CheckedReady extends ReadyTiming {
   readonly tcp?: string;
   readonly log?: string;
   readonly notify?: boolean;
+  readonly pattern?: string;
+  readonly command?: string | readonly string[];
+}
+
+export interface CheckedAlive extends AliveTiming {
+  readonly http?: string;
+  readonly tcp?: string;
+  readonly command?: string | readonly string[];
 }
 
 export interface CheckedSocket {
@@ -50,6 +70,8 @@ export interface CheckedSocket {
   readonly host?: string;
   readonly path?: string;
   readonly umask?: string;
+  readonly user?: string | number;
+  readonly group?: string | number;
   readonly backlog?: number;
 }
 
@@ -60,40 +82,28 @@ export type CheckedJobs = Omit<JobsConfig, "modules" | "dependsOn" | "listen"> &
     readonly listen?: Partial<JobsListenConfig>;
   };
 
-/** The settings beside `sockets` and `services`, which are checked one by one. */
-export type CheckedTop = Pick<Config, "name" | "env" | "envFile"> & {
+/** The settings other than `sockets` and `services`, which are checked one by one. */
+export type CheckedTop = Pick<Config, "name" | "env" | "envFile" | "profileEnv"> & {
+  readonly metrics?: Partial<MetricsConfig>;
   readonly sockets?: Readonly<Record<string, unknown>>;
   readonly services?: Readonly<Record<string, unknown>>;
   readonly jobs?: unknown;
+  readonly deploy?: unknown;
 };
+
+/** `deploy`, as far as it has the right form. */
+export type CheckedDeploy = DeployConfig;
 
 const MOST_REPLICAS = 1000;
 const LONGEST_BACKLOG = 65_535;
 
-/** An object with these settings and no other; every unknown key is reported, not the first alone. */
-function settings<const Entries extends v.ObjectEntries>(
-  level: Level,
-  entries: Entries,
-): v.GenericSchema<unknown, v.InferOutput<v.LooseObjectSchema<Entries, undefined>>> {
-  const names = Object.keys(entries);
-  const sample = names.slice(0, 3).join(", ");
-  return v.pipe(
-    record(`must be an object: { ${sample}${names.length > 3 ? ", …" : ""} }.`),
-    v.looseObject(entries),
-    v.rawCheck(({ dataset: { value }, addIssue }) => {
-      // Also a value with wrong settings comes here: its unknown keys are told in the same run.
-      if (typeof value !== "object" || value === null) return;
-      const input: Record<string, unknown> = { ...value };
-      for (const key of Object.keys(input)) {
-        if (Object.hasOwn(entries, key)) continue;
-        const path = { type: "object", origin: "value", input, key, value: input[key] } as const;
-        addIssue({ message: unknownKey(key, level, names), path: [path] });
-      }
-    }),
-  );
-}
-
 const may = v.exactOptional;
+
+const replicasWord = v.picklist(["cpus"], ({ input }) => {
+  const meant = FOREIGN_VALUES[String(input)] ?? "";
+  const hint = meant === "cpus" ? ' Did you mean "cpus"?' : "";
+  return `must be a whole number from 0 to ${MOST_REPLICAS}, or "cpus".${hint}`;
+});
 
 const environment = v.pipe(
   record('must be an object: { NAME: "value" }.'),
@@ -113,7 +123,7 @@ const envFile: v.GenericSchema<unknown, EnvFileConfig> = v.lazy((input) =>
 );
 
 const LISTEN =
-  'must be the name of a socket, a port, or an address: "web", 3000, "127.0.0.1:3000".';
+  'must be the name of a socket, a port, an address or a path: "web", 3000, "127.0.0.1:3000", "/run/app.sock".';
 const listenOne = v.custom<string | number>(
   (value) => (typeof value === "string" && value !== "") || typeof value === "number",
   LISTEN,
@@ -139,9 +149,30 @@ const restart: v.GenericSchema<unknown, RestartConfig> = settings("restart", {
   whenFailed: may(oneOf(["refuse", "wait"])),
 });
 
+const COMMAND = 'must be a command: "pg_isready", or without a shell ["pg_isready", "-q"].';
+const command = v.lazy((input) =>
+  Array.isArray(input)
+    ? v.pipe(texts(COMMAND, "must be a text."), v.minLength(1, COMMAND))
+    : text(COMMAND),
+);
+
+const PROBE_HTTP = 'must be a path or a URL: "/healthz" or "http://127.0.0.1:8000/healthz".';
+const PROBE_TCP = 'must be an address: "127.0.0.1:6380".';
+
+const alive: v.GenericSchema<unknown, CheckedAlive> = settings("alive", {
+  http: may(text(PROBE_HTTP)),
+  tcp: may(text(PROBE_TCP)),
+  command: may(command),
+  interval: may(duration(100)),
+  timeout: may(duration(10)),
+  threshold: may(integer(1, 1_000)),
+});
+
 const ready: v.GenericSchema<unknown, CheckedReady> = settings("ready", {
-  http: may(text('must be a path or a URL: "/healthz" or "http://127.0.0.1:8000/healthz".')),
-  tcp: may(text('must be an address: "127.0.0.1:6380".')),
+  http: may(text(PROBE_HTTP)),
+  tcp: may(text(PROBE_TCP)),
+  pattern: may(text("must be the regular expression to wait for in a line of output.")),
+  command: may(command),
   log: may(text("must be the text to wait for in a line of output.")),
   notify: may(flag),
   after: may(duration(0)),
@@ -174,6 +205,43 @@ const logs = settings("logs", {
   stderr: may(oneOf(["separate", "stdout"])),
 });
 
+const portRange = v.custom<`${number}-${number}`>(
+  (value) => typeof value === "string" && parsePortRange(value) !== undefined,
+  'must be the first and the last port: "3001-3010".',
+);
+
+const WATCH_PATHS = 'must be a list of paths: ["src", "config.json"].';
+const WATCH_IGNORE = 'must be a list of names or patterns: ["*.css", "src/generated"].';
+
+const watch: v.GenericSchema<unknown, WatchConfig> = settings("watch", {
+  paths: may(v.pipe(texts(WATCH_PATHS, "must be a path."), v.minLength(1, WATCH_PATHS))),
+  ignore: may(texts(WATCH_IGNORE, "must be a name or a pattern.")),
+  debounce: may(duration(10)),
+});
+
+const WATCH = 'must be true, false, or an object: { paths: ["src"] }.';
+
+const watchSetting = v.lazy((input) =>
+  typeof input === "object" && input !== null && !Array.isArray(input) ? watch : v.boolean(WATCH),
+);
+
+const profileEnv = v.pipe(
+  record('must be an object by profile: { production: { NAME: "value" } }.'),
+  v.record(v.string(), environment),
+);
+
+/** The names of profiles and tags: words of a command line. */
+const PROFILE_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/;
+
+const words = (want: string): v.GenericSchema<unknown, readonly string[]> =>
+  v.array(
+    v.custom<string>(
+      (value) => typeof value === "string" && PROFILE_NAME.test(value),
+      'must be a name: letters, digits, ".", "-" and "_", a letter or digit first.',
+    ),
+    want,
+  );
+
 const serviceSchema: v.GenericSchema<unknown, CheckedService> = settings("service", {
   node: may(text('must be the file of a Node.js program: "src/server.ts".')),
   run: may(v.lazy((input) => (Array.isArray(input) ? texts(RUN, "must be a text.") : text(RUN)))),
@@ -183,14 +251,14 @@ const serviceSchema: v.GenericSchema<unknown, CheckedService> = settings("servic
   listen: may(v.lazy((input) => (Array.isArray(input) ? v.array(listenOne) : listenOne))),
   replicas: may(
     v.lazy((input) =>
-      typeof input === "string" && !/^\d+$/.test(input)
-        ? oneOf(["cpus"])
-        : integer(0, MOST_REPLICAS),
+      typeof input === "string" && !/^\d+$/.test(input) ? replicasWord : integer(0, MOST_REPLICAS),
     ),
   ),
   ...envSettings,
   cwd: may(text('must be a directory: "./server".')),
   ready: may(ready),
+  alive: may(alive),
+  maxMemory: may(size),
   stop: may(
     settings("stop", {
       signal: may(signal),
@@ -203,8 +271,14 @@ const serviceSchema: v.GenericSchema<unknown, CheckedService> = settings("servic
   restart: may(restartSetting),
   dependsOn: may(dependsOnSetting),
   logs: may(logs),
+  watch: may(watchSetting),
   instanceVar: may(text('must be the name of a variable: "NODE_APP_INSTANCE".')),
+  portRange: may(portRange),
   umask: may(umask),
+  ...identitySettings,
+  profiles: may(words('must be a list of names: ["development"].')),
+  profileEnv: may(profileEnv),
+  tags: may(words('must be a list of names: ["backend"].')),
   enabled: may(flag),
 });
 
@@ -213,6 +287,8 @@ const socketSchema: v.GenericSchema<unknown, CheckedSocket> = settings("socket",
   host: may(text('must be an IP address: "127.0.0.1".')),
   path: may(text('must be a file name: "./run/web.sock".')),
   umask: may(umask),
+  user: identitySettings.user,
+  group: identitySettings.group,
   backlog: may(integer(1, LONGEST_BACKLOG)),
 });
 
@@ -249,16 +325,53 @@ const jobsSchema: v.GenericSchema<unknown, CheckedJobs> = settings("jobs", {
   enabled: may(flag),
 });
 
+export const METRICS_ADDRESS =
+  'must be an address of loopback or the path of a Unix socket: "127.0.0.1:9464", "./run/metrics.sock".';
+
 const topSchema: v.GenericSchema<unknown, CheckedTop> = settings("top", {
   name: may(text('must be a name: "shop".')),
   env: may(environment),
+  profileEnv: may(profileEnv),
   envFile: may(envFile),
+  include: may(v.unknown()),
   sockets: may(record("must be an object: { web: { port: 3000 } }.")),
   services: may(record('must be an object: { web: { node: "src/server.ts" } }.')),
   jobs: may(v.unknown()),
+  metrics: may(settings("metrics", { prometheus: may(text(METRICS_ADDRESS)) })),
+  deploy: may(v.unknown()),
 });
 
-/** What of a value has the right form, and what is wrong with the rest. */
+const LINE = 'must be a command: "npm ci".';
+const PATHS = 'must be a list of paths: ["data", ".env"].';
+const paths = v.array(text('must be a path: "data".'), PATHS);
+
+const deploySchema: v.GenericSchema<unknown, CheckedDeploy> = settings("deploy", {
+  install: may(text(LINE)),
+  build: may(text(LINE)),
+  test: may(text(LINE)),
+  migrate: may(text(LINE)),
+  migrateDown: may(text(LINE)),
+  timeout: may(duration(1)),
+  shared: may(paths),
+  assets: may(paths),
+  keep: may(integer(2, 1_000)),
+  verify: may(
+    settings("verify", {
+      for: may(duration(0)),
+      http: may(
+        v.custom<`http://${string}`>(
+          (value) =>
+            typeof value === "string" && URL.canParse(value) && value.startsWith("http://"),
+          'must be a URL: "http://127.0.0.1:3000/healthz".',
+        ),
+      ),
+      maxErrors: may(integer(0, 1_000_000)),
+      command: may(text(LINE)),
+    }),
+  ),
+});
+
+/** The valid part of a value, and the problems of the rest. */
 export interface Checked<Value> {
   /** Without the wrong settings; missing when nothing of it can be used. */
   readonly value?: Value;
@@ -272,6 +385,9 @@ export const checkSocket = (name: string, value: unknown): Checked<CheckedSocket
 
 export const checkJobs = (value: unknown): Checked<CheckedJobs> =>
   check(jobsSchema, value, ["jobs"]);
+
+export const checkDeploy = (value: unknown): Checked<CheckedDeploy> =>
+  check(deploySchema, value, ["deploy"]);
 
 export const checkService = (name: string, value: unknown): Checked<CheckedService> =>
   check(serviceSchema, value, ["services", name]);
@@ -302,7 +418,11 @@ function toFinding(issue: v.BaseIssue<unknown>, at: readonly Key[]): Finding {
   const inner = (issue.path ?? []).map(({ key }) => (typeof key === "number" ? key : String(key)));
   const keys = [...at, ...inner];
   if (issue.type === "raw_check") return { keys, says: issue.message };
-  // What stands in an environment is not shown, whatever it is.
-  const shown = keys.includes("env") ? kindOf(issue.input) : valueText(issue.input);
-  return { keys, says: `is ${shown}; ${issue.message}` };
+  // A value in an environment is never shown.
+  const shown =
+    keys.includes("env") || keys.includes("profileEnv")
+      ? kindOf(issue.input)
+      : valueText(issue.input);
+  const hint = /Did you mean|write /i.test(issue.message) ? "" : correction(keys, issue.input);
+  return { keys, says: `is ${shown}; ${issue.message}${hint}` };
 }

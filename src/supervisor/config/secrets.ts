@@ -6,11 +6,11 @@ import { escaped } from "./problems.ts";
 const PLAIN =
   /^(?:PATH|HOME|USER|LOGNAME|SHELL|LANG|LANGUAGE|LC_\w+|TZ|TMPDIR|NODE_ENV|PWD|OLDPWD|INIT_CWD|TERM|COLORTERM|SHLVL|_|EDITOR|VISUAL|PAGER|MAIL|HOSTNAME|NODE|NODE_OPTIONS|COLOR)$/;
 
-/** What npm, other version managers, the session and CI systems set, as far as its name has no {@link SECRET_WORD}. */
+/** Variables of npm, version managers, the session and CI systems whose name has no {@link SECRET_WORD}. */
 const SURROUNDINGS =
   /^(?:npm_|NEWEL_|XDG_|SSH_|TERM_|NVM_|FNM_|VOLTA_|PNPM_|YARN_|BUN_|CONDA_|PYENV_|VIRTUAL_ENV|DBUS_|VSCODE_|TMUX|SUDO_|SYSTEMD_|INVOCATION_ID$|JOURNAL_STREAM$|CI$|CI_|GITHUB_|GITLAB_|RUNNER_|LS_COLORS$|LESS)/;
 
-/** Words in the name of a variable whose value is a secret, whatever it looks like. */
+/** Words in the name of a variable whose value always counts as a secret. */
 const SECRET_WORD =
   /pass(?!env)|secret|token|key(?!board|map)|auth(?!or)|cred|private|cookie|salt|dsn/i;
 
@@ -42,8 +42,8 @@ export function hideValues(text: string, environment: NodeJS.ProcessEnv): string
 }
 
 /**
- * Whether the value of a variable may be a secret. In doubt it may; paths, single words and what is known of the
- * surroundings are not, unless the name says otherwise.
+ * Whether the value of a variable may be a secret. In doubt it may; paths, single words and known variables of the
+ * environment are not, unless the name contains a secret word.
  */
 function mayBeSecret(name: string, value: string): boolean {
   if (value.length < SECRET_LENGTH || PLAIN.test(name)) return false;

@@ -2,12 +2,11 @@ import { isIP } from "node:net";
 import { resolve } from "node:path";
 
 import { closest } from "../../base/names.ts";
+import { DEFAULT_BACKLOG } from "../../base/preload.ts";
+import { resolveIdentity } from "./identity.ts";
 import { quoted } from "./problems.ts";
 import type { ResolvedSocket } from "./resolved.ts";
 import type { CheckedService, CheckedSocket } from "./schema.ts";
-
-/** Node's own backlog of 511 overflows when all replicas of a busy service restart at once. */
-const BACKLOG = 4096;
 
 /** `host:port`, `[::1]:port`; `undefined` when it is neither. */
 export function parseAddress(text: string): { host: string; port: number } | undefined {
@@ -37,23 +36,29 @@ export function resolveSocket(
   socket: CheckedSocket,
   directory: string,
 ): ResolvedSocket {
-  const backlog = socket.backlog ?? BACKLOG;
+  const backlog = socket.backlog ?? DEFAULT_BACKLOG;
   if (socket.path === undefined) {
     const { host, port = 0 } = socket;
     if (host === undefined) return { name, backlog, port };
     return { name, backlog, host: host === "localhost" ? "127.0.0.1" : host, port };
   }
   const path = resolve(directory, socket.path);
-  return socket.umask === undefined
-    ? { name, backlog, path }
-    : { name, backlog, path, umask: Number.parseInt(socket.umask, 8) };
+  const { uid, gid } = resolveIdentity(socket) ?? {};
+  return {
+    name,
+    backlog,
+    path,
+    ...(socket.umask === undefined ? {} : { umask: Number.parseInt(socket.umask, 8) }),
+    ...(uid === undefined ? {} : { uid }),
+    ...(gid === undefined ? {} : { gid }),
+  };
 }
 
 /**
- * The socket that an entry of `listen` means: one of `sockets` by name or by its address, else one
- * of its own.
+ * The socket that an entry of `listen` means: one of `sockets` by name or by its address, else a
+ * separate one.
  *
- * @returns the socket, or what to say of the entry
+ * @returns the socket, or the message about the entry
  */
 export function findSocket(
   entry: string | number,
@@ -65,7 +70,12 @@ export function findSocket(
   }
   const named = declared.find(({ name }) => name === entry);
   if (named !== undefined) return named;
+  if (entry.startsWith("/")) return declared.find(({ path }) => path === entry) ?? ownPath(entry);
+  if (/^\.{1,2}\//.test(entry))
+    return "a Unix socket is an absolute path here; one relative to this file is declared in sockets: { web: { path: ... } }.";
   if (/^\d+$/.test(entry)) return "a port is a number without quotes: 3000.";
+  if (isHost(entry) && !entry.includes(":"))
+    return `an address needs a port. Did you mean "${entry}:3000"?`;
   if (!entry.includes(":")) return unknownSocket(entry, declared);
   if (/^\d+:\d+$/.test(entry))
     return "newel maps no ports as compose does: write the port the program listens on.";
@@ -84,6 +94,12 @@ function ownSocket(host: string | undefined, port: number): ResolvedSocket {
   return { ...socket, name: name(socket) };
 }
 
+/** A separate Unix socket. */
+function ownPath(path: string): ResolvedSocket {
+  const name = `path.${path.slice(1).replaceAll(/[^\w.-]/g, "_")}`;
+  return resolveSocket(name, { path }, "/");
+}
+
 function unknownSocket(entry: string, declared: readonly ResolvedSocket[]): string {
   const names = declared.map(({ name }) => name);
   const meant = closest(entry, names);
@@ -92,7 +108,7 @@ function unknownSocket(entry: string, declared: readonly ResolvedSocket[]): stri
     names.length === 0
       ? "none is declared in sockets"
       : `there are ${names.map((name) => quoted(name)).join(", ")}`;
-  return `there is no such socket: ${there}. A port needs no declaration: listen: 3000.`;
+  return `there is no such socket: ${there}. A port or a path needs no declaration: listen: 3000, listen: "/run/app.sock".`;
 }
 
 /** `listen` as a list. */
@@ -101,7 +117,7 @@ export function listenEntries({ listen }: CheckedService): readonly (string | nu
   return typeof listen === "object" ? listen : [listen];
 }
 
-/** The sockets of a service, less what means none. */
+/** The sockets of a service, without the entries that mean none. */
 export function listenSockets(
   service: CheckedService,
   declared: readonly ResolvedSocket[],

@@ -1,9 +1,10 @@
 import type { Duration, Size } from "../../base/units.ts";
+import type { DeployConfig } from "./deploy-types.ts";
 
 /** When a process that ended is started again. `on-failure`: unless its exit code was 0. */
 export type RestartPolicy = "always" | "on-failure" | "never";
 
-/** What a service waits for in another one before it starts. `completed`: it ended with exit code 0. */
+/** The condition on another service before a service starts. `completed`: it ended with exit code 0. */
 export type DependencyCondition = "started" | "ready" | "completed";
 
 /**
@@ -25,6 +26,8 @@ export interface TcpSocketConfig {
   readonly backlog?: number;
   readonly path?: never;
   readonly umask?: never;
+  readonly user?: never;
+  readonly group?: never;
 }
 
 /** A Unix socket that the kernel binds once and never closes. */
@@ -33,25 +36,34 @@ export interface UnixSocketConfig {
   readonly path: string;
   /** Octal digits: the permissions taken from the socket's file, as of umask(2). Default: the kernel's own. */
   readonly umask?: string;
+  /** The owner of its file, by name or uid; only for root. Default: the `user` of the service that listens on it. */
+  readonly user?: string | number;
+  /** The group of its file, by name or gid; only for root. Default: the `group` of the service that listens on it. */
+  readonly group?: string | number;
   /** How many connections may wait to be accepted. Default 4096. */
   readonly backlog?: number;
   readonly port?: never;
   readonly host?: never;
 }
 
+/** A listening socket: TCP (`port`) or Unix (`path`). */
 export type SocketConfig = TcpSocketConfig | UnixSocketConfig;
 
-/** A socket of `sockets` by its name, a port at the host of the app's own `listen()`, or `'host:port'`. */
+/**
+ * A socket of `sockets` by its name, a port at the host of the app's own `listen()`, `'host:port'`, or the
+ * absolute path of a Unix socket.
+ */
 export type ListenConfig<SocketName extends string = string> =
   | SocketName
   | number
-  | `${string}:${number}`;
+  | `${string}:${number}`
+  | `/${string}`;
 
-/** What goes with every kind of readiness. */
+/** The settings of every kind of readiness. */
 export interface ReadyTiming {
   /**
    * How long a process must have run before it can be ready. Default: `'1s'` where nothing else
-   * tells readiness, else none.
+   * reports readiness, else none.
    */
   readonly after?: Duration;
   /** A process that is not ready by then has failed to start. Default `'30s'`. */
@@ -70,6 +82,8 @@ export interface HttpReadyConfig extends ReadyTiming {
   readonly tcp?: never;
   readonly log?: never;
   readonly notify?: never;
+  readonly pattern?: never;
+  readonly command?: never;
 }
 
 /** Ready when a connection to an address is accepted. */
@@ -79,14 +93,19 @@ export interface TcpReadyConfig extends ReadyTiming {
   readonly http?: never;
   readonly log?: never;
   readonly notify?: never;
+  readonly pattern?: never;
+  readonly command?: never;
 }
 
 /** Ready when a line of its output contains a text. */
 export interface LogReadyConfig extends ReadyTiming {
+  /** The text that a line of its output contains. */
   readonly log: string;
   readonly http?: never;
   readonly tcp?: never;
   readonly notify?: never;
+  readonly pattern?: never;
+  readonly command?: never;
 }
 
 /** Ready when it says so, which the preload does for a Node service when it listens. */
@@ -99,10 +118,83 @@ export interface NotifyReadyConfig extends ReadyTiming {
   readonly http?: never;
   readonly tcp?: never;
   readonly log?: never;
+  readonly pattern?: never;
+  readonly command?: never;
 }
 
-/** How newel knows that a process is ready: one of `http`, `tcp`, `log`, `notify`, or time alone. */
-export type ReadyConfig = HttpReadyConfig | TcpReadyConfig | LogReadyConfig | NotifyReadyConfig;
+/** Ready when a line of its output matches a regular expression. */
+export interface PatternReadyConfig extends ReadyTiming {
+  /**
+   * A regular expression of JavaScript, without slashes: `'listening on port \\d+'`. It is tried on each line, of
+   * which the first 4096 characters count.
+   */
+  readonly pattern: string;
+  readonly http?: never;
+  readonly tcp?: never;
+  readonly log?: never;
+  readonly notify?: never;
+  readonly command?: never;
+}
+
+/** Ready when a command ends with exit code 0. */
+export interface CommandReadyConfig extends ReadyTiming {
+  /**
+   * A string is run by /bin/sh -c, a list without a shell: in `cwd`, with the environment of the service. It is
+   * repeated until it ends with 0; each try may take 10 s.
+   */
+  readonly command: string | readonly [string, ...string[]];
+  readonly http?: never;
+  readonly tcp?: never;
+  readonly log?: never;
+  readonly notify?: never;
+  readonly pattern?: never;
+}
+
+/** How newel detects that a process is ready: one of `http`, `tcp`, `log`, `pattern`, `command`, `notify`, or time alone. */
+export type ReadyConfig =
+  | HttpReadyConfig
+  | TcpReadyConfig
+  | LogReadyConfig
+  | PatternReadyConfig
+  | CommandReadyConfig
+  | NotifyReadyConfig;
+
+/** How often a process is checked, and when it counts as failed. */
+export interface AliveTiming {
+  /** From the end of one check to the begin of the next. Default `'10s'`. */
+  readonly interval?: Duration;
+  /** A check without a result by then has failed. Default `'5s'`. */
+  readonly timeout?: Duration;
+  /** After this many failed checks in a row the process is replaced. Default 3. */
+  readonly threshold?: number;
+}
+
+/** Alive while a GET is answered with a status from 200 to 399. */
+export interface HttpAliveConfig extends AliveTiming {
+  /** A path or a whole URL, as in `ready.http`. */
+  readonly http: string;
+  readonly tcp?: never;
+  readonly command?: never;
+}
+
+/** Alive while a connection to an address is accepted. */
+export interface TcpAliveConfig extends AliveTiming {
+  /** `'127.0.0.1:6380'` */
+  readonly tcp: `${string}:${number}`;
+  readonly http?: never;
+  readonly command?: never;
+}
+
+/** Alive while a command ends with exit code 0. */
+export interface CommandAliveConfig extends AliveTiming {
+  /** A string is run by /bin/sh -c, a list without a shell: in `cwd`, with the environment of the service. */
+  readonly command: string | readonly [string, ...string[]];
+  readonly http?: never;
+  readonly tcp?: never;
+}
+
+/** How newel detects that a ready process still works: one of `http`, `tcp` and `command`. */
+export type AliveConfig = HttpAliveConfig | TcpAliveConfig | CommandAliveConfig;
 
 /** How a replica is stopped: the signal, then after `grace` SIGKILL to every process that is left. */
 export interface StopConfig {
@@ -125,6 +217,7 @@ export interface StopConfig {
   readonly linger?: Duration;
 }
 
+/** When and how often an ended replica is started again. */
 export interface RestartConfig {
   /** Default `'always'`. */
   readonly policy?: RestartPolicy;
@@ -142,6 +235,7 @@ export interface RestartConfig {
   readonly whenFailed?: "refuse" | "wait";
 }
 
+/** The order in which a reload starts and stops replicas. */
 export interface ReloadConfig {
   /**
    * `'start-first'`: the new replica is ready before the old one is drained. `'stop-first'`: the old
@@ -152,6 +246,7 @@ export interface ReloadConfig {
   readonly order?: "start-first" | "stop-first";
 }
 
+/** How much output of a service is kept, and in which streams. */
 export interface LogsConfig {
   /**
    * How much output of each stream is kept, over all replicas and generations of the service together; the
@@ -167,7 +262,48 @@ export interface LogsConfig {
   readonly stderr?: "separate" | "stdout";
 }
 
-/** What every service may have. */
+/** The files whose changes reload a service while it is developed. */
+export interface WatchConfig {
+  /**
+   * Directories, files or patterns such as `'src/*.ts'`, relative to `cwd`. Default: `cwd` with all directories
+   * below it.
+   */
+  readonly paths?: readonly string[];
+  /**
+   * Names at any depth (`'*.css'`), or paths and patterns with a slash, relative to `cwd` (`'src/generated'`), in
+   * addition to dependencies, build outputs, logs, databases and names that begin with a dot, which are never watched.
+   */
+  readonly ignore?: readonly string[];
+  /** How long no file may change before the reload begins, `'10ms'` to `'1m'`. Default `'100ms'`. */
+  readonly debounce?: Duration;
+}
+
+/**
+ * Limits of the operating system for each process of a service, soft and hard alike; see prlimit(1). A setting that is
+ * missing leaves the limit as newel's kernel has it. Only root may raise a limit above its own hard one.
+ */
+export interface LimitsConfig {
+  /** Open files. */
+  readonly nofile?: number | "unlimited";
+  /** Processes and threads of the user, over all of its programs. */
+  readonly nproc?: number | "unlimited";
+  /** The size of a core dump; 0 makes none. */
+  readonly core?: Size | 0 | "unlimited";
+  /** The address space, which Node.js uses far more of than it has memory. */
+  readonly as?: Size | 0 | "unlimited";
+  /** The data segment. */
+  readonly data?: Size | 0 | "unlimited";
+  /** The stack of the main thread. */
+  readonly stack?: Size | 0 | "unlimited";
+  /** The size of a file that the process writes. */
+  readonly fsize?: Size | 0 | "unlimited";
+  /** Memory that is locked. */
+  readonly memlock?: Size | 0 | "unlimited";
+  /** Processor time, in whole seconds. */
+  readonly cpu?: Duration | "unlimited";
+}
+
+/** The settings of every service. */
 export interface ServiceSettings<
   SocketName extends string = string,
   ServiceName extends string = string,
@@ -176,7 +312,9 @@ export interface ServiceSettings<
   readonly listen?: ListenConfig<SocketName> | readonly ListenConfig<SocketName>[];
   /** How many processes; `'cpus'`: one for each processor. Default 1; 0 declares it without running any. */
   readonly replicas?: number | "cpus";
+  /** Variables of its processes; they win over `envFile` and over those of the app. */
   readonly env?: EnvironmentConfig;
+  /** Files of variables, read before `env`. */
   readonly envFile?: EnvFileConfig;
   /** Variables of the caller's environment to hand on: names, or beginnings such as `'AWS_*'`. */
   readonly passEnv?: readonly string[];
@@ -184,7 +322,19 @@ export interface ServiceSettings<
   readonly cwd?: string;
   /** Default: by `notify` for a Node service with `listen`, else one second after the start. */
   readonly ready?: ReadyConfig;
+  /**
+   * Checks each ready process again and again; a process that fails is replaced: the new one first where
+   * `reload.order` is `'start-first'`, else it is stopped and started again. Default: no check.
+   */
+  readonly alive?: AliveConfig;
+  /**
+   * The most memory that all processes of a replica may use together; pages that they share count once. The
+   * replica is replaced, as for `alive`, after three samples above it (one every 2 s). Default: no limit.
+   */
+  readonly maxMemory?: Size;
+  /** How its processes are stopped. Default: SIGTERM, then SIGKILL after the grace. */
   readonly stop?: StopConfig;
+  /** How its replicas are replaced. Default: one by one, a new one first where it listens. */
   readonly reload?: ReloadConfig;
   /** Default `'always'`. */
   readonly restart?: RestartPolicy | RestartConfig;
@@ -192,14 +342,42 @@ export interface ServiceSettings<
   readonly dependsOn?:
     | readonly ServiceName[]
     | { readonly [Name in ServiceName]?: DependencyCondition };
+  /** How much of its output is kept. */
   readonly logs?: LogsConfig;
+  /**
+   * Reload the service when a file changes: `true` for the files below `cwd`. With `listen` the reload is rolling.
+   * `newel dev` watches by itself, and `false` excludes the service there. Default: `newel up` watches nothing.
+   */
+  readonly watch?: boolean | WatchConfig;
   /**
    * A variable that gets the number of the replica less 1: `'NODE_APP_INSTANCE'`, as pm2 sets it. During a reload
    * two replicas do the same work, and their numbers change. Default: none; NEWEL_REPLICA has the number itself.
    */
   readonly instanceVar?: string;
+  /**
+   * The ports of a service that binds its port itself, `'FIRST-LAST'`: `$(port)` stands for the port of a replica, the
+   * first one for replica 1. There is one for each replica, and one more with reload order `'start-first'`. Default: none.
+   */
+  readonly portRange?: `${number}-${number}`;
   /** Octal digits: the permissions that new files do not get: `'022'`. Default: the kernel's own. */
   readonly umask?: string;
+  /**
+   * The user that its processes run as, by name or uid, with the groups of that user; only for root. HOME, USER, LOGNAME
+   * and SHELL are those of the user. Default: the user who runs newel.
+   */
+  readonly user?: string | number;
+  /** Their group, by name or gid; only for root. Default: the group of `user`. */
+  readonly group?: string | number;
+  /** Limits of the operating system for each process. Default: those of the kernel. */
+  readonly limits?: LimitsConfig;
+  /** Added to the priority of newel's kernel, as by nice(1): -20 to 19; less than 0 only for root. Default 0. */
+  readonly nice?: number;
+  /** The service starts only with one of these profiles (`newel up --profile NAME`, NEWEL_PROFILES). Default: always. */
+  readonly profiles?: readonly string[];
+  /** Variables by profile: those of an active profile win over `env`. */
+  readonly profileEnv?: Readonly<Record<string, EnvironmentConfig>>;
+  /** Words by which commands mean the service, with others: `newel restart @backend`. */
+  readonly tags?: readonly string[];
   /** `false` leaves the service out, and out of every `dependsOn`. Default `true`. */
   readonly enabled?: boolean;
 }
@@ -240,6 +418,7 @@ export interface RunServiceConfig<
   readonly nodePath?: never;
 }
 
+/** A service: a Node.js program (`node`) or any other program (`run`). */
 export type ServiceConfig<
   SocketName extends string = string,
   ServiceName extends string = string,
@@ -268,7 +447,7 @@ export interface JobsConfig<ServiceName extends string = string> extends Pick<
   readonly store?: string;
   /** How many jobs run at once. Default: one for each processor. */
   readonly processes?: number;
-  /** What jobs have to end when the server stops; the rest is given back. Default `'20s'`. */
+  /** The time that jobs have to end when the server stops; unfinished jobs are requeued. Default `'20s'`. */
   readonly grace?: Duration;
   /** Where programs without access to the store reach the server: all three, or none. */
   readonly listen?: JobsListenConfig;
@@ -276,16 +455,35 @@ export interface JobsConfig<ServiceName extends string = string> extends Pick<
   readonly nodeArgs?: readonly string[];
 }
 
-/** What newel.config.ts exports: the wanted state of one app. */
+/** The endpoint of the metrics of an app. */
+export interface MetricsConfig {
+  /**
+   * A loopback address (`'127.0.0.1:9464'`, `'[::1]:9464'`) or the path of a Unix socket (`'./run/metrics.sock'`,
+   * relative to the configuration file, readable by its owner only) at which Prometheus scrapes `/metrics`.
+   */
+  readonly prometheus: string;
+}
+
+/** The export of newel.config.ts: the desired state of one app. */
 export interface Config<SocketName extends string = string, ServiceName extends string = string> {
   /** The app's name. Default: the name of the configuration file's directory. */
   readonly name?: string;
   /** Variables for every service; a service's own win. */
   readonly env?: EnvironmentConfig;
+  /** Variables for every service by profile: those of an active profile win over `env`. */
+  readonly profileEnv?: Readonly<Record<string, EnvironmentConfig>>;
+  /**
+   * Other configuration files, relative to this one, whose `services` and `sockets` are added; each may include more.
+   * Their relative paths count from their own directory.
+   */
+  readonly include?: string | readonly string[];
   /** Before `env`, for every service. */
   readonly envFile?: EnvFileConfig;
   /** Sockets by name. A port in `listen` needs no entry here. */
   readonly sockets?: { readonly [Name in SocketName]: SocketConfig };
+  /** How `newel deploy` makes releases of the app. */
+  readonly deploy?: DeployConfig;
+  /** The services by name. */
   readonly services: {
     readonly [Name in ServiceName]: ServiceConfig<
       NoInfer<SocketName>,
@@ -294,4 +492,6 @@ export interface Config<SocketName extends string = string, ServiceName extends 
   };
   /** The job server, as a service named `jobs`. */
   readonly jobs?: JobsConfig<NoInfer<ServiceName>>;
+  /** An endpoint with the metrics of the app. Default: none, and nothing of it is loaded. */
+  readonly metrics?: MetricsConfig;
 }

@@ -7,13 +7,19 @@ export type Level =
   | "socket"
   | "service"
   | "ready"
+  | "alive"
   | "stop"
   | "reload"
   | "restart"
   | "backoff"
   | "jobs"
+  | "metrics"
   | "jobs listen"
-  | "logs";
+  | "deploy"
+  | "verify"
+  | "logs"
+  | "watch"
+  | "limits";
 
 type Words = Readonly<Record<string, string>>;
 
@@ -32,29 +38,28 @@ const PM2: Words = {
   restart_delay: 'is "backoff" in restart: { backoff: { min: "100ms", max: "15s" } }',
   exp_backoff_restart_delay: 'is "backoff" in restart: { backoff: { min: "100ms", max: "15s" } }',
   stop_exit_codes: 'is restart: "on-failure" (exit code 0 is no failure)',
-  max_memory_restart:
-    'has no counterpart here; nodeArgs: ["--max-old-space-size=512"] limits Node.js itself',
+  max_memory_restart: 'is maxMemory: "512MB"',
   cron_restart: "has no counterpart here; let cron run `newel restart NAME`",
   wait_ready: "is ready: { notify: true }",
   listen_timeout: 'is "timeout" in ready: { timeout: "30s" }',
   kill_timeout: 'is "grace" in stop: { grace: "10s" }',
   shutdown_with_message: "is not needed: the signal in stop: { signal: … } is always sent",
   treekill: "is not needed: stop always ends the whole process tree",
-  watch: "has no counterpart here; run `newel reload NAME` after a change",
-  ignore_watch: "has no counterpart here; run `newel reload NAME` after a change",
+  ignore_watch: 'is "ignore" in watch: { ignore: ["*.css"] }',
+  watch_delay: 'is "debounce" in watch: { debounce: "100ms" }',
   out_file: "is not needed: output is always kept; read it by `newel logs NAME`",
   error_file: "is not needed: output is always kept; read it by `newel logs NAME`",
   log_file: "is not needed: output is always kept; read it by `newel logs NAME`",
   log_date_format: "is not needed: `newel logs` knows the time of each line",
   merge_logs: 'is logs: { stderr: "stdout" }',
   combine_logs: 'is logs: { stderr: "stdout" }',
-  env_production: 'is "env"; choose its values in the file: env: prod ? { … } : { … }',
-  env_development: 'is "env"; choose its values in the file: env: prod ? { … } : { … }',
+  env_production: "is profileEnv: { production: { … } }, for `newel up --profile production`",
+  env_development: "is profileEnv: { development: { … } }, for `newel up --profile development`",
   source_map_support: 'is nodeArgs: ["--enable-source-maps"]',
   increment_var: "is not needed: $NEWEL_REPLICA is the number of a process, from 1",
   instance_var: 'is "instanceVar"',
-  uid: "has no counterpart here: a service runs as the user who runs newel",
-  gid: "has no counterpart here: a service runs as the user who runs newel",
+  uid: 'is "user"',
+  gid: 'is "group"',
   deploy: "has no counterpart here",
 };
 
@@ -64,13 +69,13 @@ const COMPOSE: Words = {
   entrypoint: 'is "run"',
   ports: 'is "listen", with the port of this machine: listen: 3000',
   expose: 'is "listen": listen: 3000',
+  extends: 'is "include", a list of files',
   depends_on: 'is "dependsOn"',
   environment: 'is "env", an object',
   env_file: 'is "envFile"',
   healthcheck: 'is "ready": ready: { http: "/healthz" }',
   scale: 'is "replicas"',
   deploy: 'is "replicas" and "restart"',
-  profiles: 'is "enabled": enabled: process.env.PROFILE === "development"',
   stop_signal: 'is "signal" in stop: { signal: "SIGTERM" }',
   stop_grace_period: 'is "grace" in stop: { grace: "10s" }',
   working_dir: 'is "cwd"',
@@ -81,7 +86,7 @@ const COMPOSE: Words = {
   build: 'has no counterpart here: newel runs programs ("run"), not images',
   volumes: "has no counterpart here: a service sees this machine's files",
   networks: "has no counterpart here: a service uses this machine's network",
-  user: "has no counterpart here: a service runs as the user who runs newel",
+  ulimits: 'is "limits": limits: { nofile: 65536 }',
 };
 
 const SUPERVISORD: Words = {
@@ -111,7 +116,7 @@ const PROCESS_COMPOSE: Words = {
   processes: 'is "services"',
   availability: 'is "restart"',
   readiness_probe: 'is "ready": ready: { http: "/healthz" }',
-  liveness_probe: 'is "ready": ready: { http: "/healthz" }',
+  liveness_probe: 'is "alive": alive: { http: "/healthz" }',
   shutdown: 'is "stop"',
   disabled: 'is "enabled", with the opposite value',
 };
@@ -129,19 +134,38 @@ const INNER: Readonly<Partial<Record<Level, Words>>> = {
   ready: {
     url: 'Write it as "http".',
     path: 'Write it as "http".',
-    test: 'Compose\'s "test" is a command; newel asks by "http", "tcp" or "log".',
+    test: 'Write it as "command".',
+    regex: 'Write it as "pattern".',
     port: 'Write it as "tcp": "127.0.0.1:PORT".',
     interval: "newel chooses how often it asks.",
     retries: 'newel asks until "timeout".',
     start_period: 'Write it as "timeout".',
     delay: 'Write it as "after".',
   },
+  alive: {
+    url: 'Write it as "http".',
+    path: 'Write it as "http".',
+    test: 'Write it as "command".',
+    port: 'Write it as "tcp": "127.0.0.1:PORT".',
+    retries: 'Write it as "threshold".',
+    failure_threshold: 'Write it as "threshold".',
+    period_seconds: 'Write it as "interval".',
+    start_period: 'The checks begin once the process is ready: write it as "timeout" of "ready".',
+  },
   stop: { timeout: 'Write it as "grace".', kill_timeout: 'Write it as "grace".' },
   restart: {
     condition: 'Write it as "policy".',
     delay: 'Write it as "backoff": { min, max }.',
     max_attempts: 'Write it as "max".',
+    maxRestarts: 'Write it as "max".',
+    maxRetries: 'Write it as "max".',
+    retries: 'Write it as "max".',
     window: 'Write it as "within".',
+  },
+  socket: {
+    address: 'Write it as "host".',
+    hostname: 'Write it as "host".',
+    ip: 'Write it as "host".',
   },
   jobs: {
     concurrency: 'Write it as "processes", or as "concurrency" of a job.',
@@ -158,6 +182,11 @@ const INNER: Readonly<Partial<Record<Level, Words>>> = {
     authkey: 'A secret does not belong here: put it into a file, and name that as "authKeyFile".',
     authKey: 'A secret does not belong here: put it into a file, and name that as "authKeyFile".',
     address: 'Write it as "host" and "port".',
+  },
+  limits: {
+    memory: 'The address space is "as", as prlimit(1) has it.',
+    files: 'Write it as "nofile".',
+    processes: 'Write it as "nproc".',
   },
   logs: {
     file: "Output is always kept; read it by `newel logs NAME`.",
@@ -187,9 +216,13 @@ const INSIDE: Words = {
   whenFailed: "restart",
   bufsize: "logs",
   stderr: "logs",
+  debounce: "watch",
+  interval: "alive",
+  threshold: "alive",
+  pattern: "ready",
 };
 
-/** What to say of a key that is no setting at its place. */
+/** The message about a key that is no setting at its place. */
 export function unknownKey(key: string, level: Level, settings: readonly string[]): string {
   const here = "is not a setting here";
   const inner = INNER[level];
@@ -205,7 +238,17 @@ export function unknownKey(key: string, level: Level, settings: readonly string[
   if (level === "service" && key === "name") return `${here}: the key is the service's name.`;
   const meant = closest(key.replaceAll(/[_-]/g, ""), settings);
   if (meant !== undefined) return `${here}. Did you mean ${quoted(meant)}?`;
+  const near = misspelt(key, level);
+  if (near !== undefined) return unknownKey(near, level, settings);
   return `${here}; there are ${settings.map((name) => quoted(name)).join(", ")}.`;
+}
+
+/** The word of another tool that a key is a misspelling of. */
+function misspelt(key: string, level: Level): string | undefined {
+  const inner = Object.keys(INNER[level] ?? {});
+  const others = TOOLS.flatMap(([, words]) => Object.keys(words));
+  const near = closest(key, level === "top" || level === "service" ? [...inner, ...others] : inner);
+  return near === key ? undefined : near;
 }
 
 /** Values of other tools for settings of ours. */

@@ -14,7 +14,7 @@ interface Converging {
 }
 
 /**
- * Leads a service to what is wanted, between commands: missing replicas are started when their time
+ * Brings a service to its desired state, between commands: missing replicas are started when their time
  * has come, and replicas that are too many are stopped.
  */
 export function converge(service: Converging): void {

@@ -14,14 +14,14 @@ export interface Wanted {
   readonly replicas: number;
 }
 
-/** What a service was before a command. */
+/** The state of a service before a command. */
 export interface Former {
   readonly spec: ResolvedService;
   readonly wanted: Wanted;
   readonly completed: readonly CompletedReplica[];
 }
 
-/** What an operation may do to its service. */
+/** The actions of an operation on its service. */
 export interface Controls {
   readonly spec: ResolvedService;
   readonly wanted: Wanted;
@@ -30,7 +30,7 @@ export interface Controls {
   /** Numbers whose work is done: they are not started again without being asked. */
   readonly completed: readonly number[];
   want(spec: ResolvedService, wanted: Wanted): void;
-  /** The number is missed no more. */
+  /** Removes the number from the missing ones. */
   forgetMissing(number: number): void;
   /** The number has completed its work. */
   setCompleted(replica: CompletedReplica): void;
@@ -41,10 +41,15 @@ export interface Controls {
 }
 
 /** Commands that leave the service as it was when they fail. */
-const TRANSACTIONAL: ReadonlySet<Command["kind"]> = new Set(["reload", "scale", "apply"]);
+const TRANSACTIONAL: ReadonlySet<Command["kind"]> = new Set([
+  "reload",
+  "replace",
+  "scale",
+  "apply",
+]);
 
 /**
- * One command under way: the steps of its plan, one after the other, and the way back when one fails.
+ * One command under way: the steps of its plan, one after the other, and the rollback when one fails.
  *
  * | phase | what is awaited | leads to |
  * |---|---|---|
@@ -62,13 +67,16 @@ export class Operation {
   #index = 0;
   #isBegun = false;
   #failure: CommandFailure | undefined;
+  /** `false` after a step back failed, or another command took the place of this one. */
+  #isUndone = true;
+  #isHurried = false;
   readonly #planned: number;
   readonly #former: Former;
   /** The generations that this operation launched, by replica number: the newest of each. */
   readonly #launched = new Map<number, number>();
   readonly #controls: Controls;
 
-  /** @param former - what the service was before the command; restored when the command fails */
+  /** @param former - the state of the service before the command; restored when the command fails */
   constructor(
     id: number,
     command: Command,
@@ -92,7 +100,12 @@ export class Operation {
     return this.#failure;
   }
 
-  /** Does what can be done now; `true` once the operation is over. */
+  /** The command failed, and every step back was taken. */
+  get isRestored(): boolean {
+    return this.#isTransaction && this.#failure !== undefined && this.#isUndone;
+  }
+
+  /** Performs the steps that are possible now; `true` once the operation is over. */
   advance(nowMs: number): boolean {
     for (;;) {
       if (this.#phase === "done") return true;
@@ -110,7 +123,9 @@ export class Operation {
         // A replica that ended by itself may have left descendants that are being ended.
         if (step.do === "start" && this.#concerned(step).length > 0) return false;
         this.#isBegun = true;
-        if (this.#phase === "steps") this.#controls.report(step);
+        // Seldom has a completed replica left processes; those that are killed are reported.
+        const isSweep = step.do === "stop" && step.of === "completed";
+        if (this.#phase === "steps" && !isSweep) this.#controls.report(step);
         this.#begin(step);
         continue;
       }
@@ -120,7 +135,24 @@ export class Operation {
     }
   }
 
-  /** When time alone may complete the present step. */
+  /**
+   * Whether the plan counts on a replica that has ended or is being stopped: it is neither started nor
+   * stopped by the plan. Such a plan would stop others for it.
+   */
+  countsOn({ number, generation }: ReplicaState): boolean {
+    if (this.#phase !== "steps" || this.#launched.get(number) === generation) return false;
+    if (this.command.kind !== "apply" && this.command.kind !== "scale") return false;
+    return !this.#steps.some((step) => step.do === "stop" && step.slots.includes(number));
+  }
+
+  /** Continues with another plan for the same command. */
+  replan(steps: readonly Step[]): void {
+    this.#steps = steps;
+    this.#index = 0;
+    this.#isBegun = false;
+  }
+
+  /** The time at which the present step may complete without an event. */
   nextWakeMs(): number | undefined {
     const step = this.#steps[this.#index];
     if (this.#phase === "done" || this.#phase === "undo" || step?.do !== "wait stable")
@@ -138,6 +170,7 @@ export class Operation {
         : this.#launched.get(number) === generation;
     if (!concerns || this.#phase === "undo" || this.#phase === "done") return;
     if (this.#phase === "restore") {
+      this.#isUndone = false;
       this.#phase = "done";
       return;
     }
@@ -145,11 +178,20 @@ export class Operation {
     this.#fail({ reason, number, generation, why, reloading });
   }
 
+  /** A stop that was to give its replicas the grace ends it. */
+  killNow(): void {
+    this.#isHurried = true;
+    const step = this.#steps[this.#index];
+    if (step?.do !== "stop" || !this.#isBegun) return;
+    for (const replica of this.#concerned(step)) this.#controls.stop(replica, "command", true);
+  }
+
   /** Another command takes its place: settings are restored, the replicas are left to that command. */
   cancel(): void {
     if (this.#phase === "done") return;
     const reloading = false;
     this.#failure ??= { reason: "cancelled", why: "another command stopped it", reloading };
+    this.#isUndone = false;
     this.#restoreSettings();
     this.#stopUnproved();
     this.#phase = "done";
@@ -170,7 +212,7 @@ export class Operation {
     if (this.#isTransaction) this.#controls.want(this.#former.spec, this.#former.wanted);
   }
 
-  /** Stops what the operation launched and no client depends on. */
+  /** Stops the replicas that the operation launched and that serve no client. */
   #stopUnproved(): void {
     if (!this.#isTransaction) return;
     const isScale = this.command.kind === "scale" || !this.#former.wanted.up;
@@ -190,12 +232,14 @@ export class Operation {
     return this.#isTransaction && this.#mine().some(({ phase }) => phase === "stopping");
   }
 
-  /** Plans the way back: replicas with the new settings are replaced, missing ones are started. */
+  /** Plans the rollback: replicas with the new settings are replaced, missing ones are started. */
   #beginRestore(): void {
     this.#phase = "done";
     if (!this.#isTransaction) return;
-    // What the plan launched is no part of the service any more, however it ended.
+    // Replicas that the plan launched do not belong to the service any more, for any kind of end.
     for (const number of this.#launched.keys()) this.#controls.forgetMissing(number);
+    // The replica that was to be replaced continues, and missing ones wait for their next try.
+    if (this.command.kind === "replace") return;
     const { spec, wanted } = this.#former;
     if (!wanted.up) return;
     const living = this.#controls.replicas;
@@ -253,7 +297,7 @@ export class Operation {
   }
 
   #killsNow(): boolean {
-    return this.command.kind === "stop" && this.command.now;
+    return this.#isHurried || (this.command.kind === "stop" && this.command.now);
   }
 
   /** A replica that completed its work is gone, and needs no further step. */

@@ -13,7 +13,7 @@ interface Present {
   readonly tracker: RestartTracker;
 }
 
-/** What a command wants, and the steps that lead there. */
+/** The desired state of a command, and its steps. */
 interface CommandPlan {
   readonly spec: ResolvedService;
   readonly wanted: Wanted;
@@ -22,13 +22,13 @@ interface CommandPlan {
   readonly keepsCompleted: boolean;
 }
 
-/** Plans a command when its turn has come: what there is may have changed since it was given. */
+/** Plans a command when its turn has come: the replicas may have changed since it was given. */
 export function planCommand(command: Command, present: Present): CommandPlan {
   const { spec, wanted, replicas } = present;
   const all = replicas.map(({ number }) => number);
   const living = readyFirst(replicas.filter(({ phase }) => phase !== "stopping"));
   const numbers = living.map(toNumber);
-  // Late ones are waited for, so that one too many never runs.
+  // Waits for late replicas, so that one too many never runs.
   const ending = replicas.flatMap(({ phase, number }) => (phase === "stopping" ? [number] : []));
   const keepsCompleted = false;
   switch (command.kind) {
@@ -36,7 +36,7 @@ export function planCommand(command: Command, present: Present): CommandPlan {
       return {
         spec,
         wanted: { ...wanted, up: true },
-        steps: [...planStop(ending), ...planStart(numbers, wanted.replicas)],
+        steps: [...planStop(ending, "ending"), ...planStart(numbers, wanted.replicas)],
         keepsCompleted,
       };
     case "stop":
@@ -53,10 +53,17 @@ export function planCommand(command: Command, present: Present): CommandPlan {
         spec,
         wanted: { ...wanted, up: true },
         steps: [
-          ...planStop(spec.reload.order === "stop-first" ? ending : []),
+          ...planStop(spec.reload.order === "stop-first" ? ending : [], "ending"),
           ...planReload(replaceOrder(living), wanted.replicas, spec.reload.order, all),
         ],
         keepsCompleted,
+      };
+    case "replace":
+      return {
+        spec,
+        wanted,
+        steps: planReplace(command.generation, present),
+        keepsCompleted: true,
       };
     case "scale": {
       const asked = command.relative ? wanted.replicas + command.replicas : command.replicas;
@@ -65,7 +72,7 @@ export function planCommand(command: Command, present: Present): CommandPlan {
         spec,
         wanted: { up: true, replicas: count },
         steps: [
-          ...planStop(ending),
+          ...planStop(ending, "ending"),
           ...planScale([...numbers, ...completed(present, spec)], count),
         ],
         keepsCompleted: true,
@@ -74,6 +81,14 @@ export function planCommand(command: Command, present: Present): CommandPlan {
     case "apply":
       return planApply(command, present);
   }
+}
+
+/** Replaces one replica, the new one first; none if it has ended by now. */
+function planReplace(generation: number, { wanted, replicas }: Present): Step[] {
+  const unfit = replicas.find((each) => each.generation === generation && each.phase === "running");
+  const all = replicas.map(({ number }) => number);
+  if (unfit === undefined || !wanted.up) return [];
+  return planReload([unfit.number], 1, "start-first", all);
 }
 
 function planApply(command: Extract<Command, { kind: "apply" }>, present: Present): CommandPlan {
@@ -85,25 +100,38 @@ function planApply(command: Extract<Command, { kind: "apply" }>, present: Presen
   const living = readyFirst(present.replicas.filter(({ phase }) => phase !== "stopping"));
   const ending = present.replicas.filter(({ phase }) => phase === "stopping").map(toNumber);
   const outdated = replaceOrder(living.filter((replica) => replica.spec.hash !== spec.hash));
-  const current = living.filter((replica) => replica.spec.hash === spec.hash).map(toNumber);
-  const kept = [...current, ...completed(present, spec)];
+  const current = living.filter((replica) => replica.spec.hash === spec.hash);
+  const kept = [...current.map(toNumber), ...completed(present, spec)];
+  const held = current.filter((replica) => replica.held).map(toNumber);
   const keepsCompleted = present.spec.hash === spec.hash;
   if (outdated.length === 0) {
     const steps = planScale(kept, replicas);
     return {
       spec,
       wanted,
-      steps: steps.length > 0 ? [...planStop(ending), ...steps] : [],
+      steps: steps.length > 0 ? [...planAccept(held), ...planStop(ending, "ending"), ...steps] : [],
       keepsCompleted,
     };
   }
   const { order } = spec.reload;
   const steps = [
-    ...planStop(order === "stop-first" ? ending : []),
+    // A reload that an earlier supervisor began may have left a replica that serves no client yet.
+    ...planAccept(held),
+    ...planStop(order === "stop-first" ? ending : [], "ending"),
     ...planReload(outdated, Math.max(0, replicas - kept.length), order, [...all, ...kept]),
     ...planStop(kept.slice(replicas)),
   ];
   return { spec, wanted, steps, keepsCompleted };
+}
+
+/** Lets held replicas serve before others are stopped. */
+function planAccept(slots: readonly number[]): Step[] {
+  if (slots.length === 0) return [];
+  return [
+    { do: "wait ready", slots },
+    { do: "wait stable", slots },
+    { do: "accept", slots },
+  ];
 }
 
 /** Replicas that do not serve are replaced first. */

@@ -4,7 +4,7 @@ import { endedReplica, newReplica } from "./replica-state.ts";
 import type { RestartTracker } from "./restart-tracker.ts";
 import type { FoundReplica, MachineEvent, ReplicaState } from "./types.ts";
 
-/** What the reconciliation may do to the machine. */
+/** The actions of the reconciliation on the machine. */
 interface Reconciler {
   /** The machine, to be read. */
   readonly machine: {
@@ -13,20 +13,24 @@ interface Reconciler {
     readonly replicas: readonly ReplicaState[];
     readonly tracker: RestartTracker;
     readonly isBusy: boolean;
+    /** Whether the steps of a command are under way. */
+    readonly isChanging: boolean;
   };
   readonly nowMs: number;
   readonly adopt: (replica: ReplicaState) => void;
   readonly ended: (replica: ReplicaState, exitCode: number | null) => void;
   readonly stop: (replica: ReplicaState) => void;
+  /** Continues the stop of a replica that has the stop signal. */
+  readonly stopOn: (replica: ReplicaState) => void;
   /** Takes a replica that has ended, so that its descendants are ended before it is started again. */
   readonly cleanUp: (replica: ReplicaState) => void;
   readonly repair: () => void;
 }
 
 /**
- * Compares what the machine believes with what the kernel holds. A replica that the kernel does not
+ * Compares the machine's replicas with the kernel's processes. A replica that the kernel does not
  * have has ended; a process that the machine does not know is adopted, and stopped again when there
- * is another with its number. Which of too many stay is decided when the machine converges.
+ * is another with its number. If there are too many, converging decides which of them stay.
  */
 export function reconcile(
   { replicas: found, rebooted }: Extract<MachineEvent, { type: "found" }>,
@@ -68,6 +72,8 @@ function adopt(found: FoundReplica, { machine, nowMs, ...act }: Reconciler): voi
   };
   const twin = machine.replicas.find((other) => other.number === number);
   act.adopt(replica);
+  // The replica no longer serves, even if its probes answer while it drains.
+  if (found.isStopping === true) return act.stopOn(replica);
   if (twin === undefined) return;
   const isBetter = found.current && twin.spec.hash !== machine.spec.hash;
   act.stop(isBetter ? twin : replica);
@@ -85,7 +91,8 @@ function noteEnded(
 ): void {
   const { machine, nowMs } = reconciler;
   const { tracker, wanted, spec } = machine;
-  if (!wanted.up) return;
+  // The plan of a command under way starts the missing replicas.
+  if (!wanted.up || machine.isChanging) return;
   const taken = new Set(machine.replicas.map(({ number }) => number));
   const ended = found
     .filter(({ running, number }) => !running && !taken.has(number))
@@ -102,7 +109,7 @@ function noteEnded(
   }
 }
 
-/** Ends what ended processes left behind, except for those that completed: their descendants may be the service. */
+/** Ends the descendants of ended processes, except of completed ones: their descendants may be the service. */
 function sweep(found: readonly FoundReplica[], { machine, nowMs, cleanUp }: Reconciler): void {
   const kept = new Set(machine.replicas.map(({ generation }) => generation));
   for (const [, missing] of machine.tracker.entries())

@@ -1,4 +1,5 @@
 import type { ResolvedService } from "../config/resolved.ts";
+import { newFitness } from "./fitness.ts";
 import type { ReplicaState } from "./types.ts";
 
 /** A replica at the moment of its launch. */
@@ -27,6 +28,7 @@ export function newReplica(
     stopTries: 0,
     stopReason: undefined,
     failure: undefined,
+    fitness: newFitness(),
   };
 }
 

@@ -5,7 +5,7 @@ import type { Effect, ReplicaState, StopReason } from "./types.ts";
 
 /** How long a held replica may take to begin to accept, in milliseconds. */
 export const ACCEPT_MS = 30_000;
-/** What the table works with. */
+/** The dependencies of the table. */
 interface TableParts {
   readonly tracker: RestartTracker;
   readonly nextGeneration: () => number;
@@ -13,7 +13,7 @@ interface TableParts {
   readonly effect: (effect: Effect) => void;
 }
 
-/** The replicas of a service whose process trees exist, and what can be done to one of them. */
+/** The replicas of a service whose process trees exist, with the actions on each. */
 export class ReplicaTable {
   readonly #byGeneration = new Map<number, ReplicaState>();
   readonly #parts: TableParts;
@@ -106,8 +106,12 @@ export class ReplicaTable {
 
   /** Removes a replica without processes. */
   forget(replica: ReplicaState): void {
-    const { generation, number, exitCode, asked, failure } = replica;
+    const { generation, number, exitCode, asked, stopReason, fitness } = replica;
     this.#byGeneration.delete(generation);
-    this.#parts.effect({ do: "forget", generation, number, exitCode, asked, failure });
+    // A command stops a replica that is replaced; the cause is that it was not fit.
+    const { unfit } = fitness;
+    const reason = unfit?.reason ?? stopReason;
+    const failure = replica.failure ?? unfit?.why;
+    this.#parts.effect({ do: "forget", generation, number, exitCode, asked, failure, reason });
   }
 }

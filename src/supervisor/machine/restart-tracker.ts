@@ -2,17 +2,17 @@ import type { ResolvedService } from "../config/resolved.ts";
 import { decideRestart } from "../restart-policy.ts";
 import type { CompletedReplica } from "./types.ts";
 
-/** A replica that is wanted and not there, and what becomes of it. */
+/** A wanted replica that is missing, and the decision about it. */
 export type Missing =
   | { readonly kind: "backoff"; readonly atMs: number }
-  /** It ended with exit code 0, and its restart policy wants no more. Its descendants may run on. */
+  /** It ended with exit code 0, and its restart policy starts no more. Its descendants may keep running. */
   | { readonly kind: "completed"; readonly generation: number }
   /** Its restart policy gave up; an operator has to act. */
   | { readonly kind: "failed"; readonly why: string };
 
 /**
- * The missing replicas of a service: what the restart policy decided about each number, when it is
- * tried again, and the history those decisions rest on.
+ * The missing replicas of a service: the restart policy's decision about each number, the time of the
+ * next try, and the history that the decisions rest on.
  */
 export class RestartTracker {
   restarts = 0;
@@ -31,7 +31,7 @@ export class RestartTracker {
     return this.#byNumber.size;
   }
 
-  /** The missing numbers and what becomes of each. */
+  /** The missing numbers and the decision about each. */
   entries(): readonly (readonly [number, Missing])[] {
     return [...this.#byNumber];
   }
@@ -76,7 +76,7 @@ export class RestartTracker {
     return missing;
   }
 
-  /** Sets what becomes of a number without a decision: found so, or to be started at once. */
+  /** Sets the state of a number without a decision: found so, or to be started at once. */
   set(number: number, missing: Missing): void {
     this.#byNumber.set(number, missing);
   }
@@ -97,6 +97,12 @@ export class RestartTracker {
       due.push(number);
     }
     return due;
+  }
+
+  /** Counts a replica that was replaced because it was not fit. */
+  replaced(nowMs: number): void {
+    this.restarts += 1;
+    this.lastRestartMs = nowMs;
   }
 
   /** When the next wait of a number that is not taken ends; `undefined` when there is none. */

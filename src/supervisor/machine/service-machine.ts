@@ -3,6 +3,7 @@ import { describeExit } from "../restart-policy.ts";
 import { type Controls, Operation, type Wanted } from "./operation.ts";
 import { planCommand } from "./plan-command.ts";
 import { converge } from "./converge.ts";
+import { beginsCheck, noteCheck, noteMemory, postpone, type Unfit } from "./fitness.ts";
 import { reconcile } from "./reconcile.ts";
 import { failureWithinStable } from "./replica-state.ts";
 import { ACCEPT_MS, ReplicaTable } from "./replica-table.ts";
@@ -20,7 +21,7 @@ const STOP_AGAIN_MS = 500;
 /** After that many tries the command that waits for the stop fails; the tries continue. */
 const STOP_TRIES = 20;
 
-/** What the machine is given. */
+/** The input of the machine. */
 export interface MachineParts {
   /** The number of the app's next start of a process. */
   readonly nextGeneration: () => number;
@@ -30,8 +31,8 @@ export interface MachineParts {
 
 /**
  * Every decision about one service: its replicas, its missing replicas and the command under way.
- * It is driven by {@link MachineEvent}s with the time, and returns what has to be done. It performs
- * nothing, reads no clock and has no timer: the caller sends a `tick` at {@link nextWakeMs}.
+ * It is driven by {@link MachineEvent}s with the time, and returns effects. It performs nothing,
+ * reads no clock and has no timer: the caller sends a `tick` at {@link nextWakeMs}.
  *
  * States of a replica and the events that are legal in each:
  *
@@ -43,20 +44,22 @@ export interface MachineParts {
  *
  * Invariants, held by test/simulation: a number has at most one replica until its process tree is
  * gone; a reload never has fewer ready replicas than before minus one; every command ends; without
- * further events, what runs becomes what is wanted.
+ * further events, the service reaches its desired state.
  */
 export class ServiceMachine {
   readonly tracker: RestartTracker;
-  /** Why the service is not as wanted, or what the last failed command said. */
+  /** The reason why the service is not in its desired state, or the message of the last failed command. */
   why: string | undefined;
   #spec: ResolvedService;
   #wanted: Wanted;
   readonly #table: ReplicaTable;
   readonly #queue: { readonly id: number; readonly command: Command }[] = [];
   #operation: Operation | undefined;
+  /** Commands that have changed the operation before them. */
+  readonly #effective = new Set<number>();
   #effects: Effect[] = [];
   #nowMs = 0;
-  /** Nothing is decided before it is known what there is. */
+  /** Whether the present replicas are known: nothing is decided before. */
   #isOpen = false;
 
   constructor(spec: ResolvedService, wanted: Wanted, parts: MachineParts) {
@@ -89,7 +92,12 @@ export class ServiceMachine {
     return this.#operation !== undefined || this.#queue.length > 0;
   }
 
-  /** Takes an event and gives what has to be done, in this order. */
+  /** Whether the steps of a command are under way. */
+  get isChanging(): boolean {
+    return this.#operation !== undefined;
+  }
+
+  /** Returns the effects of an event, in their order. */
   handle(event: MachineEvent, nowMs: number): readonly Effect[] {
     this.#nowMs = nowMs;
     this.#take(event);
@@ -104,8 +112,10 @@ export class ServiceMachine {
   nextWakeMs(): number | undefined {
     const times = [this.#operation?.nextWakeMs()];
     if (this.#operation === undefined) times.push(this.tracker.nextDueMs(this.#table.numbers));
-    for (const { readyByMs, acceptByMs, stopAgainMs, phase } of this.#table.all)
+    for (const { readyByMs, acceptByMs, stopAgainMs, phase, fitness } of this.#table.all) {
       times.push(phase === "starting" ? readyByMs : undefined, acceptByMs, stopAgainMs);
+      times.push(phase === "running" ? fitness.checkAtMs : undefined);
+    }
     const known = times.filter((time) => time !== undefined);
     return known.length === 0 ? undefined : Math.min(...known);
   }
@@ -122,6 +132,7 @@ export class ServiceMachine {
           adopt: (replica) => this.#table.adopt(replica),
           ended: (replica, exitCode) => this.#ended(replica, exitCode),
           stop: (replica) => this.#table.stop(replica, "excess"),
+          stopOn: (replica) => this.#table.stop(replica, "cleanup"),
           cleanUp: (replica) => this.#table.cleanUp(replica, "cleanup"),
           repair: () => this.#repair(),
         });
@@ -131,6 +142,8 @@ export class ServiceMachine {
       case "launch failed":
       case "ready":
       case "accepted":
+      case "checked":
+      case "measured":
       case "ended":
       case "stopped":
       case "stop failed":
@@ -138,7 +151,7 @@ export class ServiceMachine {
     }
   }
 
-  /** An event of a replica that is gone is late, and means nothing. */
+  /** An event of a replica that has ended is late and is ignored. */
   #takeOf(
     replica: ReplicaState | undefined,
     event: Extract<MachineEvent, { readonly generation: number }>,
@@ -155,6 +168,16 @@ export class ServiceMachine {
         replica.held = false;
         replica.acceptByMs = undefined;
         return;
+      case "checked":
+        return this.#judge(
+          replica,
+          noteCheck(replica.fitness, this.#spec, event.failure, this.#nowMs),
+        );
+      case "measured":
+        return this.#judge(
+          replica,
+          noteMemory(replica.fitness, this.#spec, event.memoryBytes, this.#nowMs),
+        );
       case "ended":
         return this.#ended(replica, event.exitCode);
       case "stopped":
@@ -169,7 +192,7 @@ export class ServiceMachine {
     replica.launched = true;
     const { generation } = replica;
     if (replica.phase === "starting") this.#do({ do: "probe", generation });
-    // It was to be stopped before it existed.
+    // The replica had to be stopped before its process existed.
     else if (replica.phase === "stopping") this.#do({ do: "stop", generation, now: false });
   }
 
@@ -204,7 +227,7 @@ export class ServiceMachine {
     const how = `ended with ${describeExit(exitCode)}`;
     const missing = this.#noteEnd(replica, exitCode, `it ${how}`);
     replica.ready = false;
-    // A server that ends during a reload is no success, whatever its exit code.
+    // A server that ends during a reload is no success, with any exit code.
     const isFailure = missing.kind !== "completed" || replica.spec.listen.length > 0;
     if (isFailure)
       replica.failure = replica.readyMs === undefined ? `it ${how}` : `it got ready, then ${how}`;
@@ -213,6 +236,22 @@ export class ServiceMachine {
     else this.#table.stop(replica, "cleanup");
     if (isFailure)
       this.#operation?.failed(replica, "not ready", failureWithinStable(replica, this.#nowMs));
+    this.#replanWithout(replica);
+  }
+
+  /** A replica that the current plan keeps is lost: makes a new plan from the remaining replicas. */
+  #replanWithout(replica: ReplicaState): void {
+    const operation = this.#operation;
+    if (operation?.countsOn(replica) !== true) return;
+    const { command } = operation;
+    const again: Command =
+      command.kind === "scale"
+        ? { ...command, relative: false, replicas: this.#wanted.replicas }
+        : command;
+    const { steps, keepsCompleted } = planCommand(again, this);
+    // Missing replicas are started by the plan.
+    if (steps.length > 0) this.tracker.clearAll(keepsCompleted);
+    operation.replan(steps);
   }
 
   #noteEnd(replica: ReplicaState, exitCode: number | null, ending: string): Missing {
@@ -235,15 +274,47 @@ export class ServiceMachine {
   #gone(replica: ReplicaState): void {
     if (replica.phase !== "stopping") return;
     const { stopReason, failure = "it was not ready in time" } = replica;
-    if (stopReason === "late") this.#noteEnd(replica, null, failure);
+    if (stopReason === "late" || stopReason === "liveness" || stopReason === "memory")
+      this.#noteEnd(replica, null, failure);
     this.#table.forget(replica);
+  }
+
+  /**
+   * A replica that is not fit any more is replaced: by a new one before it is stopped where two may run at once,
+   * else it is stopped and the restart policy decides.
+   */
+  #judge(replica: ReplicaState, unfit: Unfit | undefined): void {
+    if (unfit === undefined || replica.phase !== "running") return;
+    const { reload, restart } = this.#spec;
+    const isStartFirst = reload.order === "start-first";
+    // The command under way may count on it until its successor serves.
+    if (isStartFirst && restart.policy === "never" && this.#operation !== undefined)
+      return postpone(replica.fitness, this.#nowMs, 0);
+    this.why = `${this.#nameOf(replica.number)}: ${unfit.why}`;
+    if (isStartFirst && restart.policy !== "never" && this.#wanted.up) {
+      const command: Command = { kind: "replace", generation: replica.generation };
+      this.#queue.push({ id: -1, command });
+      return;
+    }
+    replica.failure = unfit.why;
+    this.#table.stop(replica, unfit.reason);
+    this.#operation?.failed(replica, "not ready", unfit.why);
+    this.#replanWithout(replica);
   }
 
   #enqueue(id: number, command: Command): void {
     if (command.kind === "stop") {
-      // What waits and what runs gives way; nothing is started that would be stopped at once.
+      // Waiting and running commands give way; nothing is started that would be stopped at once.
       for (const { id: other } of this.#queue.splice(0)) this.#finish(other, false, CANCELLED);
-      if (this.#operation !== undefined) {
+      for (const { fitness, phase } of this.#table.all)
+        if (phase === "running") fitness.unfit = undefined;
+      if (this.#operation?.command.kind === "stop") {
+        // Both wait for the same end.
+        if (command.now) {
+          this.#operation.killNow();
+          this.#effective.add(id);
+        }
+      } else if (this.#operation !== undefined) {
         this.#operation.cancel();
         this.#complete(this.#operation);
       }
@@ -275,10 +346,16 @@ export class ServiceMachine {
     const swept = acts && !keepsCompleted ? this.#table.sweepCompleted(this.#spec) : [];
     this.#spec = spec;
     this.#wanted = wanted;
-    // What is missing is started by the plan, or not wanted.
-    if (acts) this.tracker.clearAll(keepsCompleted);
+    // A missing replica is started by the plan, or not wanted.
+    if (acts && command.kind !== "replace") this.tracker.clearAll(keepsCompleted);
     if (command.kind === "apply") command.completed?.forEach(this.#setCompleted);
-    return new Operation(id, command, [...planStop(swept), ...steps], former, this.#controls);
+    return new Operation(
+      id,
+      command,
+      [...planStop(swept, "completed"), ...steps],
+      former,
+      this.#controls,
+    );
   }
 
   readonly #setCompleted = ({ number, generation }: CompletedReplica): void => {
@@ -287,12 +364,35 @@ export class ServiceMachine {
 
   #complete(operation: Operation): void {
     this.#operation = undefined;
-    const { id, changed, failure } = operation;
+    const { id, failure } = operation;
+    const changed = this.#effective.delete(id) || operation.changed;
     if (failure === undefined) {
-      if (changed) this.why = undefined;
-    } else if (failure.number === undefined) this.why = failure.why;
-    else this.why = `${this.#nameOf(failure.number)}: ${failure.why}`;
+      // A command that changes nothing leaves the reason why replicas are missing.
+      if (changed || this.#isWhole) this.why = undefined;
+    } else {
+      const { number, why } = failure;
+      const cause = number === undefined ? why : `${this.#nameOf(number)}: ${why}`;
+      this.why = operation.isRestored ? `${describeFailed(operation.command)}: ${cause}` : cause;
+    }
+    this.#settleReplace(operation);
     this.#finish(id, changed, failure);
+  }
+
+  /** Counts a replica that was replaced, or lets it continue when its replacement failed. */
+  #settleReplace({ command, changed, failure }: Operation): void {
+    if (command.kind !== "replace" || !changed) return;
+    if (failure === undefined) return this.tracker.replaced(this.#nowMs);
+    const replica = this.#table.get(command.generation);
+    const unfit = replica?.fitness.unfit;
+    if (replica === undefined || unfit === undefined || replica.phase !== "running") return;
+    this.why = `${this.#nameOf(replica.number)}: ${unfit.why}, and its replacement failed: ${failure.why}`;
+    postpone(replica.fitness, this.#nowMs);
+  }
+
+  /** Every wanted replica exists and is ready. */
+  get #isWhole(): boolean {
+    const { up, replicas } = this.#wanted;
+    return up && this.#table.all.filter(({ ready }) => ready).length >= replicas;
   }
 
   #finish(id: number, changed: boolean, failure: Operation["failure"]): void {
@@ -300,7 +400,7 @@ export class ServiceMachine {
     if (id >= 0) this.#do({ do: "finish", id, changed, failure });
   }
 
-  /** Replicas with other settings than the rest are what a command under way left at a supervisor's death. */
+  /** Replicas with other settings than the rest: a supervisor died while a command was under way. */
   #repair(): void {
     const { spec, wanted } = this;
     this.#queue.push({ id: -1, command: { kind: "apply", spec, ...wanted } });
@@ -313,6 +413,12 @@ export class ServiceMachine {
         this.#late(replica, `it was not ready within ${spec.ready.timeoutMs} ms`);
       else if (phase !== "stopping" && acceptByMs !== undefined && acceptByMs <= this.#nowMs)
         this.#late(replica, `it did not begin to accept connections within ${ACCEPT_MS} ms`);
+      if (
+        replica.phase === "running" &&
+        !replica.held &&
+        beginsCheck(replica.fitness, this.#spec, this.#nowMs)
+      )
+        this.#do({ do: "check", generation: replica.generation });
       if (phase === "stopping" && stopAgainMs !== undefined && stopAgainMs <= this.#nowMs) {
         replica.stopAgainMs = undefined;
         this.#do({ do: "stop", generation: replica.generation, now: false });
@@ -324,6 +430,7 @@ export class ServiceMachine {
     replica.failure = failure;
     this.#table.stop(replica, "late");
     this.#operation?.failed(replica, "not ready", failure);
+    this.#replanWithout(replica);
   }
 
   #nameOf(number: number): string {
@@ -365,6 +472,11 @@ export class ServiceMachine {
       },
     };
   }
+}
+
+/** A command that failed and whose former state runs. */
+function describeFailed({ kind }: Command): string {
+  return `the last ${kind === "apply" ? "up" : kind} failed and was undone`;
 }
 
 const CANCELLED = {

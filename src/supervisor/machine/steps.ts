@@ -10,7 +10,10 @@ export type Step =
   /** The first new replica of a reload has to live for a while before an old one goes. */
   | { readonly do: "wait stable"; readonly slots: readonly number[] }
   | { readonly do: "accept"; readonly slots: readonly number[] }
-  | { readonly do: "stop"; readonly slots: readonly number[] };
+  | { readonly do: "stop"; readonly slots: readonly number[]; readonly of?: Stopped };
+
+/** Replicas of a stop that serve no client: they are being stopped, or completed and may have left processes. */
+type Stopped = "ending" | "completed";
 
 /** Whether a reload starts the new replica before the old one is stopped, or after. */
 export type ReloadOrder = "start-first" | "stop-first";
@@ -38,7 +41,7 @@ export function planRestart(present: readonly number[], replicas: number): Step[
  * Replaces the replicas one at a time.
  *
  * `start-first`: start a new one, wait until it is ready, drain an old one. New ones accept nothing
- * until they are ready, the first of them until it has proved stable; whatever fails before that has
+ * until they are ready, the first of them until it has proved stable; a replica that fails before has
  * served no client. `stop-first`, for replicas of which two cannot run at once: stop an old one,
  * start the new one under the same number.
  */
@@ -93,7 +96,7 @@ function planStopFirst(
   return steps;
 }
 
-/** Adds what is missing or drains the newest that are too many. */
+/** Adds missing replicas, or drains the newest of too many. */
 export function planScale(
   present: readonly number[],
   replicas: number,
@@ -103,8 +106,9 @@ export function planScale(
   return planStop(present.slice(replicas));
 }
 
-export function planStop(present: readonly number[]): Step[] {
-  return present.length === 0 ? [] : [{ do: "stop", slots: present }];
+export function planStop(present: readonly number[], of?: Stopped): Step[] {
+  if (present.length === 0) return [];
+  return [{ do: "stop", slots: present, ...(of === undefined ? {} : { of }) }];
 }
 
 /** The lowest numbers that are not taken. */
@@ -114,8 +118,12 @@ export function freeSlots(taken: readonly number[], count: number): number[] {
   return slots;
 }
 
-/** A step in words: `start web.3`. */
-export function describeStep(step: Step, service: string): string {
+/**
+ * A step in words: `start web.3`.
+ *
+ * @param drains - whether the service has clients that are served before its end
+ */
+export function describeStep(step: Step, service: string, drains: boolean): string {
   const names = step.slots.map((slot) => `${service}.${slot}`).join(", ");
   switch (step.do) {
     case "start":
@@ -127,6 +135,9 @@ export function describeStep(step: Step, service: string): string {
     case "accept":
       return `let ${names} accept connections`;
     case "stop":
-      return `drain and stop ${names}`;
+      if (step.of === "completed") return `end the remaining processes of ${names}`;
+      if (step.of === "ending")
+        return `wait until ${names} ${step.slots.length === 1 ? "has" : "have"} ended`;
+      return `${drains ? "drain and stop" : "stop"} ${names}`;
   }
 }

@@ -1,4 +1,5 @@
 import type { ResolvedService } from "../config/resolved.ts";
+import type { Fitness, Unfit } from "./fitness.ts";
 import type { Step } from "./steps.ts";
 
 /**
@@ -20,9 +21,11 @@ export type StopReason =
   /** Its process ended by itself; its descendants are ended before it is started again. */
   | "cleanup"
   /** There are more replicas than wanted, or two with one number. */
-  | "excess";
+  | "excess"
+  /** Its liveness checks failed, or its processes used too much memory. */
+  | Unfit["reason"];
 
-/** What the machine knows of one replica. */
+/** The machine's state of one replica. */
 export interface ReplicaState {
   /** Counts every start of a process of the app; never used twice. */
   readonly generation: number;
@@ -39,7 +42,7 @@ export interface ReplicaState {
   /** Whether its process has ended; its descendants may still be there. */
   exited: boolean;
   exitCode: number | null;
-  /** Whether newel asked it to end before it ended. */
+  /** Whether newel requested the end before it ended. */
   asked: boolean;
   /** When it was launched. */
   startedMs: number;
@@ -56,6 +59,8 @@ export interface ReplicaState {
   stopReason: StopReason | undefined;
   /** Why it failed, as the rest of a sentence that begins with its name. */
   failure: string | undefined;
+  /** The results of its liveness checks and memory samples. */
+  readonly fitness: Fitness;
 }
 
 /** A process of the kernel that belongs to the service, as a list of the kernel shows it. */
@@ -69,6 +74,8 @@ export interface FoundReplica {
   readonly running: boolean;
   /** Whether its process has ended and descendants of it run on. */
   readonly hasDescendants: boolean;
+  /** Whether an earlier supervisor has sent it the stop signal. */
+  readonly isStopping?: boolean;
   /** Missing while it runs; `null` when the kernel could not learn it. */
   readonly exitCode?: number | null;
   /** How long it has been running by a monotonic clock, in milliseconds. */
@@ -81,13 +88,15 @@ export interface CompletedReplica {
   readonly generation: number;
 }
 
-/** What an operator, or `up`, asks of a service. */
+/** A command of an operator, or of `up`, for a service. */
 export type Command =
   | { readonly kind: "start" | "restart" | "reload" }
   /** `now`: SIGKILL without the grace. */
   | { readonly kind: "stop"; readonly now: boolean }
+  /** Replaces one replica that is not fit any more: the new one first. The machine's own command. */
+  | { readonly kind: "replace"; readonly generation: number }
   | { readonly kind: "scale"; readonly replicas: number; readonly relative: boolean }
-  /** Brings the service to these settings; what has to be done is decided when its turn comes. */
+  /** Brings the service to these settings; the steps are planned when its turn comes. */
   | {
       readonly kind: "apply";
       readonly spec: ResolvedService;
@@ -109,6 +118,14 @@ export type MachineEvent =
   | { readonly type: "ready"; readonly generation: number }
   /** A held replica accepts connections, or has no way to be held. */
   | { readonly type: "accepted"; readonly generation: number }
+  /** The result of a liveness check; `failure`: how it failed, as the rest of a sentence. */
+  | {
+      readonly type: "checked";
+      readonly generation: number;
+      readonly failure: string | undefined;
+    }
+  /** A sample of the memory of its process tree. */
+  | { readonly type: "measured"; readonly generation: number; readonly memoryBytes: number }
   /** The process has ended and its output is complete. */
   | { readonly type: "ended"; readonly generation: number; readonly exitCode: number | null }
   /** The stop ladder is done: no process of the replica is left. */
@@ -139,7 +156,7 @@ export interface CommandFailure {
   readonly reloading: boolean;
 }
 
-/** What the caller has to do. The machine never waits for an effect: its outcome is another event. */
+/** An action for the caller. The machine never waits for an effect: its outcome is another event. */
 export type Effect =
   /** Make the process; answered by `launched` or `launch failed`. */
   | {
@@ -151,6 +168,8 @@ export type Effect =
     }
   /** Watch until the replica is ready; answered by `ready`. Ends without an answer when the replica leaves `starting`. */
   | { readonly do: "probe"; readonly generation: number }
+  /** Carry out one liveness check within its time limit; answered by `checked`. */
+  | { readonly do: "check"; readonly generation: number }
   /** Let a held replica accept connections; answered by `accepted`. */
   | { readonly do: "accept"; readonly generation: number }
   /** Carry out the stop ladder; answered by `stopped` or `stop failed`. Sent again with `now`, it escalates. */
@@ -163,6 +182,8 @@ export type Effect =
       readonly exitCode: number | null;
       readonly asked: boolean;
       readonly failure: string | undefined;
+      /** Why newel stopped it; `undefined` for a replica that completed. */
+      readonly reason: StopReason | undefined;
     }
   /** A step of a command begins. */
   | { readonly do: "report"; readonly id: number; readonly step: Step }

@@ -161,7 +161,7 @@ export function tryHandingOver(store: Store): void {
     const jobs = await openJobs(t, store);
     for (let number = 0; number < 7; number += 1) {
       await jobs.enqueue(plain, number, number % 2 === 0 ? { by: "ann" } : { delay: "1h" });
-      // Servers tell those of one millisecond in any order.
+      // Servers list runs of one millisecond in any order.
       await sleep(2);
     }
     const numbers = (runs: readonly { input: unknown }[]) => runs.map(({ input }) => input);

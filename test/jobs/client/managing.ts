@@ -8,7 +8,7 @@ import { cleanUp } from "../../helpers/resources.ts";
 import { contacts, plain } from "./definitions.ts";
 import { backendOf, checksOf, collect, openJobs, reaches, type Store, work } from "./world.ts";
 
-/** Following runs, and changing what becomes of them. */
+/** Following runs, and changing their outcome. */
 export function tryManaging(store: Store): void {
   const check = checksOf(store);
 

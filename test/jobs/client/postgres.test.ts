@@ -10,5 +10,5 @@ tryJobs({
   fresh: () => withoutTables(server?.url ?? ""),
 });
 
-// BullMQ's readers of events go on connecting to a server that is gone.
+// BullMQ's readers of events keep connecting to a server that has ended.
 after(() => void setTimeout(() => process.exit(), 1_000).unref());

@@ -22,7 +22,7 @@ function never(): never {
   throw new Error("never called");
 }
 
-test("an option that cannot be used is named, with its value and what to write", () => {
+test("the error of an invalid option names it, its value and a valid value", () => {
   const wrong: [object, RegExp][] = [
     [{ retries: -1 }, /The option retries of the job wrong is -1/],
     [{ retries: 1.5 }, /retries .* is 1.5/],
@@ -44,6 +44,8 @@ test("an option that cannot be used is named, with its value and what to write",
     [{ keep: { done: "later" } }, /keep\.done .* is "later"/],
     [{ input: { parse: never } }, /input .* is \{\}/],
     [{ retrys: 3 }, /option retrys/],
+    [{ backoff: { min: "1s", maximum: "5s" } }, /option maximum of backoff of the job wrong/],
+    [{ keep: { completed: "1h" } }, /option completed of keep of the job wrong/],
   ];
   for (const [options, message] of wrong) {
     assert.throws(
@@ -63,7 +65,7 @@ test("an option that cannot be used is named, with its value and what to write",
   assert.throws(() => job("none", null as never, never), { code: "NEWEL_E_JOB_OPTION" });
 });
 
-test("options are read into what servers and stores go by", () => {
+test("options are parsed into the values that servers and stores use", () => {
   const { options } = job(
     "read",
     {
@@ -103,7 +105,7 @@ test("an input that does not fit its schema is refused with every path", async (
     message: /contacts.*file: .*length.*; rows: .*number/s,
   });
   await assert.rejects(jobs.enqueue(contacts, undefined as never), { code: "NEWEL_E_JOB_INPUT" });
-  // JSON makes a text of it: told here, not by the first attempt.
+  // JSON turns the date into a text: the call fails, not the first attempt.
   const dated = job("dated", { input: v.object({ at: v.date() }) }, never);
   await assert.rejects(jobs.enqueue(dated, { at: new Date() }), { message: /at: .*Date/ });
   const many = job("many", { input: v.array(v.number()) }, never);
@@ -113,7 +115,7 @@ test("an input that does not fit its schema is refused with every path", async (
   assert.deepEqual((await jobs.list()).runs, []);
 });
 
-test("an input that JSON cannot carry is refused, not mended in silence", async (t) => {
+test("an input that JSON cannot represent is refused, not changed silently", async (t) => {
   const jobs = await openJobs(t, store);
   const cycle: Record<string, unknown> = {};
   cycle["self"] = cycle;
@@ -137,6 +139,15 @@ test("an input that JSON cannot carry is refused, not mended in silence", async 
     /x/,
     Buffer.from("x"),
     { file: new Uint8Array(10) },
+    new ArrayBuffer(3),
+    { file: new Blob(["x"]) },
+    new Date(Number.NaN),
+    new Headers({ a: "b" }),
+    new URLSearchParams("a=b"),
+    new FormData(),
+    new WeakMap(),
+    [1, 2].values(),
+    new AbortController(),
   ];
   for (const input of wrong)
     await assert.rejects(jobs.enqueue(plain, input), { code: "NEWEL_E_JOB_VALUE" });
@@ -181,6 +192,9 @@ test("options of a run that cannot be used are refused", async (t) => {
     { key: "" },
     { key: 7 },
     { group: "x".repeat(501) },
+    { delays: "1h" },
+    null,
+    "1h",
   ];
   for (const options of wrong)
     await assert.rejects(
@@ -190,7 +204,39 @@ test("options of a run that cannot be used are refused", async (t) => {
     );
 });
 
-test("a store that cannot be used says why, without its password", async (t) => {
+test("a misspelt or unusable option of a call is refused, and never means all runs", async (t) => {
+  const jobs = await openJobs(t, store);
+  const run = await jobs.enqueue(plain, 1, { by: "ann" });
+  const wrong = { owner: "bob" } as never;
+  const calls: readonly (readonly [string, () => unknown])[] = [
+    ["get", () => jobs.get(run.id, wrong)],
+    ["cancel", () => jobs.cancel(run.id, wrong)],
+    ["retry", () => jobs.retry(run.id, wrong)],
+    ["logs", () => jobs.logs(run.id, wrong)],
+    ["events", () => jobs.events(run.id, wrong)[Symbol.asyncIterator]().next()],
+    ["drain", () => jobs.drain("default", { delay: true } as never)],
+    ["schedule", () => jobs.schedule(plain, "s", { every: "1h", timezone: "UTC" } as never)],
+    ["no times", () => jobs.schedule(plain, "s", null as never)],
+    ...[
+      wrong,
+      null,
+      "ann",
+      { cursor: 5 },
+      { name: 5 },
+      { error: /x/ },
+      { active: "yes" },
+      { states: "done" },
+      { sinceMs: Number.NaN },
+      { sinceMs: new Date() },
+    ].map((filter) => ["list", () => jobs.list(filter as never)] as const),
+  ];
+  for (const [what, call] of calls)
+    await assert.rejects(async () => call(), { code: "NEWEL_E_JOB_OPTION" }, what);
+  assert.equal((await jobs.get(run.id, { by: "ann" }))?.state, "waiting");
+  assert.throws(() => new Jobs({ stor: "sqlite:x.db" } as never), { code: "NEWEL_E_JOB_OPTION" });
+});
+
+test("the error of an unusable store names the reason without the password", async (t) => {
   const directory = temporaryDirectory(t);
   const file = join(directory, "file");
   writeFileSync(file, "no database at all, whatever its name says");
@@ -221,7 +267,7 @@ test("a store that cannot be used says why, without its password", async (t) => 
   }
 });
 
-test("on a full disk enqueueing says so, and works again once there is room", async (t) => {
+test("enqueueing on a full disk fails with a code, and works again once there is room", async (t) => {
   const directory = smallFileSystem(t, 3_000_000);
   if (directory === undefined) {
     t.skip("needs to mount: run as root");
@@ -244,7 +290,7 @@ test("on a full disk enqueueing says so, and works again once there is room", as
 
 test("the store is chosen before the first call", async (t) => {
   const jobs = new Jobs();
-  assert.equal(jobs.store, "sqlite:./data/jobs.db");
+  assert.equal(jobs.store, `sqlite:${process.cwd()}/data/jobs.db`);
   process.env["NEWEL_JOBS_STORE"] = await store.fresh(t);
   t.after(() => delete process.env["NEWEL_JOBS_STORE"]);
   await using used = jobs;

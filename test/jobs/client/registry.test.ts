@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { job } from "../../../src/jobs/index.ts";
 import { definitions, findDefinition, register } from "../../../src/jobs/registry.ts";
 
-test("a module that is loaded again replaces its definitions; another place may not take a name", async () => {
+test("a module that is loaded again replaces its definitions; other code cannot reuse a name", async () => {
   const load = (query: string): Promise<{ twice: object }> =>
     import(`./fixtures/twice-a.ts${query}`) as Promise<{ twice: object }>;
   const first = await load("");
@@ -19,7 +19,7 @@ test("a module that is loaded again replaces its definitions; another place may 
   assert.equal(findDefinition("twice"), second.twice);
 });
 
-test("a name is taken once in a file too", () => {
+test("a name can be defined only once in a file too", () => {
   job("once", {}, () => 1);
   assert.throws(() => job("once", {}, () => 1), { code: "NEWEL_E_JOB_DEFINED" });
 });
@@ -31,7 +31,7 @@ test("a function that defines a job may be called again", () => {
   assert.equal(findDefinition("made"), last);
 });
 
-test("what bundlers and development servers evaluate again is no second definition", () => {
+test("a module that bundlers or development servers evaluate again is not a second definition", () => {
   const definition = findDefinition("once");
   assert.ok(definition);
   const again: [string, string][] = [

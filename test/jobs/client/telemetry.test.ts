@@ -29,7 +29,7 @@ interface Recorded {
   ended: boolean;
 }
 
-/** What an SDK does, as small as it can be. */
+/** The smallest possible SDK. */
 function record(): { spans: Recorded[]; sent: [number, object][] } {
   const spans: Recorded[] = [];
   const sent: [number, object][] = [];

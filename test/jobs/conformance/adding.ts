@@ -43,7 +43,7 @@ export const ADDING: readonly Behaviour[] = [
     },
   ],
   [
-    "data that is no object",
+    "data that is not an object",
     async (world) => {
       const queue = world.queue();
       for (const data of [5, "text", false, [1, 2], null]) {
@@ -64,14 +64,14 @@ export const ADDING: readonly Behaviour[] = [
     },
   ],
   [
-    "a job that is not there is undefined",
+    "a missing job is undefined",
     async (world) => {
       assert.equal(await world.queue().getJob("none"), undefined);
       assert.equal(await world.queue().getJobState("none"), "unknown");
     },
   ],
   [
-    "an id of one's own",
+    "a custom job id",
     async (world) => {
       const queue = world.queue();
       const job = await queue.add("n", { a: 1 }, { jobId: "my-id" });
@@ -91,7 +91,7 @@ export const ADDING: readonly Behaviour[] = [
     },
   ],
   [
-    "the same id twice is told",
+    "a duplicate id emits an event",
     async (world) => {
       const queue = world.queue();
       const events = await world.events();
@@ -111,7 +111,7 @@ export const ADDING: readonly Behaviour[] = [
     },
   ],
   [
-    "an id is free again when its job was removed",
+    "an id is free again after its job was removed",
     async (world) => {
       const queue = world.queue();
       await queue.add("n", { a: 1 }, { jobId: "again" });
@@ -131,7 +131,7 @@ export const ADDING: readonly Behaviour[] = [
     },
   ],
   [
-    "a bulk is worked on in order",
+    "a bulk is processed in order",
     async (world) => {
       const numbers = Array.from({ length: 20 }, (_, i) => i);
       await world.queue().addBulk(numbers.map((i) => ({ name: "n", data: i })));
@@ -160,7 +160,7 @@ export const ADDING: readonly Behaviour[] = [
     },
   ],
   [
-    "the time of one's own",
+    "a custom timestamp",
     async (world) => {
       const queue = world.queue();
       const { id } = await queue.add("n", {}, { timestamp: 1_700_000_000_000 });
@@ -184,7 +184,7 @@ export const ADDING: readonly Behaviour[] = [
     },
   ],
   [
-    "the queue's default options, and one's own over them",
+    "options of a job override the queue's default options",
     async (world) => {
       const queue = world.queue({ defaultJobOptions: { attempts: 5, priority: 2 } });
       assert.equal((await queue.add("n", {})).opts.attempts, 5);
@@ -205,7 +205,7 @@ export const ADDING: readonly Behaviour[] = [
     },
   ],
   [
-    "a priority that is no whole number, or too large, is refused",
+    "a priority that is not a whole number, or is too large, is refused",
     async (world) => {
       const queue = world.queue();
       await assert.rejects(queue.add("n", {}, { priority: 1.5 }), /should not be float/);
@@ -213,7 +213,7 @@ export const ADDING: readonly Behaviour[] = [
     },
   ],
   [
-    "a parent that is not there is an error",
+    "a missing parent is an error",
     async (world) => {
       const queue = world.queue();
       const parent = { id: "nobody", queue: queue.qualifiedName };
@@ -222,7 +222,7 @@ export const ADDING: readonly Behaviour[] = [
     },
   ],
   [
-    "the queue says locally that a job waits",
+    "the queue emits a local event for a waiting job",
     async (world) => {
       const queue = world.queue();
       const told = once<{ id: string }>(queue, "waiting");
@@ -252,7 +252,7 @@ export const ADDING: readonly Behaviour[] = [
     },
   ],
   [
-    "data of a job that is gone cannot be replaced",
+    "data of a removed job cannot be replaced",
     async (world) => {
       const queue = world.queue();
       const job = await queue.add("n", {});

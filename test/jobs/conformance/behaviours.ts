@@ -1,6 +1,7 @@
 import { test } from "node:test";
 
 import { ADDING } from "./adding.ts";
+import { ANSWERING } from "./answering.ts";
 import { EVENTS } from "./events.ts";
 import { FAILING_CHILDREN } from "./failing.ts";
 import { FLOWS } from "./flows.ts";
@@ -11,13 +12,15 @@ import { MANAGING } from "./managing.ts";
 import { OPTIONS } from "./options.ts";
 import { SCHEDULING } from "./scheduling.ts";
 import { STALLING, TRYING } from "./trying.ts";
+import { VALUES } from "./values.ts";
 import { DELAYING, PRIORITIES } from "./waiting.ts";
 import { WORKING } from "./working.ts";
 import { type Backend, type Behaviour, wait, World } from "./world.ts";
 
-/** What a store does for BullMQ, by its documentation: the same list for every store. */
+/** The behaviours of a BullMQ store by its documentation: the same list for every store. */
 const BEHAVIOURS: Readonly<Record<string, readonly Behaviour[]>> = {
   adding: ADDING,
+  answering: ANSWERING,
   working: WORKING,
   keeping: KEEPING,
   "trying again": TRYING,
@@ -33,6 +36,7 @@ const BEHAVIOURS: Readonly<Record<string, readonly Behaviour[]>> = {
   listing: LISTING,
   events: EVENTS,
   options: OPTIONS,
+  values: VALUES,
 };
 
 /**
@@ -64,7 +68,7 @@ export function tryBehaviours(
     }
 }
 
-/** Long enough for what does come. */
+/** Fails after a time in which an expected event would have come. */
 async function late(): Promise<never> {
   await wait(3_000);
   throw new Error("it did not come");

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 
 import type { BackendFactory, IQueueBackend } from "bullmq";
 
-/** What the behaviours made BullMQ ask of a store, and with which options. */
+/** The operations and options with which the behaviours made BullMQ call a store. */
 export class Coverage {
   /** Members of `IQueueBackend` that were asked for. */
   readonly operations: Set<string> = new Set();

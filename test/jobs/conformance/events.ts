@@ -72,7 +72,7 @@ export const EVENTS: readonly Behaviour[] = [
     },
   ],
   [
-    "a reader can begin with the past",
+    "a reader can begin with past events",
     async (world) => {
       const queue = world.queue();
       await queue.add("n", {});
@@ -86,7 +86,7 @@ export const EVENTS: readonly Behaviour[] = [
     },
   ],
   [
-    "a reader goes on after an event it knows",
+    "a reader continues after a given event",
     async (world) => {
       const queue = world.queue();
       const first = await world.events();
@@ -105,7 +105,7 @@ export const EVENTS: readonly Behaviour[] = [
     },
   ],
   [
-    "events of one's own",
+    "custom events",
     async (world) => {
       const events = await world.events();
       const told = once(events as never, "greeting");
@@ -114,7 +114,7 @@ export const EVENTS: readonly Behaviour[] = [
     },
   ],
   [
-    "waitUntilFinished gives what the job returned",
+    "waitUntilFinished returns the job's result",
     async (world) => {
       const queue = world.queue();
       const events = await world.events();
@@ -127,7 +127,7 @@ export const EVENTS: readonly Behaviour[] = [
     },
   ],
   [
-    "waitUntilFinished of a job that is done already",
+    "waitUntilFinished of a finished job",
     async (world) => {
       const queue = world.queue();
       const events = await world.events();
@@ -174,7 +174,7 @@ export const EVENTS: readonly Behaviour[] = [
     },
   ],
   [
-    "a closed reader hears no more",
+    "a closed reader receives no more events",
     async (world) => {
       const queue = world.queue();
       const events = await world.events();

@@ -58,7 +58,7 @@ export const FAILING_CHILDREN: readonly Behaviour[] = [
     },
   ],
   [
-    "continueParentOnFailure lets the parent go on before the others are done",
+    "continueParentOnFailure lets the parent continue before the other children are done",
     async (world) => {
       const { parent, parents, kids } = await addFamily(world, [
         [1, { continueParentOnFailure: true }],
@@ -72,7 +72,7 @@ export const FAILING_CHILDREN: readonly Behaviour[] = [
     },
   ],
   [
-    "a child that failed and is tried again is waited for again",
+    "a parent waits again for a failed child that is retried",
     async (world) => {
       const { parent, parents, childQueue, children, kids } = await addFamily(world, [[1], [2]]);
       let fail = true;

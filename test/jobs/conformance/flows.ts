@@ -7,7 +7,7 @@ import { type Behaviour, byText, wait } from "./world.ts";
 
 export const FLOWS: readonly Behaviour[] = [
   [
-    "a parent waits for its children, and reads what they returned",
+    "a parent waits for its children and reads their results",
     async (world) => {
       const { parent, parents, kids } = await addFamily(world, [[1], [2]]);
       assert.equal(await parent.getState(), "waiting-children");
@@ -19,7 +19,7 @@ export const FLOWS: readonly Behaviour[] = [
     },
   ],
   [
-    "the parent is told apart by key: the child's queue and id",
+    "child results have the key of the child's queue and id",
     async (world) => {
       const { parent, children, childQueue } = await addFamily(world, [[1]]);
       const [only] = children;
@@ -140,7 +140,7 @@ export const FLOWS: readonly Behaviour[] = [
     },
   ],
   [
-    "a failed child keeps its parent waiting, unless said otherwise",
+    "a failed child keeps its parent waiting by default",
     async (world) => {
       const { parent, parents, childQueue, children, kids } = await addFamily(world, [[1]]);
       failingWorker(world, kids);
@@ -176,7 +176,7 @@ export const FLOWS: readonly Behaviour[] = [
     },
   ],
   [
-    "removing the last child lets the parent go on",
+    "removing the last child lets the parent continue",
     async (world) => {
       const { parent, parents, children } = await addFamily(world, [[1], [2]]);
       await children[0]?.remove();
@@ -186,7 +186,7 @@ export const FLOWS: readonly Behaviour[] = [
     },
   ],
   [
-    "children that are not begun can be removed",
+    "children that have not started can be removed",
     async (world) => {
       const { parent, childQueue, kids } = await addFamily(world, [[1], [2], [3]]);
       const worker = world.worker(undefined, {}, kids);
@@ -197,13 +197,20 @@ export const FLOWS: readonly Behaviour[] = [
     },
   ],
   [
-    "a child can be taken from its parent",
+    "a child can be detached from its parent",
     async (world) => {
       const { parent, parents, children, childQueue } = await addFamily(world, [[1]]);
       const [only] = children;
       assert.equal(await only?.removeChildDependency(), true);
       assert.equal(await parents.getJobState(parent.id ?? ""), "waiting");
       assert.equal((await childQueue.getJob(only?.id ?? ""))?.parent, undefined);
+    },
+  ],
+  [
+    "removeChildDependency of a job without a parent is refused",
+    async (world) => {
+      const job = await world.queue().add("n", {});
+      await assert.rejects(job.removeChildDependency(), /Missing key for parent job/);
     },
   ],
   [
@@ -228,7 +235,7 @@ export const FLOWS: readonly Behaviour[] = [
     },
   ],
   [
-    "without pending children there is nothing to wait for",
+    "a parent without pending children does not wait",
     async (world) => {
       const queue = world.queue();
       await queue.add("n", {});
@@ -249,7 +256,7 @@ export const FLOWS: readonly Behaviour[] = [
     },
   ],
   [
-    "a child that is there already and completed counts at once",
+    "an existing completed child counts at once",
     async (world) => {
       const kids = world.other();
       const queue = world.queue();
@@ -284,7 +291,7 @@ export const FLOWS: readonly Behaviour[] = [
     },
   ],
   [
-    "removeOnComplete of a child keeps what it returned",
+    "removeOnComplete of a child keeps its result for the parent",
     async (world) => {
       const { childQueue, kids } = await addFamily(world, [[1, { removeOnComplete: true }]]);
       world.worker(async () => "kept", {}, kids);

@@ -4,7 +4,7 @@ import { type Behaviour, wait } from "./world.ts";
 
 export const KEEPING: readonly Behaviour[] = [
   [
-    "progress is kept and told, a number or an object",
+    "progress is stored and emitted, as a number or an object",
     async (world) => {
       const queue = world.queue();
       const events = await world.events();
@@ -31,7 +31,7 @@ export const KEEPING: readonly Behaviour[] = [
     },
   ],
   [
-    "log lines, forwards and backwards, in parts",
+    "log lines are read in pages, forwards and backwards",
     async (world) => {
       const queue = world.queue();
       const job = await queue.add("n", {});
@@ -65,13 +65,13 @@ export const KEEPING: readonly Behaviour[] = [
     },
   ],
   [
-    "a log line for a job that is not there is an error",
+    "a log line for a missing job is an error",
     async (world) => {
       await assert.rejects(world.queue().addJobLog("none", "a"), { code: -1 });
     },
   ],
   [
-    "data changed by the handler is kept",
+    "data changed by the handler is stored",
     async (world) => {
       const queue = world.queue();
       const { id } = await queue.add("n", { step: 1 });
@@ -148,6 +148,38 @@ export const KEEPING: readonly Behaviour[] = [
       );
     },
   ],
+  ...(
+    [
+      ["a number and an age", { count: 2, age: 3_600 }, 2],
+      ["a number", { count: 3 }, 3],
+      ["an age of zero seconds", { age: 0 }, 0],
+    ] as const
+  ).flatMap(([form, option, kept]): Behaviour[] => [
+    [
+      `removeOnComplete of a worker, given as ${form}`,
+      async (world) => {
+        const queue = world.queue();
+        await queue.addBulk(Array.from({ length: 5 }, () => ({ name: "n", data: 0 })));
+        await world.process(5, () => 1, { removeOnComplete: option as never });
+        await world.until(async () => (await queue.getCompletedCount()) === kept, `${kept} kept`);
+      },
+    ],
+    [
+      `removeOnFail of a worker, given as ${form}`,
+      async (world) => {
+        const queue = world.queue();
+        await queue.addBulk(Array.from({ length: 5 }, () => ({ name: "n", data: 0 })));
+        let failed = 0;
+        const fail = async (): Promise<never> => {
+          throw new Error("no");
+        };
+        const worker = world.worker(fail, { removeOnFail: option as never });
+        worker.on("failed", () => (failed += 1));
+        await world.until(() => failed === 5, "five failed");
+        await world.until(async () => (await queue.getFailedCount()) === kept, `${kept} kept`);
+      },
+    ],
+  ]),
   [
     "metrics count what a worker finished",
     async (world) => {

@@ -4,7 +4,7 @@ import { type Behaviour, once, wait } from "./world.ts";
 
 export const LIMITS: readonly Behaviour[] = [
   [
-    "a worker's limiter starts so many jobs in a window",
+    "a worker's limiter bounds the jobs started in a window",
     async (world) => {
       const queue = world.queue();
       await queue.addBulk(Array.from({ length: 6 }, (_, i) => ({ name: "n", data: i })));
@@ -33,7 +33,7 @@ export const LIMITS: readonly Behaviour[] = [
     },
   ],
   [
-    "how long a limit holds can be asked, and it can be lifted",
+    "the remaining time of a rate limit can be read, and the limit removed",
     async (world) => {
       const queue = world.queue();
       await queue.rateLimit(5_000);
@@ -85,7 +85,7 @@ export const LIMITS: readonly Behaviour[] = [
 
 export const DEDUPLICATING: readonly Behaviour[] = [
   [
-    "a second job of a deduplication id is the first, until that is done",
+    "a second job of a deduplication id returns the first until that is finished",
     async (world) => {
       const queue = world.queue();
       const deduplication = { id: "d" };
@@ -101,7 +101,7 @@ export const DEDUPLICATING: readonly Behaviour[] = [
     },
   ],
   [
-    "deduplication is told",
+    "deduplication emits an event",
     async (world) => {
       const queue = world.queue();
       const events = await world.events();
@@ -116,7 +116,7 @@ export const DEDUPLICATING: readonly Behaviour[] = [
     },
   ],
   [
-    "throttle: for a time, also after the job is done",
+    "throttle: holds for its time, also after the job is done",
     async (world) => {
       const queue = world.queue();
       const deduplication = { id: "d", ttl: 700 };
@@ -128,7 +128,7 @@ export const DEDUPLICATING: readonly Behaviour[] = [
     },
   ],
   [
-    "extend: each try begins the time anew",
+    "extend: each attempt to add restarts the time",
     async (world) => {
       const queue = world.queue();
       const deduplication = { id: "d", ttl: 3_000, extend: true };
@@ -152,7 +152,7 @@ export const DEDUPLICATING: readonly Behaviour[] = [
     },
   ],
   [
-    "keepLastIfActive: the last one that came while one runs comes after it",
+    "keepLastIfActive: the last job added while one is active runs after it",
     async (world) => {
       const queue = world.queue();
       const deduplication = { id: "d", keepLastIfActive: true };

@@ -50,7 +50,7 @@ export const LISTING: readonly Behaviour[] = [
     },
   ],
   [
-    "delayed jobs are listed by their time",
+    "delayed jobs are listed in the order of their times",
     async (world) => {
       const queue = world.queue();
       for (const delay of [30_000, 10_000, 20_000]) await queue.add("n", delay, { delay });

@@ -1,8 +1,58 @@
 import assert from "node:assert/strict";
 
+import { addFamily } from "./family.ts";
 import { type Behaviour, once, wait } from "./world.ts";
 
 export const MANAGING: readonly Behaviour[] = [
+  [
+    "promoteJobs keeps the delay that a job was given",
+    async (world) => {
+      const queue = world.queue();
+      const { id } = await queue.add("n", {}, { delay: 60_000 });
+      await queue.promoteJobs();
+      assert.equal((await queue.getJob(id ?? ""))?.delay, 60_000);
+    },
+  ],
+  [
+    "clean of prioritized jobs uses the time of their adding, also after a failed attempt",
+    async (world) => {
+      const queue = world.queue();
+      const timestamp = Date.now() - 60_000;
+      const { id } = await queue.add("n", {}, { priority: 1, attempts: 2, timestamp });
+      const worker = world.worker(undefined, { autorun: false });
+      const job = await worker.getNextJob("token", { block: false });
+      await job?.moveToFailed(new Error("no"), "token");
+      assert.equal(await job?.getState(), "prioritized");
+      assert.deepEqual(await queue.clean(30_000, 10, "prioritized"), [id]);
+    },
+  ],
+  [
+    "obliterate keeps the results that parents in other queues have of its jobs",
+    async (world) => {
+      const { parent, childQueue, kids } = await addFamily(world, [[1], [2]]);
+      const worker = world.worker(undefined, { autorun: false }, kids);
+      const job = await worker.getNextJob("token", { block: false });
+      await job?.moveToCompleted("value", "token", false);
+      await childQueue.obliterate({ force: true });
+      assert.deepEqual(Object.values(await parent.getChildrenValues()), ["value"]);
+    },
+  ],
+  [
+    "drain lets parents continue, those of the newest children first",
+    async (world) => {
+      const families = [await addFamily(world, [[1]])];
+      const [first] = families;
+      const flow = { name: "parent", queueName: world.name, data: {} };
+      const child = { name: "child", queueName: first?.kids ?? "", data: 2 };
+      const { job } = await world.flow().add({ ...flow, children: [child] });
+      await first?.childQueue.drain();
+      const waiting = await first?.parents.getWaiting();
+      assert.deepEqual(
+        waiting?.map(({ id }) => id),
+        [first?.parent.id, job.id],
+      );
+    },
+  ],
   [
     "a paused queue gives no jobs, a resumed one does",
     async (world) => {
@@ -19,7 +69,7 @@ export const MANAGING: readonly Behaviour[] = [
     },
   ],
   [
-    "pausing lets the job that runs finish, and takes no other",
+    "pausing lets the active job finish and takes no other",
     async (world) => {
       const queue = world.queue();
       await queue.addBulk([1, 2].map((i) => ({ name: "n", data: i })));
@@ -32,7 +82,7 @@ export const MANAGING: readonly Behaviour[] = [
     },
   ],
   [
-    "jobs with priorities are held too",
+    "a paused queue holds jobs with priorities too",
     async (world) => {
       const queue = world.queue();
       await queue.pause();
@@ -45,7 +95,7 @@ export const MANAGING: readonly Behaviour[] = [
     },
   ],
   [
-    "drain removes what waits, not what is delayed",
+    "drain removes waiting jobs, not delayed ones",
     async (world) => {
       const queue = world.queue();
       await queue.add("n", {});
@@ -57,7 +107,7 @@ export const MANAGING: readonly Behaviour[] = [
     },
   ],
   [
-    "drain removes what is delayed when told",
+    "drain removes delayed jobs on request",
     async (world) => {
       const queue = world.queue();
       await queue.add("n", {}, { delay: 60_000 });
@@ -66,7 +116,7 @@ export const MANAGING: readonly Behaviour[] = [
     },
   ],
   [
-    "clean removes completed jobs, at most so many, the oldest first",
+    "clean removes completed jobs up to its limit, the oldest first",
     async (world) => {
       const queue = world.queue();
       for (let i = 0; i < 4; i += 1) {
@@ -82,7 +132,7 @@ export const MANAGING: readonly Behaviour[] = [
     },
   ],
   [
-    "clean keeps what is younger than the grace",
+    "clean keeps jobs younger than the grace period",
     async (world) => {
       const queue = world.queue();
       await queue.add("n", {});
@@ -129,7 +179,7 @@ export const MANAGING: readonly Behaviour[] = [
     },
   ],
   [
-    "clean is told",
+    "clean emits an event",
     async (world) => {
       const queue = world.queue();
       const events = await world.events();
@@ -187,7 +237,7 @@ export const MANAGING: readonly Behaviour[] = [
     },
   ],
   [
-    "a removal is told, with the state before",
+    "a removal emits an event with the previous state",
     async (world) => {
       const queue = world.queue();
       const events = await world.events();
@@ -262,7 +312,7 @@ export const MANAGING: readonly Behaviour[] = [
     },
   ],
   [
-    "a closed queue can be opened again with all it had",
+    "a closed queue can be opened again with its jobs",
     async (world) => {
       const first = world.queue();
       const { id } = await first.add("n", { kept: true });
@@ -271,7 +321,7 @@ export const MANAGING: readonly Behaviour[] = [
     },
   ],
   [
-    "closing twice is closing once",
+    "close is idempotent",
     async (world) => {
       const queue = world.queue();
       const worker = world.worker(async () => 1);

@@ -50,7 +50,7 @@ export const OPTIONS: readonly Behaviour[] = [
     },
   ],
   [
-    "blockingTimeout: a reader of events goes on after it",
+    "blockingTimeout: a reader of events continues after it",
     async (world) => {
       const events = await world.events({ blockingTimeout: 50 });
       await wait(200);
@@ -60,7 +60,7 @@ export const OPTIONS: readonly Behaviour[] = [
     },
   ],
   [
-    "a worker's removeOnFail holds for jobs that say nothing",
+    "a worker's removeOnFail applies to jobs without the option",
     async (world) => {
       const queue = world.queue();
       await queue.addBulk([1, 2, 3].map((data) => ({ name: "n", data })));
@@ -80,7 +80,7 @@ export const OPTIONS: readonly Behaviour[] = [
     },
   ],
   [
-    "skipLockRenewal: a job longer than its lock stalls",
+    "skipLockRenewal: a job that runs longer than its lock stalls",
     async (world) => {
       const queue = world.queue();
       const { id } = await queue.add("n", {});
@@ -128,7 +128,7 @@ export const OPTIONS: readonly Behaviour[] = [
     },
   ],
   [
-    "trimEvents: about so many are left",
+    "trimEvents: about the given number of events is left",
     async (world) => {
       const queue = world.queue();
       await queue.addBulk(Array.from({ length: 300 }, (_, data) => ({ name: "n", data })));
@@ -138,7 +138,7 @@ export const OPTIONS: readonly Behaviour[] = [
     },
   ],
   [
-    "a scheduler is one, whatever its id looks like",
+    "an id in the form of a BullMQ 4 repeatable key belongs to one scheduler",
     async (world) => {
       const queue = world.queue();
       // As a repeatable job of BullMQ 4 was called.
@@ -151,11 +151,11 @@ export const OPTIONS: readonly Behaviour[] = [
     },
   ],
   [
-    "removeDeprecatedPriorityKey: there is none",
+    "removeDeprecatedPriorityKey: reports that there is no such key",
     async (world) => assert.equal(await world.queue().removeDeprecatedPriorityKey(), 0),
   ],
   [
-    "a store's connection says when it is ready and closed, and what it is called",
+    "a store's connection emits ready and close, and has a name",
     async (world) => {
       const { factory, connection } = world.backend;
       const backend: IQueueBackend = factory(world.name, { connection } as never, {
@@ -177,7 +177,7 @@ export const OPTIONS: readonly Behaviour[] = [
   ],
 ];
 
-/** Just enough of a tracer: every span's metadata is `trace-1`, and who goes on with it is noted. */
+/** Just enough of a tracer: every span's metadata is `trace-1`, and the spans that continue it are noted. */
 function telemetry(names: string[]): Telemetry<string> {
   const span = {
     setSpanOnContext: () => "context",

@@ -9,16 +9,26 @@ const server = withoutPostgres === false ? await startPostgres({ after }) : unde
 
 /** How BullMQ's PostgreSQL store (6.7) differs from its Redis store. */
 const DIFFERS = {
-  "adding: data that is no object": "null comes back as an empty object",
-  "working: a lock that ended completes nothing":
+  "adding: data that is not an object": "null comes back as an empty object",
+  "working: an expired lock completes no job":
     "who had the lock may still complete until another took the job",
-  "stalling: a stalled job comes before those that wait": "it goes to the end of the line",
+  "stalling: a stalled job comes before waiting jobs": "it goes to the end of the line",
   "managing: clean leaves active jobs that are locked": "it removes them",
   "options: prefix: queues of one name under two prefixes are two": "it has no prefixes",
-  "options: trimEvents: about so many are left": "not implemented",
-  "options: removeDeprecatedPriorityKey: there is none": "not implemented",
-  "managing: clean is told": "there is no such event",
-  "managing: a removal is told, with the state before": "there is no such event",
+  "options: trimEvents: about the given number of events is left": "not implemented",
+  "options: removeDeprecatedPriorityKey: reports that there is no such key": "not implemented",
+  "managing: clean emits an event": "there is no such event",
+  "flows: removeChildDependency of a job without a parent is refused": "it answers false",
+  "scheduling: an upsert while a scheduler's job waits for a retry leaves one next job, and both run":
+    "the job that waits becomes the next one",
+  "scheduling: every of a fraction of a millisecond": "it refuses fractions",
+  "values: a delay of a fraction of a millisecond": "it refuses fractions",
+  "values: a backoff of a fraction of a millisecond": "it refuses fractions",
+  "values: a time of a fraction of a millisecond: timestamp, changeDelay, moveToDelayed":
+    "it refuses fractions",
+  "values: a job with a negative priority comes before others with a priority": "it counts as none",
+  "values: a log line of any value is its text": "an error is kept as JSON",
+  "managing: a removal emits an event with the previous state": "there is no such event",
 };
 
 tryBehaviours(
@@ -30,5 +40,5 @@ tryBehaviours(
   { skip: withoutPostgres, differs: DIFFERS },
 );
 
-// BullMQ's readers of events go on connecting to a server that is gone.
+// BullMQ's readers of events keep connecting to a server that has ended.
 after(() => void setTimeout(() => process.exit(), 1_000).unref());

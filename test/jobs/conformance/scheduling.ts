@@ -65,7 +65,7 @@ export const SCHEDULING: readonly Behaviour[] = [
     },
   ],
   [
-    "the same scheduler again changes its template alone",
+    "an upsert of the same scheduler changes only its template",
     async (world) => {
       const queue = world.queue();
       await queue.upsertJobScheduler("s", { every: DAY, offset: 1_000 }, { data: 1 });
@@ -92,7 +92,7 @@ export const SCHEDULING: readonly Behaviour[] = [
     },
   ],
   [
-    "a scheduler that is not there is undefined",
+    "a missing scheduler is undefined",
     async (world) => {
       assert.equal(await world.queue().getJobScheduler("none"), undefined);
     },
@@ -116,7 +116,7 @@ export const SCHEDULING: readonly Behaviour[] = [
     },
   ],
   [
-    "a removed scheduler takes its next job with it",
+    "removing a scheduler removes its next job",
     async (world) => {
       const queue = world.queue();
       await queue.upsertJobScheduler("s", { pattern: "0 0 3 * * *" });
@@ -126,7 +126,7 @@ export const SCHEDULING: readonly Behaviour[] = [
     },
   ],
   [
-    "limit: so many jobs and no more",
+    "limit: the series ends after the given number of jobs",
     async (world) => {
       const queue = world.queue();
       await queue.upsertJobScheduler("s", { every: 60, limit: 2 });
@@ -138,7 +138,7 @@ export const SCHEDULING: readonly Behaviour[] = [
     },
   ],
   [
-    "endDate: none after it",
+    "endDate: no job after it",
     async (world) => {
       const queue = world.queue();
       await queue.upsertJobScheduler("s", { every: 100, endDate: Date.now() + 350 });
@@ -162,7 +162,7 @@ export const SCHEDULING: readonly Behaviour[] = [
     },
   ],
   [
-    "startDate: none before it",
+    "startDate: no job before it",
     async (world) => {
       const queue = world.queue();
       const startDate = Date.now() + 300;
@@ -235,6 +235,102 @@ export const SCHEDULING: readonly Behaviour[] = [
         /Both/,
       );
       await assert.rejects(queue.upsertJobScheduler("s", {}), /Either/);
+    },
+  ],
+  [
+    "a job that was promoted ahead of its time, and a second upsert: the series continues",
+    async (world) => {
+      const queue = world.queue();
+      const upsert = (): Promise<unknown> =>
+        queue.upsertJobScheduler("s", { pattern: "0 0 1 1 *" }, { name: "n", data: {} });
+      await upsert();
+      world.worker(async () => 1);
+      const [next] = await queue.getDelayed();
+      await next?.promote();
+      await world.state(queue, next?.id, "completed");
+      assert.equal(await queue.getDelayedCount(), 1);
+      for (let times = 0; times < 3; times += 1) {
+        await upsert();
+        assert.equal(await queue.getDelayedCount(), 1);
+        const { next: due } = (await queue.getJobScheduler("s")) ?? {};
+        assert.equal((await queue.getDelayed())[0]?.id, `repeat:s:${due}`);
+      }
+    },
+  ],
+  [
+    "an upsert while a scheduler's job waits for a retry leaves one next job, and both run",
+    async (world) => {
+      const queue = world.queue();
+      const upsert = (): Promise<unknown> =>
+        queue.upsertJobScheduler("s", { pattern: "0 0 1 1 *" }, { name: "n", data: {} });
+      await upsert();
+      const [first] = await queue.getDelayed();
+      await first?.promote();
+      const worker = world.worker(undefined, { autorun: false });
+      const job = await worker.getNextJob("token", { block: false });
+      await job?.moveToWait("token");
+      await upsert();
+      assert.equal(await queue.getDelayedCount(), 1);
+      assert.deepEqual(await world.process(1, ({ id }) => id), [first?.id]);
+    },
+  ],
+  [
+    "upsert inside the handler of a scheduler's job: one next job",
+    async (world) => {
+      const queue = world.queue();
+      let runs = 0;
+      const upsert = (): Promise<unknown> => queue.upsertJobScheduler("s", { every: 200 });
+      await upsert();
+      world.worker(async () => {
+        await upsert();
+        runs += 1;
+      });
+      await world.until(() => runs >= 3, "three runs");
+      const counts = await queue.getJobCounts("delayed", "waiting", "active");
+      assert.ok(Object.values(counts).reduce((sum, count) => sum + count) <= 2);
+    },
+  ],
+  [
+    "a scheduler created again skips the time of an ended job of the former one",
+    async (world) => {
+      const queue = world.queue();
+      const upsert = (): Promise<unknown> =>
+        queue.upsertJobScheduler("s", { every: DAY, offset: DAY - 1 });
+      await upsert();
+      world.worker(async () => 1);
+      const [next] = await queue.getDelayed();
+      await next?.promote();
+      await world.state(queue, next?.id, "completed");
+      await queue.removeJobScheduler("s");
+      await upsert();
+      const [again, ...more] = await queue.getDelayed();
+      assert.equal(more.length, 0);
+      assert.equal(Number(again?.id?.split(":")[2]), Number(next?.id?.split(":")[2]) + DAY);
+    },
+  ],
+  [
+    "a pattern whose only time has an ended job of a removed scheduler is refused, and changes nothing",
+    async (world) => {
+      const queue = world.queue();
+      const upsert = (): Promise<unknown> =>
+        queue.upsertJobScheduler("s", { pattern: "0 0 1 1 *" });
+      await upsert();
+      world.worker(async () => 1);
+      const [next] = await queue.getDelayed();
+      await next?.promote();
+      await world.state(queue, next?.id, "completed");
+      await queue.removeJobScheduler("s");
+      await assert.rejects(upsert(), { code: -10 });
+      assert.equal(await queue.getJobSchedulersCount(), 0);
+      assert.equal(await next?.getState(), "completed");
+    },
+  ],
+  [
+    "every of a fraction of a millisecond",
+    async (world) => {
+      const queue = world.queue();
+      await queue.upsertJobScheduler("s", { every: 1_000 / 13 });
+      assert.equal((await world.process(2, () => 1)).length >= 2, true);
     },
   ],
   [

@@ -7,7 +7,7 @@ import { temporaryDirectory } from "../../helpers/resources.ts";
 import { tryBehaviours } from "./behaviours.ts";
 import { Coverage, declaredIn } from "./coverage.ts";
 
-/** BullMQ's own mark on the jobs of its schedulers; nobody gives it. */
+/** BullMQ's own mark on the jobs of its schedulers; callers do not pass it. */
 const MARKS = new Set(["repeatJobKey"]);
 
 const path = join(temporaryDirectory({ after }), "jobs.db");
@@ -17,7 +17,7 @@ const factory = coverage.watch(createSqliteBackend);
 tryBehaviours(() => ({ name: "SQLite", connection: `sqlite:${path}`, factory }), { skip: false });
 
 // After the behaviours: the tests of a file run in their order.
-test("every operation of IQueueBackend was asked for by a behaviour", () => {
+test("a behaviour calls every operation of IQueueBackend", () => {
   const declared = declaredIn("queue-backend", "IQueueBackend");
   assert.ok(declared.length > 80, `${declared.length} were read`);
   assert.deepEqual(
@@ -25,7 +25,7 @@ test("every operation of IQueueBackend was asked for by a behaviour", () => {
     [],
   );
 });
-test("every option was given by a behaviour", () => {
+test("a behaviour uses every option of queues, workers and readers", () => {
   const declared = [
     ...declaredIn("queue-options", "QueueBaseOptions"),
     ...declaredIn("queue-options", "KeyPrefixOptions"),
@@ -40,7 +40,7 @@ test("every option was given by a behaviour", () => {
     [],
   );
 });
-test("every option of a job was given by a behaviour", () => {
+test("a behaviour uses every option of a job", () => {
   const declared = [
     ...declaredIn("base-job-options", "DefaultJobOptions"),
     ...declaredIn("base-job-options", "BaseJobOptions"),

@@ -11,7 +11,7 @@ import {
 
 import { type Behaviour, once, wait, type World } from "./world.ts";
 
-/** A worker whose handler fails so many times, then succeeds; the times it began. */
+/** A worker whose handler fails `times` times, then succeeds; the times of its starts. */
 function failing(world: World, times: number, options = {}): number[] {
   const began: number[] = [];
   world.worker(async () => {
@@ -22,7 +22,7 @@ function failing(world: World, times: number, options = {}): number[] {
   return began;
 }
 
-/** When the three attempts of a job began, the first two of which fail and which waits between as it is told. */
+/** The start times of the three attempts of a job: the first two fail, and `backoff` separates them. */
 async function beginnings(
   world: World,
   backoff: BackoffOptions,
@@ -52,7 +52,7 @@ export const TRYING: readonly Behaviour[] = [
     },
   ],
   [
-    "attempts used up: it fails with the last reason, and all stacks",
+    "attempts used up: the job fails with the last reason and all stacks",
     async (world) => {
       const queue = world.queue();
       const events = await world.events();
@@ -67,7 +67,7 @@ export const TRYING: readonly Behaviour[] = [
     },
   ],
   [
-    "one attempt unless said",
+    "one attempt by default",
     async (world) => {
       const queue = world.queue();
       const { id } = await queue.add("n", {});
@@ -106,7 +106,7 @@ export const TRYING: readonly Behaviour[] = [
     },
   ],
   [
-    "a backoff of one's own, and -1 to give up",
+    "a custom backoff, and -1 to give up",
     async (world) => {
       const queue = world.queue();
       const options = { attempts: 5, backoff: { type: "own" } };
@@ -151,7 +151,7 @@ export const TRYING: readonly Behaviour[] = [
     },
   ],
   [
-    "a completed job can be run again, with attempts counted anew",
+    "a completed job can be run again with its attempts reset",
     async (world) => {
       const queue = world.queue();
       const { id } = await queue.add("n", {});
@@ -167,7 +167,7 @@ export const TRYING: readonly Behaviour[] = [
     },
   ],
   [
-    "what is not in that state cannot be tried again",
+    "a job in another state cannot be retried",
     async (world) => {
       const job = await world.queue().add("n", {});
       await assert.rejects(job.retry("failed"), { code: -3 });
@@ -205,7 +205,7 @@ export const TRYING: readonly Behaviour[] = [
     },
   ],
   [
-    "only what failed before a time is tried again",
+    "only jobs that failed before a time are retried",
     async (world) => {
       const queue = world.queue();
       await queue.add("n", {});
@@ -223,7 +223,7 @@ export const TRYING: readonly Behaviour[] = [
     },
   ],
   [
-    "a handler can put its job off",
+    "a handler can delay its job",
     async (world) => {
       const queue = world.queue();
       const { id } = await queue.add("n", {});
@@ -241,7 +241,7 @@ export const TRYING: readonly Behaviour[] = [
     },
   ],
   [
-    "a handler can put its job back to wait",
+    "a handler can requeue its job",
     async (world) => {
       const queue = world.queue();
       const { id } = await queue.add("n", {});
@@ -257,7 +257,7 @@ export const TRYING: readonly Behaviour[] = [
     },
   ],
   [
-    "a handler can ask for a pause of all",
+    "a handler can rate-limit its queue",
     async (world) => {
       const queue = world.queue();
       const { id } = await queue.add("n", {});
@@ -285,7 +285,7 @@ export const TRYING: readonly Behaviour[] = [
     },
   ],
   [
-    "without a token the lock is not asked for",
+    "a call without a token does not check the lock",
     async (world) => {
       const queue = world.queue();
       await queue.add("n", {}, { attempts: 2 });
@@ -300,7 +300,7 @@ export const TRYING: readonly Behaviour[] = [
 
 export const STALLING: readonly Behaviour[] = [
   [
-    "a job whose lock ended is put back and told",
+    "a job with an expired lock is requeued and emits an event",
     async (world) => {
       const queue = world.queue();
       const events = await world.events();
@@ -350,7 +350,7 @@ export const STALLING: readonly Behaviour[] = [
     },
   ],
   [
-    "a worker that skips the check leaves stalled jobs alone",
+    "a worker that skips the check does not requeue stalled jobs",
     async (world) => {
       const queue = world.queue();
       const { id } = await queue.add("n", {});
@@ -361,7 +361,7 @@ export const STALLING: readonly Behaviour[] = [
     },
   ],
   [
-    "a stalled job comes before those that wait",
+    "a stalled job comes before waiting jobs",
     async (world) => {
       const queue = world.queue();
       await queue.add("n", "stalled");

@@ -4,7 +4,33 @@ import { type Behaviour, once, wait } from "./world.ts";
 
 export const DELAYING: readonly Behaviour[] = [
   [
-    "a delayed job waits for its time, and says when that is",
+    "a job that is retried at once comes after due delayed jobs",
+    async (world) => {
+      const queue = world.queue();
+      const order: string[] = [];
+      const due = Promise.withResolvers<void>();
+      const worker = world.worker(async (job) => {
+        order.push(job.name);
+        if (order.length > 1) return;
+        await due.promise;
+        throw new Error("once");
+      });
+      await queue.add("fails", {}, { attempts: 2, backoff: 0 });
+      await world.until(() => order.length === 1, "the first began");
+      const delayed = [
+        await queue.add("due", {}, { delay: 1 }),
+        await queue.add("due", {}, { delay: 2 }),
+      ];
+      const at = Math.max(...delayed.map(({ timestamp, delay }) => timestamp + delay));
+      await world.until(() => Date.now() > at, "both are due");
+      due.resolve();
+      await world.until(() => order.length === 4, "all ran");
+      assert.deepEqual(order, ["fails", "due", "due", "fails"]);
+      await worker.close();
+    },
+  ],
+  [
+    "a delayed job waits for its time and shows it",
     async (world) => {
       const queue = world.queue();
       const events = await world.events();
@@ -82,13 +108,14 @@ export const DELAYING: readonly Behaviour[] = [
     },
   ],
   [
-    "a delay can be changed, counted from then",
+    "a delay can be changed and counts from the change",
     async (world) => {
       const queue = world.queue();
       const job = await queue.add("n", {}, { delay: 60_000 });
-      await job.changeDelay(100);
-      assert.equal((await queue.getJob(job.id ?? ""))?.delay, 100);
+      await job.changeDelay(30_000);
+      assert.equal((await queue.getJob(job.id ?? ""))?.delay, 30_000);
       const changed = Date.now();
+      await job.changeDelay(100);
       const [at] = await world.process(1, () => Date.now());
       assert.ok((at ?? 0) >= changed + 80);
     },
@@ -114,7 +141,7 @@ export const DELAYING: readonly Behaviour[] = [
     },
   ],
   [
-    "a delayed job with a priority has it when its time comes",
+    "a delayed job keeps its priority when it becomes due",
     async (world) => {
       const queue = world.queue();
       await queue.add("n", "late", { priority: 5 });
@@ -124,7 +151,7 @@ export const DELAYING: readonly Behaviour[] = [
     },
   ],
   [
-    "a paused queue holds delayed jobs whose time came",
+    "a paused queue holds delayed jobs that are due",
     async (world) => {
       const queue = world.queue();
       await queue.pause();
@@ -141,7 +168,7 @@ export const DELAYING: readonly Behaviour[] = [
 
 export const PRIORITIES: readonly Behaviour[] = [
   [
-    "lower numbers first, and those of one number in order",
+    "lower priority numbers first, and jobs of one number in order",
     async (world) => {
       const queue = world.queue();
       const given: [string, number][] = [
@@ -206,7 +233,7 @@ export const PRIORITIES: readonly Behaviour[] = [
     },
   ],
   [
-    "a priority can be taken away",
+    "a priority can be removed",
     async (world) => {
       const queue = world.queue();
       const job = await queue.add("n", {}, { priority: 2 });
@@ -215,7 +242,7 @@ export const PRIORITIES: readonly Behaviour[] = [
     },
   ],
   [
-    "a changed priority can go before others of it",
+    "a job with a changed priority can go before others of that priority",
     async (world) => {
       const queue = world.queue();
       await queue.add("n", "a", { priority: 5 });
@@ -225,7 +252,7 @@ export const PRIORITIES: readonly Behaviour[] = [
     },
   ],
   [
-    "the priority of a job that is not there cannot be changed",
+    "the priority of a missing job cannot be changed",
     async (world) => {
       const job = await world.queue().add("n", {});
       await job.remove();

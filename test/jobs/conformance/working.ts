@@ -17,7 +17,7 @@ export const WORKING: readonly Behaviour[] = [
     },
   ],
   [
-    "lifo jobs come first, the last one before all",
+    "lifo jobs come first, the newest one before the others",
     async (world) => {
       const queue = world.queue();
       await queue.add("n", "a");
@@ -27,7 +27,7 @@ export const WORKING: readonly Behaviour[] = [
     },
   ],
   [
-    "what the handler returns is kept",
+    "the handler's result is stored",
     async (world) => {
       const queue = world.queue();
       const values = [{ a: [1] }, 0, false, "", "text", null];
@@ -44,7 +44,7 @@ export const WORKING: readonly Behaviour[] = [
     },
   ],
   [
-    "a handler that returns nothing leaves null",
+    "a handler without a result stores null",
     async (world) => {
       const queue = world.queue();
       const { id } = await queue.add("n", {});
@@ -53,7 +53,7 @@ export const WORKING: readonly Behaviour[] = [
     },
   ],
   [
-    "a job knows when it was added, begun and finished, and its attempts",
+    "a job has its times of adding, start and finish, and its attempts",
     async (world) => {
       const queue = world.queue();
       const { id } = await queue.add("n", {});
@@ -77,7 +77,7 @@ export const WORKING: readonly Behaviour[] = [
     },
   ],
   [
-    "a worker says active, completed and drained",
+    "a worker emits active, completed and drained",
     async (world) => {
       const queue = world.queue();
       const said: string[] = [];
@@ -108,7 +108,7 @@ export const WORKING: readonly Behaviour[] = [
     },
   ],
   [
-    "stackTraceLimit bounds what is kept",
+    "stackTraceLimit bounds the stored stacks",
     async (world) => {
       const queue = world.queue();
       const { id } = await queue.add("n", {}, { attempts: 3, stackTraceLimit: 1 });
@@ -120,7 +120,7 @@ export const WORKING: readonly Behaviour[] = [
     },
   ],
   [
-    "as many jobs at once as concurrency says, and no more",
+    "as many jobs run at once as concurrency allows",
     async (world) => {
       const queue = world.queue();
       await queue.addBulk(Array.from({ length: 12 }, () => ({ name: "n", data: {} })));
@@ -159,7 +159,7 @@ export const WORKING: readonly Behaviour[] = [
     },
   ],
   [
-    "a worker without autorun starts when told",
+    "a worker without autorun starts with run()",
     async (world) => {
       const queue = world.queue();
       const { id } = await queue.add("n", {});
@@ -171,7 +171,7 @@ export const WORKING: readonly Behaviour[] = [
     },
   ],
   [
-    "close waits for the job that runs, and keeps its result",
+    "close waits for the active job and stores its result",
     async (world) => {
       const queue = world.queue();
       const { id } = await queue.add("n", {});
@@ -185,7 +185,7 @@ export const WORKING: readonly Behaviour[] = [
     },
   ],
   [
-    "a paused worker takes nothing until it is resumed",
+    "a paused worker takes no job until it is resumed",
     async (world) => {
       const queue = world.queue();
       const worker = world.worker(async () => 1);
@@ -217,7 +217,7 @@ export const WORKING: readonly Behaviour[] = [
     },
   ],
   [
-    "nothing to take is undefined at once when not blocking",
+    "an empty queue gives undefined at once without blocking",
     async (world) => {
       const worker = world.worker(undefined);
       assert.equal(await worker.getNextJob("token", { block: false }), undefined);
@@ -235,7 +235,7 @@ export const WORKING: readonly Behaviour[] = [
     },
   ],
   [
-    "another's token completes nothing",
+    "a foreign token completes no job",
     async (world) => {
       const queue = world.queue();
       await queue.add("n", 1);
@@ -245,7 +245,7 @@ export const WORKING: readonly Behaviour[] = [
     },
   ],
   [
-    "a lock that ended completes nothing",
+    "an expired lock completes no job",
     async (world) => {
       const queue = world.queue();
       await queue.add("n", 1);
@@ -255,7 +255,7 @@ export const WORKING: readonly Behaviour[] = [
     },
   ],
   [
-    "a lock can be extended by who has it, and by nobody else",
+    "a lock can be extended only by its holder",
     async (world) => {
       const queue = world.queue();
       await queue.add("n", 1);
@@ -268,14 +268,14 @@ export const WORKING: readonly Behaviour[] = [
     },
   ],
   [
-    "what is not active cannot be completed",
+    "a job that is not active cannot be completed",
     async (world) => {
       const job = await world.queue().add("n", 1);
       await assert.rejects(job.moveToCompleted(1, "0", false), { code: -3 });
     },
   ],
   [
-    "a job that runs can be cancelled by its worker",
+    "an active job can be cancelled by its worker",
     async (world) => {
       const queue = world.queue();
       const { id } = await queue.add("n", {});
@@ -291,7 +291,7 @@ export const WORKING: readonly Behaviour[] = [
     },
   ],
   [
-    "a handler in a process of its own",
+    "a handler in a separate process",
     async (world) => {
       const queue = world.queue();
       const { id } = await queue.add("n", { value: 20 });

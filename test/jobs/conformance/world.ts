@@ -16,7 +16,7 @@ import {
 
 import { eventually } from "../../helpers/resources.ts";
 
-/** A store under test, as BullMQ's classes are told of it. */
+/** A store under test, with the options of BullMQ's classes. */
 export interface Backend {
   readonly name: string;
   readonly connection: unknown;
@@ -27,7 +27,7 @@ export type AnyQueue = Queue;
 export type AnyWorker = Worker;
 export type Options<T> = Partial<Omit<T, "connection">>;
 
-/** What a behaviour is tried with: queues and workers on the store under test, closed after it. */
+/** The queues and workers of a behaviour on the store under test, closed after it. */
 export class World {
   readonly backend: Backend;
   /** The name of the first queue. */
@@ -78,9 +78,9 @@ export class World {
     return events;
   }
 
-  flow(): FlowProducer {
+  flow(options: { readonly prefix?: string } = {}): FlowProducer {
     const { connection, factory } = this.backend;
-    const flow = new FlowProducer({ connection } as never, factory as never);
+    const flow = new FlowProducer({ ...options, connection } as never, factory as never);
     return this.#made(flow);
   }
 
@@ -95,7 +95,7 @@ export class World {
     return `o-${randomUUID()}`;
   }
 
-  /** Processes until so many jobs are done, and gives what `see` made of them, in order. */
+  /** Processes until `count` jobs are done, and returns the results of `see`, in order. */
   async process<T>(
     count: number,
     see: (job: Job) => T | Promise<T>,
@@ -142,7 +142,7 @@ export function wait(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
-/** Compares whatever values as texts, for lists whose order does not matter. */
+/** Compares values as texts, for lists whose order does not matter. */
 export function byText(a: unknown, b: unknown): number {
   return String(a) < String(b) ? -1 : 1;
 }

@@ -12,7 +12,7 @@ const progressed = async (
   for (let done = 1; done <= count; done += 1) await job.updateProgress({ done, total: count });
 };
 
-/** What is true of the events of a run, on whatever store. */
+/** The properties of a run's events, on every store. */
 export function tryEvents(of: () => Store, options: { skip: string | false }): void {
   test("a run is followed from its state to its result", options, async (scope) => {
     const world = new EventsWorld(scope, of());
@@ -38,7 +38,7 @@ export function tryEvents(of: () => Store, options: { skip: string | false }): v
     assert.deepEqual(world.errors, []);
   });
 
-  test("a run that failed says why; attempts before are no end", options, async (scope) => {
+  test("a failed run has its reason; earlier attempts do not end it", options, async (scope) => {
     const world = new EventsWorld(scope, of());
     const id = await world.add({}, { attempts: 2, backoff: 50 });
     const following = collect(world.events().events(id));
@@ -58,7 +58,7 @@ export function tryEvents(of: () => Store, options: { skip: string | false }): v
     assert.deepEqual(events.at(-1)?.error, { name: "Error", message: "no such file" });
   });
 
-  test("from any event on, what follows comes once and in order", options, async (scope) => {
+  test("after any event the following ones come once and in order", options, async (scope) => {
     const world = new EventsWorld(scope, of());
     const id = await world.add();
     const other = await world.add();
@@ -80,7 +80,7 @@ export function tryEvents(of: () => Store, options: { skip: string | false }): v
     }
   });
 
-  test("a run that is over is shown, and that is all", options, async (scope) => {
+  test("a finished run gives its state and no more events", options, async (scope) => {
     const world = new EventsWorld(scope, of());
     const id = await world.add();
     world.worker(async () => "done");
@@ -96,7 +96,7 @@ export function tryEvents(of: () => Store, options: { skip: string | false }): v
     assert.deepEqual(await collect(world.events().events("nonsense")), []);
   });
 
-  test("what a run that is not kept gave is in its last event", options, async (scope) => {
+  test("the result of a run without retention is in its last event", options, async (scope) => {
     const world = new EventsWorld(scope, of());
     const id = await world.add({}, { removeOnComplete: true });
     const following = collect(world.events().events(id));
@@ -136,7 +136,7 @@ export function tryEvents(of: () => Store, options: { skip: string | false }): v
     world.worker(async (job) => progressed(job, 400));
     await eventually(async () => (await world.run(id))?.state === "done", "it is done");
     await world.queue.trimEvents(10).catch((error: unknown) => {
-      // BullMQ's store on PostgreSQL cannot be told to.
+      // BullMQ's store on PostgreSQL cannot trim its events.
       if (world.store.name !== "PostgreSQL") throw error;
     });
     const rest = await collect(world.events().events(id, { after: first.id }));
@@ -146,7 +146,7 @@ export function tryEvents(of: () => Store, options: { skip: string | false }): v
     assert.equal(rest.at(-1)?.state, "done");
   });
 
-  test("all who listen share one reader", options, async (scope) => {
+  test("all listeners share one reader", options, async (scope) => {
     const world = new EventsWorld(scope, of());
     const ids = [await world.add(), await world.add()];
     const shared = world.events();

@@ -27,7 +27,7 @@ function redisAt(port: number | undefined): Store {
 
 tryEvents(() => redisAt(server?.port), { skip: withoutRedis });
 
-test("a server that is killed and comes back", { skip: withoutRedis }, async (scope) => {
+test("events continue over a restart of Redis", { skip: withoutRedis }, async (scope) => {
   const port = await freePort();
   const directory = temporaryDirectory(scope);
   const run = (): ReturnType<typeof startProcess> => startDurable(scope, port, directory);

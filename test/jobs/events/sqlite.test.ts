@@ -18,7 +18,7 @@ const store: Store = {
 
 tryEvents(() => store, { skip: false });
 
-test("a look without a wait is one, also while the file is opened", async (scope) => {
+test("a read without a wait does not block, also while the file is opened", async (scope) => {
   const connection = `sqlite:${join(temporaryDirectory(scope), "jobs.db")}`;
   const queue = new Queue("q", { connection } as never, createSqliteBackend as never);
   await queue.add("job", {});
@@ -28,7 +28,7 @@ test("a look without a wait is one, also while the file is opened", async (scope
   assert.ok(((await reader.readEvents("0", 1))?.[0]?.[1].length ?? 0) > 0);
 });
 
-test("a reader that is too slow is shown the state instead of what it missed", async (scope) => {
+test("a reader that is too slow gets the state instead of the missed events", async (scope) => {
   const world = new EventsWorld(scope, store);
   const id = await world.add();
   const events = world.events().events(id);
@@ -47,7 +47,7 @@ test("a reader that is too slow is shown the state instead of what it missed", a
   assert.deepEqual(rest.map(told), ["run done 900/900"]);
 });
 
-test("a store that fails is read on from where it was", async (scope) => {
+test("after a failure of the store reading continues at its position", async (scope) => {
   const world = new EventsWorld(scope, store);
   const id = await world.add();
   let failing = 0;
@@ -100,7 +100,7 @@ test("an abort and a close end the events, and leave nothing open", async (scope
   assert.deepEqual(await collect(shared.events(id)), []);
 });
 
-test("a queue that nobody listens to any more is not read any more", async (scope) => {
+test("a queue without listeners is not read any more", async (scope) => {
   scope.mock.timers.enable({ apis: ["setTimeout"] });
   const world = new EventsWorld(scope, store);
   const id = await world.add();

@@ -8,7 +8,7 @@ import { RunEvents } from "../../../src/jobs/events/events.ts";
 import type { EventReader } from "../../../src/jobs/events/queue-log.ts";
 import { cleanUp, type Scope } from "../../helpers/resources.ts";
 
-/** A store under test, as BullMQ's classes are told of it. */
+/** A store under test, with the options of BullMQ's classes. */
 export interface Store {
   readonly name: string;
   readonly connection: unknown;
@@ -52,7 +52,7 @@ export class EventsWorld {
     return worker;
   }
 
-  /** What another process would have: a reader of its own. */
+  /** A separate reader, as another process would have. */
   events(change: (reader: EventReader) => EventReader = (reader) => reader): RunEvents {
     const { connection, factory } = this.store;
     const events = new RunEvents({

@@ -55,11 +55,11 @@ const RUN = {
   delayMs: 0,
   attempts: 1,
   backoff: { minMs: 1, maxMs: 1 },
-  keep: { done: { ageMs: 1_000, count: 10 }, failed: { ageMs: 1_000, count: 10 } },
+  keep: { done: { ageMs: 1_000 }, failed: { ageMs: 1_000 } },
 };
 
 const CALLS: readonly (readonly [string, readonly unknown[]])[] = [
-  // A name nobody runs: what is right but for that costs no job.
+  // No server runs this name: a request that is otherwise right costs no job.
   ["enqueue", [{ ...RUN, name: "nobody-runs-it" }]],
   ["enqueue", [{ ...RUN, by: "anna", key: "one", group: "g", priority: 3 }]],
   ["get", ["default~0123456789abcdef0123456789abcdef", { by: "anna" }]],

@@ -70,7 +70,7 @@ async function open(t: Scope): Promise<World> {
   return { url, store, jobs, port, refused, stop };
 }
 
-test("a run is enqueued, found, listed and cancelled there", async (t) => {
+test("a run is enqueued, found, listed and cancelled through a job server", async (t) => {
   const { store, jobs } = await open(t);
   const run = await jobs.enqueue(request({ file: "a.csv" }, { by: "anna" }));
   assert.equal(run.state, "waiting");
@@ -89,7 +89,7 @@ test("a run is enqueued, found, listed and cancelled there", async (t) => {
   await assert.rejects(jobs.get(run.id, { by: undefined } as never), code("NEWEL_E_JOB_BY"));
 });
 
-test("queues are paused, counted and scheduled there", async (t) => {
+test("queues are paused, counted and scheduled through a job server", async (t) => {
   const { store, jobs } = await open(t);
   await jobs.enqueue(request(1));
   await jobs.pause("imports");
@@ -106,7 +106,7 @@ test("queues are paused, counted and scheduled there", async (t) => {
   await jobs.drain("imports");
 });
 
-test("a restart of the server costs a caller nothing but time, and a run is enqueued once", async (t) => {
+test("a restart of the server only delays a caller, and a run is enqueued once", async (t) => {
   const { store, jobs, stop } = await open(t);
   const calls = Array.from({ length: 200 }, async (_, index) => {
     await new Promise((resolve) => setTimeout(resolve, index * 5));
@@ -189,7 +189,7 @@ test("a wrong auth key, an unknown job, too much and nonsense are refused with a
   assert.equal((await jobs.stats()).length > 0, true, "it goes on");
 });
 
-test("hostile bytes do not disturb it", async (t) => {
+test("hostile bytes do not disturb the job server", async (t) => {
   const { jobs, port } = await open(t);
   await jobs.enqueue(request(1));
   for (let count = 0; count < 50; count += 1) {

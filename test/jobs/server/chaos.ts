@@ -6,31 +6,46 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 import { Jobs } from "../../../src/jobs/jobs.ts";
 import { eventually, type Scope, startProcess } from "../../helpers/resources.ts";
+import { WallClock, withoutFaketime } from "../../helpers/wall-clock.ts";
 import { fixture, makeWorld, startServer, type World } from "./world.ts";
 
 export interface ChaosOptions {
-  /** How many runs there are at least, and how many processes are killed meanwhile. */
+  /** The lowest number of runs, and the number of blows during them: kills, stops and steps of the clock. */
   readonly jobs: number;
   readonly kills: number;
   /** The longest pause between two kills, in milliseconds. */
   readonly pauseMs: number;
+  /** Servers at once, and processes of each. */
+  readonly servers: number;
+  readonly processes: number;
+  /** The longest time that a server is stopped by SIGSTOP, in milliseconds: less than its locks last. */
+  readonly stopMs: number;
 }
 
-/** What was seen; `problems` is empty when all is well. */
+/** The observations; `problems` is empty when all checks hold. */
 export interface ChaosReport {
   readonly runs: number;
   readonly kills: Readonly<Record<Victim, number>>;
   /** Attempts beyond the first of each run. */
   readonly retries: number;
+  /** How often the handler began, and how often a run was lost by the counts of its job. */
+  readonly executions: number;
+  readonly losses: number;
   readonly problems: readonly string[];
 }
 
-type Victim = "worker" | "server" | "producer";
-const VICTIMS: readonly Victim[] = ["worker", "server", "producer"];
+type Victim = "worker" | "server" | "producer" | "stopped" | "clock";
+const VICTIMS: readonly Victim[] = [
+  ...(["worker", "server", "producer", "stopped"] as const),
+  ...(withoutFaketime === false ? (["clock"] as const) : []),
+];
+/** How far the wall clock of all processes is set from the machine's, in seconds. */
+const CLOCKS = [-3_600, -40, 0, 40, 3_600] as const;
 
 /**
- * Kills pool workers, the job server and the process that enqueues, at random, while runs are enqueued
- * and executed; then looks whether each run that was enqueued is done, and its attempts were counted.
+ * Kills pool workers, the job server and the process that enqueues, stops servers and steps the wall clock, at random,
+ * while runs are enqueued and executed; then looks whether each run that was enqueued is done, and its attempts were
+ * counted.
  */
 export async function wreak(scope: Scope, options: ChaosOptions): Promise<ChaosReport> {
   const world = makeWorld(scope);
@@ -44,15 +59,24 @@ class Chaos {
   readonly #world: World;
   readonly #options: ChaosOptions;
   readonly #ackedFile: string;
-  readonly #kills: Record<Victim, number> = { worker: 0, server: 0, producer: 0 };
-  #server: ChildProcess | undefined;
+  readonly #kills: Record<Victim, number> = {
+    worker: 0,
+    server: 0,
+    producer: 0,
+    stopped: 0,
+    clock: 0,
+  };
+  readonly #clock: WallClock;
+  readonly #servers: (ChildProcess | undefined)[];
   #producer: ChildProcess | undefined;
 
   constructor(scope: Scope, world: World, options: ChaosOptions) {
     this.#scope = scope;
     this.#world = world;
     this.#options = options;
+    this.#servers = Array.from({ length: options.servers }, () => undefined);
     this.#ackedFile = join(world.directory, "acked");
+    this.#clock = new WallClock(join(world.directory, "clock"));
   }
 
   async run(): Promise<void> {
@@ -66,6 +90,7 @@ class Chaos {
       this.#kills[victim] += 1;
       killed += 1;
     }
+    this.#clock.step(0);
     await eventually(
       async () => {
         await this.#keepUp();
@@ -76,10 +101,21 @@ class Chaos {
     );
   }
 
-  /** Starts what was killed, as a process manager does. */
+  /** Restarts a killed process, as a process manager does. */
   async #keepUp(): Promise<void> {
-    if (!isRunning(this.#server))
-      this.#server = await startServer(this.#scope, this.#world, [], "chaos-jobs");
+    const processes = ["--processes", String(this.#options.processes)];
+    await Promise.all(
+      this.#servers.map(async (server, at) => {
+        if (isRunning(server)) return;
+        this.#servers[at] = await startServer(
+          this.#scope,
+          this.#world,
+          processes,
+          "chaos-jobs",
+          this.#clock.env,
+        );
+      }),
+    );
     if (isRunning(this.#producer) || !this.#hasMore()) return;
     const to = this.#wanted();
     const args = [this.#world.store, this.#ackedFile, String(this.#firstMissing()), String(to)];
@@ -87,11 +123,11 @@ class Chaos {
       this.#scope,
       process.execPath,
       [fixture("chaos-producer"), ...args],
-      { stdio: ["ignore", "ignore", "inherit"] },
+      { stdio: ["ignore", "ignore", "inherit"], env: { ...process.env, ...this.#clock.env } },
     );
   }
 
-  /** As long as there is somebody to kill, there is work. */
+  /** Keeps enqueueing as long as processes are killed. */
   #wanted(): number {
     const killed = Object.values(this.#kills).reduce((sum, each) => sum + each, 0);
     const { jobs, kills } = this.#options;
@@ -104,8 +140,18 @@ class Chaos {
 
   async #kill(victim: Victim): Promise<boolean> {
     if (victim === "worker") return this.#killWorker();
-    const child = victim === "server" ? this.#server : this.#producer;
+    if (victim === "clock") {
+      this.#clock.step(CLOCKS[Math.floor(Math.random() * CLOCKS.length)] ?? 0);
+      return true;
+    }
+    const server = this.#servers[Math.floor(Math.random() * this.#servers.length)];
+    const child = victim === "producer" ? this.#producer : server;
     if (child === undefined || !isRunning(child)) return false;
+    if (victim === "stopped") {
+      child.kill("SIGSTOP");
+      setTimeout(() => child.kill("SIGCONT"), Math.random() * this.#options.stopMs);
+      return true;
+    }
     const gone = once(child, "exit");
     child.kill("SIGKILL");
     await gone;
@@ -164,9 +210,11 @@ class Chaos {
       limitMs,
     );
     const acked = this.#acked();
-    const began = attemptsBegun(this.#world.notes());
-    const problems: string[] = [];
-    let retries = 0;
+    const notes = this.#world.notes();
+    const began = attemptsBegun(notes);
+    const begun = executionsOf(notes);
+    const problems: string[] = notes.filter((line) => line.startsWith("overlap"));
+    let [retries, executions, losses] = [0, 0, 0];
     for (const [n, id] of acked) {
       const run = await jobs.get(id);
       if (run?.state !== "done" || run.result !== n)
@@ -174,6 +222,14 @@ class Chaos {
       const job = await queue.getJob(id.slice(id.indexOf("~") + 1));
       const made = job?.attemptsMade ?? 0;
       retries += Math.max(0, made - 1);
+      const mine = begun.get(id) ?? 0;
+      const lost = made - 1 + (job?.stalledCounter ?? 0);
+      executions += mine;
+      losses += lost;
+      // A run may also be lost before its handler begins.
+      if (mine > 1 + lost)
+        problems.push(`${id}: ${mine} executions, but ${lost} losses are counted`);
+      if (mine === 0) problems.push(`${id} is done, but was not executed`);
       if (made < (began.get(id) ?? 0))
         problems.push(`${id}: ${made} attempts are counted, ${began.get(id)} began`);
     }
@@ -183,15 +239,26 @@ class Chaos {
     if (this.#kills.worker > 20 && retries === 0) problems.push("no retry was counted");
     const failed = await queue.getFailedCount();
     if (failed > 0) problems.push(`${failed} have failed`);
-    return { runs: acked.size, kills: this.#kills, retries, problems };
+    return { runs: acked.size, kills: this.#kills, retries, executions, losses, problems };
   }
+}
+
+/** How often each run was executed. */
+function executionsOf(notes: readonly string[]): Map<string, number> {
+  const executions = new Map<string, number>();
+  for (const line of notes) {
+    const [what, id = ""] = line.split(" ");
+    if (what === "begin") executions.set(id, (executions.get(id) ?? 0) + 1);
+  }
+  return executions;
 }
 
 /** The highest attempt that each run began. */
 function attemptsBegun(notes: readonly string[]): Map<string, number> {
   const began = new Map<string, number>();
   for (const line of notes) {
-    const [, id = "", attempt] = line.split(" ");
+    const [what, id = "", attempt] = line.split(" ");
+    if (what !== "begin") continue;
     began.set(id, Math.max(began.get(id) ?? 0, Number(attempt)));
   }
   return began;

@@ -3,10 +3,10 @@ import { test } from "node:test";
 
 import { Jobs } from "../../../src/jobs/jobs.ts";
 import { cleanUp, eventually } from "../../helpers/resources.ts";
-import { checked, summing } from "./fixtures/jobs.ts";
+import { blocked, checked, summing } from "./fixtures/jobs.ts";
 import { makeWorld } from "./world.ts";
 
-test("a run of a flow starts when its children are done, and is given their results", async (scope) => {
+test("a run of a flow starts when its children are done, and gets their results", async (scope) => {
   const world = makeWorld(scope);
   const jobs = new Jobs({ store: world.store });
   cleanUp(scope, () => jobs.close());
@@ -28,16 +28,14 @@ test("a run of a flow starts when its children are done, and is given their resu
   assert.equal(results.size, 3);
 });
 
-test("a run whose child failed fails too, and says why", async (scope) => {
+test("a run with a failed child fails too, and names the reason", async (scope) => {
   const world = makeWorld(scope);
   const jobs = new Jobs({ store: world.store });
   cleanUp(scope, () => jobs.close());
-  // What was enqueued by somebody with another schema.
-  const careless = { ...checked, input: undefined } as never;
   const tree = await jobs.flow({
     job: summing,
     input: null,
-    children: [{ job: careless, input: { count: "x" } }],
+    children: [{ job: blocked, input: world.directory }],
   });
   await world.serve();
   const failed = await eventually(async () => {

@@ -16,7 +16,7 @@ function mostAtOnce(world: World): Record<string, number> {
   return most;
 }
 
-test("groupConcurrency holds exactly, and a full group keeps no other waiting", async (scope) => {
+test("groupConcurrency holds exactly, and a full group does not block other runs", async (scope) => {
   const world = makeWorld(scope);
   const queue = world.queue("grouped");
   const data = (group: string) => ({ v: 1, group, input: group });
@@ -31,7 +31,7 @@ test("groupConcurrency holds exactly, and a full group keeps no other waiting", 
   assert.equal(last.attemptsMade, 1);
 });
 
-test("a stop calls the runs that wait for their group, for the next server", async (scope) => {
+test("a stop promotes the runs that wait for their group, for the next server", async (scope) => {
   const world = makeWorld(scope);
   const queue = world.queue("grouped");
   const data = { v: 1, group: "a", input: "a" };

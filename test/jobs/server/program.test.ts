@@ -100,6 +100,76 @@ test("a module that cannot be loaded is named, and nothing runs", async (scope) 
   assert.match(daemon.err, /not today/);
 });
 
+test("a path that cannot be used is named with its reason, in front and in the background", async (scope) => {
+  const world = makeWorld(scope);
+  const what = ["--modules", fixture("jobs"), "--store", world.store, "--processes", "1"];
+  const missing = join(world.directory, "run");
+  writeFileSync(join(world.directory, "a-file"), "");
+  const inTheWay = `${join(world.directory, "a-file")} is not a directory`;
+  for (const [words, named] of [
+    [["--pidfile", "run/app/jobs.pid"], `the directory ${missing} is missing`],
+    [["--start", "--pidfile", "run/jobs.pid"], `the directory ${missing} is missing`],
+    [
+      ["--start", "--pidfile", "."],
+      `The pidfile ${world.directory} cannot be used: it is a directory`,
+    ],
+    [["--status", "--pidfile", "a-file/a.pid"], inTheWay],
+    [
+      ["--start", "--pidfile", "jobs.pid", "--log", "run/jobs.log"],
+      `The log file ${missing}/jobs.log`,
+    ],
+  ] as const) {
+    const ran = await newel(scope, world, ...words, ...(words[0] === "--status" ? [] : what));
+    assert.notEqual(ran.code, 0, words.join(" "));
+    assert.ok(ran.err.includes("NEWEL_E_BUS_FILE") && ran.err.includes(named), ran.err);
+    assert.doesNotMatch(ran.out, /The job server runs/);
+  }
+  const store = `sqlite:${join(world.directory, "a-file/jobs.db")}`;
+  const ran = await newel(scope, world, "--modules", fixture("jobs"), "--store", store);
+  assert.match(ran.err, /NEWEL_E_JOBS_FILE/);
+  assert.ok(ran.err.includes(join(world.directory, "a-file/jobs.db")), ran.err);
+  assert.ok(!existsSync(missing));
+});
+
+test("modules that define no job are refused, by their names", async (scope) => {
+  const world = makeWorld(scope);
+  writeFileSync(join(world.directory, "empty.mjs"), "export const nothing = 1;");
+  const words = ["--modules", "empty.mjs", "--store", world.store];
+  const { code, err } = await newel(scope, world, ...words);
+  assert.notEqual(code, 0);
+  assert.ok(
+    err.includes("NEWEL_E_JOBS_NONE") && err.includes(join(world.directory, "empty.mjs")),
+    err,
+  );
+});
+
+test("the default store is that of the configuration, or of the project, and is named", async (scope) => {
+  const world = makeWorld(scope);
+  const { directory } = world;
+  const named = async (): Promise<string> => {
+    const started = await newel(
+      scope,
+      world,
+      "--start",
+      "--pidfile",
+      "jobs.pid",
+      "--modules",
+      fixture("jobs"),
+      "--processes",
+      "1",
+    );
+    assert.equal(started.code, 0, started.err);
+    await newel(scope, world, "--stop", "--pidfile", "jobs.pid");
+    return /^Its jobs: (.*)$/m.exec(started.err)?.[1] ?? started.err;
+  };
+  writeFileSync(join(directory, "package.json"), "{}");
+  assert.equal(await named(), `sqlite:${directory}/data/jobs.db`);
+  const jobs = { modules: fixture("jobs"), store: "sqlite:./kept/j.db" };
+  const config = { name: "app", services: {}, jobs };
+  writeFileSync(join(directory, "newel.config.json"), JSON.stringify(config));
+  assert.equal(await named(), `sqlite:${directory}/kept/j.db`);
+});
+
 test("a setting that is missing or wrong is named", (scope) => {
   const directory = temporaryDirectory(scope);
   writeFileSync(join(directory, "a.ts"), "");

@@ -14,14 +14,13 @@ test("a job that BullMQ's own Queue.add put into the store is run in a pool proc
   assert.notEqual(pid, process.pid);
 });
 
-test("what cannot run fails with a code, and disturbs nothing else", async (scope) => {
+test("a run that cannot be executed fails with a code and does not disturb others", async (scope) => {
   const world = makeWorld(scope);
   const queue = world.queue("default");
   await world.serve();
   const once = { attempts: 1 };
   const jobs = {
     NEWEL_E_JOB_INPUT: await queue.add("checked", { count: "one" }, { attempts: 3 }),
-    NEWEL_E_JOB_UNKNOWN: await queue.add("nobody-defines-me", {}, once),
     NEWEL_E_JOB_THROWN: await queue.add("throws", "a text", once),
     NEWEL_E_JOB_VALUE: await queue.add("bad-result", "bigint", once),
     NEWEL_E_JOB_PAYLOAD: await queue.add("bad-result", "large", once),
@@ -37,15 +36,15 @@ test("what cannot run fails with a code, and disturbs nothing else", async (scop
   const [thrown] = await queue
     .getJobs(["failed"])
     .then((all) => all.filter((job) => codeOf(job) === "NEWEL_E_JOB_THROWN"));
-  assert.match(thrown?.failedReason ?? "", /threw a text, which is no Error/);
+  assert.match(thrown?.failedReason ?? "", /threw a text, which is not an Error/);
 });
 
-test("progress and log lines are stored: the last one always, and none that goes back", async (scope) => {
+test("progress and log lines are stored: the last report always, and none that decreases", async (scope) => {
   const world = makeWorld(scope);
   const queue = world.queue("default");
   await world.serve();
   const job = await ended(queue, await queue.add("talking", {}));
-  assert.deepEqual(job.progress, { done: 100, total: 100, note: "at 100" });
+  assert.deepEqual(job.progress, { done: 100, total: 100, note: "at 100", reports: 100 });
   const { logs } = await queue.getJobLogs(job.id ?? "");
   assert.equal(logs.length, 1);
   assert.match(logs[0] ?? "", /^\d{4}-\d\d-\d\dT[\d:.]+Z #1 hello$/);

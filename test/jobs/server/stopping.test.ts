@@ -6,7 +6,7 @@ import { test } from "node:test";
 import { eventually } from "../../helpers/resources.ts";
 import { ended, makeWorld, pidsNoted, runs, startServer } from "./world.ts";
 
-test("a stop gives back what is not done, without using up an attempt, and keeps what ends well", async (scope) => {
+test("a stop requeues unfinished runs without using up an attempt, and stores results within the grace", async (scope) => {
   const world = makeWorld(scope);
   const queue = world.queue("default");
   const server = await world.serve({ processes: 3 });
@@ -37,7 +37,7 @@ test("a stop gives back what is not done, without using up an attempt, and keeps
   assert.equal(runs(pid), false);
 });
 
-test("a server that was killed leaves no process, and its jobs begin again at once", async (scope) => {
+test("a killed server leaves no process, and its jobs begin again at once", async (scope) => {
   const world = makeWorld(scope);
   const queue = world.queue("default");
   const first = await startServer(scope, world);
@@ -57,7 +57,7 @@ test("a server that was killed leaves no process, and its jobs begin again at on
   await server.stop();
 });
 
-test("a run outlives many servers", async (scope) => {
+test("a run survives the loss of many servers", async (scope) => {
   const world = makeWorld(scope);
   const queue = world.queue("default");
   const added = await queue.add("waiting", 600);

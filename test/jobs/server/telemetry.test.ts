@@ -8,7 +8,7 @@ import { ended, makeWorld, startServer } from "./world.ts";
 
 const TRACE = "0af7651916cd43dd8448eb211c80319c";
 
-test("a run is a span of its producer's trace; its lines say which run and attempt they are of", async (scope) => {
+test("a run is a span of its producer's trace, and its log lines name run and attempt", async (scope) => {
   const world = makeWorld(scope);
   const queue = world.queue("default");
   const server = await startServer(scope, world, [], "traced-jobs");

@@ -3,10 +3,12 @@ import type { ChildProcess } from "node:child_process";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
-import { createPostgresBackend, createRedisBackend, type Job, Queue } from "bullmq";
+import { createPostgresBackend, createRedisBackend, type Job, Queue, Worker } from "bullmq";
 import { pino } from "pino";
 
+import type { Run } from "../../../src/jobs/api.ts";
 import { parseFailure } from "../../../src/jobs/failure.ts";
+import type { Jobs } from "../../../src/jobs/jobs.ts";
 import { JobServer, type JobServerOptions } from "../../../src/jobs/server/server.ts";
 import { createSqliteBackend } from "../../../src/jobs/sqlite/factory.ts";
 import {
@@ -22,6 +24,8 @@ export interface World {
   readonly directory: string;
   readonly store: string;
   queue(name: string): Queue;
+  /** Has BullMQ's own worker end the jobs of a queue. */
+  work(name: string): void;
   serve(options?: Partial<JobServerOptions>): Promise<JobServer>;
   /** The lines that handlers have noted. */
   notes(): string[];
@@ -42,6 +46,11 @@ export function makeWorld(scope: Scope, url?: string): World {
       queue.on("error", () => undefined);
       cleanUp(scope, () => queue.close());
       return queue;
+    },
+    work(name) {
+      const worker = new Worker(name, async () => null, { connection } as never, factory as never);
+      worker.on("error", () => undefined);
+      cleanUp(scope, () => worker.close());
     },
     async serve(options = {}) {
       const server = await JobServer.start({
@@ -74,7 +83,7 @@ export function fixture(name: string): string {
 }
 
 /** The job when it has ended for good. */
-export async function ended(queue: Queue, job: Pick<Job, "id">, limitMs = 20_000): Promise<Job> {
+export async function ended(queue: Queue, job: Pick<Job, "id">, limitMs = 240_000): Promise<Job> {
   let found: Job | undefined;
   await eventually(
     async () => {
@@ -85,6 +94,18 @@ export async function ended(queue: Queue, job: Pick<Job, "id">, limitMs = 20_000
     limitMs,
   );
   return found as Job;
+}
+
+/** The run when it has reached a state. */
+export async function reaches(jobs: Jobs, id: string, state: Run["state"]): Promise<Run> {
+  return eventually(
+    async () => {
+      const run = await jobs.get(id);
+      return run?.state === state ? run : undefined;
+    },
+    `${id} is ${state}`,
+    30_000,
+  );
 }
 
 /** Why it failed: the code, or the message of what has none. */
@@ -115,21 +136,43 @@ export function runs(pid: number): boolean {
   }
 }
 
-/** A server in a process of its own, by the command line, once it takes jobs. */
+/**
+ * A server in a process of its own, by the command line, once it takes jobs.
+ *
+ * @param env - in addition to the environment of the test
+ */
 export async function startServer(
   scope: Scope,
   world: World,
   args: readonly string[] = [],
   module = "jobs",
+  env: NodeJS.ProcessEnv = {},
 ): Promise<ChildProcess> {
   const program = fileURLToPath(new URL("../../../src/cli/main.ts", import.meta.url));
   const words = ["jobs", "server", "--store", world.store, "--modules", fixture(module)];
-  const child = startProcess(
-    scope,
-    process.execPath,
-    [program, ...words, "--processes", "3", ...args],
-    { stdio: ["ignore", "pipe", "pipe"] },
-  );
+  return untilItRuns(scope, [program, ...words, "--processes", "3", ...args], env);
+}
+
+/** A server in a process of its own, with one process and locks of that many milliseconds. */
+export function startShortServer(
+  scope: Scope,
+  world: World,
+  lockMs: number,
+  env: NodeJS.ProcessEnv = {},
+): Promise<ChildProcess> {
+  const words = [world.store, fixture("jobs"), String(lockMs)];
+  return untilItRuns(scope, [fixture("server"), ...words], env);
+}
+
+async function untilItRuns(
+  scope: Scope,
+  words: readonly string[],
+  env: NodeJS.ProcessEnv = {},
+): Promise<ChildProcess> {
+  const child = startProcess(scope, process.execPath, words, {
+    stdio: ["ignore", "pipe", "pipe"],
+    env: { ...process.env, ...env },
+  });
   let output = "";
   for (const stream of [child.stdout, child.stderr])
     stream?.on("data", (text: Buffer) => (output += text.toString()));

@@ -66,16 +66,16 @@ test(
   },
 );
 
-test("at normal, adding waits for no disk", { skip: withoutStrace }, (scope) => {
+test("at normal, adding does not wait for the disk", { skip: withoutStrace }, (scope) => {
   const syncs = syncsBefore(scope, "normal");
   assert.equal(syncs.length, JOBS);
-  // One for a second's worth of them, which nobody waits for.
+  // One sync for all commits of a second, and no call waits for it.
   const waited = syncs.slice(1).filter((count) => count > 0);
   assert.ok(waited.length < JOBS / 2, String(syncs));
 });
 
 test(
-  "at normal, what was added is on disk soon after its answer",
+  "at normal, an added job is on disk soon after its answer",
   { skip: withoutStrace },
   (scope) => {
     // The first is there when the file has been made.

@@ -5,13 +5,13 @@ import { openJobStore } from "../../../src/jobs/sqlite/index.ts";
 import { eventually, type Scope, temporaryDirectory } from "../../helpers/resources.ts";
 import { openQueue, type Program, said, startProgram } from "./many.ts";
 
-/** What was seen while processes were killed. */
+/** The observations while processes were killed. */
 export interface KillReport {
   readonly jobs: number;
   readonly kills: number;
   /** Handlers that were running when their process was killed. */
   readonly inFlight: number;
-  /** How long from every second kill until those began again, milliseconds; nobody else is killed meanwhile. */
+  /** Time from every second kill to the restart of its jobs, in milliseconds; no other process is killed until then. */
   readonly resumedMs: { readonly median: number; readonly p95: number; readonly most: number };
 }
 
@@ -25,6 +25,8 @@ const WORKERS = 4;
 const PRODUCERS = 2;
 const CONCURRENCY = "5";
 const WORK_MS = "60";
+/** The smallest number of waiting jobs while processes are killed. */
+const SUPPLY = 100;
 const MAX_EVENTS = 1_000_000;
 
 /**
@@ -49,6 +51,15 @@ export async function killAtRandom(
   const producers = Array.from({ length: PRODUCERS }, () => start("producer", String(each)));
   const left = producers.map(() => each);
   const killed: Killed[] = [];
+  const supplied: string[] = [];
+  // On a busy machine a kill takes as long as many jobs: these must not run out before the last kill.
+  const supply = async (): Promise<void> => {
+    if ((await queue.count()) > SUPPLY) return;
+    const more = await queue.addBulk(
+      Array.from({ length: SUPPLY }, () => ({ name: "n", data: { from: process.pid } })),
+    );
+    supplied.push(...more.map(({ id = "" }) => id));
+  };
   for (let turn = 0; turn < kills; turn += 1) {
     await pause(30 + Math.random() * 240);
     // One in ten is a producer, while there is one.
@@ -60,10 +71,11 @@ export async function killAtRandom(
       producers[producer] = start("producer", String(left[producer]));
       continue;
     }
-    // One that works, since one that only starts up has nothing to lose; beside another one: how soon a
-    // process starts is not what is measured.
+    // Kills a worker that has a job, since a starting one has nothing to lose, and only while another one
+    // works: the start time of a process is not measured.
     const worker = await eventually(
-      () => {
+      async () => {
+        await supply();
         const working = shuffled(workers).filter((each) => inFlight(each).length > 0);
         return working.length > 1 ? working[0] : undefined;
       },
@@ -91,7 +103,7 @@ export async function killAtRandom(
     "all are done",
     300_000,
   );
-  await checkOutcome(path, programs);
+  await checkOutcome(path, programs, supplied);
   return report(programs, killed, jobs, kills);
 }
 
@@ -115,13 +127,18 @@ function shuffled<T>(list: readonly T[]): T[] {
     .map(([, each]) => each);
 }
 
-async function checkOutcome(path: string, programs: readonly Program[]): Promise<void> {
+async function checkOutcome(
+  path: string,
+  programs: readonly Program[],
+  supplied: readonly string[],
+): Promise<void> {
   const store = await openJobStore(path);
   try {
     const counts = (await store.counts())["bull:q"] ?? {};
-    const answered = new Set(
-      programs.flatMap((program) => said(program, "added").map(([id]) => id)),
-    );
+    const answered = new Set([
+      ...supplied,
+      ...programs.flatMap((program) => said(program, "added").map(([id]) => id)),
+    ]);
     // A producer that was killed may have added one whose answer it did not live to see.
     assert.ok((counts["completed"] ?? 0) >= answered.size, JSON.stringify(counts));
     assert.equal(counts["failed"], 0);

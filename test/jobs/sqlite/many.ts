@@ -19,6 +19,11 @@ export function startProgram(scope: Scope, name: string, ...args: string[]): Pro
   const child = startProcess(scope, process.execPath, [path, ...args], {
     stdio: ["ignore", "pipe", "inherit"],
   });
+  return linesOf(child);
+}
+
+/** Collects the lines of a program. */
+export function linesOf(child: ChildProcess): Program {
   const lines: string[] = [];
   if (child.stdout !== null) createInterface(child.stdout).on("line", (line) => lines.push(line));
   return { child, lines };

@@ -1,4 +1,4 @@
-// Parts of the store thread on their own: what one process sees of another, offers, the log.
+// Parts of the store thread, tested separately: changes of other processes, hand-offs, the WAL.
 import assert from "node:assert/strict";
 import { closeSync, openSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
@@ -10,7 +10,7 @@ import { integrityProblems, openDatabase, pageBytes } from "../../../src/jobs/sq
 import { storeError } from "../../../src/jobs/sqlite/database-errors.ts";
 import { Doorbell } from "../../../src/jobs/sqlite/doorbell.ts";
 import { type Request, runAlone, runGroup, runIf } from "../../../src/jobs/sqlite/group.ts";
-import { LogSync } from "../../../src/jobs/sqlite/log-sync.ts";
+import { WalSync } from "../../../src/jobs/sqlite/wal-sync.ts";
 import { acceptOffer, type Offer, offerPlaces, Offers } from "../../../src/jobs/sqlite/offers.ts";
 import { readEvents } from "../../../src/jobs/sqlite/operations/events.ts";
 import { Owners } from "../../../src/jobs/sqlite/owners.ts";
@@ -23,7 +23,7 @@ function options(scope: Scope): StoreOptions {
 }
 
 function openStore(scope: Scope, of: StoreOptions, onChange: () => void = () => undefined): Store {
-  const store = new Store(openDatabase(of), onChange);
+  const store = new Store(openDatabase(of), of.path, onChange);
   cleanUp(scope, () => store.database.close());
   return store;
 }
@@ -61,7 +61,7 @@ const TAKER = {
   maxStalledCount: 1,
 };
 
-test("what another process wrote is news to those who wait, also when a call found it first", (t) => {
+test("a change by another process notifies waiting callers, also when a call found it first", (t) => {
   const of = options(t);
   const [mine, others] = [openStore(t, of), openStore(t, of)];
   runGroup(mine, [request("getMeta")], () => undefined);
@@ -74,7 +74,7 @@ test("what another process wrote is news to those who wait, also when a call fou
   assert.equal(mine.takeNews(), false);
 });
 
-test("a change is told when it can be read, and only a change", (t) => {
+test("a change is notified when it can be read, and only a change", (t) => {
   const of = options(t);
   const others = openStore(t, of);
   const seen: number[] = [];
@@ -87,7 +87,7 @@ test("a change is told when it can be read, and only a change", (t) => {
   runGroup(mine, [request("getMeta")], () => undefined);
   runAlone(mine, () => mine.run("UPDATE queue SET meta = meta"));
   assert.deepEqual(seen, [1, 2]);
-  // One call fails and takes nothing of the other with it, which is told.
+  // One call fails, and the other is not rolled back and is notified.
   const [failed, added] = runGroup(
     mine,
     [request("addJobs", "no list"), request("pause", true)],
@@ -122,7 +122,7 @@ function leaver(owners: Owners): () => void {
   return () => owners.leave();
 }
 
-test("the doorbell is heard by others, not by who rings", async (t) => {
+test("the wakeup notifies other processes, not its own", async (t) => {
   const directory = temporaryDirectory(t);
   const heard = { a: 0, b: 0 };
   const open = (name: "a" | "b"): Doorbell => {
@@ -152,12 +152,12 @@ test("the doorbell is heard by others, not by who rings", async (t) => {
   assert.equal(heard.b, before);
 });
 
-test("SQLite does not wait for other processes by itself, we do", (t) => {
+test("the store waits for other processes, SQLite's busy handler does not", (t) => {
   const of = options(t);
   const [mine, others] = [openStore(t, of), openStore(t, of)];
   addOne(mine);
   assert.deepEqual(mine.tuple("PRAGMA busy_timeout"), [0]);
-  // What is written between looking and writing is seen: it looks again.
+  // A write between the check and the transaction is noticed: the check runs again.
   let looked = 0;
   const taken = runIf(
     mine,
@@ -177,7 +177,7 @@ function addEvent(store: Store): void {
   store.emit(store.queue("q"), "mine");
 }
 
-test("an offer is accepted when it is committed, and not when it is undone", async (t) => {
+test("an offer is accepted after its commit, and not after a rollback", async (t) => {
   const store = openStore(t, options(t));
   addOne(store);
   addOne(store);
@@ -214,11 +214,11 @@ test("an offer is accepted when it is committed, and not when it is undone", asy
   assert.equal(offered(true).offer.place, good.offer.place);
 });
 
-/** The log of a store, with what is done while there is time, and what came of it. */
-function logOf(scope: Scope, of: StoreOptions, store: Store): { log: LogSync; moved: boolean[] } {
+/** The WAL of a store, with the idle work and its results. */
+function logOf(scope: Scope, of: StoreOptions, store: Store): { log: WalSync; moved: boolean[] } {
   const moved: boolean[] = [];
-  const log: LogSync = new LogSync(of.path, pageBytes(store.database), {
-    makeRoom: () => runAlone(store, () => log.makeRoom(false)),
+  const log: WalSync = new WalSync(of.path, pageBytes(store.database), {
+    preallocate: () => runAlone(store, () => log.preallocate(false)),
     checkpoint: () => {
       const all = store.checkpoint();
       moved.push(all);
@@ -232,7 +232,7 @@ function logOf(scope: Scope, of: StoreOptions, store: Store): { log: LogSync; mo
   return { log, moved };
 }
 
-test("the log is given room while nobody waits, and stays whole", async (t) => {
+test("the WAL is extended while no caller waits, and stays intact", async (t) => {
   const of = options(t);
   const store = openStore(t, of);
   const { log, moved } = logOf(t, of, store);
@@ -247,7 +247,7 @@ test("the log is given room while nobody waits, and stays whole", async (t) => {
     log.written();
     await new Promise((resolve) => setTimeout(resolve, 12));
   }
-  // Made anew before it was used up: SQLite itself would have added single pages.
+  // Extended before it was used up: SQLite itself would have added single pages.
   assert.equal(size() - withRoom, withRoom - before);
   assert.equal(
     readFileSync(`${of.path}-wal`)
@@ -260,7 +260,7 @@ test("the log is given room while nobody waits, and stays whole", async (t) => {
   assert.deepEqual(store.tuple("SELECT count(*) FROM job"), [store.findQueue("q")?.lastId]);
 });
 
-test("a long log is moved into the database while there is time, and begins anew", async (t) => {
+test("a long WAL is checkpointed when idle, and starts over", async (t) => {
   const of = options(t);
   const store = openStore(t, of);
   const { log, moved } = logOf(t, of, store);
@@ -269,7 +269,7 @@ test("a long log is moved into the database while there is time, and begins anew
   const first = generation();
   const pages = (): number => Number(store.tuple("PRAGMA wal_checkpoint(NOOP)")?.[1]);
   while (pages() <= 1_000) addOne(store, JSON.stringify("x".repeat(1_900)));
-  // Whoever reads what the database was like keeps it from being changed.
+  // A reader of an older state keeps the checkpoint from changing the database.
   const reader = new DatabaseSync(of.path);
   cleanUp(t, () => reader.close());
   reader.exec("BEGIN");
@@ -290,7 +290,7 @@ test("a long log is moved into the database while there is time, and begins anew
   assert.deepEqual(store.tuple("SELECT count(*) FROM job"), [store.findQueue("q")?.lastId]);
 });
 
-test("new events are searched for, not found by reading all", (t) => {
+test("new events are found by the index, not by a full scan", (t) => {
   const store = openStore(t, options(t));
   for (let added = 0; added < 20; added += 1) addOne(store);
   const queue = store.findQueue("q");
@@ -307,7 +307,7 @@ test("new events are searched for, not found by reading all", (t) => {
   assert.deepEqual(plans, ["SEARCH event USING PRIMARY KEY (queue=? AND number>?)"]);
 });
 
-test("a file system that is full is told apart from one that fails", () => {
+test("a full file system has another error than a failing one", () => {
   const failure = (code: string): Error => Object.assign(new Error(code), { code });
   for (const code of ["ENOSPC", "EDQUOT"])
     assert.equal(storeError(failure(code), "/jobs.db").code, "NEWEL_E_JOBS_FULL");

@@ -1,6 +1,6 @@
 import { request } from "node:http";
 
-/** What a browser's EventSource gets from an answer, until it ends. */
+/** The events that a browser's EventSource gets from a response, until it ends. */
 export interface Received {
   readonly status: number;
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
@@ -22,7 +22,7 @@ export function parseStream(text: string): { id: string; data: Record<string, un
 /**
  * Asks for a stream and reads it to its end.
  *
- * @param until - gives up the connection once it is true of what came
+ * @param until - ends the connection once it is true of the received text
  */
 export function get(
   url: string,

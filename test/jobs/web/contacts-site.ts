@@ -69,20 +69,32 @@ export class Example {
   }
 }
 
-/** Keeps what the page's event sources and its bar say, over all pages of the tab. */
+/** Keeps the events of the page's streams and the shares of its bar, over all pages of the tab. */
 const WATCH = `
   const watched = JSON.parse(sessionStorage.getItem("watched") ?? "[]");
   const keep = (entry) => {
     watched.push(entry);
     sessionStorage.setItem("watched", JSON.stringify(watched));
   };
-  const Native = EventSource;
-  window.EventSource = class extends Native {
-    constructor(url) {
-      super(url);
-      this.addEventListener("open", () => keep({ open: true }));
-      this.addEventListener("message", ({ lastEventId, data }) => keep({ id: lastEventId, ...JSON.parse(data) }));
+  const read = async (stream) => {
+    let text = "";
+    for await (const chunk of stream.pipeThrough(new TextDecoderStream())) {
+      const blocks = (text + chunk).split("\\n\\n");
+      text = blocks.pop();
+      for (const block of blocks) {
+        const [, id] = /^id: (.*)$/m.exec(block) ?? [];
+        if (id !== undefined) keep({ id, ...JSON.parse(/^data: (.*)$/m.exec(block)[1]) });
+      }
     }
+  };
+  const nativeFetch = fetch;
+  window.fetch = async (url, options) => {
+    const response = await nativeFetch(url, options);
+    if (options?.headers?.accept !== "text/event-stream" || !response.ok || !response.body) return response;
+    keep({ open: true });
+    const [own, watched] = response.body.tee();
+    read(watched).catch(() => undefined);
+    return new Response(own, response);
   };
   document.addEventListener("job", ({ target }) => {
     const { position, value } = target.querySelector("progress");
@@ -97,12 +109,12 @@ interface Watched {
   readonly bar?: number;
 }
 
-/** Begins to keep what the pages of a tab are told. */
+/** Starts to record the events that the pages of a tab get. */
 export async function watchImports(page: Page): Promise<void> {
   await page.addInitScript(WATCH);
 }
 
-/** Waits until the page knows that so many lines are done. */
+/** Waits until the page shows that number of finished lines. */
 export async function reached(page: Page, done: number): Promise<void> {
   await eventually(
     async () => (await watched(page)).some(({ progress }) => (progress?.done ?? 0) >= done),
@@ -111,7 +123,7 @@ export async function reached(page: Page, done: number): Promise<void> {
   );
 }
 
-/** Waits for the end, and looks at all that the page was told on the way. */
+/** Waits for the end, and checks all events that the page got. */
 export async function checkFollowed(page: Page, comebacks: number): Promise<void> {
   await page.waitForURL("**/?imported=*", { timeout: 60_000 });
   const all = await watched(page);

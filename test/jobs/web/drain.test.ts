@@ -14,14 +14,14 @@ import { holdSocket, startReplica } from "../../register/replica.ts";
 import { get, type Received } from "./browser.ts";
 
 const SITE = fileURLToPath(new URL("fixtures/site.ts", import.meta.url));
-/** Far more than a drain takes that does not wait for the streams. */
-const GRACE_MS = 30_000;
+/** A drain that waits for the streams takes this long; any other one ends much earlier, also on a busy machine. */
+const GRACE_MS = 240_000;
 
 function jobsFile(scope: Scope): string {
   return join(temporaryDirectory(scope), "jobs.db");
 }
 
-/** Opens both kinds of stream and waits until they have told the state. */
+/** Opens both kinds of stream and waits until they have sent the state. */
 async function openStreams(base: string): Promise<Promise<Received>[]> {
   let told = 0;
   const count = (text: string): boolean => {
@@ -55,9 +55,9 @@ test("open streams do not hold up a rolling reload", async (scope) => {
   assert.equal(replica.output().replace(/^http.*\n/, ""), "");
 });
 
-test("nor the stop of a bus", async (scope) => {
+test("open streams do not hold up the stop of a bus", async (scope) => {
   const child = startProcess(scope, process.execPath, [SITE], {
-    env: { ...process.env, SITE_FILE: jobsFile(scope), SITE_BUS: "1" },
+    env: { ...process.env, SITE_FILE: jobsFile(scope), SITE_BUS_GRACE_MS: String(GRACE_MS) },
   });
   let printed = "";
   child.stdout?.setEncoding("utf8").on("data", (text: string) => (printed += text));
@@ -66,6 +66,6 @@ test("nor the stop of a bus", async (scope) => {
   const startedMs = performance.now();
   child.kill("SIGTERM");
   await once(child, "exit");
-  assert.ok(performance.now() - startedMs < 6_000, "less than its grace of 8 s");
+  assert.ok(performance.now() - startedMs < GRACE_MS / 2);
   for (const received of await Promise.all(streams)) assertEnded(received);
 });

@@ -1,101 +1,50 @@
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import { after, test } from "node:test";
-import { fileURLToPath } from "node:url";
+import type { ServerResponse } from "node:http";
+import { test } from "node:test";
+import { gzipSync } from "node:zlib";
 
-import { build, transform } from "esbuild";
-import type { Page } from "playwright-core";
 import { createElement, type ReactNode } from "react";
 import { renderToString } from "react-dom/server";
 
-import { startChromium, withoutChromium } from "../../helpers/chromium.ts";
-import { cleanUp, eventually, type Scope } from "../../helpers/resources.ts";
+import { eventually } from "../../helpers/resources.ts";
+import {
+  type Answer,
+  BROWSER,
+  bundledHook,
+  element,
+  newPage,
+  options,
+  running,
+  site,
+  tell,
+  toldOf,
+  waitFor,
+  WATCH,
+} from "./element-site.ts";
 
-const BROWSER = new URL("../../../src/jobs/web/browser/", import.meta.url);
-const options = { skip: withoutChromium };
-const browser = withoutChromium === false ? await startChromium({ after }) : undefined;
-
-async function newPage(): Promise<Page> {
-  assert.ok(browser);
-  return browser.newPage();
-}
-
-const element = await transform(readFileSync(new URL("element.ts", BROWSER), "utf8"), {
-  loader: "ts",
-  minify: true,
-});
-
-type Answer = (request: IncomingMessage, response: ServerResponse, asked: number) => void;
-
-/** A site with a page, the element, and streams as the test has them. */
-async function site(
-  scope: Scope,
-  page: string,
-  script: string,
-  stream: Answer,
-): Promise<{ url: string; asked: string[] }> {
-  const asked: string[] = [];
-  const server = createServer((request, response) => {
-    const { url = "" } = request;
-    if (url === "/") {
-      response.setHeader("content-type", "text/html; charset=utf-8");
-      response.end(`<!doctype html><title>page</title>${page}`);
-    } else if (url === "/script.js") {
-      response.setHeader("content-type", "text/javascript");
-      response.end(script);
-    } else if (url.startsWith("/events")) {
-      const { "last-event-id": last } = request.headers;
-      asked.push(last === undefined ? url : `${url} ${String(last)}`);
-      stream(request, response, asked.length);
-    } else response.end(url);
-  });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  cleanUp(scope, () => {
-    server.close();
-    server.closeAllConnections();
-  });
-  const address = server.address();
-  assert.ok(typeof address === "object" && address !== null);
-  return { url: `http://127.0.0.1:${address.port}/`, asked };
-}
-
-function tell(response: ServerResponse, id: number, event: object): void {
-  if (!response.headersSent) {
-    response.writeHead(200, { "content-type": "text/event-stream" });
-    response.write("retry: 50\n\n");
-  }
-  response.write(`id: ${id}\ndata: ${JSON.stringify(event)}\n\n`);
-}
-
-const running = (done: number, note?: string): object => ({
-  run: "q~1",
-  type: "progress",
-  state: "running",
-  progress: { done, total: 10, ...(note === undefined ? {} : { note }) },
-});
-
-test("the element is less than 2 kB", async () => {
+test("the element is less than 8 kB, and 4 kB as it is sent", () => {
   const bytes = Buffer.byteLength(element.code);
-  assert.ok(bytes > 500 && bytes < 2_000, `${bytes} bytes`);
+  assert.ok(bytes > 500 && bytes < 8_000, `${bytes} bytes`);
+  const sent = gzipSync(element.code).length;
+  assert.ok(sent < 4_000, `${sent} bytes`);
 });
 
 test(
-  "it shows how far the run is, comes back after any failure, and goes on",
+  "it shows the progress, outages too, and continues after any failure",
   options,
   async (scope) => {
+    let dying: ServerResponse | undefined;
     const stream: Answer = (_, response, asked) => {
       if (asked === 1) {
         tell(response, 1, { run: "q~1", type: "run", state: "waiting" });
         tell(response, 2, running(3, "Ann"));
         // As at a deploy.
-        setTimeout(() => response.end(), 50);
-      } else if (asked === 2) {
+        response.end();
+      } else if (asked === 2 || asked === 3) {
         response.writeHead(502).end("bad gateway");
-      } else if (asked === 3) {
+      } else if (asked === 4) {
         tell(response, 3, running(7));
-        // As of a proxy that died.
-        setTimeout(() => response.destroy(), 50);
+        dying = response;
       } else {
         tell(response, 4, running(9));
         setTimeout(() => tell(response, 5, { run: "q~1", type: "state", state: "done" }), 300);
@@ -109,34 +58,101 @@ test(
       stream,
     );
     const page = await newPage();
-    await page.addInitScript(`
-    const told = [];
-    document.addEventListener("job", ({ detail: { state, progress }, target }) => {
-      told.push([state, progress, target.textContent.trim()]);
-      sessionStorage.setItem("told", JSON.stringify(told));
-    });`);
+    await page.addInitScript(WATCH);
     await page.goto(url);
+    await waitFor(page, () => page.getByRole("status").innerText(), "70 %");
+    // As of a proxy that died.
+    dying?.destroy();
     await page.waitForURL("**/contacts");
-    const told = JSON.parse(
-      await page.evaluate(() => globalThis.sessionStorage.getItem("told") ?? ""),
-    ) as unknown[];
-    assert.deepEqual(told, [
-      ["waiting", null, "Waiting"],
-      ["running", { done: 3, total: 10, note: "Ann" }, "30 %: Ann"],
-      ["running", { done: 7, total: 10 }, "70 %"],
-      ["running", { done: 9, total: 10 }, "90 %"],
-      ["done", { done: 9, total: 10 }, "Done"],
+    assert.deepEqual(await toldOf(page), [
+      ["waiting", "open", null, "Waiting"],
+      ["running", "open", 3, "30 %: Ann"],
+      ["running", "lost", 3, "30 %: connection lost, trying again"],
+      ["running", "open", 3, "30 %: Ann"],
+      ["running", "open", 7, "70 %"],
+      ["running", "open", 9, "90 %"],
+      ["done", "closed", 9, "Done"],
     ]);
-    assert.deepEqual(asked, [
-      "/events?x=1",
-      "/events?x=1 2",
-      "/events?x=1&after=2",
-      "/events?x=1&after=2 3",
-    ]);
+    const again = "/events?x=1&after=2";
+    assert.deepEqual(asked, ["/events?x=1", again, again, again, "/events?x=1&after=3"]);
   },
 );
 
-test("it can be read by everybody, and says why a run failed", options, async (scope) => {
+for (const [status, state, words] of [
+  [401, "forbidden", "You are signed out or may not see this"],
+  [403, "forbidden", "You are signed out or may not see this"],
+  [404, "missing", "This is no longer there"],
+  [410, "missing", "This is no longer there"],
+] as const)
+  test(`a ${status} ends the bar with a state, and the asking`, options, async (scope) => {
+    const { url, asked } = await site(
+      scope,
+      `<script type="module" src="/script.js"></script>
+       <job-progress src="/events" next="/contacts"></job-progress><job-progress src="/events/own" ${state}="Wort"></job-progress>`,
+      element.code,
+      (request, response, count) => {
+        // Before anything is known, and of a run that was followed.
+        if (request.url === "/events/own" && count <= 2) {
+          tell(response, 1, running(4));
+          response.end();
+        } else response.writeHead(status).end();
+      },
+    );
+    const page = await newPage();
+    await page.goto(url);
+    const bars = page.locator("job-progress");
+    await waitFor(page, () => bars.first().locator("output").innerText(), words);
+    await waitFor(page, () => bars.last().locator("output").innerText(), "Wort");
+    assert.equal(await bars.first().getAttribute("data-state"), state);
+    assert.equal(await bars.last().getAttribute("data-connection"), "closed");
+    assert.equal(await bars.first().locator("progress").getAttribute("value"), "0");
+    assert.equal(await bars.last().locator("progress").getAttribute("value"), "4");
+    assert.equal(asked.length, 3);
+    // No event makes the page ask again.
+    await page.evaluate(`dispatchEvent(new Event("online"))`);
+    await page.evaluate(`fetch("/other")`);
+    assert.equal(asked.length, 3);
+    assert.equal(new URL(page.url()).pathname, "/");
+  });
+
+test(
+  "a session that is over and leads to the login page ends the bar too",
+  options,
+  async (scope) => {
+    const { url, asked } = await site(
+      scope,
+      `<script type="module" src="/script.js"></script><job-progress src="/events"></job-progress>`,
+      element.code,
+      (_, response) => response.writeHead(302, { location: "/login" }).end(),
+    );
+    const page = await newPage();
+    await page.goto(url);
+    const bar = page.locator("job-progress");
+    await eventually(async () => (await bar.getAttribute("data-state")) === "forbidden", "it ends");
+    assert.deepEqual(asked, ["/events"]);
+  },
+);
+
+test("a stream that ends with 403, as after a log-out, ends the bar", options, async (scope) => {
+  const { url, asked } = await site(
+    scope,
+    `<script type="module" src="/script.js"></script><job-progress src="/events"></job-progress>`,
+    element.code,
+    (_, response) => {
+      tell(response, 1, running(4));
+      response.end('event: status\ndata: {"status":403}\n\n');
+    },
+  );
+  const page = await newPage();
+  await page.goto(url);
+  const bar = page.locator("job-progress");
+  await eventually(async () => (await bar.getAttribute("data-state")) === "forbidden", "it ends");
+  await page.evaluate(`dispatchEvent(new Event("online"))`);
+  await page.evaluate(`fetch("/other")`);
+  assert.deepEqual(asked, ["/events"]);
+});
+
+test("the element is accessible and shows why a run failed", options, async (scope) => {
   let response: ServerResponse | undefined;
   const { url } = await site(
     scope,
@@ -171,7 +187,7 @@ test("it can be read by everybody, and says why a run failed", options, async (s
   assert.equal(new URL(page.url()).pathname, "/");
 });
 
-test("it stops with its page element, and starts with another address", options, async (scope) => {
+test("the element stops when it is removed, and follows a new address", options, async (scope) => {
   const closed: string[] = [];
   const { url, asked } = await site(
     scope,
@@ -194,30 +210,11 @@ test("it stops with its page element, and starts with another address", options,
 });
 
 test("useJob renders on the server, then with each event", options, async (scope) => {
-  const source = `
-    import { createElement as h } from "react";
-    import { createRoot } from "react-dom/client";
-    import { useJob } from ${JSON.stringify(fileURLToPath(new URL("react.ts", BROWSER)))};
-    function Import({ url }) {
-      const job = useJob(url);
-      const { done = "-", total = "-" } = job?.progress ?? {};
-      return h("p", null, job === undefined ? "nothing" : job.state + " " + done + "/" + total);
-    }
-    const root = createRoot(document.querySelector("main"));
-    globalThis.show = (url) => root.render(h(Import, { url }));
-    show("/events/1");`;
-  const bundled = await build({
-    stdin: { contents: source, resolveDir: fileURLToPath(new URL("../../..", import.meta.url)) },
-    bundle: true,
-    write: false,
-    format: "esm",
-    define: { "process.env.NODE_ENV": '"production"' },
-  });
   let response: ServerResponse | undefined;
   const { url, asked } = await site(
     scope,
     `<main></main><script type="module" src="/script.js"></script>`,
-    bundled.outputFiles[0]?.text ?? "",
+    await bundledHook(),
     (_, given) => {
       response = given;
     },
@@ -229,28 +226,24 @@ test("useJob renders on the server, then with each event", options, async (scope
   await eventually(() => asked.length === 1, "it listens");
   assert.ok(response);
   tell(response, 1, { run: "q~1", type: "run", state: "running", progress: { done: 1, total: 2 } });
-  await waitFor(page, text, "running 1/2");
+  await waitFor(page, text, "running 1/2 open");
   tell(response, 2, { run: "q~1", type: "state", state: "done" });
-  await waitFor(page, text, "done 1/2");
+  await waitFor(page, text, "done 1/2 closed");
   await page.evaluate(`globalThis.show("/events/2")`);
   await waitFor(page, text, "nothing");
-  await page.evaluate(`globalThis.show(undefined)`);
   await eventually(() => asked.length === 2, "the other run was asked for");
+  let closed = false;
+  response.on("close", () => {
+    closed = true;
+  });
+  await page.evaluate(`globalThis.show(undefined)`);
+  await eventually(() => closed, "its events were asked for no more");
+  assert.deepEqual(asked, ["/events/1", "/events/2"]);
 });
 
-test("useJob on a server shows what it knows: nothing", async () => {
-  const hooks: unknown = await import(new URL("react.ts", BROWSER).href);
+test("useJob in Node.js gives nothing, and uses no React", async () => {
+  const hooks: unknown = await import(new URL("react-server.ts", BROWSER).href);
   const { useJob } = hooks as { useJob: (url: string) => unknown };
   const Import = (): ReactNode => createElement("p", null, String(useJob("/events")));
   assert.equal(renderToString(createElement(Import)), "<p>undefined</p>");
 });
-
-async function waitFor(page: Page, read: () => Promise<string>, wanted: string): Promise<void> {
-  let last = "";
-  await eventually(async () => {
-    last = await read();
-    return last === wanted;
-  }, wanted).catch(async (error: unknown) => {
-    throw new Error(`${String(error)}, but ${last}: ${await page.content()}`);
-  });
-}

@@ -14,6 +14,8 @@ import {
   startProcess,
   temporaryDirectory,
 } from "../../helpers/resources.ts";
+import type { AnyDefinition, JobDefinition } from "../../../src/jobs/definition.ts";
+import { Jobs } from "../../../src/jobs/jobs.ts";
 import { get } from "./browser.ts";
 import { guideFiles, makeProject, ROOT, without, write } from "./guide.ts";
 
@@ -102,6 +104,37 @@ for (const framework of ["fastify", "express", "hono"])
   test(`the program for ${framework}`, async (scope) => {
     await tryProgram(scope, `src/${framework}.ts`);
   });
+
+test("the program with one stream for all runs of a page", async (scope) => {
+  await serving;
+  const port = await freePort();
+  const base = `http://127.0.0.1:${port}`;
+  await started(scope, ["src/feed.ts"], { ...env, PORT: String(port) }, () =>
+    fetch(base).then(
+      () => true,
+      () => false,
+    ),
+  );
+  const { importCsv } = (await import(join(project, "src/jobs.ts"))) as {
+    importCsv: AnyDefinition;
+  };
+  await using jobs = new Jobs({ store });
+  const ids: string[] = [];
+  for (const by of ["ann", "ann", "bob"])
+    ids.push((await jobs.enqueue(importCsv as JobDefinition, { rows: 3 }, { by })).id);
+  const query = ids.map((id) => `run=${encodeURIComponent(id)}`).join("&");
+  const told = await get(`${base}/runs/events?${query}`, { cookie: "user=ann" });
+  const ends = told.events.filter(({ data }) => data["state"] === "done" || data["status"]);
+  assert.deepEqual(
+    new Map(ends.map(({ data }) => [data["run"], data["state"] ?? data["status"]])),
+    new Map<unknown, unknown>([
+      [ids[0], "done"],
+      [ids[1], "done"],
+      [ids[2], 403],
+    ]),
+  );
+  assert.equal((await get(`${base}/runs/events?${query}`)).status, 403);
+});
 
 test("the program for NestJS", { skip: without("nest") }, async (scope) => {
   const { code } = transformSync(readFileSync(join(project, "src/nest.ts"), "utf8"), {

@@ -9,7 +9,7 @@ import {
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
-import { transformSync } from "esbuild";
+import { buildSync } from "esbuild";
 
 import { type Scope, temporaryDirectory } from "../../helpers/resources.ts";
 
@@ -25,7 +25,7 @@ export function guideFiles(): ReadonlyMap<string, string> {
   return new Map([...blocks].map(({ groups }) => [groups?.["name"] ?? "", groups?.["code"] ?? ""]));
 }
 
-/** Why what needs a framework of its own folder cannot be tried, for `{ skip }`; `false` when it can. */
+/** The reason why tests of a framework with its own folder are skipped, for `{ skip }`; `false` when they run. */
 export function without(framework: "nest" | "next"): string | false {
   return existsSync(join(FRAMEWORKS, framework, "node_modules"))
     ? false
@@ -45,11 +45,14 @@ export function makeProject(scope: Scope): string {
   const exports = {
     "./jobs": "./src/jobs/index.ts",
     "./jobs/element": "./element.js",
-    "./jobs/react": "./src/jobs/web/browser/react.ts",
+    "./jobs/react": {
+      node: "./src/jobs/web/browser/react-server.ts",
+      default: "./src/jobs/web/browser/react.ts",
+    },
   };
   write(join(newel, "package.json"), JSON.stringify({ name: "newel", type: "module", exports }));
   symlinkSync(join(ROOT, "src"), join(newel, "src"));
-  write(join(newel, "element.js"), browserScript("element"));
+  write(join(newel, "element.js"), elementScript());
   const modules = join(directory, "node_modules");
   mkdirSync(modules);
   symlinkSync(newel, join(modules, "newel"));
@@ -58,10 +61,17 @@ export function makeProject(scope: Scope): string {
   return directory;
 }
 
-/** What the build makes of a module for browsers. */
-function browserScript(name: "element"): string {
-  const source = readFileSync(join(ROOT, `src/jobs/web/browser/${name}.ts`), "utf8");
-  return transformSync(source, { loader: "ts" }).code;
+/** The built element for browsers. */
+export function elementScript(): string {
+  const entryPoints = [join(ROOT, "src/jobs/web/browser/element.ts")];
+  const { outputFiles } = buildSync({
+    entryPoints,
+    bundle: true,
+    minify: true,
+    format: "esm",
+    write: false,
+  });
+  return outputFiles[0]?.text ?? "";
 }
 
 export function write(path: string, text: string): void {

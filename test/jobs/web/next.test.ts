@@ -22,7 +22,7 @@ const SITE = join(FRAMEWORKS, "next/site");
 const NEXT = join(FRAMEWORKS, "next/node_modules/next/dist/bin/next");
 const NEWEL = join(SITE, "node_modules/newel");
 
-/** Beside the packages of its folder, since its bundler follows no links out of a project. */
+/** Makes the site next to the packages of its folder, since its bundler follows no links out of a project. */
 async function makeSite(scope: Scope): Promise<void> {
   rmSync(SITE, { recursive: true, force: true });
   cleanUp(scope, () => rmSync(SITE, { recursive: true, force: true }));
@@ -90,6 +90,10 @@ test("the program for Next.js", { skip: without("next") || withoutChromium }, as
   assert.equal(new Set(ids).size, ids.length);
   assert.equal((await get(`${base}${path}/events`, { cookie: "user=bob" })).status, 403);
   assert.equal((await get(`${base}${path}/events`)).status, 403);
+
+  const rendered = await fetch(base + (await enqueue()), { headers });
+  assert.equal(rendered.status, 200);
+  assert.match(await rendered.text(), /<h1>Your import is .*<progress [^>]*aria-label="Import"/s);
 
   const browser = await startChromium(scope);
   const context = await browser.newContext();

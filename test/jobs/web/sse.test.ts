@@ -9,7 +9,7 @@ import { Hono } from "hono";
 
 import type { RunEvent } from "../../../src/jobs/api.ts";
 import { createSqliteBackend } from "../../../src/jobs/sqlite/index.ts";
-import { pipeSse, type RequestLike, sse } from "../../../src/jobs/web/sse.ts";
+import { pipeSse, pipeSseRuns, type RequestLike, sse, sseRuns } from "../../../src/jobs/web/sse.ts";
 import { status } from "../../../src/jobs/web/status.ts";
 import { everyone, type Looks, type Viewer } from "../../../src/jobs/web/viewer.ts";
 import { cleanUp, eventually, type Scope, temporaryDirectory } from "../../helpers/resources.ts";
@@ -40,7 +40,7 @@ function world(scope: Scope): EventsWorld & { looks: Looks; open: () => number }
   return Object.assign(made, { looks, open: () => open });
 }
 
-/** A site whose sessions are what the address says. */
+/** A site whose sessions are taken from the URL. */
 async function site(scope: Scope, looks: Looks): Promise<string> {
   const failures: unknown[] = [];
   const server = createServer((request, response) => {
@@ -90,7 +90,7 @@ test("a browser gets the events of a run, and an end", async (scope) => {
   await eventually(() => jobs.open() === 0, "nobody listens");
 });
 
-test("whoever comes back gets the rest once, and then nothing more", async (scope) => {
+test("a browser that reconnects gets the remaining events once", async (scope) => {
   const jobs = world(scope);
   const id = await jobs.add({ by: "7" });
   const url = `${await site(scope, jobs.looks)}/${id}?by=7`;
@@ -123,7 +123,7 @@ test("whoever comes back gets the rest once, and then nothing more", async (scop
   await eventually(() => jobs.open() === 0, "nobody listens");
 });
 
-test("a browser that is gone is not told anything any more", async (scope) => {
+test("a stream ends when its browser disconnects", async (scope) => {
   const jobs = world(scope);
   const id = await jobs.add({ by: "ann" });
   const base = await site(scope, jobs.looks);
@@ -146,7 +146,7 @@ test("a browser that is gone is not told anything any more", async (scope) => {
   assert.equal(parseStream(await text).length, 1);
 });
 
-test("a framework that is told of a browser's end ends the stream", async (scope) => {
+test("a framework that aborts the request ends the stream", async (scope) => {
   const jobs = world(scope);
   const id = await jobs.add({ by: "ann" });
   const answer = (request: RequestLike): Promise<Response> =>
@@ -178,7 +178,7 @@ test("a framework that is told of a browser's end ends the stream", async (scope
   }
 });
 
-test("nobody sees somebody else's run", async (scope) => {
+test("a viewer cannot see another owner's run", async (scope) => {
   const jobs = world(scope);
   const id = await jobs.add({ by: "ann", secret: "input" });
   const ofNobody = await jobs.add({});
@@ -217,7 +217,7 @@ test("nobody sees somebody else's run", async (scope) => {
   assert.ok(!("input" in body) && !("by" in body));
 });
 
-test("a stream on which nothing happens is kept alive", async (scope) => {
+test("an idle stream gets heartbeats", async (scope) => {
   const jobs = world(scope);
   const id = await jobs.add({ by: "ann" });
   const response = await sse(jobs.looks, id, { by: "ann" });
@@ -228,10 +228,152 @@ test("a stream on which nothing happens is kept alive", async (scope) => {
   assert.match(await read(), /"state":"waiting"/);
   scope.mock.timers.enable({ apis: ["setTimeout"] });
   const beat = read();
-  scope.mock.timers.tick(15_000);
-  assert.equal(await beat, ": \n\n");
+  scope.mock.timers.tick(5_000);
+  assert.equal(await beat, "event: heartbeat\ndata: {}\n\n");
   scope.mock.timers.reset();
   await reader.cancel();
+});
+
+test("a stream ends when authorize refuses: at a heartbeat, at an event, or before it begins", async (scope) => {
+  const jobs = world(scope);
+  const id = await jobs.add({ by: "ann" });
+  let isSignedIn = true;
+  const viewer = { by: "ann", authorize: async () => isSignedIn };
+  const over = 'event: status\ndata: {"status":403}\n\n';
+  const open = async (): Promise<() => Promise<string>> => {
+    isSignedIn = true;
+    const { body } = await sse(jobs.looks, id, viewer);
+    const reader = body?.getReader();
+    assert.ok(reader);
+    const read = async (): Promise<string> => new TextDecoder().decode((await reader.read()).value);
+    assert.match(await read(), /^retry: /);
+    assert.match(await read(), /"state":"waiting"/);
+    return read;
+  };
+  const atBeat = await open();
+  scope.mock.timers.enable({ apis: ["setTimeout"] });
+  const beat = atBeat();
+  isSignedIn = false;
+  scope.mock.timers.tick(5_000);
+  assert.equal(await beat, over);
+  assert.equal(await atBeat(), "");
+  scope.mock.timers.reset();
+
+  const atEvent = await open();
+  isSignedIn = false;
+  // Its last answer counts for a second.
+  await new Promise((resolve) => setTimeout(resolve, 1_100));
+  jobs.worker(async (job) => job.updateProgress({ done: 1, total: 5 }));
+  assert.equal(await atEvent(), over);
+  assert.equal(await atEvent(), "");
+
+  const refused = await sse(jobs.looks, id, viewer);
+  assert.equal(refused.status, 403);
+  await eventually(() => jobs.open() === 0, "nobody listens");
+});
+
+test("a request without a stream gets the state and ends", async (scope) => {
+  const jobs = world(scope);
+  const id = await jobs.add({ by: "ann" });
+  const url = `${await site(scope, jobs.looks)}/${id}?by=ann&poll`;
+  for (const headers of [{}, { "Last-Event-ID": "garbage" }]) {
+    const { status, events } = await get(url, headers);
+    assert.equal(status, 200);
+    assert.deepEqual(
+      events.map(({ data }) => [data["type"], data["state"]]),
+      [["run", "waiting"]],
+    );
+  }
+  await eventually(() => jobs.open() === 0, "nobody listens");
+});
+
+/** A site with one stream for all runs of a page. */
+async function siteOfMany(scope: Scope, looks: Looks): Promise<string> {
+  const server = createServer((request, response) => {
+    const by = new URL(request.url ?? "", "http://site").searchParams.get("by") ?? undefined;
+    void pipeSseRuns(looks, request, response, { by });
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  cleanUp(scope, () => {
+    server.close();
+    server.closeAllConnections();
+  });
+  const address = server.address();
+  assert.ok(typeof address === "object" && address !== null);
+  return `http://127.0.0.1:${address.port}/`;
+}
+
+test("one stream has the events of several runs, and each is checked", async (scope) => {
+  const jobs = world(scope);
+  const [first, second, bobs] = [
+    await jobs.add({ by: "ann" }),
+    await jobs.add({ by: "ann" }),
+    await jobs.add({ by: "bob" }),
+  ];
+  const base = await siteOfMany(scope, jobs.looks);
+  const address = (...runs: string[]): string =>
+    `${base}?by=ann${runs.map((run) => `&run=${encodeURIComponent(run)}`).join("")}`;
+  const missing = `${jobs.name}~none`;
+  const told = get(address(first, second, bobs, missing));
+  await eventually(() => jobs.open() === 2, "it listens to her own");
+  jobs.worker(async (job) => job.updateProgress({ done: 1, total: 2 }));
+  const { status, events, text } = await told;
+  assert.equal(status, 200);
+  for (const [run, refused] of [
+    [bobs, 403],
+    [missing, 404],
+  ])
+    assert.ok(text.includes(`event: status\ndata: {"run":"${run}","status":${refused}}\n\n`), text);
+  const own = events.filter(({ data }) => data["status"] === undefined);
+  assert.deepEqual(new Set(own.map(({ data }) => data["run"])), new Set([first, second]));
+  assert.equal(own.filter(({ data }) => data["state"] === "done").length, 2);
+
+  const ofFirst = own.filter(({ data }) => data["run"] === first).map(({ id }) => id);
+  const rest = await get(address(`${first},${ofFirst[0]}`, `${second},`));
+  const again = rest.events
+    .filter(({ data }) => data["run"] === first && data["status"] === undefined)
+    .map(({ id }) => id);
+  assert.deepEqual(again, ofFirst.slice(1), "each run continues behind its own last event");
+  const over = await get(address(`${first},${ofFirst.at(-1)}`));
+  assert.deepEqual(
+    over.events.map(({ data }) => data),
+    [{ run: first, status: 204 }],
+  );
+  await eventually(() => jobs.open() === 0, "nobody listens");
+});
+
+test("a stream for several runs has limits, and needs a viewer", async (scope) => {
+  const jobs = world(scope);
+  const base = await siteOfMany(scope, jobs.looks);
+  const runs = (count: number): string =>
+    Array.from({ length: count }, (_, at) => `&run=q~${at}`).join("");
+  assert.equal((await get(`${base}?by=ann`)).status, 204);
+  assert.equal((await get(`${base}?${runs(1)}`)).status, 403);
+  assert.equal((await get(`${base}?by=ann${runs(101)}`)).status, 400);
+  const full = await get(`${base}?by=ann${runs(100)}&poll`);
+  assert.equal(full.events.filter(({ data }) => data["status"] === 404).length, 100);
+  const request = { headers: {}, url: `/?poll${runs(2)}` };
+  const response = await sseRuns(jobs.looks, { by: everyone, request });
+  assert.equal((await response.text()).match(/"status":404/g)?.length, 2);
+});
+
+test("a slow browser holds up the store's reader, and events do not accumulate", async () => {
+  let given = 0;
+  const looks: Looks = {
+    get: async (id) => ({ id, state: "running" }) as never,
+    events: async function* (run) {
+      for (;;) {
+        given += 1;
+        yield { id: `${given}-0`, run, type: "progress", state: "running" };
+      }
+    },
+  };
+  const response = await sse(looks, "q~1", { by: everyone });
+  const reader = response.body?.getReader();
+  for (let at = 0; at < 5; at += 1) await reader?.read();
+  await new Promise(setImmediate);
+  assert.ok(given <= 6, `${given} events were read`);
+  await reader?.cancel();
 });
 
 test("a store that fails is an error of the page, not a refusal", async () => {

@@ -8,7 +8,7 @@ import { fileScope, serveTestKernel, Wire } from "../session/wire.ts";
 
 const scope = fileScope();
 
-test("a claim that went to another while the connection was away is known to be lost at once", async () => {
+test("a claim that another client got while the connection was lost is reported as lost at once", async () => {
   const { kernel, home } = await serveTestKernel(scope);
   const target = { address: { path: home.kernelSocket }, startIn: undefined, timeoutMs: 1_000 };
   const away = Promise.withResolvers<void>();
@@ -20,7 +20,7 @@ test("a claim that went to another while the connection was away is known to be 
   other.send("claim lock\n");
   await eventually(() => kernel.claims.list()[0]?.waiting === 1, "the wait");
 
-  // The kernel closes this client's connection alone.
+  // The kernel closes only this client's connection.
   await link.call({ do: "quit" }, false);
   await away.promise;
   await eventually(() => kernel.claims.list()[0]?.epoch === 2, "the other to have it");

@@ -23,7 +23,7 @@ import { type Daemon, ended, MAIN, startDaemon } from "./daemon.ts";
 
 const ENV = { PATH: process.env["PATH"] ?? "" };
 
-/** A client of the home, closed after the test with all that it made. */
+/** A client of the home; after the test it is closed, and everything it made is removed. */
 async function connected(scope: Scope, home: Home): Promise<KernelClient> {
   const client = await connectKernel({ home });
   scope.after(async () => {
@@ -44,7 +44,7 @@ async function withDaemon(
   return { client: await connected(scope, daemon.home), home: daemon.home, daemon };
 }
 
-/** Ends whatever kernel serves the home, however it was started. */
+/** Ends any kernel that serves the home, however it was started. */
 function endKernelAfter(scope: Scope, home: Home): void {
   scope.after(async () => {
     if (!existsSync(home.kernelLock)) return;
@@ -92,7 +92,7 @@ describe("calls", () => {
     assert.equal(await client.exitIfIdle(), false);
   });
 
-  test("a value is watched from what it is now, across a kernel's death", async (context) => {
+  test("a value is watched from its present state on, and across a kernel's death", async (context) => {
     const t = inReverse(context);
     const { client, daemon } = await withDaemon(t);
     await client.values.set("shop/color", "red");
@@ -125,7 +125,7 @@ describe("calls", () => {
     );
   });
 
-  test("the default is set once for all that connect without saying where", async (context) => {
+  test("the default is set once for all clients that connect without an address", async (context) => {
     const t = inReverse(context);
     const { home } = await withDaemon(t);
     setDefault({ home: home.directory, autostart: false });
@@ -134,7 +134,7 @@ describe("calls", () => {
     assert.equal((await client.status()).home, home.directory);
   });
 
-  test("a claim's holder is who the operating system says it is", async (context) => {
+  test("the holder of a claim is the process that the operating system reports", async (context) => {
     const t = inReverse(context);
     const { client, home } = await withDaemon(t);
     const request = JSON.stringify({ id: 1, do: "claim", name: "json", pid: 1 });
@@ -151,7 +151,7 @@ describe("calls", () => {
     );
   });
 
-  test("the kernel's own coded errors arrive as they are", async (context) => {
+  test("the kernel's coded errors arrive unchanged", async (context) => {
     const t = inReverse(context);
     const { client } = await withDaemon(t);
     await assert.rejects(client.sockets.remove("none"), {
@@ -171,7 +171,7 @@ describe("calls", () => {
     });
   });
 
-  test("output is followed to its end, byte for byte, by readers of any pace", async (context) => {
+  test("output is followed to its end, byte for byte, by fast and slow readers", async (context) => {
     const t = inReverse(context);
     const { client } = await withDaemon(t);
     const lines = 200_000;
@@ -198,7 +198,7 @@ describe("calls", () => {
     assert.deepEqual(await client.processes.tail("count", 0), []);
   });
 
-  test("a watch and a wait are given up by their signal, and with the client", async (context) => {
+  test("a watch and a wait end with their signal, and with the client", async (context) => {
     const t = inReverse(context);
     const { client, home } = await withDaemon(t);
     await client.processes.make({ name: "quiet", args: ["/bin/sleep", "60"] });
@@ -223,7 +223,7 @@ describe("calls", () => {
 });
 
 describe("when the kernel ends", () => {
-  test("SIGTERM ends it alone; the next finds what there was, and a watch goes on where it stopped", async (context) => {
+  test("SIGTERM ends only the kernel, the next one restores the state, and a watch continues where it stopped", async (context) => {
     const t = inReverse(context);
     const { client, daemon } = await withDaemon(t);
     const script =
@@ -260,7 +260,7 @@ describe("when the kernel ends", () => {
     assert.equal(new Set(seqs).size, seqs.length);
   });
 
-  test("a killed kernel takes no claim away: its holder comes back to it", async (context) => {
+  test("a killed kernel takes no claim away: its holder keeps it in the next kernel", async (context) => {
     const t = inReverse(context);
     const { client, home, daemon } = await withDaemon(t);
     const held = await client.claim("lock");
@@ -302,7 +302,7 @@ describe("when the kernel ends", () => {
     assert.deepEqual(seen.slice(2), ["signal", "remove processes", "remove processes"]);
   });
 
-  test("nobody there, and nobody to be started", async (context) => {
+  test("a connect fails when no kernel runs and none may be started", async (context) => {
     const t = inReverse(context);
     const home = homeAt(temporaryDirectory(t));
     await assert.rejects(connectKernel({ home, autostart: false }), {
@@ -313,7 +313,7 @@ describe("when the kernel ends", () => {
     });
   });
 
-  test("exit-if-idle ends an idle kernel once nobody is connected, not before", async (context) => {
+  test("exit-if-idle ends an idle kernel after the last client left, not before", async (context) => {
     const t = inReverse(context);
     const { client, home, daemon } = await withDaemon(t);
     const other = await connectKernel({ home, autostart: false });
@@ -345,7 +345,7 @@ describe("autostart", () => {
     const client = await connected(t, home);
     assert.equal(String((await client.status()).pid), [...pids][0]);
     assert.equal((await client.values.list()).length, 20);
-    // Those that came too late said nothing and are gone.
+    // Kernels that came too late ended without output.
     assert.doesNotMatch(readFileSync(home.kernelLog, "utf8"), /NEWEL_E|already serves/);
   });
 
@@ -365,7 +365,7 @@ describe("autostart", () => {
     );
   });
 
-  test("a home that others may enter is not used; a kernel that cannot start says why", async (context) => {
+  test("a home that other users may enter is refused, and a kernel that cannot start reports why", async (context) => {
     const t = inReverse(context);
     const open = homeAt(temporaryDirectory(t, 0o755));
     await assert.rejects(connectKernel({ home: open }), { code: "NEWEL_E_HOME_ACCESS" });
@@ -377,7 +377,7 @@ describe("autostart", () => {
     });
   });
 
-  test("a socket's file left behind by a killed kernel is replaced", async (context) => {
+  test("a socket file of a killed kernel is replaced", async (context) => {
     const t = inReverse(context);
     const { home, child } = await startDaemon(t);
     endKernelAfter(t, home);
@@ -387,7 +387,7 @@ describe("autostart", () => {
     assert.equal(await client.values.get("x"), undefined);
   });
 
-  test("the client loads nothing but Node's own modules and the layer below", async () => {
+  test("the client loads only Node's modules and the layer below", async () => {
     const graph = new Set<string>();
     const visit = (url: URL): void => {
       if (graph.has(url.href)) return;
@@ -405,7 +405,7 @@ describe("autostart", () => {
   });
 });
 
-test("events arrive in order with what a supervisor needs", async (context) => {
+test("events arrive in order with the facts that a supervisor needs", async (context) => {
   const t = inReverse(context);
   const { client } = await withDaemon(t);
   const events: KernelEvent[] = [];

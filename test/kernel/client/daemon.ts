@@ -15,7 +15,7 @@ export interface Daemon {
   readonly port: number | undefined;
 }
 
-/** Starts the kernel's program and waits until it says READY. */
+/** Starts the kernel's program and waits until it writes READY. */
 export async function startDaemon(
   scope: Scope,
   options: { readonly home?: Home; readonly port?: number } = {},

@@ -7,7 +7,7 @@ import { inReverse, Wire } from "../session/wire.ts";
 import { startDaemon } from "./daemon.ts";
 
 const FLOOD_BYTES = 60_000_000;
-/** What the kernel may grow by for all of them together; it would be gigabytes without a bound. */
+/** The limit for the kernel's growth with all of them together; without a bound it would be gigabytes. */
 const GROWTH_BYTES = 128_000_000;
 
 async function readFlood(client: KernelClient): Promise<void> {
@@ -22,7 +22,7 @@ async function readFlood(client: KernelClient): Promise<void> {
   assert.equal(read, FLOOD_BYTES);
 }
 
-test("readers that never read cost a bounded amount of memory and slow nobody down", async (context) => {
+test("readers that never read cost a bounded amount of memory and slow no other client down", async (context) => {
   const t = inReverse(context);
   const { home } = await startDaemon(t);
   const client = await connectKernel({ home, autostart: false });
@@ -34,7 +34,7 @@ test("readers that never read cost a bounded amount of memory and slow nobody do
     bufsize: 128 << 20,
   });
   t.after(async () => void (await client.processes.signal("flood", "KILL", "tree")));
-  // Once without them: what a kernel grows by when it has much to do at all.
+  // First without them, to measure how much a busy kernel grows anyway.
   await readFlood(client);
   const before = (await client.status()).memoryBytes;
 

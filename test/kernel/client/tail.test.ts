@@ -6,7 +6,7 @@ import { cleanUp, eventually } from "../../helpers/resources.ts";
 import { inReverse } from "../session/wire.ts";
 import { startDaemon } from "./daemon.ts";
 
-test("what a process said on stderr is not pushed out by what it printed in the same moment", async (context) => {
+test("stderr output of a process is not displaced by stdout output of the same moment", async (context) => {
   const t = inReverse(context);
   const { home } = await startDaemon(t);
   const client = await connectKernel({ home });

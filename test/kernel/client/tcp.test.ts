@@ -11,7 +11,7 @@ import { eventually, startProcess } from "../../helpers/resources.ts";
 import { inReverse } from "../session/wire.ts";
 import { ended, MAIN, startDaemon } from "./daemon.ts";
 
-/** What a client of another uid is told: in Node, since every machine here has it. */
+/** Prints the kernel's answer to a client of another uid: in Node, because every test machine has it. */
 const ASK = `
 const socket = require("node:net").connect(...JSON.parse(process.argv[1]));
 socket.on("data", (chunk) => process.stdout.write(chunk));
@@ -19,7 +19,7 @@ socket.on("error", (error) => process.stdout.write(error.code));
 socket.write("set evil yes\\n");
 `;
 
-/** What comes of looking at each path. */
+/** Prints the result of reading each path. */
 const LOOK = `
 const { readdirSync, readFileSync, statSync } = require("node:fs");
 for (const path of JSON.parse(process.argv[1]))
@@ -30,9 +30,9 @@ for (const path of JSON.parse(process.argv[1]))
   }
 `;
 
-/** Runs a script as uid 65534 and gives what it printed. */
+/** Runs a script as uid 65534 and returns its output. */
 async function askAsNobody(script: string, argument: unknown): Promise<string> {
-  // Not this package's Node: another user may have no way into the checkout.
+  // Not this package's Node: another user may not be able to enter the checkout.
   const stranger = spawn("/usr/bin/env", ["node", "-e", script, JSON.stringify(argument)], {
     uid: NOBODY,
     gid: NOBODY,
@@ -56,14 +56,19 @@ test("the owner reaches the kernel by TCP", async (context) => {
 });
 
 test(
-  "another uid is refused, and nothing it says is obeyed",
+  "another uid is refused, and its requests are ignored",
   { skip: withoutRoot },
   async (context) => {
     const t = inReverse(context);
     const { port, home } = await startDaemon(t, { port: 0 });
     for (const address of ["127.0.0.1", "::ffff:127.0.0.1"]) {
       const said = await askAsNobody(ASK, [port, address]);
-      assert.match(said, new RegExp(`^Error: The peer with uid ${NOBODY} may not talk`));
+      assert.match(
+        said,
+        new RegExp(
+          `^Error: The process at the other end belongs to another user \\(uid ${NOBODY}\\)`,
+        ),
+      );
     }
     const client = await connectKernel({ home, autostart: false });
     t.after(() => client.close());
@@ -72,7 +77,7 @@ test(
 );
 
 test(
-  "another uid reads nothing of a home, and is refused on the socket even where its modes were opened",
+  "another uid cannot read a home, and is refused on the socket even where its modes were opened",
   { skip: withoutRoot },
   async (context) => {
     const t = inReverse(context);
@@ -92,12 +97,17 @@ test(
     const inner = await askAsNobody(LOOK, inside);
     assert.equal(inner, "EACCES\n".repeat(3), "each file and directory is closed itself");
     const said = await askAsNobody(ASK, [home.kernelSocket]);
-    assert.match(said, new RegExp(`^Error: The peer with uid ${NOBODY} may not talk`));
+    assert.match(
+      said,
+      new RegExp(
+        `^Error: The process at the other end belongs to another user \\(uid ${NOBODY}\\)`,
+      ),
+    );
     assert.equal(await client.values.get("evil"), undefined);
   },
 );
 
-test("a port that is in use is said, and no kernel is left", async (context) => {
+test("a port in use is reported, and no kernel is left", async (context) => {
   const t = inReverse(context);
   const { port } = await startDaemon(t, { port: 0 });
   await assert.rejects(
@@ -106,7 +116,7 @@ test("a port that is in use is said, and no kernel is left", async (context) => 
   );
 });
 
-test("arguments that are none are refused", async (context) => {
+test("invalid arguments are refused", async (context) => {
   const t = inReverse(context);
   for (const args of [["--port", "http"], ["--bogus"], ["extra"]]) {
     const child = startProcess(t, process.execPath, [MAIN, ...args]);

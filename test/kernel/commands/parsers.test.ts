@@ -29,7 +29,7 @@ const refused = (act: () => unknown, code: ErrorCode, message: RegExp): void => 
   });
 };
 
-describe("both renderings mean the same", () => {
+describe("both renderings are parsed to the same request", () => {
   const pairs: readonly (readonly [string, object])[] = [
     ["make socket web", { do: "make socket", name: "web" }],
     [
@@ -79,7 +79,7 @@ describe("both renderings mean the same", () => {
   ];
   for (const [line, request] of pairs)
     test(line, () => {
-      // The quotes papa's client puts around a trailing backslash need the words apart.
+      // The quotes that papa's client puts around a trailing backslash apply to one word.
       const written = line.replace('"/srv x\\"', '"/srv\\ x\\"');
       assert.deepEqual(text(written), json(request));
     });
@@ -107,13 +107,13 @@ describe("both renderings mean the same", () => {
 });
 
 describe("text", () => {
-  test("words", () => {
+  test("words are split at spaces", () => {
     assert.deepEqual(splitWords("a  b\\ c \\ d\\\\ e\\"), ["a", "b c", " d\\ e\\"]);
     assert.deepEqual(splitWords("   "), []);
     assert.deepEqual(splitWords("a\tb"), ["a\tb"]);
   });
 
-  test("every command can be shortened; on a tie the alphabetically first of papa's words wins", () => {
+  test("every command can be shortened, and on a tie the alphabetically first of papa's words wins", () => {
     for (const [line, expected] of [
       ["e", "events"],
       ["g x", "get"],
@@ -141,7 +141,7 @@ describe("text", () => {
     }
   });
 
-  test("a key said twice means what it said last; values keep their equals signs", () => {
+  test("the last value of a repeated key counts, and values keep their equals signs", () => {
     assert.deepEqual(text("m p a bufsize=1 bufsize=2 env.X=a=b x").input, {
       name: "a",
       bufsize: 2,
@@ -150,7 +150,7 @@ describe("text", () => {
     });
   });
 
-  test("names that would be odd as keys are kept as they are", () => {
+  test("names that are special as keys of an object are kept unchanged", () => {
     const { input } = text("m p a env.__proto__=1 env.constructor=2 x");
     const { env } = input as { env: Record<string, string> };
     assert.deepEqual(Object.entries(env), [
@@ -159,7 +159,7 @@ describe("text", () => {
     ]);
   });
 
-  test("refusals say what to write", () => {
+  test("refusals name the expected input", () => {
     refused(() => text("m p a"), "NEWEL_E_COMMAND", /make process wants ARGS: the program/);
     refused(() => text("m p a speed=1 x"), "NEWEL_E_COMMAND", /no option "speed"; it has uid, gid/);
     refused(() => text("m p a env.=1 x"), "NEWEL_E_BAD_REQUEST", /env has the key ""/);
@@ -229,7 +229,7 @@ describe("JSON", () => {
     );
   });
 
-  test("brackets inside texts are no nesting", () => {
+  test("brackets inside texts do not count as nesting", () => {
     const { input } = json({ do: "set", name: "a", value: '"\\[{'.repeat(100) });
     assert.deepEqual(input, { name: "a", value: '"\\[{'.repeat(100) });
   });

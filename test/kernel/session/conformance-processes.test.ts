@@ -1,4 +1,4 @@
-// The protocol page, byte by byte, through a plain TCP socket: processes, watching, what we add.
+// The protocol page, byte by byte, through a plain TCP socket: processes, watching, newel's additions.
 import assert from "node:assert/strict";
 import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
@@ -21,7 +21,7 @@ const open = (): Promise<Wire> =>
   Wire.open(scope, { port: served.server.port ?? 0, host: "127.0.0.1" });
 
 describe("processes", () => {
-  test("the reply and the list have the same line; made again it is the same process", async () => {
+  test("the reply and the list have the same line, and a repeated make returns the same process", async () => {
     const wire = await open();
     const line = await wire.ask("make process sleeper /bin/sleep 60");
     assert.match(line, /^sleeper pid=\d+ running=True started=\d{10}\.\d{3} args=\/bin\/sleep 60$/);
@@ -40,7 +40,7 @@ describe("processes", () => {
     assert.equal(await wire.ask("remove processes sleeper"), "Error: sleeper not found");
   });
 
-  test("options: environment, directory, limits, streams; errors as papa words them", async () => {
+  test("options: environment, directory, limits, streams, and errors in papa's words", async () => {
     const wire = await open();
     const directory = temporaryDirectory(scope);
     await wire.ask(
@@ -113,7 +113,7 @@ describe("sockets of processes", () => {
 });
 
 describe("watching", () => {
-  test("frames, acknowledgement, the end, nothing left", async () => {
+  test("frames, acknowledgement, the end, an empty list", async () => {
     const wire = await open();
     await wire.ask(
       "make process w1 /bin/sh -c echo\\ one;\\ sleep\\ 0.2;\\ echo\\ two\\ >&2;\\ exit\\ 3",
@@ -146,7 +146,7 @@ describe("watching", () => {
       await wire.expect("Watching 1\n");
       const frames = await wire.until(`closed:b.${size}:`);
       const output = /^out:b\.\d+:[\d.]+:\d+\n([^]*)\nclosed/.exec(frames)?.[1] ?? "";
-      // All whole lines that fit.
+      // All whole lines that fit into the buffer.
       const fitting = lines.map((_, index) => lines.slice(index).join(""));
       assert.equal(output, fitting.find((text) => text.length <= size) ?? "", `bufsize=${size}`);
       await wire.until("] ");
@@ -163,7 +163,7 @@ describe("watching", () => {
     await wire.ask(
       `make process pieces bufsize=6 working_dir=${directory} /bin/sh -c ${program.replaceAll(" ", "\\ ")}`,
     );
-    // Each piece is there before the next is written, at another time.
+    // Each piece is stored before the next is written, at another time.
     for (const [file, end] of [
       ["a", 8],
       ["b", 11],
@@ -184,7 +184,7 @@ describe("watching", () => {
     await wire.expect("Nothing left to watch\n> ");
   });
 
-  test("who leaves without acknowledging loses nothing, and q acknowledges", async () => {
+  test("a watcher that leaves without acknowledging loses nothing, and q acknowledges", async () => {
     const control = await open();
     await control.ask("make process w2 /bin/sh -c echo\\ first;\\ exec\\ sleep\\ 60");
     const first = await open();
@@ -204,7 +204,7 @@ describe("watching", () => {
     await second.expect("Nothing left to watch\n> ");
   });
 
-  test("several watchers see the same; both acknowledge one position", async () => {
+  test("several watchers see the same output, and both acknowledge one position", async () => {
     const control = await open();
     await control.ask("make process w3 /bin/sh -c echo\\ both;\\ exec\\ sleep\\ 60");
     const watchers = await Promise.all([open(), open()]);
@@ -221,7 +221,7 @@ describe("watching", () => {
     await control.ask("remove processes w3");
   });
 
-  test("no process, a missing one, a pattern, another line meanwhile", async () => {
+  test("no process, a missing one, a pattern, another line during a watch", async () => {
     const wire = await open();
     assert.equal(await wire.ask("watch processes nobody"), "Error: nobody not found");
     wire.send("watch processes nobody.*\n");
@@ -250,7 +250,7 @@ describe("watching", () => {
 });
 
 describe("additions", () => {
-  test("claims at the prompt: granted in order, fenced, given back by the connection's end", async () => {
+  test("claims at the prompt: granted in order, fenced, released by the connection's end", async () => {
     const [first, second, third] = [await open(), await open(), await open()];
     assert.match(await first.ask("claim job"), /^job epoch=1$/);
     assert.match(await first.ask("claim job"), /^job epoch=1$/);

@@ -18,7 +18,7 @@ after(() => assert.deepEqual(served.logged, []));
 const open = (): Promise<Wire> =>
   Wire.open(scope, { port: served.server.port ?? 0, host: "127.0.0.1" });
 
-/** Sends and expects, byte by byte. */
+/** Sends text and checks the answer byte by byte. */
 async function dialogue(
   wire: Wire,
   ...turns: readonly (readonly [string, string])[]
@@ -27,7 +27,7 @@ async function dialogue(
     wire.send(send);
     await wire.expect(reply);
   }
-  // An empty line is answered by the prompt alone: so nothing else was on its way.
+  // An empty line is answered by the prompt alone, so no other bytes were in flight.
   wire.send("\n");
   await wire.expect("> ");
 }
@@ -44,7 +44,7 @@ describe("session", () => {
     );
   });
 
-  test("a failure is an Error line and the session goes on", async () => {
+  test("a failure is an Error line and the session continues", async () => {
     const wire = await open();
     await dialogue(
       wire,
@@ -60,14 +60,14 @@ describe("session", () => {
     );
   });
 
-  test("quit says ok and closes", async () => {
+  test("quit answers ok and closes", async () => {
     const wire = await open();
     wire.send("quit\nget never\n");
     await wire.expect("ok\n");
     await wire.expectEnd();
   });
 
-  test("lines that come in pieces, or many at once, are answered in order", async () => {
+  test("lines that arrive in pieces, or many at once, are answered in order", async () => {
     const wire = await open();
     for (const piece of ["se", "t p.", "a one", "\nge", "t p.a\nset p.a\nget p.a\n"]) {
       wire.send(piece);
@@ -76,14 +76,14 @@ describe("session", () => {
     await wire.expect("\n> one\n> \n> \n> ");
   });
 
-  test("a request that was cut off is not obeyed", async () => {
+  test("a request that was cut off is ignored", async () => {
     const wire = await open();
     wire.socket.end("set cut off");
     await wire.expectEnd();
     assert.equal(served.kernel.values.get("cut"), undefined);
   });
 
-  test("exit-if-idle says when there is something, and is not abbreviated", async () => {
+  test("exit-if-idle answers not idle while the kernel holds a value, and is not abbreviated", async () => {
     const wire = await open();
     await dialogue(
       wire,
@@ -94,7 +94,7 @@ describe("session", () => {
     );
   });
 
-  test("a browser's request is refused and nothing after it obeyed", async () => {
+  test("a browser's request is refused, and further lines are ignored", async () => {
     const wire = await open();
     wire.send("POST / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\nset evil yes\n");
     await wire.expect("Error: This is no web server\n> ");
@@ -139,7 +139,7 @@ describe("words", () => {
 });
 
 describe("sockets", () => {
-  test("the reply and the list have the same line; made again it is the same", async () => {
+  test("the reply and the list have the same line, and a repeated make returns the same socket", async () => {
     const wire = await open();
     const line = await wire.ask("make socket web");
     const match =
@@ -207,7 +207,7 @@ describe("sockets", () => {
     assert.match(await wire.ask("make socket u path=relative.sock"), /^Error: .*absolute/);
   });
 
-  test("what an option must be is said", async () => {
+  test("the error of a wrong option names the expected value", async () => {
     const wire = await open();
     for (const [ask, error] of [
       [

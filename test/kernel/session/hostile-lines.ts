@@ -1,8 +1,8 @@
 import { randomInt } from "node:crypto";
 
 /**
- * Lines nobody should send: random bytes, and requests of both grammars with pieces changed, cut,
- * doubled or put elsewhere. Nothing of it starts a program or removes what the test needs.
+ * Invalid lines: random bytes, and requests of both grammars with pieces changed, cut, doubled or moved. No
+ * line starts a program or removes a thing that the test needs.
  */
 export class HostileLines {
   #state: number;
@@ -12,7 +12,7 @@ export class HostileLines {
     this.#state = seed | 1;
   }
 
-  /** One line, or some bytes that are not even one, with or without its end. */
+  /** One line, or some bytes without a line, with or without a line end. */
   next(): Buffer {
     if (this.#below(100) === 0) return this.#modal();
     const kind = this.#below(10);
@@ -25,7 +25,7 @@ export class HostileLines {
     return this.#below(30) === 0 ? line : Buffer.concat([line, Buffer.from("\n")]);
   }
 
-  /** Into a mode of the prompt, something it does not expect, and out of it again. */
+  /** Enters a mode of the prompt, sends an unexpected line, and leaves the mode. */
   #modal(): Buffer {
     const inside = this.#bytes(this.#below(30)).toString("latin1").replaceAll(/[\nq]/g, "");
     return Buffer.from(`${this.#pick(["watch processes steady", "events 0"])}\n${inside}\n\nq\n`);

@@ -16,14 +16,14 @@ after(() => assert.deepEqual(served.logged, []));
 const open = (): Promise<Wire> => Wire.open(scope, { path: served.home.kernelSocket });
 
 describe("limits", () => {
-  test("a text line of 1 MiB is read, a longer one refused with its limit, and the session goes on", async () => {
+  test("a text line of 1 MiB is read, a longer one refused with its limit, and the session continues", async () => {
     const wire = await open();
     const value = "x".repeat(1_048_576 - "set long ".length);
     assert.equal(await wire.ask(`set long ${value}`), "");
     assert.equal((await wire.ask("get long")).length, value.length);
     assert.equal(
       await wire.ask(`set long ${value}y`),
-      "Error: A limit was passed: a line is at most 1048576 bytes.",
+      "Error: A limit was exceeded: a line is at most 1048576 bytes.",
     );
     assert.equal((await wire.ask("get long")).length, value.length);
     await wire.ask("set long");
@@ -44,7 +44,7 @@ describe("limits", () => {
     assert.deepEqual((await wire.json({ id: 2, do: "get", name: "a" }))["id"], 2);
   });
 
-  test("what is not UTF-8, or has a NUL, is refused", async () => {
+  test("text that is not UTF-8, or has a NUL, is refused", async () => {
     const wire = await open();
     wire.send(Buffer.from([0x73, 0x65, 0x74, 0x20, 0xff, 0xfe, 0x0a]));
     await wire.expect("Error: The request is not usable: it is not UTF-8.\n> ");
@@ -56,21 +56,21 @@ describe("limits", () => {
     assert.match(await wire.ask("set a\0b c"), /^Error: /);
   });
 
-  test("a line without end holds no more than its limit, and gives it back", async () => {
+  test("a line without end holds no more than its limit, and its memory is released", async () => {
     const wire = await Wire.open(scope, { path: served.home.kernelSocket });
     for (let sent = 0; sent < 40; sent += 1) {
       wire.send(Buffer.alloc(262_144, "a"));
       await new Promise((resolve) => setTimeout(resolve, 1));
     }
-    assert.match(await wire.until("\n> "), /^Error: A limit was passed/);
+    assert.match(await wire.until("\n> "), /^Error: A limit was exceeded/);
     assert.equal(wire.unread, 0);
-    // The line ends here; what follows is a line of its own.
+    // The line ends here; the next command is a separate line.
     assert.equal(await wire.ask("\nget a"), "");
   });
 });
 
 describe("hostile clients", () => {
-  test("30,000 random and mutated lines: every answer is one, and the kernel goes on", async () => {
+  test("30,000 random and mutated lines: every answer is valid, and the kernel continues", async () => {
     const lines = new HostileLines();
     served.kernel.processes.make({ name: "steady", args: ["/bin/sleep", "600"] });
     for (let connection = 0; connection < 30; connection += 1) {
@@ -94,7 +94,7 @@ describe("hostile clients", () => {
     await eventually(() => served.server.connections <= 8, "the connections to go");
   });
 
-  test("1,000 idle connections, and the next is served at once", async () => {
+  test("with 1,000 idle connections, the next client is served", async () => {
     const idle = await Promise.all(Array.from({ length: 1_000 }, open));
     const wire = await open();
     assert.equal(await wire.ask("get nothing"), "");

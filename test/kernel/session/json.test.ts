@@ -26,7 +26,7 @@ interface Output {
   readonly bytes: number;
 }
 
-/** The next message; of an output message also its bytes. */
+/** The next message; for an output message also its bytes. */
 async function piece(
   wire: Wire,
 ): Promise<{ message: Record<string, unknown>; output?: Output; data: Buffer }> {
@@ -39,7 +39,7 @@ async function piece(
 }
 
 describe("requests", () => {
-  test("each is answered with its id, errors too, and nothing else is written", async () => {
+  test("each request is answered with its id, errors too, and nothing else is written", async () => {
     const wire = await open();
     assert.deepEqual(await wire.json({ id: 1, do: "set", name: "j", value: 'a\n> "é"' }), {
       id: 1,
@@ -67,21 +67,21 @@ describe("requests", () => {
     assert.equal(wire.unread, 0);
   });
 
-  test("many at once are answered in order", async () => {
+  test("many requests at once are answered in order", async () => {
     const wire = await open();
     const ids = Array.from({ length: 500 }, (_, id) => id);
     wire.send(ids.map((id) => `{"id":${id},"do":"get","name":"n"}\n`).join(""));
     for (const id of ids) assert.equal((await wire.message())["id"], id);
   });
 
-  test("a socket and its listing are what the API says", async () => {
+  test("a socket and its listing have the fields of the API", async () => {
     const wire = await open();
     const made = await wire.json({ id: 1, do: "make socket", name: "js", backlog: 16 });
     assert.deepEqual(made["ok"], served.kernel.sockets.list(["js"])[0]);
     await wire.json({ id: 2, do: "remove sockets", names: ["js"] });
   });
 
-  test("the environment of a process is nowhere to be seen", async () => {
+  test("the environment of a process is in no answer", async () => {
     const wire = await open();
     const env = { SECRET: "hunter2hunter2" };
     const request = { do: "make process", name: "secret", args: ["/bin/true"], env };
@@ -103,7 +103,7 @@ describe("requests", () => {
 });
 
 describe("output", () => {
-  test("pieces with their offsets, then the end, then done", async () => {
+  test("pieces arrive with their offsets, then the end, then done", async () => {
     const wire = await open();
     await wire.json({
       id: 1,
@@ -131,7 +131,7 @@ describe("output", () => {
     assert.deepEqual(await wire.message(), { id: 9, done: true });
   });
 
-  test("from an offset, without following, any number of times", async () => {
+  test("output is read from an offset, without following, any number of times", async () => {
     const wire = await open();
     await wire.json({
       id: 1,
@@ -158,7 +158,7 @@ describe("output", () => {
     }
   });
 
-  test("what a full buffer dropped is a gap with its size", async () => {
+  test("output dropped by a full buffer is a gap with its size", async () => {
     const wire = await open();
     await wire.json({
       id: 1,
@@ -182,7 +182,7 @@ describe("output", () => {
     assert.ok(read >= 4096 && gap > 0, `${read} + ${gap}`);
   });
 
-  test("a named reader goes on where it acknowledged; an end is acknowledged by ack", async () => {
+  test("a named reader continues where it acknowledged, and ack acknowledges an end", async () => {
     const wire = await open();
     await wire.json({ id: 1, do: "make process", name: "o4", args: ["/usr/bin/printf", "abcdef"] });
     await eventOf(served.kernel, ({ name, type }) => name === "o4" && type === "closed");
@@ -201,7 +201,7 @@ describe("output", () => {
     assert.equal(codeOf(await wire.json({ id: 5, do: "ack", name: "o4" })), "NEWEL_E_NOT_FOUND");
   });
 
-  test("several processes in one stream; unwatch ends it; an id has one stream", async () => {
+  test("one stream has several processes, unwatch ends it, and an id has one stream", async () => {
     const wire = await open();
     for (const name of ["m1", "m2"])
       await wire.json({
@@ -238,7 +238,7 @@ describe("output", () => {
 });
 
 describe("events", () => {
-  test("numbered without a gap, resumable from any kept number", async () => {
+  test("events are numbered without a gap, and resumable from any kept number", async () => {
     const wire = await open();
     const since = served.kernel.events.last;
     await wire.json({ id: 1, do: "events", since });
@@ -259,8 +259,8 @@ describe("events", () => {
 });
 
 describe("claims", () => {
-  test("granted at once or later, with the holder's pid; released with the connection", async () => {
-    // Over TCP the operating system does not name the process.
+  test("a claim is granted at once or later, with the holder's pid, and released with the connection", async () => {
+    // Over TCP the operating system does not report the process.
     const { port = 0 } = served.server;
     const [first, second] = [await Wire.open(scope, { host: "127.0.0.1", port }), await open()];
     const claim = { do: "claim", name: "jc" };
@@ -290,7 +290,7 @@ describe("claims", () => {
     assert.equal(codeOf(await second.message()), "NEWEL_E_CANCELLED");
     assert.deepEqual(await second.message(), { id: 3, ok: null });
     await second.json({ id: 4, do: "release", name: "jf", force: true });
-    // Its holder is told, under the id of its request.
+    // The holder is notified, under the id of its request.
     assert.deepEqual(await first.message(), { id: 1, taken: "jf" });
     for (const id of [8, 9])
       assert.deepEqual((await first.json({ id, ...claim }))["ok"], { name: "jf", epoch: 3 });

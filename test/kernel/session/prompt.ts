@@ -43,7 +43,7 @@ export class Prompt {
     return frames;
   }
 
-  /** Runs a shell program to its end and gives its stdout; options go before the command. */
+  /** Runs a shell program to its end and returns its stdout; options precede the command. */
   async outputOf(name: string, program: string, options = ""): Promise<string> {
     const words = program.replaceAll(" ", "\\ ");
     await this.ask(`make process ${name} ${options} /bin/sh -c ${words}`);

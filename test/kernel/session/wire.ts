@@ -11,7 +11,7 @@ import type { Scope } from "../../helpers/resources.ts";
 
 const greeting = (version: string): string => `newel kernel ${version}. Type "help" for help.\n> `;
 
-/** The same scope, ended in reverse: what was opened last is closed first. */
+/** The same scope, but ended in reverse: the resource opened last is closed first. */
 export function inReverse(scope: Scope): Scope {
   const ends: Parameters<Scope["after"]>[0][] = [];
   scope.after(async () => {
@@ -20,7 +20,7 @@ export function inReverse(scope: Scope): Scope {
   return { after: (end) => void ends.push(end) };
 }
 
-/** A scope for what all tests of a file share. */
+/** A scope for resources that all tests of a file share. */
 export function fileScope(): Scope {
   return inReverse({ after });
 }
@@ -29,7 +29,7 @@ export interface Served {
   readonly kernel: OpenKernel;
   readonly home: Home;
   readonly server: KernelServer;
-  /** Faults and refused clients that the server spoke of. */
+  /** Faults and refused clients that the server reported. */
   readonly logged: string[];
 }
 
@@ -51,7 +51,7 @@ export async function serveTestKernel(scope: Scope): Promise<Served> {
   return { kernel, home, server, logged };
 }
 
-/** A plain socket: what is sent is what is written here, what comes is compared byte by byte. */
+/** A plain socket: the test writes the bytes, and compares the answer byte by byte. */
 export class Wire {
   readonly socket: Socket;
   #received = Buffer.alloc(0);
@@ -73,7 +73,7 @@ export class Wire {
     socket.on("close", end);
   }
 
-  /** Connects and takes the greeting. */
+  /** Connects and reads the greeting. */
   static async open(scope: Scope, to: NetConnectOpts, version = "test"): Promise<Wire> {
     const wire = await Wire.connect(scope, to);
     await wire.expect(greeting(version));
@@ -92,7 +92,7 @@ export class Wire {
     this.socket.write(text);
   }
 
-  /** Takes as many bytes as `text` has; they must be these. */
+  /** Reads as many bytes as `text` has; they must be equal to it. */
   async expect(text: string): Promise<void> {
     const bytes = await this.take(Buffer.byteLength(text), text);
     assert.equal(bytes.toString(), text);
@@ -108,19 +108,19 @@ export class Wire {
     return taken;
   }
 
-  /** Takes everything up to the first `mark`, and the mark. */
+  /** Reads everything up to the first `mark`, and the mark. */
   async until(mark: string): Promise<string> {
     await this.#until(() => this.#received.includes(mark), JSON.stringify(mark));
     return (await this.take(this.#received.indexOf(mark) + Buffer.byteLength(mark))).toString();
   }
 
-  /** Sends a line; the reply to it up to the prompt, which is left out. */
+  /** Sends a line; returns the reply up to the prompt, without the prompt. */
   async ask(line: string): Promise<string> {
     this.send(`${line}\n`);
     return (await this.until("\n> ")).slice(0, -3);
   }
 
-  /** Sends a JSON request and gives the next message. */
+  /** Sends a JSON request and returns the next message. */
   async json(request: unknown): Promise<Record<string, unknown>> {
     this.send(`${JSON.stringify(request)}\n`);
     return this.message();
@@ -130,7 +130,7 @@ export class Wire {
     return JSON.parse(await this.until("\n")) as Record<string, unknown>;
   }
 
-  /** Waits for the server to close the connection; nothing more may have come. */
+  /** Waits for the server to close the connection; no more bytes may have arrived. */
   async expectEnd(): Promise<void> {
     await this.#until(() => this.ended, "the end");
     assert.equal(this.#received.toString(), "");

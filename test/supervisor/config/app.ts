@@ -7,7 +7,7 @@ import { loadConfig, type LoadOptions } from "../../../src/supervisor/config/loa
 import type { ResolvedConfig, ResolvedService } from "../../../src/supervisor/config/resolved.ts";
 import { type Scope, temporaryDirectory } from "../../helpers/resources.ts";
 
-/** The environment of a caller of whom nothing is known but the way to programs. */
+/** The environment of a caller that has only the path to programs. */
 export const bareEnvironment: NodeJS.ProcessEnv = {
   PATH: "/usr/bin:/bin",
   ...(process.env["NODE_V8_COVERAGE"] === undefined

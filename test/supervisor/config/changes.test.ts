@@ -10,7 +10,7 @@ import {
 import { bareEnvironment, load, makeApp, serviceOf } from "./app.ts";
 import { type Scope } from "../../helpers/resources.ts";
 
-/** The service `web` of a JSON configuration in a directory of its own. */
+/** The service `web` of a JSON configuration in its own directory. */
 async function resolveWeb(
   directory: string,
   settings: object,
@@ -40,7 +40,7 @@ test("the same configuration has the same hash, in any order of keys", async (t)
   assert.deepEqual(changedKeys(one, two), []);
 });
 
-/** [change, the keys it is told by, whether it needs new processes] */
+/** [change, the keys that report it, whether it needs new processes] */
 const CHANGES: readonly (readonly [object, readonly string[], boolean])[] = [
   [{ env: { PORT: "1" } }, ["env.PORT"], true],
   [{ envFile: ".env" }, ["env.FROM_FILE"], true],
@@ -94,7 +94,7 @@ test("a change is described by its name, a program by its paths", async (t) => {
   ]);
 });
 
-test("another address of a socket is a change of those who listen on it", async (t) => {
+test("another address of a socket is a change of the services that listen on it", async (t) => {
   const directory = directoryOf(t);
   const before = await resolveWeb(directory, {});
   const after = await resolveWeb(directory, {}, { sockets: { web: { port: 3001 } } });
@@ -119,7 +119,7 @@ test("a stored configuration is read back as it was", async (t) => {
   assert.deepEqual(parseResolvedConfig(stored), config);
 });
 
-test("what is no stored configuration is refused without a value of it", async (t) => {
+test("an invalid stored configuration is refused without a value of it", async (t) => {
   const config = await load(
     makeApp(t, { "newel.config.json": '{ "services": { "a": { "run": "x" } } }' }),
   );

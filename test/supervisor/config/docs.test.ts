@@ -12,7 +12,7 @@ test("the page's configuration is accepted", async (t) => {
   assert.equal((await load(directory)).name, "shop");
 });
 
-test("the page's errors are what is said", async (t) => {
+test("the page's errors are those that newel prints", async (t) => {
   const lines = /```text\n([^]*?)\n```/.exec(page)?.[1];
   const source = `
 export default {
@@ -34,7 +34,7 @@ test("the page names every setting", async (t) => {
     "newel.config.json": `{ "zzzzzzzz": 1, "services": { "a": { "run": "x", "zzzzzzzz": 1, "ready": { "zzzzzzzz": 1 },
       "stop": { "zzzzzzzz": 1 }, "restart": { "zzzzzzzz": 1 }, "logs": { "zzzzzzzz": 1 } } },
       "sockets": { "s": { "path": "x", "zzzzzzzz": 1 } },
-      "jobs": { "modules": "*.json", "zzzzzzzz": 1 } }`,
+      "jobs": { "modules": "*.json", "zzzzzzzz": 1 }, "metrics": { "zzzzzzzz": 1 } }`,
   });
   const { message } = await loadError(directory);
   const settings = [...message.matchAll(/there are (.*)\.$/gm)].flatMap(([, names = ""]) =>

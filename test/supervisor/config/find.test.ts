@@ -44,7 +44,10 @@ test("no file, or one of another kind", async (t) => {
   assert.equal(folder.message, "No configuration found: a is a directory.");
   const yaml = await loadError(directory, { file: "compose.yaml" });
   assert.equal(yaml.code, "NEWEL_E_CONFIG");
-  assert.match(yaml.message, /^compose\.yaml {2}newel reads \.ts, \.mts, \.js, \.mjs, \.json: /);
+  assert.match(
+    yaml.message,
+    /^compose\.yaml {2}newel reads \.ts, \.mts, \.js, \.mjs, \.json, files of pm2 and Procfiles: .* `newel init --from compose\.yaml`/,
+  );
 });
 
 const UNREADABLE = [
@@ -54,9 +57,7 @@ const UNREADABLE = [
   "newel.config.toml",
   "newel.config.cjs",
   "newel.config.TS",
-  "ecosystem.config.js",
-  "ecosystem.config.cjs",
-  "Procfile",
+  "supervisord.conf",
   "process-compose.yaml",
 ];
 
@@ -71,14 +72,53 @@ for (const file of UNREADABLE) {
       const error = await loadError(join(directory, from));
       assert.equal(error.code, "NEWEL_E_CONFIG");
       assert.ok(error.message.includes(`${file}  is `), error.message);
-      assert.match(error.message, /newel\.config\.ts here, or name the file that is meant with -c/);
+      assert.match(
+        error.message,
+        /newel\.config\.ts here \(`newel init` does\), or name the file that is meant with -c/,
+      );
     }
     const named = await load(join(directory, "inner"), { file: "../newel.config.json" });
     assert.equal(named.file, join(directory, "newel.config.json"));
   });
 }
 
-test("a link that leads nowhere is an error, a leftover copy or a directory is none", async (t) => {
+test("a file of pm2 or a Procfile is the configuration of its directory, unless there are two", async (t) => {
+  const directory = makeApp(t, {
+    "newel.config.json": '{ "services": {} }',
+    "heroku/Procfile": "web: node server.js\nworker: sleep 60 | cat\n",
+    "heroku/server.js": "",
+    "heroku/deep/x": "",
+    "pm2/ecosystem.json": '{ "apps": [{ "name": "api", "script": "gone.js", "max_restarts": 2 }] }',
+    "both/Procfile": "web: date\n",
+    "both/ecosystem.config.js": "",
+    "wrong/Procfile": "web: date\nno process\n",
+  });
+  const sentences: string[] = [];
+  const onForeign = (sentence: string): number => sentences.push(sentence);
+  const config = await load(join(directory, "heroku/deep"), { onForeign });
+  assert.equal(config.file, join(directory, "heroku/Procfile"));
+  assert.deepEqual(
+    config.services.map(({ name }) => name),
+    ["web", "worker"],
+  );
+  assert.match(sentences.join(), /^Reading Procfile \(Procfile\): web, worker\. `newel init`/);
+  const missing = await loadError(join(directory, "pm2"));
+  assert.match(
+    missing.message,
+    /^ecosystem\.json:1 {2}services\.api\.node is "gone\.js", which does/,
+  );
+  const both = await loadError(join(directory, "both"));
+  assert.match(both.message, /is one of several configurations of other tools here/);
+  const named = await load(join(directory, "both"), { file: "Procfile" });
+  assert.equal(named.services.length, 1);
+  const wrong = await loadError(join(directory, "wrong"));
+  assert.match(
+    wrong.message,
+    /^Procfile:2 {2}This line is "no process"; a line of a Procfile is NAME: /,
+  );
+});
+
+test("a dangling link is an error, a leftover copy or a directory is not", async (t) => {
   const directory = makeApp(t, {
     "newel.config.json": '{ "services": {} }',
     "broken/x": "",

@@ -77,7 +77,7 @@ test("a port in listen has a name too", async (t) => {
   });
 });
 
-/** [the settings that are wrong, what is said] */
+/** [the wrong settings, the message] */
 const WRONG: readonly (readonly [object, string])[] = [
   [{ run: "x $(socket.wbe.fileno)" }, 'services.w.run asks for the socket "wbe", which is not'],
   [{ run: ["x", "$(socket.admin.port)"] }, 'services.w.run[1] asks for the socket "admin"'],

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { chmodSync, mkdirSync, renameSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 
@@ -97,13 +97,13 @@ for (const [how, environmentOf] of CALLS) {
       assert.equal(service.hash, former.hash);
       assert.deepEqual(processEnvironment(service), processEnvironment(former));
     }
-    // The next call is compared with what was kept.
+    // The next call is compared with the kept settings.
     const again = keepCaller(await load(directory, { environment }), config);
     assert.deepEqual(changesOf(again, config), NOTHING);
   });
 }
 
-test("what the configuration passes on is compared, and so are the programs", async (t) => {
+test("variables of passEnv are compared, and so are the programs", async (t) => {
   const directory = makeApp(t, { "newel.config.json": CONFIG });
   const [one, two] = ["one", "two"].map((name) => makeProgram(join(directory, name), "tool"));
   const call = (name: string, more: NodeJS.ProcessEnv = {}): Promise<ResolvedConfig> =>
@@ -119,6 +119,45 @@ test("what the configuration passes on is compared, and so are the programs", as
   });
   assert.notEqual(serviceOf(config, "list").hash, serviceOf(running, "list").hash);
   assert.equal(serviceOf(config, "text").hash, serviceOf(running, "text").hash);
+});
+
+test("a program that a short PATH has in a later directory, or by a link, is the one that runs while it exists", async (t) => {
+  const directory = makeApp(t, {
+    "newel.config.json": JSON.stringify({
+      name: "app",
+      services: {
+        list: { run: ["tool", "-x"] },
+        node: { node: "server.ts", nodePath: "tool" },
+        own: { run: ["tool"], env: { PATH: join("/", "nowhere") } },
+      },
+    }),
+    "server.ts": "",
+  });
+  const [first, later] = ["first", "later"].map((name) => join(directory, name));
+  assert.ok(first !== undefined && later !== undefined);
+  const tool = makeProgram(first, "tool");
+  makeProgram(later, "tool");
+  symlinkSync(first, join(directory, "link"));
+  const call = async (...path: string[]): Promise<ResolvedConfig> =>
+    load(directory, { environment: { ...SHELL, PATH: [...path, "/usr/bin"].join(":") } });
+  const running = await call(first, later);
+  const same = { list: [], node: [], own: [] };
+  for (const path of [[later], [], [join(directory, "link")], [later, first]]) {
+    const config = keepCaller(await call(...path), running);
+    assert.deepEqual(changesOf(config, running), same, path.join(":"));
+    assert.equal(programOf(serviceOf(config, "list")), tool);
+  }
+  const earlier = await call(later, first);
+  const installed = keepCaller(await call(first), earlier);
+  assert.deepEqual(changesOf(installed, earlier), same);
+  rmSync(tool);
+  const replaced = keepCaller(await call(later), running);
+  const paths = `${tool} → ${join(later, "tool")}`;
+  assert.deepEqual(changesOf(replaced, running), {
+    list: [`the program of run changed: ${paths}`],
+    node: [`the Node.js changed: ${paths}`],
+    own: [],
+  });
 });
 
 test("a new service of a running app gets the shell of the others; PATH that is passed is compared", async (t) => {

@@ -27,7 +27,7 @@ for (const [name, value] of Object.entries(SECRETS)) {
   });
 }
 
-test("paths, words and what npm, the shell and CI systems set are readable", async (t) => {
+test("paths, words and the variables of npm, the shell and CI systems are readable", async (t) => {
   const directory = makeApp(t, {});
   writeFileSync(join(directory, "key.pem"), "");
   const environment: NodeJS.ProcessEnv = {

@@ -25,7 +25,7 @@ export interface FlowRequest extends AddRequest {
 /** The job's id, or a negative error code. */
 export type Added = string | number;
 
-/** Adds jobs; as far as the first that cannot be added. */
+/** Adds jobs, up to the first that cannot be added. */
 export function addJobs(
   store: Store,
   queue: QueueRecord,
@@ -34,7 +34,7 @@ export function addJobs(
   return requests.map((request) => addJob(store, queue, request, false));
 }
 
-/** Adds a tree of jobs; parents are let go on only when all of it is there. */
+/** Adds a tree of jobs; parents may continue only when the whole tree is stored. */
 export function addFlow(
   store: Store,
   _queue: QueueRecord,
@@ -79,7 +79,7 @@ function parentOf(store: Store, request: AddRequest): Placed | undefined {
   return findParent(store, { parent_key: parentKey, parent } as JobHead);
 }
 
-/** A job of that id is there: it stays, and gets the parent if it has none that lives. */
+/** A job of that id exists: it stays, and gets the parent if it has no existing one. */
 function duplicate(
   store: Store,
   old: Placed,

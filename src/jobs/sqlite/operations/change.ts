@@ -3,6 +3,7 @@ import {
   findByFlowKey,
   findJob,
   frontPriorityScore,
+  HEAD,
   type JobHead,
   moveJob,
   storeData,
@@ -13,7 +14,7 @@ import type { Store } from "../store.ts";
 import { detachFromParent, reattachToParent } from "./flow.ts";
 import { makeDelayed, makeReady, readyPlace } from "./placing.ts";
 
-/** Each gives 0 or an error code unless it says otherwise. */
+/** Changes of a job. Each operation returns 0 or an error code unless documented otherwise. */
 
 export function promote(store: Store, queue: QueueRecord, id: string): number {
   const job = findJob(store, queue, id);
@@ -43,7 +44,7 @@ export function changePriority(
   if (job === undefined) return CODE.jobNotExist;
   if (job.state === STATE.wait || job.state === STATE.prioritized) {
     const [state, score] =
-      priority > 0 && lifo
+      priority !== 0 && lifo
         ? [STATE.prioritized, frontPriorityScore(priority)]
         : readyPlace(queue, priority, lifo ? "first" : "last");
     moveJob(store, queue, job, state, score);
@@ -117,18 +118,17 @@ export function moveJobsToWait(
 ): number {
   const state: State = STATE[from];
   const jobs = store.all<JobHead>(
-    "SELECT * FROM job WHERE queue = ? AND state = ? AND score <= ? ORDER BY score LIMIT ?",
+    `SELECT ${HEAD} FROM job WHERE queue = ? AND state = ? AND score <= ? ORDER BY score LIMIT ?`,
     queue.key,
     state,
-    until,
+    from === "delayed" ? Number.MAX_VALUE : until,
     count,
   );
   for (const job of jobs) {
-    if (from === "delayed") store.run("UPDATE job SET delay = 0 WHERE key = ?", job.key);
-    else clearOutcome(store, queue, job, from);
+    if (from !== "delayed") clearOutcome(store, queue, job, from);
     makeReady(store, queue, job, "last", from);
   }
-  return jobs.length >= count ? 1 : 0;
+  return jobs.length > 0 && jobs.length >= count ? 1 : 0;
 }
 
 function clearOutcome(
@@ -147,7 +147,7 @@ function clearOutcome(
   reattachToParent(store, { queue, job }, from);
 }
 
-/** Takes a child that is not finished from its parent. @returns 0, 1 when the parent did not wait for it, or an error code */
+/** Detaches an unfinished child from its parent. @returns 0, 1 when the parent did not wait for it, or an error code */
 export function removeChildDependency(
   store: Store,
   queue: QueueRecord,
@@ -163,7 +163,7 @@ export function removeChildDependency(
   return 0;
 }
 
-/** Appends a line to a job's log. @returns how many lines it has, or an error code */
+/** Appends a line to a job's log. @returns the number of its lines, or an error code */
 export function addLog(
   store: Store,
   queue: QueueRecord,

@@ -1,7 +1,7 @@
 import type { QueueRecord } from "../queue-record.ts";
 import type { Store } from "../store.ts";
 
-/** Names a connection of this process, so that `getWorkers` finds it; a name of `null` takes it off. */
+/** Names a connection of this process, so that `getWorkers` finds it; `null` removes the name. */
 export function setClient(
   store: Store,
   _queue: QueueRecord,
@@ -19,7 +19,7 @@ export function setClient(
     );
 }
 
-/** The named connections of all processes, a line each. */
+/** The named connections of all processes, one per line. */
 export function listClients(store: Store): string[] {
   return store
     .all<{ owner: number; number: number; name: string; pid: number; since: number }>(
@@ -27,6 +27,6 @@ export function listClients(store: Store): string[] {
     )
     .map(
       ({ owner, number, name, pid, since }) =>
-        `id=${owner}-${number} name=${name} pid=${pid} age=${Math.round((store.now - since) / 1_000)}`,
+        `id=${owner}-${number} addr=pid:${pid} name=${name} pid=${pid} age=${Math.round((store.now - since) / 1_000)}`,
     );
 }

@@ -6,18 +6,18 @@ import { STATE } from "../states.ts";
 import type { Store } from "../store.ts";
 import { makeDelayed, storeAndEnqueue } from "./placing.ts";
 
-/** The job that keeps others of its deduplication id out. */
+/** The job that holds a deduplication id, so that others with it are not added. */
 interface Holder {
   readonly job: string;
-  /** When it no longer does, milliseconds; `null` as long as the job is not finished. */
+  /** When the hold ends, by {@link Store.spanNow}; `null` when it ends with the job. */
   readonly until: number | null;
   readonly next: string | null;
 }
 
 /**
- * Decides whether a new job is kept out by another of its deduplication id.
+ * Decides whether another job with its deduplication id keeps a new job out.
  *
- * @param mayReplace - a parent of a flow replaces nothing
+ * @param mayReplace - `false` for a parent of a flow, which replaces no job
  * @returns the id of the job that keeps it out
  */
 export function deduplicate(
@@ -46,17 +46,37 @@ export function holderOf(store: Store, queue: QueueRecord, id: string): Holder |
     queue.key,
     id,
   );
-  return holder?.until === undefined || holder.until === null || holder.until > store.now
+  return holder?.until === undefined || holder.until === null || holder.until > store.spanNow
     ? holder
     : undefined;
 }
 
-/** Drops a deduplication id, with the job that was to come next. */
+/**
+ * Gives a job that is in the store already the deduplication id, until it is finished, unless another job holds it.
+ *
+ * @returns the id of the job that holds it then
+ */
+export function claimDeduplication(
+  store: Store,
+  queue: QueueRecord,
+  id: string,
+  jobId: string,
+): string {
+  const job = findJob(store, queue, jobId);
+  const holder = holderOf(store, queue, id);
+  if (job === undefined || (holder !== undefined && holder.job !== jobId))
+    return holder?.job ?? jobId;
+  if (holder === undefined) hold(store, queue, { id }, jobId);
+  store.run("UPDATE job SET deduplication = ? WHERE key = ?", id, job.key);
+  return jobId;
+}
+
+/** Removes a deduplication id, with the job that was stored to come next. */
 export function dropDeduplication(store: Store, queue: QueueRecord, id: string): number {
   return store.run("DELETE FROM deduplication WHERE queue = ? AND id = ?", queue.key, id);
 }
 
-/** A job is removed: the next of its deduplication id may come. */
+/** A job is removed: the next job of its deduplication id may be added. */
 export function freeOnRemoval(store: Store, queue: QueueRecord, job: JobHead): void {
   if (job.deduplication === null) return;
   store.run(
@@ -67,7 +87,7 @@ export function freeOnRemoval(store: Store, queue: QueueRecord, job: JobHead): v
   );
 }
 
-/** A job is finished: the id is free unless it is held for a time; a job that came meanwhile is added. */
+/** A job is finished: its id is free unless it is held for a time; a job that arrived in the meantime is added. */
 export function freeOnFinish(store: Store, queue: QueueRecord, job: JobHead): void {
   if (job.deduplication === null) return;
   const row = store.get<Holder>(
@@ -76,12 +96,12 @@ export function freeOnFinish(store: Store, queue: QueueRecord, job: JobHead): vo
     job.deduplication,
   );
   if (row === undefined) return;
-  const over = row.until === null ? row.job === job.id : row.until <= store.now;
+  const over = row.until === null ? row.job === job.id : row.until <= store.spanNow;
   if (over) dropDeduplication(store, queue, job.deduplication);
   if (row.next !== null) addNext(store, queue, job.deduplication, row.next);
 }
 
-/** What is kept of the job that comes when the active one is done. */
+/** The stored fields of the job that is added when the active one is done. */
 interface NextJob extends NewJob {
   readonly options: DeduplicationOptions;
 }
@@ -99,7 +119,7 @@ function hold(
   queue: QueueRecord,
   options: DeduplicationOptions,
   job: string,
-  until: number | null = ttlOf(options) === 0 ? null : store.now + ttlOf(options),
+  until: number | null = ttlOf(options) === 0 ? null : store.spanNow + ttlOf(options),
 ): void {
   store.run(
     "REPLACE INTO deduplication (queue, id, job, until, next) VALUES (?, ?, ?, ?, NULL)",
@@ -114,7 +134,7 @@ function ttlOf(options: DeduplicationOptions): number {
   return options.ttl !== undefined && options.ttl > 0 ? options.ttl : 0;
 }
 
-/** A delayed job makes place for the new one; another keeps it out. */
+/** A delayed holder is replaced by the new job; any other holder keeps it out. */
 function replace(
   store: Store,
   queue: QueueRecord,
@@ -152,7 +172,7 @@ function keepOut(
   return holder.job;
 }
 
-/** The holder was to hold until it is finished, but is gone: the id was left behind. */
+/** Whether the holder, which was to hold the id until it is finished, no longer exists. */
 function takeOverStale(
   store: Store,
   queue: QueueRecord,
@@ -165,7 +185,7 @@ function takeOverStale(
   return true;
 }
 
-/** With `keepLastIfActive`, the last job that came while one is active is added when that is done. */
+/** With `keepLastIfActive`, the last job that arrives while one is active is added when the active one is done. */
 function storeNext(
   store: Store,
   queue: QueueRecord,

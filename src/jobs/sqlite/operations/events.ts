@@ -10,7 +10,7 @@ const READ_AT_ONCE = 500;
 export function readEvents(store: Store, queue: QueueRecord, after: string): EventEntry[] {
   const [number, index] = position(after);
   const rows = store.all<{ number: number; first: number; body: string }>(
-    // That the number is no smaller is said first: by that the table is searched, by an OR it would be read whole.
+    // SQLite searches the index by the first condition; with an OR alone it would read the whole table.
     `SELECT number, first, body FROM event
      WHERE queue = ? AND number >= ? AND (number > ? OR first + count - 1 > ?)
      ORDER BY number, first LIMIT 50`,
@@ -29,7 +29,7 @@ export function readEvents(store: Store, queue: QueueRecord, after: string): Eve
   return entries;
 }
 
-/** The id of the last event: what comes later comes after it. */
+/** The id of the last event: later events have greater ids. */
 export function lastEvent(store: Store, queue: QueueRecord): string {
   const row = store.get<{ number: number; last: number }>(
     "SELECT number, first + count - 1 AS last FROM event WHERE queue = ? ORDER BY number DESC, first DESC LIMIT 1",
@@ -53,7 +53,7 @@ export function trimEvents(store: Store, queue: QueueRecord, keep: number): numb
   return store.trimEvents(queue, keep);
 }
 
-/** `number-index`; the index left out stands for the last of that number, as in Redis. */
+/** `number-index`; without an index it means the last event of that number, as in Redis. */
 function position(id: string): [number, number] {
   const [number = "0", index] = id.split("-");
   return [Number(number), index === undefined ? -1 : Number(index)];

@@ -1,5 +1,5 @@
 import { CODE } from "../codes.ts";
-import { findJob, type JobHead, moveJob } from "../job-rows.ts";
+import { findJob, HEAD, type JobHead, moveJob } from "../job-rows.ts";
 import { countOf, type QueueRecord } from "../queue-record.ts";
 import { CHILD, STATE, type State } from "../states.ts";
 import type { Store } from "../store.ts";
@@ -9,12 +9,12 @@ import { lockProblem } from "./locks.ts";
 import { collectMetrics } from "./metrics.ts";
 import { makeDelayed, makeReady, pushBack } from "./placing.ts";
 import { removeJob } from "./remove.ts";
-import { type Taken, takeJob, type Taker } from "./take.ts";
+import { promoteIfDue, type Taken, takeJob, type Taker } from "./take.ts";
 
-/** How many finished jobs are kept: at most `count`, for at most `age` seconds. */
+/** How many finished jobs are kept: at most `count`, for at most `ageMs` milliseconds. */
 export interface Keep {
   readonly count?: number;
-  readonly age?: number;
+  readonly ageMs?: number;
   readonly limit?: number;
 }
 
@@ -27,7 +27,7 @@ export interface Finish {
   readonly value: string;
   readonly finishedOn: number;
   readonly keep: Keep;
-  /** Attempts the job has. */
+  /** The number of attempts that the job has. */
   readonly attempts: number;
   readonly fields: AttemptFields | null;
   /** Minutes of metrics to keep; 0 for none. */
@@ -36,7 +36,7 @@ export interface Finish {
   readonly next: Taker | null;
 }
 
-/** What a failed attempt leaves in the job. */
+/** The fields that a failed attempt changes in the job. */
 export interface AttemptFields {
   readonly failedReason?: string;
   /** JSON. */
@@ -46,7 +46,7 @@ export interface AttemptFields {
 /** An error code, or the next job. */
 export type Finished = number | { readonly next: Taken };
 
-/** Ends the turn of an active job for good. */
+/** Finishes an active job for good. */
 export function finishJob(store: Store, queue: QueueRecord, finish: Finish): Finished {
   if (completePlain(store, queue, finish)) return finished(store, queue, finish, 1);
   const job = findJob(store, queue, finish.id);
@@ -61,7 +61,7 @@ export function finishJob(store: Store, queue: QueueRecord, finish: Finish): Fin
   return finished(store, queue, finish, attemptsMade);
 }
 
-/** Tells of the end of a job, and takes the next one. */
+/** Emits the events of the end of a job, and takes the next one. */
 function finished(
   store: Store,
   queue: QueueRecord,
@@ -77,8 +77,8 @@ function finished(
 }
 
 /**
- * Most jobs belong to nothing else and are kept: for them one statement both looks and writes. @returns
- * whether it was such a one, and is completed
+ * Most jobs have no parent and are kept: for them one statement both checks and writes. @returns
+ * whether it was such a job, which is completed now
  */
 function completePlain(store: Store, queue: QueueRecord, finish: Finish): boolean {
   if (finish.target !== "completed" || finish.keep.count === 0) return false;
@@ -92,7 +92,7 @@ function completePlain(store: Store, queue: QueueRecord, finish: Finish): boolea
     queue.key,
     finish.id,
     finish.token,
-    store.now,
+    store.lockNow,
   );
   if (completed === 0) return false;
   store.count(queue, STATE.active, STATE.completed);
@@ -159,10 +159,10 @@ function trimFinished(
   state: typeof STATE.completed | typeof STATE.failed,
   { keep, finishedOn }: Finish,
 ): void {
-  const until = keep.age === undefined ? undefined : finishedOn - keep.age * 1_000;
+  const until = keep.ageMs === undefined ? undefined : finishedOn - keep.ageMs;
   if (until !== undefined && someUntil(store, queue, state, until)) {
     const old = store.all<JobHead>(
-      "SELECT * FROM job WHERE queue = ? AND state = ? AND score <= ? ORDER BY score DESC LIMIT ?",
+      `SELECT ${HEAD} FROM job WHERE queue = ? AND state = ? AND score <= ? ORDER BY score DESC LIMIT ?`,
       queue.key,
       state,
       until,
@@ -174,7 +174,7 @@ function trimFinished(
   const excess = count > 0 ? countOf(queue, state) - count : 0;
   if (excess <= 0) return;
   const oldest = store.all<JobHead>(
-    "SELECT * FROM job WHERE queue = ? AND state = ? ORDER BY score LIMIT ?",
+    `SELECT ${HEAD} FROM job WHERE queue = ? AND state = ? ORDER BY score LIMIT ?`,
     queue.key,
     state,
     excess,
@@ -182,7 +182,7 @@ function trimFinished(
   for (const job of oldest) removeJob(store, queue, job, { hard: false, freeDeduplication: false });
 }
 
-/** Whether a job finished so long ago: seldom one did, and to ask for all of it costs ten times as much. */
+/** Whether any job finished before a time: seldom one did, and the full query costs ten times as much. */
 function someUntil(store: Store, queue: QueueRecord, state: State, until: number): boolean {
   const oldest = store.tuple(
     "SELECT score FROM job WHERE queue = ? AND state = ? ORDER BY score LIMIT 1",
@@ -211,7 +211,7 @@ function tellIfDrained(store: Store, queue: QueueRecord): void {
   if (left === 0) store.emit(queue, "drained");
 }
 
-/** Ends the turn of an active job, which has another after a delay. */
+/** Moves an active job to delayed: its next attempt comes after a delay. */
 export function delayJob(
   store: Store,
   queue: QueueRecord,
@@ -234,7 +234,7 @@ export function delayJob(
   return { next: next !== undefined && "job" in next ? next : undefined };
 }
 
-/** Ends the turn of an active job, which has another at once. @returns 0 or an error code */
+/** Moves an active job to waiting: its next attempt comes at once. @returns 0 or an error code */
 export function retryJob(
   store: Store,
   queue: QueueRecord,
@@ -245,12 +245,13 @@ export function retryJob(
 ): number {
   const job = activeJob(store, queue, id, token);
   if (typeof job === "number") return job;
+  promoteIfDue(store, queue);
   writeAttempt(store, job, fields, 1, job.delay);
   makeReady(store, queue, job, lifo ? "first" : "last", "active");
   return 0;
 }
 
-/** Puts an active job back to the front. @returns how long the rate limit holds, or an error code */
+/** Requeues an active job at the front. @returns how long the rate limit holds, or an error code */
 export function moveActiveToWait(
   store: Store,
   queue: QueueRecord,
@@ -262,10 +263,10 @@ export function moveActiveToWait(
   const problem = lockProblem(store, job, token);
   if (problem !== undefined) return problem;
   if (job.state === STATE.active) pushBack(store, queue, job);
-  return Math.max(0, queue.limiterUntil - store.now);
+  return Math.max(0, queue.limiterUntil - store.spanNow);
 }
 
-/** Lets an active parent wait for its children, or for one of them. @returns 0 when it does, 1 when none is pending, or an error code */
+/** Lets an active parent wait for its children, or for one of them. @returns 0, 1 when none is pending, or an error code */
 export function waitForChildren(
   store: Store,
   queue: QueueRecord,

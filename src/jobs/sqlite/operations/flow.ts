@@ -10,9 +10,10 @@ export interface Placed {
   readonly job: JobHead;
 }
 
-/** What BullMQ keeps of a job's parent: where it is, and what a failure of the child means to it. */
+/** The parent of a job as BullMQ stores it: its key, and the effect that a failure of the child has on it. */
 interface ParentReference {
-  readonly id: string;
+  /** The id as the caller wrote it, which may be a number. */
+  readonly id: string | number;
   readonly queueKey: string;
   readonly fpof?: boolean;
   readonly cpof?: boolean;
@@ -29,7 +30,7 @@ export function findParent(store: Store, job: JobHead): Placed | undefined {
   if (job.parent !== null) {
     const { id, queueKey } = JSON.parse(job.parent) as ParentReference;
     const queue = store.findQueue(queueKey);
-    const found = queue === undefined ? undefined : findJob(store, queue, id);
+    const found = queue === undefined ? undefined : findJob(store, queue, String(id));
     if (queue !== undefined && found !== undefined) return { queue, job: found };
   }
   return job.parent_key === null ? undefined : findByFlowKey(store, job.parent_key);
@@ -39,7 +40,7 @@ interface DependencyRow {
   readonly kind: Child;
 }
 
-/** Children of a kind that a parent has. */
+/** Counts the children of one kind that a parent has. */
 export function countChildren(store: Store, parent: JobHead, kind: Child): number {
   return (
     store.get<{ count: number }>(
@@ -50,7 +51,7 @@ export function countChildren(store: Store, parent: JobHead, kind: Child): numbe
   );
 }
 
-/** Notes a child with its parent, or what became of it. */
+/** Records a child, or its outcome, with its parent. */
 export function setChild(
   store: Store,
   parent: JobHead,
@@ -70,7 +71,7 @@ export function setChild(
   changeBlockers(store, parent, blocks(kind) - (known === undefined ? 0 : blocks(known)));
 }
 
-/** What a parent knows of a child. */
+/** The record of a child with its parent. */
 function childKind(
   store: Store,
   parent: JobHead,
@@ -106,7 +107,7 @@ function changeBlockers(store: Store, parent: JobHead, by: number): void {
   if (by !== 0) store.run("UPDATE job SET blockers = blockers + ? WHERE key = ?", by, parent.key);
 }
 
-/** A child completed: its parent learns the value, and goes on when it was the last one. */
+/** A child completed: its parent gets the value, and continues when it was the last one. */
 export function childCompleted(
   store: Store,
   parent: Placed,
@@ -118,7 +119,7 @@ export function childCompleted(
   releaseIfNothingPending(store, parent);
 }
 
-/** A child failed for good: what its parent does is the child's options. */
+/** A child failed for good: the child's options decide the effect on its parent. */
 export function childFailed(store: Store, child: Placed, reason: string): void {
   if (child.job.parent === null) return;
   const means = JSON.parse(child.job.parent) as ParentReference;
@@ -140,7 +141,7 @@ export function childFailed(store: Store, child: Placed, reason: string): void {
   }
 }
 
-/** The parent will fail at its next turn, which comes at once if it was waiting for children or delayed. */
+/** The parent fails when it is taken next, which is at once if it was waiting for children or delayed. */
 function failParent(store: Store, { queue, job }: Placed, childKey: string): void {
   if (job.state === STATE.failed) return;
   const wasDelayed = job.state === STATE.delayed;
@@ -154,7 +155,7 @@ function failParent(store: Store, { queue, job }: Placed, childKey: string): voi
     release(store, { queue, job: wasDelayed ? { ...job, delay: 0 } : job });
 }
 
-/** Lets a parent go on whose children are all done. */
+/** Lets a parent continue when all of its children are done. */
 export function releaseIfNothingPending(store: Store, parent: Placed): void {
   if (countChildren(store, parent.job, CHILD.pending) === 0) releaseIfWaiting(store, parent);
 }
@@ -169,9 +170,9 @@ function release(store: Store, { queue, job }: Placed): void {
 }
 
 /**
- * Takes a child that goes away from its parent, which goes on when it was the last one pending.
+ * Detaches a removed child from its parent, which continues when this was the last pending child.
  *
- * @param hard - the parent goes too, when it waited for nothing else and is in the same queue
+ * @param hard - the parent is removed too, when it waited for no other child and is in the same queue
  * @returns whether the parent waited for the child
  */
 export function detachFromParent(
@@ -200,7 +201,7 @@ function moveToFront(store: Store, { queue, job }: Placed, tell: boolean): void 
   if (tell) store.emit(queue, "waiting", "jobId", job.id, "prev", "waiting-children");
 }
 
-/** A finished child runs again: its parent waits for it again, if it has not gone on. */
+/** A finished child runs again: its parent waits for it again, if it has not continued yet. */
 export function reattachToParent(
   store: Store,
   child: Placed,

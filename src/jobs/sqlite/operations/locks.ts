@@ -15,11 +15,11 @@ export function extendLock(
   return store.run(
     `UPDATE job SET locked_until = ?, stall_mark = 0
      WHERE queue = ? AND id = ? AND state = ${STATE.active} AND token = ? AND locked_until > ?`,
-    store.now + durationMs,
+    store.lockNow + durationMs,
     queue.key,
     id,
     token,
-    store.now,
+    store.lockNow,
   );
 }
 
@@ -37,15 +37,15 @@ export function extendLocks(
 }
 
 /**
- * Why a token may not end the turn of a job; `undefined` when it may. The token `"0"` asks for no lock.
+ * The error code when a token may not finish a job; `undefined` when it may. The token `"0"` needs no lock.
  */
 export function lockProblem(store: Store, job: JobHead, token: string): number | undefined {
   if (token === "0") return undefined;
-  if (job.token === null || (job.locked_until ?? 0) <= store.now) return CODE.jobLockNotExist;
+  if (job.token === null || (job.locked_until ?? 0) <= store.lockNow) return CODE.jobLockNotExist;
   return job.token === token ? undefined : CODE.jobLockMismatch;
 }
 
 /** Whether a job is locked now. */
 export function isLocked(store: Store, job: JobHead): boolean {
-  return job.token !== null && (job.locked_until ?? 0) > store.now;
+  return job.token !== null && (job.locked_until ?? 0) > store.lockNow;
 }

@@ -10,7 +10,7 @@ interface MetricRow {
 
 const MINUTE_MS = 60_000;
 
-/** Counts a finished job; a minute that ended becomes a data point, those of idle minutes are zeros. */
+/** Counts a finished job; each past minute becomes a data point, which is zero for an idle minute. */
 export function collectMetrics(
   store: Store,
   queue: QueueRecord,
@@ -37,7 +37,7 @@ export function collectMetrics(
     writeMetric(store, queue, type, { ...row, count: before + 1 });
     return;
   }
-  // Newest first: the zeros of the idle minutes stand before the minute that was counted.
+  // Newest first: the zeros of the idle minutes come before the minute that was counted.
   const points = [
     ...Array.from({ length: minutes - 1 }, () => 0),
     before - row.last_count,
@@ -51,7 +51,7 @@ export function collectMetrics(
   });
 }
 
-/** The totals and the data points from `start` to `end`, newest first; how many points there are. */
+/** The totals, the data points from `start` to `end`, newest first, and the number of points. */
 export function getMetrics(
   store: Store,
   queue: QueueRecord,

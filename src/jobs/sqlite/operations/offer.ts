@@ -4,7 +4,7 @@ import { STATE } from "../states.ts";
 import type { Store } from "../store.ts";
 import { pushBack } from "./placing.ts";
 
-/** Locks a job that was offered with its worker's own token. @returns 1, or 0 when the offer's does not hold it */
+/** Replaces the token of an offered job by its worker's own. @returns 1, or 0 when the offer's token does not hold it */
 export function adoptJob(
   store: Store,
   queue: QueueRecord,
@@ -21,7 +21,7 @@ export function adoptJob(
   );
 }
 
-/** Puts a job back that was offered and not accepted: nobody ever began it. */
+/** Requeues a job that was offered and not accepted: no worker has started it. */
 export function putBack(store: Store, queue: QueueRecord, id: string, offerToken: string): void {
   const job = findJob(store, queue, id);
   if (job === undefined || job.state !== STATE.active || job.token !== offerToken) return;

@@ -8,16 +8,16 @@ import {
   moveJob,
   type NewJob,
   priorityScore,
-  SCORES_PER_MS,
+  scoreOfTime,
 } from "../job-rows.ts";
 import type { QueueRecord } from "../queue-record.ts";
 import { STATE } from "../states.ts";
 import type { Store } from "../store.ts";
 
-/** Where a job goes that is ready: the end of the line, or the front of it. */
+/** The end of the waiting list at which a ready job is put. */
 export type End = "last" | "first";
 
-/** Stores a new job where its options put it: delayed, prioritized or waiting. */
+/** Stores a new job in the state that its options ask for: delayed, prioritized or waiting. */
 export function storeAndEnqueue(store: Store, queue: QueueRecord, job: NewJob): void {
   if (job.delay > 0) {
     const dueAt = job.addedAt + job.delay;
@@ -36,11 +36,11 @@ export function readyPlace(
   priority: number,
   end: End,
 ): [typeof STATE.wait | typeof STATE.prioritized, number] {
-  if (priority > 0) return [STATE.prioritized, priorityScore(queue, priority)];
+  if (priority !== 0) return [STATE.prioritized, priorityScore(queue, priority)];
   return [STATE.wait, end === "first" ? firstPlace(queue) : lastPlace(queue)];
 }
 
-/** Makes a job ready to be taken, and says so. */
+/** Makes a job ready to be taken, and emits the event. */
 export function makeReady(
   store: Store,
   queue: QueueRecord,
@@ -53,17 +53,17 @@ export function makeReady(
   store.emit(queue, "waiting", "jobId", job.id, "prev", previous);
 }
 
-/** Puts an active job back before all others of its priority, and says so. */
+/** Requeues an active job before all others of its priority, and emits the event. */
 export function pushBack(store: Store, queue: QueueRecord, job: JobHead): void {
-  if (job.priority > 0)
+  if (job.priority !== 0)
     moveJob(store, queue, job, STATE.prioritized, frontPriorityScore(job.priority));
   else moveJob(store, queue, job, STATE.wait, firstPlace(queue));
   store.emit(queue, "waiting", "jobId", job.id, "prev", "active");
 }
 
-/** Makes a job wait until a time, and says so. */
+/** Delays a job until a time, and emits the event. */
 export function makeDelayed(store: Store, queue: QueueRecord, job: JobHead, dueAt: number): void {
-  // Out of the way first: it must not stand behind itself.
+  // The job leaves its old position first, so that it is not counted as its own predecessor.
   store.run("UPDATE job SET score = 0 WHERE key = ?", job.key);
   moveJob(store, queue, job, STATE.delayed, delayedScore(store, queue, dueAt));
   store.emit(queue, "delayed", "jobId", job.id, "delay", String(dueAt));
@@ -71,14 +71,14 @@ export function makeDelayed(store: Store, queue: QueueRecord, job: JobHead, dueA
 
 const PROMOTED_AT_ONCE = 1_000;
 
-/** Makes delayed jobs ready that are due, a thousand at once. */
+/** Makes due delayed jobs ready, a thousand at once. */
 export function promoteDue(store: Store, queue: QueueRecord): void {
   const due = store.all<{ key: number; id: string; priority: number }>(
     `SELECT key, id, priority FROM job WHERE queue = ? AND state = ? AND score < ?
      ORDER BY score LIMIT ${PROMOTED_AT_ONCE}`,
     queue.key,
     STATE.delayed,
-    (store.now + 1) * SCORES_PER_MS,
+    scoreOfTime(store.now + 1),
   );
   for (const { key, id, priority } of due) {
     const [state, score] = readyPlace(queue, priority, "last");

@@ -29,16 +29,16 @@ export function removeMeta(store: Store, queue: QueueRecord, fields: readonly st
   return present.length;
 }
 
-/** Lets nothing be taken for a time, whatever the limit. */
+/** Lets no job be taken for a time, independent of the rate limit. */
 export function setRateLimit(store: Store, queue: QueueRecord, durationMs: number): void {
   queue.limiterCount = Number.MAX_SAFE_INTEGER;
-  queue.limiterUntil = store.now + durationMs;
+  queue.limiterUntil = store.spanNow + durationMs;
   store.touch(queue);
 }
 
 /** @returns 1 when there was a limit */
 export function removeRateLimit(store: Store, queue: QueueRecord): number {
-  const held = queue.limiterUntil > store.now;
+  const held = queue.limiterUntil > store.spanNow;
   queue.limiterCount = 0;
   queue.limiterUntil = 0;
   store.touch(queue);
@@ -60,7 +60,7 @@ export function removeDeduplication(
   );
 }
 
-/** The answer to {@link setMeta} when nothing changes; `null` when it has to be asked. */
+/** The answer to {@link setMeta} when nothing changes; `null` when the operation has to run. */
 export function peekMeta(
   _store: Store,
   queue: QueueRecord,

@@ -1,5 +1,5 @@
 import { CODE } from "../codes.ts";
-import { COLUMNS, findJob, type JobTuple, SCORES_PER_MS } from "../job-rows.ts";
+import { COLUMNS, findJob, frontPriorityScore, type JobTuple, scoreOfTime } from "../job-rows.ts";
 import { countOf, isMaxed, type QueueRecord } from "../queue-record.ts";
 import { CHILD, type Child, LISTS, STATE, STATE_NAMES } from "../states.ts";
 import type { Store } from "../store.ts";
@@ -21,12 +21,12 @@ export function getState(store: Store, queue: QueueRecord, id: string): string {
   return job === undefined ? "unknown" : (STATE_NAMES[job.state] ?? "unknown");
 }
 
-/** Whether a job is in the list that BullMQ calls so. */
+/** Whether a job is in the list of BullMQ with this name. */
 export function isInList(store: Store, queue: QueueRecord, list: string, id: string): boolean {
   return findJob(store, queue, id)?.state === LISTS.get(list) && LISTS.has(list);
 }
 
-/** 0 not finished, 1 completed, 2 failed, or an error code; with the value or the reason. */
+/** Returns 0 for an unfinished job, 1 completed, 2 failed, or an error code; with the value or the reason. */
 export function isFinished(store: Store, queue: QueueRecord, id: string): [number, string | null] {
   const row = store.get<{
     state: number;
@@ -63,7 +63,7 @@ function countDue(store: Store, queue: QueueRecord, before: number): number {
       "SELECT count(*) AS count FROM job WHERE queue = ? AND state = ? AND score < ?",
       queue.key,
       STATE.delayed,
-      before * SCORES_PER_MS,
+      scoreOfTime(before),
     )?.count ?? 0
   );
 }
@@ -80,15 +80,15 @@ export function getCountsPerPriority(
           "SELECT count(*) AS count FROM job WHERE queue = ? AND state = ? AND score >= ? AND score < ?",
           queue.key,
           STATE.prioritized,
-          priority * 0x1_0000_0000,
-          (priority + 1) * 0x1_0000_0000,
+          frontPriorityScore(priority),
+          frontPriorityScore(priority + 1),
         )?.count ?? 0),
   );
 }
 
 /**
- * The ids in lists, from `start` to `end`; negative positions count from the end. Jobs that wait or are
- * active come newest first also when ascending: BullMQ turns those round itself.
+ * The ids in lists, from `start` to `end`; negative positions count from the end. Waiting and
+ * active jobs come newest first also when ascending, because BullMQ itself reverses them.
  */
 export function getRanges(
   store: Store,
@@ -146,11 +146,11 @@ export function getLogs(
   return { logs: rows.map(({ line }) => line), count };
 }
 
-/** How long the rate limit holds, milliseconds; -2 when none is counted. */
+/** How long the rate limit holds, in milliseconds; -2 when no window is open. */
 export function getRateLimit(store: Store, queue: QueueRecord, max: number): number {
   const limit = max > 0 ? max : Number(queue.meta["max"] ?? 0);
   if (limit > 0) return limitedFor(store, queue, limit);
-  return queue.limiterUntil > store.now ? queue.limiterUntil - store.now : -2;
+  return queue.limiterUntil > store.spanNow ? queue.limiterUntil - store.spanNow : -2;
 }
 
 interface ChildRow {
@@ -163,7 +163,7 @@ const CHILDREN = `SELECT queue.name || ':' || dependency.id AS key, kind, value 
   JOIN queue ON queue.key = dependency.queue
   WHERE parent = (SELECT key FROM job WHERE queue = ? AND id = ?)`;
 
-/** All children of a job, with what became of them. */
+/** All children of a job, with their outcomes. */
 export function getChildren(store: Store, queue: QueueRecord, id: string): ChildRow[] {
   return store.all<ChildRow>(CHILDREN, queue.key, id);
 }

@@ -8,9 +8,9 @@ import { detachFromParent, type Placed } from "./flow.ts";
 import { isLocked } from "./locks.ts";
 
 /**
- * Removes a job without a word.
+ * Removes a job without an event.
  *
- * @param options.hard - a parent that waited for it alone goes too, if it is in the same queue
+ * @param options.hard - a parent that waited only for this job is removed too, if it is in the same queue
  */
 export function removeJob(
   store: Store,
@@ -25,7 +25,7 @@ export function removeJob(
   deleteJob(store, queue, job);
 }
 
-/** Removes a job by the user's wish. @returns 1, 0 when it or a child is locked, or an error code */
+/** Removes a job at the user's request. @returns 1, 0 when it or a child is locked, or an error code */
 export function removeById(
   store: Store,
   queue: QueueRecord,
@@ -58,7 +58,7 @@ function removeTree(
   if (options.removeChildren)
     for (const child of childrenOf(store, job, options.onlyUnprocessed))
       removeTree(store, child, options);
-  // Its parent may have been moved by its children: what is removed is what is there now.
+  // Removing the children may have moved the job, so it is read again.
   const current = findJob(store, queue, job.id);
   if (current === undefined) return;
   freeOnRemoval(store, queue, current);

@@ -1,12 +1,12 @@
 import { CODE } from "../codes.ts";
-import { deleteJob, findJob, jobExists, type NewJob } from "../job-rows.ts";
+import { deleteJob, findJob, type JobHead, jobExists, type NewJob } from "../job-rows.ts";
 import type { QueueRecord } from "../queue-record.ts";
 import { STATE } from "../states.ts";
 import type { Store } from "../store.ts";
 import { storeAndEnqueue } from "./placing.ts";
 import { removeJob } from "./remove.ts";
 
-/** What BullMQ keeps of a scheduler, all as text. */
+/** The fields of a scheduler that BullMQ stores, all as text. */
 export interface SchedulerFields {
   readonly name?: string;
   readonly pattern?: string;
@@ -26,19 +26,24 @@ interface SchedulerRow {
   readonly fields: string;
 }
 
-/** The next job of a scheduler; what depends on its time is filled in here. */
+/** The next job of a scheduler; fields that depend on its time are filled in here. */
 export interface IterationRequest {
-  /** Options, with what the store knows better left out. */
+  /** Options without the fields that the store sets itself. */
   readonly opts: Readonly<Record<string, unknown>>;
   readonly priority: number;
   readonly lifo: boolean;
   readonly deduplication: string | null;
 }
 
-/** How many slots are tried when earlier jobs of the scheduler are in the way. */
+/** How many times are tried when earlier jobs of the scheduler occupy them. */
 const SLOTS_TRIED = 32;
 
-/** Makes or changes a scheduler and its next job. @returns the job's id and its delay, or an error code */
+/**
+ * Makes or changes a scheduler and its next job. All is decided before the first write, so that an error leaves the
+ * scheduler and its next job as they were.
+ *
+ * @returns the job's id and its delay, or an error code
+ */
 export function upsertScheduler(
   store: Store,
   queue: QueueRecord,
@@ -50,30 +55,68 @@ export function upsertScheduler(
   const old = readScheduler(store, queue, id);
   const every = fields.every === undefined ? undefined : Number(fields.every);
   const plan = planNext(store, old, every, nextMillis, fields, iteration);
-  const replaced = old !== undefined && removeNextJob(store, queue, id, old.next);
-  if (replaced && every !== undefined && !plan.everyChanged) plan.next = old.next;
-  const offset = replaced ? fields.offset : (plan.offset ?? fields.offset);
-  let jobId = iterationId(id, plan.next);
-  if (jobExists(store, queue, jobId)) {
-    if (every === undefined) return CODE.schedulerJobIdCollision;
-    for (let tried = 0; jobExists(store, queue, jobId); tried += 1) {
-      if (tried === SLOTS_TRIED) return CODE.schedulerJobSlotsBusy;
-      plan.next += every;
-      jobId = iterationId(id, plan.next);
-    }
-  }
+  const former = old === undefined ? undefined : pendingJob(store, queue, id, old.next);
+  const keepsTime = former !== undefined && every !== undefined && !plan.everyChanged;
+  const series: Series = { store, queue, id, every, old, former };
+  const next = freeTime(series, keepsTime ? (old?.next ?? plan.next) : plan.next);
+  if (next < 0) return next;
+  if (former !== undefined) makeWay(store, queue, former);
+  const earlier = findJob(store, queue, iterationId(id, next));
+  if (earlier !== undefined) makeWay(store, queue, earlier);
+  const offset = former === undefined ? (plan.offset ?? fields.offset) : fields.offset;
   const keptOffset = old === undefined ? undefined : parse(old).offset;
-  writeScheduler(store, queue, id, plan.next, old?.iterations ?? 1, {
+  writeScheduler(store, queue, id, next, old?.iterations ?? 1, {
     ...fields,
     ...((offset ?? keptOffset) === undefined ? {} : { offset: offset ?? keptOffset }),
   } as SchedulerFields);
-  const delay = Math.max(0, plan.next - store.now);
+  const delay = Math.max(0, next - store.now);
+  const jobId = iterationId(id, next);
   addIteration(store, queue, id, jobId, delay, fields, iteration);
   return [jobId, delay];
 }
 
+/** A scheduler that is to get its next job. */
+interface Series {
+  readonly store: Store;
+  readonly queue: QueueRecord;
+  readonly id: string;
+  /** Milliseconds, or `undefined` for a cron pattern. */
+  readonly every: number | undefined;
+  readonly old: SchedulerRow | undefined;
+  /** The former next job, if it was not taken yet; the new one replaces it. */
+  readonly former: JobHead | undefined;
+}
+
+/**
+ * The time for the next job: the wanted one, unless an earlier job of the scheduler has it. With `every` a later slot
+ * is free. With a pattern a job that ran ahead of its time (promoted, and ended) makes way; beside one that runs, or waits
+ * to run again, the time that was planned before stays.
+ *
+ * @returns a time or an error code
+ */
+function freeTime({ store, queue, id, every, old, former }: Series, wanted: number): number {
+  const holderOf = (time: number): JobHead | undefined => {
+    const job = findJob(store, queue, iterationId(id, time));
+    return job?.key === former?.key ? undefined : job;
+  };
+  if (every !== undefined) {
+    for (let slot = 0; slot <= SLOTS_TRIED; slot += 1)
+      if (holderOf(wanted + slot * every) === undefined) return wanted + slot * every;
+    return CODE.schedulerJobSlotsBusy;
+  }
+  const holder = holderOf(wanted);
+  if (holder === undefined) return wanted;
+  if (old === undefined) return CODE.schedulerJobIdCollision;
+  if (isEnded(holder)) return wanted;
+  return former === undefined ? CODE.schedulerJobIdCollision : old.next;
+}
+
+function isEnded({ state }: JobHead): boolean {
+  return state === STATE.completed || state === STATE.failed;
+}
+
 interface NextPlan {
-  next: number;
+  readonly next: number;
   readonly offset: string | undefined;
   readonly everyChanged: boolean;
 }
@@ -111,21 +154,40 @@ export function advanceScheduler(
   const offset = Number(fields.offset ?? offsetOf(iteration.opts));
   const next =
     every > 0 ? nextSlot(scheduler.next, every, store.now, offset, undefined).next : nextMillis;
-  // Only the job of the current time makes the next one: a job that runs again does not.
+  // Only the job of the current time makes the next one; a job that runs again does not.
   if (producerId !== iterationId(id, scheduler.next)) return null;
-  const jobId = iterationId(id, next);
-  if (jobExists(store, queue, jobId)) {
+  const free = every > 0 ? freeSlot(store, queue, id, next, every) : next;
+  if (free !== next) store.emit(queue, "duplicated", "jobId", iterationId(id, next));
+  const jobId = iterationId(id, free);
+  // Jobs of an earlier scheduler of that id may have the time of a pattern: one that ended makes way, another is the next.
+  const earlier = findJob(store, queue, jobId);
+  const isThere = earlier !== undefined && !isEnded(earlier);
+  if (earlier !== undefined && !isThere) makeWay(store, queue, earlier);
+  writeScheduler(store, queue, id, free, scheduler.iterations + 1, fields);
+  if (isThere) {
     store.emit(queue, "duplicated", "jobId", jobId);
     return null;
   }
-  writeScheduler(store, queue, id, next, scheduler.iterations + 1, fields);
-  addIteration(store, queue, id, jobId, Math.max(0, next - store.now), fields, iteration);
+  addIteration(store, queue, id, jobId, Math.max(0, free - store.now), fields, iteration);
   return jobId;
 }
 
+/** The first slot from a time on that no job of the scheduler has. */
+function freeSlot(
+  store: Store,
+  queue: QueueRecord,
+  id: string,
+  from: number,
+  every: number,
+): number {
+  let free = from;
+  while (jobExists(store, queue, iterationId(id, free))) free += every;
+  return free;
+}
+
 /**
- * The next time of a scheduler that runs every so often: aligned to whole intervals since 1970 plus the
- * offset, which the first time sets. Times that were missed are left out.
+ * The next time of a scheduler with an interval: aligned to whole intervals since 1970 plus the
+ * offset, which the first time sets. Missed times are skipped.
  */
 function nextSlot(
   previous: number | undefined,
@@ -146,7 +208,7 @@ function nextSlot(
   return { next: Math.floor(next), offset: Math.floor(found) };
 }
 
-/** Removes a scheduler with its next job. @returns 0, or 1 when there is none */
+/** Removes a scheduler with its next job. @returns 0, or 1 when there is no such scheduler */
 export function removeScheduler(store: Store, queue: QueueRecord, id: string): number {
   const scheduler = readScheduler(store, queue, id);
   if (scheduler === undefined) return 1;
@@ -232,15 +294,18 @@ function writeScheduler(
   );
 }
 
-/** The job made for the scheduler's time goes, unless it was taken already. */
-function removeNextJob(store: Store, queue: QueueRecord, id: string, at: number): boolean {
+/** The job made for the scheduler's time, unless a worker took it already. */
+function pendingJob(store: Store, queue: QueueRecord, id: string, at: number): JobHead | undefined {
   const job = findJob(store, queue, iterationId(id, at));
-  const replaceable =
-    job !== undefined &&
-    (job.state === STATE.delayed || job.state === STATE.prioritized || job.state === STATE.wait);
-  if (!replaceable) return false;
+  if (job === undefined) return undefined;
+  const { state } = job;
+  return state === STATE.delayed || state === STATE.prioritized || state === STATE.wait
+    ? job
+    : undefined;
+}
+
+function makeWay(store: Store, queue: QueueRecord, job: JobHead): void {
   removeJob(store, queue, job, { hard: true, freeDeduplication: true });
-  return true;
 }
 
 function addIteration(

@@ -1,12 +1,12 @@
 import type { SQLInputValue } from "node:sqlite";
 
-import { COLUMNS, type JobHead, type JobTuple } from "../job-rows.ts";
+import { COLUMNS, HEAD, type JobHead, type JobTuple } from "../job-rows.ts";
 import type { QueueRecord } from "../queue-record.ts";
 import { LISTS, STATE_NAMES } from "../states.ts";
 import type { Store } from "../store.ts";
 import { removeJob } from "./remove.ts";
 
-/** What a job has to be to be found; all that is given has to hold. */
+/** The conditions of a search; a job has to meet all that are given. */
 export interface JobFilter {
   /** The queue's qualified name, `bull:mails`. */
   readonly queue?: string;
@@ -20,17 +20,19 @@ export interface JobFilter {
   readonly addedFrom?: number;
   /** Added before. */
   readonly addedBefore?: number;
+  /** Finished at or after, milliseconds since 1970. */
   readonly finishedFrom?: number;
+  /** Finished before, milliseconds since 1970. */
   readonly finishedBefore?: number;
-  /** Whose run it is: `by` of newel/jobs. */
+  /** The owner of the run: `by` of newel/jobs. */
   readonly whose?: string;
-  /** Fields of the data by their path, `customer.id`, and the value each has. */
+  /** Values of fields of the data, by their path such as `customer.id`. */
   readonly data?: Readonly<Record<string, string | number | boolean | null>>;
-  /** Part of the reason it failed for, upper and lower case alike. */
+  /** Part of the failure reason, in upper or lower case. */
   readonly error?: string;
 }
 
-/** What one search found. */
+/** The result of one search. */
 export interface FoundRow {
   readonly key: number;
   readonly queue: string;
@@ -38,7 +40,7 @@ export interface FoundRow {
   readonly job: JobTuple;
 }
 
-/** The jobs that a filter finds, the newest first, after a cursor. */
+/** Finds jobs that match a filter, the newest first, after a cursor. */
 export function searchJobs(
   store: Store,
   _queue: QueueRecord,
@@ -65,10 +67,10 @@ export function searchJobs(
   }));
 }
 
-/** So many are sorted rather than found among all others. */
+/** Up to this many jobs are sorted instead of being searched among all jobs. */
 const FEW_JOBS = 5_000;
 
-/** The jobs of these states by their index: a few that wait are not looked for among all that ended. */
+/** The jobs of these states by their index, so that a few waiting jobs are not searched among all finished ones. */
 const amongFew = ({ states = [] }: JobFilter): string =>
   `job.key IN (SELECT key FROM job INDEXED BY job_state
      WHERE queue IN (SELECT key FROM queue) AND state IN (${numbersOf(states).join(", ")}))`;
@@ -85,7 +87,7 @@ function numbersOf(states: readonly string[]): number[] {
   return states.map((state) => LISTS.get(state) ?? -1);
 }
 
-/** Queues and how many jobs they have in each state. */
+/** The queues and their numbers of jobs in each state. */
 export function countAll(store: Store): Record<string, Record<string, number>> {
   const rows = store.all<{ name: string; counts: string }>(
     "SELECT name, counts FROM queue ORDER BY name",
@@ -98,7 +100,7 @@ export function countAll(store: Store): Record<string, Record<string, number>> {
   );
 }
 
-/** How many jobs a filter finds in each queue that has any. */
+/** The number of jobs that match a filter, for each queue that has any. */
 export function countFound(
   store: Store,
   _queue: QueueRecord,
@@ -113,7 +115,7 @@ export function countFound(
   return Object.fromEntries(rows.map(({ name, count }) => [name, count]));
 }
 
-/** Removes finished jobs that a filter finds, a bounded number at once. @returns how many */
+/** Removes finished jobs that match a filter, a bounded number at once. @returns the number of removed jobs */
 export function pruneJobs(
   store: Store,
   _queue: QueueRecord,
@@ -125,7 +127,7 @@ export function pruneJobs(
     states: filter.states ?? ["completed", "failed"],
   });
   const jobs = store.all<JobHead & { readonly queue: number }>(
-    `SELECT job.* FROM job WHERE ${where.join(" AND ")} ORDER BY job.key LIMIT ?`,
+    `SELECT ${HEAD}, queue FROM job WHERE ${where.join(" AND ")} ORDER BY job.key LIMIT ?`,
     ...values,
     limit,
   );

@@ -1,10 +1,10 @@
 import { COLUMNS, type JobTuple, nextDue } from "../job-rows.ts";
 import { countOf, isPausedOrMaxed, type QueueRecord } from "../queue-record.ts";
-import { STATE } from "../states.ts";
+import { STATE, type State } from "../states.ts";
 import type { Store } from "../store.ts";
 import { promoteDue } from "./placing.ts";
 
-/** What a worker brings when it takes a job. */
+/** The arguments of a worker that takes a job. */
 export interface Taker {
   readonly token: string;
   /** Milliseconds. */
@@ -12,11 +12,11 @@ export interface Taker {
   /** The worker's name. */
   readonly name: string | null;
   readonly limiter: { readonly max: number; readonly duration: number } | null;
-  /** How often a job of its may stall. */
+  /** How often a job of this worker may stall. */
   readonly maxStalledCount: number;
 }
 
-/** A job that was taken, or how long to wait: for the rate limit, or until a delayed job is due. */
+/** A job that was taken, or the time to wait: for the rate limit, or until a delayed job is due. */
 export type Taken =
   | { readonly job: JobTuple }
   | { readonly limitMs: number }
@@ -30,8 +30,8 @@ export function takeJob(store: Store, queue: QueueRecord, taker: Taker): Taken {
 }
 
 /**
- * The answer to {@link takeJob} when nothing would be written; `null` when it has to be asked.
- * An idle worker looks often, and must not make the disk work for it.
+ * The answer to {@link takeJob} when nothing would be written; `null` when the operation has to run.
+ * An idle worker asks often, and its calls must not cause disk writes.
  */
 export function peekJob(store: Store, queue: QueueRecord, taker: Taker): Taken | null {
   if (nextDue(store, queue) <= store.now) return null;
@@ -46,7 +46,8 @@ export function isReady(queue: QueueRecord): boolean {
   return countOf(queue, STATE.wait) > 0 || countOf(queue, STATE.prioritized) > 0;
 }
 
-function promoteIfDue(store: Store, queue: QueueRecord): void {
+/** Makes delayed jobs ready that are due. */
+export function promoteIfDue(store: Store, queue: QueueRecord): void {
   if (countOf(queue, STATE.delayed) > 0 && nextDue(store, queue) <= store.now)
     promoteDue(store, queue);
 }
@@ -64,6 +65,11 @@ function takeReady(store: Store, queue: QueueRecord, taker: Taker): Taken {
         : undefined;
   if (from === undefined) return nothing(store, queue);
   const job = activate(store, queue, taker, from);
+  if (job === undefined) {
+    // Another program has deleted rows.
+    recount(store, queue);
+    return takeReady(store, queue, taker);
+  }
   if (max !== undefined && job.at(DEFERRED_FAILURE) === null) countForLimit(store, queue, taker);
   store.emit(queue, "active", "jobId", String(job[0]), "prev", "waiting");
   return { job };
@@ -74,7 +80,7 @@ function nothing(store: Store, queue: QueueRecord): Taken {
   return dueAt === Infinity ? undefined : { dueAt };
 }
 
-/** The place of the deferred failure in {@link COLUMNS}. */
+/** The index of the deferred failure in {@link COLUMNS}. */
 const DEFERRED_FAILURE = 19;
 
 function activate(
@@ -82,8 +88,8 @@ function activate(
   queue: QueueRecord,
   taker: Taker,
   from: typeof STATE.wait | typeof STATE.prioritized,
-): JobTuple {
-  // The token "0" means that nobody holds it: BullMQ's own convention for a job taken without lock.
+): JobTuple | undefined {
+  // The token "0" means that the job has no lock: BullMQ's own convention for a job taken without one.
   const locked = taker.token !== "0";
   const row = store.tuple(
     `UPDATE job SET state = ${STATE.active}, score = ?1, processed_at = ?1, attempts_started = attempts_started + 1,
@@ -93,15 +99,27 @@ function activate(
     store.now,
     taker.name,
     locked ? taker.token : null,
-    locked ? store.now + taker.lockDuration : null,
+    // The lock counts from the taking, however long the call had to wait.
+    locked ? store.lockNow + taker.lockDuration : null,
     store.owner,
     taker.maxStalledCount,
     queue.key,
     from,
   );
-  if (row === undefined) throw new Error(`queue ${queue.name} counts jobs that are not there`);
-  store.count(queue, from, STATE.active);
+  if (row !== undefined) store.count(queue, from, STATE.active);
   return row;
+}
+
+/** Counts the jobs of each state again. */
+function recount(store: Store, queue: QueueRecord): void {
+  const counted = store.all<{ state: State; count: number }>(
+    "SELECT state, count(*) AS count FROM job WHERE queue = ? GROUP BY state",
+    queue.key,
+  );
+  queue.counts.fill(0);
+  for (const { state, count } of counted) queue.counts[state] = count;
+  queue.nextDelayed = undefined;
+  store.touch(queue);
 }
 
 /** How many jobs may start in a window: the queue's own limit, else the worker's. */
@@ -110,17 +128,18 @@ function maxOf(queue: QueueRecord, taker: Taker): number | undefined {
   return max === undefined ? taker.limiter?.max : Number(max);
 }
 
-/** How long nothing may be taken, milliseconds. */
+/** How long no job may be taken, in milliseconds. */
 export function limitedFor(store: Store, queue: QueueRecord, max: number | undefined): number {
-  if (max === undefined || queue.limiterUntil <= store.now || queue.limiterCount < max) return 0;
-  return queue.limiterUntil - store.now;
+  if (max === undefined || queue.limiterUntil <= store.spanNow || queue.limiterCount < max)
+    return 0;
+  return queue.limiterUntil - store.spanNow;
 }
 
 function countForLimit(store: Store, queue: QueueRecord, taker: Taker): void {
-  if (queue.limiterUntil <= store.now) {
+  if (queue.limiterUntil <= store.spanNow) {
     const duration = taker.limiter?.duration ?? Number(queue.meta["duration"] ?? 0);
     queue.limiterCount = 0;
-    queue.limiterUntil = store.now + Math.floor(Math.abs(duration));
+    queue.limiterUntil = store.spanNow + Math.floor(Math.abs(duration));
   }
   queue.limiterCount += 1;
   store.touch(queue);

@@ -39,3 +39,42 @@ export const sockets = (settings: string): string => `export default {
   services: {},
 };
 `;
+
+/** The settings of a service, as the message about an unknown one lists them. */
+export const SERVICE_SETTINGS = `
+node
+run
+args
+nodeArgs
+nodePath
+listen
+replicas
+env
+envFile
+passEnv
+cwd
+ready
+alive
+maxMemory
+stop
+reload
+restart
+dependsOn
+logs
+watch
+instanceVar
+portRange
+umask
+user
+group
+limits
+nice
+profiles
+profileEnv
+tags
+enabled
+`
+  .trim()
+  .split("\n")
+  .map((name) => `"${name}"`)
+  .join(", ");

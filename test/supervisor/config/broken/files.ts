@@ -1,4 +1,4 @@
-import { type BrokenCase, web } from "./case.ts";
+import { type BrokenCase, web, SERVICE_SETTINGS } from "./case.ts";
 
 export const WHOLE_FILES: readonly BrokenCase[] = [
   {
@@ -106,7 +106,7 @@ export const WHOLE_FILES: readonly BrokenCase[] = [
     title: "missing package",
     source: '\nimport x from "@acme/nowhere/deep";\nexport default x;\n',
     lines: [
-      'newel.config.ts:2  The import "@acme/nowhere/deep" cannot be found. Install it (npm install @acme/nowhere), or mend the name.',
+      'newel.config.ts:2  The import "@acme/nowhere/deep" cannot be found. Install it (npm install @acme/nowhere), or correct the name.',
     ],
   },
   {
@@ -252,15 +252,15 @@ export const WHOLE_FILES: readonly BrokenCase[] = [
     lines: [
       "newel.config.json:3  services.__proto__ is not a usable key.",
       "newel.config.json:4  services.constructor is not a usable key.",
-      'newel.config.json:5  services.web.toString is not a setting here; there are "node", "run", "args", "nodeArgs", "nodePath", "listen", "replicas", "env", "envFile", "passEnv", "cwd", "ready", "stop", "reload", "restart", "dependsOn", "logs", "instanceVar", "umask", "enabled".',
-      'newel.config.json:5  services.web.hasOwnProperty is not a setting here; there are "node", "run", "args", "nodeArgs", "nodePath", "listen", "replicas", "env", "envFile", "passEnv", "cwd", "ready", "stop", "reload", "restart", "dependsOn", "logs", "instanceVar", "umask", "enabled".',
+      `newel.config.json:5  services.web.toString is not a setting here; there are ${SERVICE_SETTINGS}.`,
+      `newel.config.json:5  services.web.hasOwnProperty is not a setting here; there are ${SERVICE_SETTINGS}.`,
     ],
   },
   {
     title: "a key that a terminal obeys",
     source: 'export default {\n  services: {},\n  "\\u001b[31m\\u009b\\u202e": 1,\n};\n',
     lines: [
-      'newel.config.ts:3  ["\\u001b[31m\\u009b\\u202e"] is not a setting here; there are "name", "env", "envFile", "sockets", "services", "jobs".',
+      'newel.config.ts:3  ["\\u001b[31m\\u009b\\u202e"] is not a setting here; there are "name", "env", "profileEnv", "envFile", "include", "sockets", "services", "jobs", "metrics", "deploy".',
     ],
   },
   {

@@ -63,7 +63,7 @@ export const PLACES: readonly BrokenCase[] = [
       "newel.config.ts:9  services.db.listen is 0; a port is a whole number from 1 to 65535.",
       'newel.config.ts:9  services.db.umask is "x"; must be three octal digits in quotes, such as "022".',
       'newel.config.ts:11  sokets is not a setting here. Did you mean "sockets"?',
-      'newel.config.ts:12  name is "a b"; use letters, digits, ".", "-" and "_", a letter or digit first.',
+      'newel.config.ts:12  name is "a b"; use letters, digits, ".", "-" and "_", a letter or digit first. Did you mean "a-b"?',
     ],
   },
 ];

@@ -39,7 +39,7 @@ export const RULES: readonly BrokenCase[] = [
   [
     "unknown socket, nothing near",
     web('listen: ["web", "xxxxxx"]'),
-    'newel.config.ts:4  services.web.listen[1] is "xxxxxx"; there is no such socket: there are "web", "admin". A port needs no declaration: listen: 3000.',
+    'newel.config.ts:4  services.web.listen[1] is "xxxxxx"; there is no such socket: there are "web", "admin". A port or a path needs no declaration: listen: 3000, listen: "/run/app.sock".',
   ],
   [
     "port in quotes",
@@ -94,7 +94,7 @@ export const RULES: readonly BrokenCase[] = [
   [
     "program not there",
     clock('node: "srever.ts"'),
-    'newel.config.ts:3  services.clock.node is "srever.ts", which does not exist: "<DIR>/srever.ts".',
+    'newel.config.ts:3  services.clock.node is "srever.ts", which does not exist: "<DIR>/srever.ts". Did you mean "server.ts"?',
   ],
   [
     "directory not there",
@@ -104,12 +104,12 @@ export const RULES: readonly BrokenCase[] = [
   [
     "service with a dot",
     'export default {\n  services: {\n    "web.1": { run: "x" },\n  },\n};\n',
-    'newel.config.ts:3  services["web.1"] is not a usable name: use letters, digits, "-" and "_", a letter first, at most 100.',
+    'newel.config.ts:3  services["web.1"] is not a usable name: use letters, digits, "-" and "_", a letter first, at most 100. Did you mean "web-1"?',
   ],
   [
     "app with a space",
     'export default {\n  name: "my shop",\n  services: {},\n};\n',
-    'newel.config.ts:2  name is "my shop"; use letters, digits, ".", "-" and "_", a letter or digit first.',
+    'newel.config.ts:2  name is "my shop"; use letters, digits, ".", "-" and "_", a letter or digit first. Did you mean "my-shop"?',
   ],
   [
     "socket without address",
@@ -149,7 +149,7 @@ export const RULES: readonly BrokenCase[] = [
   [
     "environment boolean",
     web("env: { DEBUG: true }"),
-    'newel.config.ts:4  services.web.env.DEBUG is a boolean; must be a text in quotes (or a number): NAME: "value".',
+    'newel.config.ts:4  services.web.env.DEBUG is a boolean; must be a text in quotes (or a number): NAME: "value". Did you mean "true"?',
   ],
   [
     "environment object",

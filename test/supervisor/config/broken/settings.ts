@@ -1,6 +1,18 @@
-import { type BrokenCase, clock, toCase, web } from "./case.ts";
+import { type BrokenCase, clock, toCase, web, SERVICE_SETTINGS } from "./case.ts";
 
 export const SETTINGS: readonly BrokenCase[] = [
+  [
+    "wrong checks",
+    web(
+      'maxMemory: "lots", alive: { log: "x", interval: "1ms" }, ready: { pattern: "(", command: [] }',
+    ),
+    'newel.config.ts:4  services.web.maxMemory is "lots"; must be a size such as "64kB", "512MB", "1GB".',
+    'newel.config.ts:4  services.web.alive has no check: write "http", "tcp" or "command", as in { http: "/healthz" }.',
+    'newel.config.ts:4  services.web.alive.log is not a setting here; there are "http", "tcp", "command", "interval", "timeout", "threshold".',
+    'newel.config.ts:4  services.web.alive.interval is "1ms"; must be at least "100ms".',
+    'newel.config.ts:4  services.web.ready.pattern is "(", which is no regular expression: /(/u: Unterminated group.',
+    'newel.config.ts:4  services.web.ready.command is a list; must be a command: "pg_isready", or without a shell ["pg_isready", "-q"].',
+  ],
   [
     "misspelt setting",
     web("replica: 2"),
@@ -14,7 +26,7 @@ export const SETTINGS: readonly BrokenCase[] = [
   [
     "unrecognizable setting",
     web("zzzzzzzz: 2"),
-    'newel.config.ts:4  services.web.zzzzzzzz is not a setting here; there are "node", "run", "args", "nodeArgs", "nodePath", "listen", "replicas", "env", "envFile", "passEnv", "cwd", "ready", "stop", "reload", "restart", "dependsOn", "logs", "instanceVar", "umask", "enabled".',
+    `newel.config.ts:4  services.web.zzzzzzzz is not a setting here; there are ${SERVICE_SETTINGS}.`,
   ],
   [
     "misplaced setting",
@@ -59,7 +71,7 @@ export const SETTINGS: readonly BrokenCase[] = [
   [
     "duration as number",
     web("ready: { timeout: 15 }"),
-    'newel.config.ts:4  services.web.ready.timeout is 15; must be a duration such as "500ms", "10s", "2m".',
+    'newel.config.ts:4  services.web.ready.timeout is 15; must be a duration such as "500ms", "10s", "2m". Did you mean "15s"?',
   ],
   [
     "duration too long",
@@ -94,7 +106,7 @@ export const SETTINGS: readonly BrokenCase[] = [
   [
     "size as number",
     web("logs: { bufsize: 1000000 }"),
-    'newel.config.ts:4  services.web.logs.bufsize is 1000000; must be a size such as "64kB", "512MB", "1GB".',
+    'newel.config.ts:4  services.web.logs.bufsize is 1000000; must be a size such as "64kB", "512MB", "1GB". Did you mean "1MB"?',
   ],
   [
     "signal without SIG",
@@ -114,7 +126,7 @@ export const SETTINGS: readonly BrokenCase[] = [
   [
     "restart boolean",
     web("restart: true"),
-    'newel.config.ts:4  services.web.restart is true; use "always", "on-failure" or "never".',
+    'newel.config.ts:4  services.web.restart is true; use "always", "on-failure" or "never". Did you mean "always"?',
   ],
   [
     "restart max zero",
@@ -129,12 +141,12 @@ export const SETTINGS: readonly BrokenCase[] = [
   [
     "compose's test",
     web('ready: { test: "curl" }'),
-    'newel.config.ts:4  services.web.ready.test is not a setting here. Compose\'s "test" is a command; newel asks by "http", "tcp" or "log".',
+    'newel.config.ts:4  services.web.ready.test is not a setting here. Write it as "command".',
   ],
   [
     "probe without slash",
     web('ready: { http: "healthz" }'),
-    'newel.config.ts:4  services.web.ready.http is "healthz"; must be a path or an http URL: "/healthz", "http://127.0.0.1:8000/healthz".',
+    'newel.config.ts:4  services.web.ready.http is "healthz"; must be a path or an http URL: "/healthz", "http://127.0.0.1:8000/healthz". Did you mean "/healthz"?',
   ],
   [
     "probe by https",
@@ -149,7 +161,7 @@ export const SETTINGS: readonly BrokenCase[] = [
   [
     "probe address",
     web('ready: { tcp: "6380" }'),
-    'newel.config.ts:4  services.web.ready.tcp is "6380"; must be an address: "127.0.0.1:6380".',
+    'newel.config.ts:4  services.web.ready.tcp is "6380"; must be an address: "127.0.0.1:6380". Did you mean "127.0.0.1:6380"?',
   ],
   [
     "umask as number",
@@ -164,17 +176,17 @@ export const SETTINGS: readonly BrokenCase[] = [
   [
     "enabled as text",
     web('enabled: "yes"'),
-    'newel.config.ts:4  services.web.enabled is "yes"; must be true or false.',
+    'newel.config.ts:4  services.web.enabled is "yes"; must be true or false. Did you mean true, without quotes?',
   ],
   [
     "service is a text",
     'export default {\n  services: {\n    web: "server.ts",\n  },\n};\n',
-    'newel.config.ts:3  services.web is "server.ts"; must be an object: { node, run, args, … }.',
+    'newel.config.ts:3  services.web is "server.ts"; must be an object: { node, run, args, … }. Did you mean { node: "server.ts" }?',
   ],
   [
     "services as a list",
     'export default {\n  services: [{ name: "web" }],\n};\n',
-    'newel.config.ts:2  services is a list; must be an object: { web: { node: "src/server.ts" } }.',
+    'newel.config.ts:2  services is a list; must be an object: { web: { node: "src/server.ts" } }. Did you mean an object with the names as its keys?',
   ],
   [
     "null",

@@ -19,7 +19,7 @@ export const WORDS_OF_OTHERS: readonly BrokenCase[] = [
   [
     "pm2 max_memory_restart",
     web('max_memory_restart: "300M"'),
-    'newel.config.ts:4  services.web.max_memory_restart is not a setting here: pm2\'s "max_memory_restart" has no counterpart here; nodeArgs: ["--max-old-space-size=512"] limits Node.js itself.',
+    'newel.config.ts:4  services.web.max_memory_restart is not a setting here: pm2\'s "max_memory_restart" is maxMemory: "512MB".',
   ],
   [
     "pm2 autorestart",
@@ -42,9 +42,9 @@ export const WORDS_OF_OTHERS: readonly BrokenCase[] = [
     'newel.config.ts:4  services.web.kill_timeout is not a setting here: pm2\'s "kill_timeout" is "grace" in stop: { grace: "10s" }.',
   ],
   [
-    "pm2 watch",
-    web("watch: true"),
-    'newel.config.ts:4  services.web.watch is not a setting here: pm2\'s "watch" has no counterpart here; run `newel reload NAME` after a change.',
+    "pm2 ignore_watch",
+    web('ignore_watch: ["*.css"]'),
+    'newel.config.ts:4  services.web.ignore_watch is not a setting here: pm2\'s "ignore_watch" is "ignore" in watch: { ignore: ["*.css"] }.',
   ],
   [
     "pm2 apps",
@@ -54,7 +54,7 @@ export const WORDS_OF_OTHERS: readonly BrokenCase[] = [
   [
     "pm2 max",
     web('replicas: "max"'),
-    'newel.config.ts:4  services.web.replicas is "max"; use "cpus". Did you mean "cpus"?',
+    'newel.config.ts:4  services.web.replicas is "max"; must be a whole number from 0 to 1000, or "cpus". Did you mean "cpus"?',
   ],
   [
     "compose command",

@@ -1,0 +1,40 @@
+// The public types of newel/jobs/element. `npm run api` writes this file.
+
+export type JobState = RunEvent["state"] | "unknown" | "forbidden" | "missing";
+
+export interface JobView {
+    readonly run?: string;
+    readonly state: JobState;
+    readonly progress?: NonNullable<RunEvent["progress"]>;
+    readonly result?: unknown;
+    readonly error?: NonNullable<RunEvent["error"]>;
+    readonly connection: "open" | "lost" | "closed";
+}
+
+export function follow(url: string, onChange: (view: JobView) => void, run?: string): () => void;
+
+// Not exported, but used by the types above.
+
+interface Progress {
+    readonly done: number;
+    readonly total: number;
+    readonly note?: string;
+}
+
+interface RunError {
+    readonly code?: string;
+    readonly name: string;
+    readonly message: string;
+}
+
+interface RunEvent {
+    readonly id: string;
+    readonly run: string;
+    readonly type: "run" | "state" | "progress";
+    readonly state: RunState;
+    readonly progress?: Progress;
+    readonly result?: unknown;
+    readonly error?: RunError;
+}
+
+type RunState = "waiting" | "delayed" | "running" | "done" | "failed" | "cancelled";

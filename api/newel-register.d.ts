@@ -1,0 +1,3 @@
+// The public types of newel/register. `npm run api` writes this file.
+
+

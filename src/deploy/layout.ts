@@ -1,0 +1,46 @@
+import { join } from "node:path";
+
+import type { Home } from "../base/home.ts";
+
+/** The paths of the releases of one app. */
+export interface Layout {
+  /** The directory of all of it, below the home. */
+  readonly directory: string;
+  /** Each release has a directory there, with its number as the name. */
+  readonly releases: string;
+  /** The files that all releases share. */
+  readonly shared: string;
+  /** A symbolic link to the live release, for people. */
+  readonly current: string;
+}
+
+/** The layout of an app's releases in a home. */
+export function layoutOf(home: Home, app: string): Layout {
+  const directory = join(home.directory, "deploys", app);
+  return {
+    directory,
+    releases: join(directory, "releases"),
+    shared: join(directory, "shared"),
+    current: join(directory, "current"),
+  };
+}
+
+/** The directory of a release, with its tree and nothing else. */
+export function releaseDirectory(layout: Layout, number: number): string {
+  return join(layout.releases, String(number));
+}
+
+/** The record of a release, next to its directory. */
+export function recordPath(layout: Layout, number: number): string {
+  return join(layout.releases, `${number}.json`);
+}
+
+/** The output of a deploy, next to the directory of its release. */
+export function logPath(layout: Layout, number: number): string {
+  return join(layout.releases, `${number}.log`);
+}
+
+/** The kernel's name of the process that deploys an app: one at a time. */
+export function deployProcessName(app: string): string {
+  return `deploy/${app}`;
+}

@@ -1,0 +1,72 @@
+import { monotonicMs, setImmediate } from "../base/globals.ts";
+import { startTimer } from "../base/timers.ts";
+import type { Dispatcher } from "./dispatcher.ts";
+import type { Fleet } from "./fleet.ts";
+import { CROWDED_MS, growBy, mustRecall } from "./growth.ts";
+import type { WorkerHandle } from "./worker-handle.ts";
+
+export interface PulseSettings {
+  readonly max: number;
+}
+
+/**
+ * Checks the pool every 20 ms for as long as tasks wait in it or in a worker, and carries out the
+ * decisions of growth.ts: starts workers, recalls tasks. Nothing runs while no task waits.
+ */
+export class Pulse {
+  readonly #max: number;
+  readonly #fleet: Fleet;
+  readonly #dispatcher: Dispatcher;
+  #isRunning = false;
+
+  constructor({ max }: PulseSettings, fleet: Fleet, dispatcher: Dispatcher) {
+    this.#max = max;
+    this.#fleet = fleet;
+    this.#dispatcher = dispatcher;
+  }
+
+  /** A task waits, in the pool or in a worker. */
+  start(): void {
+    if (this.#isRunning) return;
+    this.#isRunning = true;
+    if (this.#fleet.slots.length === 0) this.#fleet.grow(1);
+    // Data that arrived in the meantime is read between a timer and the immediate that it sets.
+    startTimer(CROWDED_MS, () => setImmediate(this.#look));
+  }
+
+  readonly #look = (): void => {
+    this.#isRunning = false;
+    const nowMs = monotonicMs();
+    let untold = 0;
+    let behind = 0;
+    for (const { ready } of this.#fleet.slots) {
+      if (ready === undefined) continue;
+      untold += ready.window.untold;
+      behind += this.#behind(ready, nowMs);
+    }
+    this.#grow(behind, nowMs);
+    if (this.#dispatcher.waiting > 0) this.#dispatcher.pingQuiet(nowMs);
+    if (untold > 0 || this.#dispatcher.waiting > 0) this.start();
+  };
+
+  /** The tasks that wait in a worker behind a computing one are recalled. */
+  #behind(worker: WorkerHandle, nowMs: number): number {
+    const { untold, lastHeardMs } = worker.window;
+    const silentMs = nowMs - lastHeardMs;
+    if (mustRecall({ untold, silentMs, isRecalled: worker.isRecalled }, this.#max)) worker.recall();
+    return silentMs >= CROWDED_MS ? Math.max(0, untold - 1) : 0;
+  }
+
+  #grow(behind: number, nowMs: number): void {
+    const { slots } = this.#fleet;
+    const count = growBy({
+      max: this.#max,
+      size: slots.length,
+      starting: slots.filter(({ ready }) => ready === undefined).length,
+      waiting: this.#dispatcher.waitingForAny,
+      oldestMs: this.#dispatcher.oldestMs(nowMs),
+      behind,
+    });
+    if (count > 0) this.#fleet.grow(count);
+  }
+}
