@@ -12,7 +12,7 @@ import {
   type Draft,
   duration,
   Notes,
-  serviceName,
+  serviceNames,
   type Setting,
   type Settings,
   type Translation,
@@ -21,8 +21,7 @@ import { grantedSettings } from "./identity.ts";
 import { goDuration, probeOf } from "./health.ts";
 import { expression, hasVariable, interpolated } from "./interpolate.ts";
 import { portNumber, readProgram } from "./node-program.ts";
-import { boolean, integer, list, type Parsed, scalar } from "./parsed.ts";
-import { nearPath } from "./pm2.ts";
+import { boolean, integer, list, nearPath, type Parsed, scalar } from "./parsed.ts";
 
 /** Facts of a compose file that its services share. */
 interface File {
@@ -40,14 +39,7 @@ export function translateCompose(parsed: Parsed): Translation {
   const notes = new Notes();
   const top = isRecord(parsed.value) ? parsed.value : {};
   const services = isRecord(top["services"]) ? top["services"] : {};
-  const taken = new Set<string>();
-  const names = new Map(
-    Object.keys(services).map((name) => {
-      const service = serviceName(name, taken);
-      taken.add(service);
-      return [name, service];
-    }),
-  );
+  const names = serviceNames(Object.keys(services));
   const dotenv = join(parsed.directory, ".env");
   const { variables } = readEnvFiles(".env?", parsed.directory, []);
   const file: File = {

@@ -176,6 +176,18 @@ export function serviceName(wanted: string, taken: ReadonlySet<string>): string 
   }
 }
 
+/** A name in newel for each name in the file of another tool. */
+export function serviceNames(wanted: readonly string[]): ReadonlyMap<string, string> {
+  const names = new Map<string, string>();
+  const taken = new Set<string>();
+  for (const each of wanted) {
+    const service = serviceName(each, taken);
+    taken.add(service);
+    names.set(each, service);
+  }
+  return names;
+}
+
 /** Milliseconds as a duration of the configuration: 8000 is `"8s"`. */
 export function duration(ms: number): string {
   const rounded = Math.max(0, Math.round(ms));

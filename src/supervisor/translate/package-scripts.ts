@@ -3,7 +3,7 @@ import { quoted } from "../config/problems.ts";
 import { type Draft, Environment, Notes, serviceName, type Translation } from "./draft.ts";
 import { commandSettings, listenPort, readProgram } from "./node-program.ts";
 import { type Parsed, scalar } from "./parsed.ts";
-import { passedVariables } from "./pm2.ts";
+import { passedVariables } from "./pm2-environment.ts";
 
 /** Names of scripts that run a service. */
 const SERVICE =

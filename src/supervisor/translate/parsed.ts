@@ -1,3 +1,5 @@
+import { relative } from "node:path";
+
 import type { ScriptSource } from "../config/locate.ts";
 import type { Key } from "../config/problems.ts";
 
@@ -46,4 +48,11 @@ export function boolean(value: unknown): boolean | undefined {
   const word = String(value).toLowerCase();
   if (["true", "yes", "on", "1"].includes(word)) return true;
   return ["false", "no", "off", "0"].includes(word) ? false : undefined;
+}
+
+/** A path for the configuration: relative below its directory, because a project may move; else absolute. */
+export function nearPath(from: string, to: string): string | undefined {
+  const near = relative(from, to);
+  if (near === "") return undefined;
+  return near === ".." || near.startsWith("../") ? to : near;
 }

@@ -8,15 +8,14 @@ import {
   type Draft,
   duration,
   Notes,
-  serviceName,
+  serviceNames,
   type Setting,
   type Settings,
   type Translation,
 } from "./draft.ts";
 import { probeOf } from "./health.ts";
 import { commandSettings, listenPort, portNumber, readProgram } from "./node-program.ts";
-import { boolean, integer, list, type Parsed, scalar } from "./parsed.ts";
-import { nearPath } from "./pm2.ts";
+import { boolean, integer, list, nearPath, type Parsed, scalar } from "./parsed.ts";
 import {
   PROCESS_CARRIED,
   PROCESS_DROPPED,
@@ -35,14 +34,7 @@ export function translateProcessCompose(parsed: Parsed): Translation {
   const notes = new Notes();
   const top = isRecord(parsed.value) ? parsed.value : {};
   const processes = isRecord(top["processes"]) ? top["processes"] : {};
-  const taken = new Set<string>();
-  const names = new Map(
-    Object.keys(processes).map((name) => {
-      const service = serviceName(name, taken);
-      taken.add(service);
-      return [name, service];
-    }),
-  );
+  const names = serviceNames(Object.keys(processes));
   for (const key of Object.keys(top)) {
     const at = { line: parsed.lineOf([key]), key };
     if (["processes", "environment", "env_file", "is_dotenv_disabled"].includes(key)) continue;

@@ -5,7 +5,7 @@ import { configError, quoted } from "../config/problems.ts";
 import { type Draft, Environment, Notes, serviceName, type Translation } from "./draft.ts";
 import { commandSettings, listenPort, portNumber, readProgram } from "./node-program.ts";
 import type { Parsed } from "./parsed.ts";
-import { passedVariables } from "./pm2.ts";
+import { passedVariables } from "./pm2-environment.ts";
 import { readEnvFiles } from "../config/environment.ts";
 
 /** The port of the first process type; foreman adds 100 for each further one. */

@@ -15,7 +15,8 @@ import { translatePm2 } from "./pm2.ts";
 import { translateProcessCompose } from "./process-compose.ts";
 import { translateProcfile } from "./procfile.ts";
 import { translateSupervisord } from "./supervisord.ts";
-import { translateSystemd, unitFiles } from "./systemd.ts";
+import { unitFiles } from "./systemd-units.ts";
+import { translateSystemd } from "./systemd.ts";
 import { readYaml } from "./yaml.ts";
 
 /** The files of each tool by name, in the order in which `newel init` looks for them. */

@@ -15,8 +15,7 @@ import {
 import { account, grantedSettings } from "./identity.ts";
 import { type IniEntry, readIni } from "./ini.ts";
 import { commandSettings, usualListen } from "./node-program.ts";
-import { boolean, integer, type Parsed } from "./parsed.ts";
-import { nearPath } from "./pm2.ts";
+import { boolean, integer, nearPath, type Parsed } from "./parsed.ts";
 import { splitShell } from "./shell-words.ts";
 import {
   SUPERVISORD_CARRIED,

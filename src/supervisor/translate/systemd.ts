@@ -1,22 +1,19 @@
-import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { homedir, hostname, userInfo } from "node:os";
-import { basename, extname, join, resolve } from "node:path";
+import { basename, resolve } from "node:path";
 
-import { configError, quoted } from "../config/problems.ts";
 import {
   type Draft,
   duration,
   Notes,
-  serviceName,
+  serviceNames,
   type Setting,
   type Settings,
   type Translation,
 } from "./draft.ts";
 import { account, type Granted, grantedSettings } from "./identity.ts";
-import { type IniEntry, readIni } from "./ini.ts";
+import type { IniEntry } from "./ini.ts";
 import { commandSettings, usualListen } from "./node-program.ts";
-import { integer, type Parsed } from "./parsed.ts";
-import { nearPath } from "./pm2.ts";
+import { integer, nearPath, type Parsed } from "./parsed.ts";
 import { splitShell } from "./shell-words.ts";
 import {
   SYSTEMD_CARRIED,
@@ -24,29 +21,14 @@ import {
   SYSTEMD_FAMILIES,
   SYSTEMD_NEEDLESS,
 } from "./systemd-keys.ts";
-
-/** A unit with the entries of its file and of the files in `UNIT.d`. */
-interface Unit {
-  readonly file: string;
-  /** Without the extension, and without `@` of a template. */
-  readonly name: string;
-  readonly kind: string;
-  readonly entries: readonly IniEntry[];
-}
+import { readUnit, type Unit } from "./systemd-units.ts";
 
 /** Reads units of systemd: `.service` files with the `.socket` files that belong to them. */
 export function translateSystemd(parsed: Parsed, files: readonly string[]): Translation {
   const notes = new Notes();
   const units = files.map((file) => readUnit(file, parsed.directory));
   const services = units.filter(({ kind }) => kind === ".service");
-  const taken = new Set<string>();
-  const names = new Map(
-    services.map(({ name }) => {
-      const service = serviceName(name, taken);
-      taken.add(service);
-      return [name, service];
-    }),
-  );
+  const names = serviceNames(services.map(({ name }) => name));
   for (const unit of units)
     if (unit.kind !== ".service" && unit.kind !== ".socket")
       notes.dropped(
@@ -68,33 +50,6 @@ const KINDS: Readonly<Record<string, string>> = {
   ".path": "newel watches no files",
   ".mount": "newel mounts nothing",
 };
-
-/** The units that a name on the command line means: a file, or those of a directory. */
-export function unitFiles(path: string): readonly string[] {
-  if (!statSync(path).isDirectory()) return [path];
-  return readdirSync(path)
-    .filter((name) => /\.(?:service|socket|timer|target|path)$/.test(name))
-    .toSorted()
-    .map((name) => join(path, name));
-}
-
-function readUnit(file: string, cwd: string): Unit {
-  const parts = existsSync(`${file}.d`)
-    ? readdirSync(`${file}.d`)
-        .filter((name) => name.endsWith(".conf"))
-        .toSorted()
-        .map((name) => join(`${file}.d`, name))
-    : [];
-  const entries = [file, ...parts].flatMap((each) => {
-    const ini = readIni(readFileSync(each, "utf8"), "systemd");
-    const [problem] = ini.problems;
-    if (problem === undefined) return ini.entries;
-    const message = `This line is ${quoted(problem.text)}; a line is [SECTION] or KEY=VALUE.`;
-    throw configError([{ file: each, line: problem.line, path: "", message }], cwd);
-  });
-  const kind = extname(file);
-  return { file, kind, name: basename(file, kind).replace(/@.*$/, ""), entries };
-}
 
 interface Context {
   readonly parsed: Parsed;
