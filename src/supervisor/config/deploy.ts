@@ -3,7 +3,8 @@ import { isAbsolute, normalize } from "node:path";
 import { durationMs } from "../../base/units.ts";
 import type { Finding } from "./problems.ts";
 import type { ResolvedDeploy } from "./deploy-types.ts";
-import { type Checked, checkDeploy, type CheckedDeploy } from "./schema.ts";
+import type { CheckedDeploy } from "./deploy-schema.ts";
+import { type Checked, checkDeploy } from "./schema.ts";
 
 const DEFAULT_TIMEOUT = "10m";
 const DEFAULT_KEEP = 5;

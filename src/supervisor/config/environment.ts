@@ -6,7 +6,7 @@ import { matches } from "../../base/names.ts";
 import type { ResolvedIdentity } from "./identity.ts";
 import { parseEnvFile } from "./env-file.ts";
 import { type Finding, type Key, quoted } from "./problems.ts";
-import { environmentFindings } from "./rules.ts";
+import { environmentFindings } from "./env-rules.ts";
 import { expandReplica, type ReplicaNumbers } from "./references.ts";
 import type { ResolvedService } from "./resolved.ts";
 import type { EnvFileConfig, EnvironmentConfig } from "./types.ts";

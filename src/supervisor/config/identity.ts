@@ -6,7 +6,7 @@ import { durationMs, sizeBytes, tryDurationMs, trySizeBytes } from "../../base/u
 import { integer } from "./leaves.ts";
 import { type Finding, type Key, quoted } from "./problems.ts";
 import { settings } from "./settings.ts";
-import type { LimitsConfig } from "./types.ts";
+import type { LimitsConfig } from "./policy-types.ts";
 
 // The settings of a process that only the system may grant: its user and group, its limits, its priority.
 

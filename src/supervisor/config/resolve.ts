@@ -24,7 +24,8 @@ import {
 } from "./references.ts";
 import { placeSocket } from "./follow.ts";
 import { dependencies } from "./rules.ts";
-import type { CheckedAlive, CheckedService } from "./schema.ts";
+import type { CheckedAlive } from "./policy-schema.ts";
+import type { CheckedService } from "./schema.ts";
 import { addressText, listenSockets, parseAddress } from "./sockets.ts";
 import type { EnvironmentConfig } from "./types.ts";
 import { resolveWatch } from "./watched.ts";

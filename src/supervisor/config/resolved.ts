@@ -3,7 +3,8 @@ import * as v from "valibot";
 import { newelError } from "../../base/errors.ts";
 import type { ResolvedIdentity } from "./identity.ts";
 import type { PortRange } from "./port-range.ts";
-import type { DependencyCondition, RestartPolicy } from "./types.ts";
+import type { RestartPolicy } from "./policy-types.ts";
+import type { DependencyCondition } from "./types.ts";
 
 /**
  * The configuration as the supervisor stores it and works from: plain JSON, every path absolute,

@@ -1,15 +1,19 @@
 import { closest } from "../../base/names.ts";
-import { PRELOAD_ENV } from "../../base/preload.ts";
 import { tryDurationMs } from "../../base/units.ts";
-import { isVariableName } from "./env-file.ts";
+import {
+  environmentFindings,
+  instanceFindings,
+  passFinding,
+  profileEnvFindings,
+} from "./env-rules.ts";
 import { identityFindings } from "./identity.ts";
 import { anyOf, type Finding, type Key, quoted } from "./problems.ts";
-import { parsePortRange } from "./port-range.ts";
-import { atFirstPort, namesPort, referenceFindings } from "./references.ts";
+import { aliveFindings, readyFindings } from "./probe-rules.ts";
+import { referenceFindings } from "./references.ts";
 import type { ResolvedSocket } from "./resolved.ts";
-import type { CheckedAlive, CheckedReady, CheckedService, CheckedSocket } from "./schema.ts";
-import { findSocket, isHost, listenEntries, listenSockets, parseAddress } from "./sockets.ts";
-import type { Config, EnvironmentConfig } from "./types.ts";
+import type { CheckedService, CheckedSocket } from "./schema.ts";
+import { findSocket, isHost, listenEntries, listenSockets } from "./sockets.ts";
+import type { Config } from "./types.ts";
 
 // The rules that a schema cannot express: relations between settings. Each rule reads values of the right form.
 
@@ -135,92 +139,6 @@ function listenFindings(
     : referenceFindings(service, listenSockets(service, sockets), at);
 }
 
-const PROBES = ["http", "tcp", "log", "pattern", "command", "notify"] as const;
-
-function readyFindings(service: CheckedService, ready: CheckedReady, at: At): Finding[] {
-  const findings: Finding[] = [];
-  const kinds = PROBES.filter((kind) => ready[kind] !== undefined && ready[kind] !== false);
-  if (kinds.length > 1) {
-    const says = `has ${kinds.map((kind) => quoted(kind)).join(" and ")}: write one of them.`;
-    findings.push({ keys: at("ready"), says });
-  }
-  const { pattern } = ready;
-  const wrong = pattern === undefined ? undefined : patternProblem(pattern);
-  if (wrong !== undefined)
-    findings.push({
-      keys: at("ready", "pattern"),
-      says: `is ${quoted(pattern ?? "")}, which is no regular expression: ${wrong}.`,
-    });
-  return [...findings, ...probeFindings(service, ready, (key) => at("ready", key))];
-}
-
-const ALIVE_PROBES = ["http", "tcp", "command"] as const;
-
-function aliveFindings(service: CheckedService, alive: CheckedAlive, at: At): Finding[] {
-  const kinds = ALIVE_PROBES.filter((kind) => alive[kind] !== undefined);
-  const says =
-    kinds.length === 0
-      ? 'has no check: write "http", "tcp" or "command", as in { http: "/healthz" }.'
-      : `has ${kinds.map((kind) => quoted(kind)).join(" and ")}: write one of them.`;
-  return [
-    ...(kinds.length === 1 ? [] : [{ keys: at("alive"), says }]),
-    ...probeFindings(service, alive, (key) => at("alive", key)),
-  ];
-}
-
-/** Why a regular expression is none. */
-function patternProblem(pattern: string): string | undefined {
-  try {
-    RegExp(pattern, "u");
-    return undefined;
-  } catch (error) {
-    if (error instanceof SyntaxError)
-      return error.message.replace(/^Invalid regular expression: /, "");
-    throw error;
-  }
-}
-
-/** The address and the path of a probe. */
-function probeFindings(
-  service: CheckedService,
-  probe: CheckedAlive,
-  at: (key: "tcp" | "http") => Key[],
-): Finding[] {
-  const findings: Finding[] = [];
-  const range = parsePortRange(service.portRange ?? "");
-  const tcp = probe.tcp === undefined ? undefined : atFirstPort(probe.tcp, range);
-  const http = probe.http === undefined ? undefined : atFirstPort(probe.http, range);
-  // Reported as a reference without a value.
-  if (namesPort(tcp ?? http ?? "")) return findings;
-  if (tcp !== undefined && !isProbeAddress(tcp))
-    findings.push({
-      keys: at("tcp"),
-      says: `is ${quoted(tcp)}; must be an address: "127.0.0.1:6380".${/^\d+$/.test(tcp) ? ` Did you mean "127.0.0.1:${tcp}"?` : ""}`,
-    });
-  if (http === undefined) return findings;
-  if (!http.startsWith("/") && !isHttpUrl(http))
-    findings.push({
-      keys: at("http"),
-      says: `is ${quoted(http)}; must be a path or an http URL: "/healthz", "http://127.0.0.1:8000/healthz".${/^[\w/-]+$/.test(http) ? ` Did you mean ${quoted(`/${http}`)}?` : ""}`,
-    });
-  if (http.startsWith("/") && service.run !== undefined && listenEntries(service).length === 0)
-    findings.push({
-      keys: at("http"),
-      says: `is ${quoted(http)}, but the service listens on nothing newel knows: write the whole URL, "http://127.0.0.1:8000${http}".`,
-    });
-  return findings;
-}
-
-function isProbeAddress(text: string): boolean {
-  const host = parseAddress(text)?.host;
-  return host !== undefined && (isHost(host) || /^[A-Za-z0-9.-]+$/.test(host));
-}
-
-function isHttpUrl(text: string): boolean {
-  const url = URL.parse(text);
-  return url !== null && url.protocol === "http:" && url.username === "" && url.password === "";
-}
-
 /** Spans that contradict each other. */
 function spanFindings(service: CheckedService, at: At): Finding[] {
   const findings: Finding[] = [];
@@ -244,74 +162,6 @@ function spanFindings(service: CheckedService, at: At): Finding[] {
       says: `is longer than "timeout": ${quoted(ready?.after ?? "")} and ${quoted(ready?.timeout ?? "")}.`,
     });
   return findings;
-}
-
-const OWN_VARIABLES: ReadonlySet<string> = new Set([
-  ...Object.values(PRELOAD_ENV),
-  "LISTEN_FDS",
-  "LISTEN_FDNAMES",
-  "LISTEN_PID",
-]);
-
-/** Names of variables; their values are never read. */
-export function environmentFindings(
-  env: EnvironmentConfig | undefined,
-  at: readonly Key[],
-): Finding[] {
-  return Object.entries(env ?? {}).flatMap(([name, value]) => {
-    const keys = [...at, name];
-    // The value of a key such as "NAME=value" must not appear in a message.
-    const shown = quoted(name.split("=")[0] ?? "");
-    if (!isVariableName(name)) {
-      const says = `has ${shown}, which cannot be the name of a variable: use letters, digits and "_".`;
-      return [{ keys, label: at, says }];
-    }
-    if (OWN_VARIABLES.has(name)) return [{ keys, says: "is set by newel itself: leave it out." }];
-    if (String(value).includes("\0")) return [{ keys, says: "has a NUL character in its value." }];
-    return [];
-  });
-}
-
-/** Variables of each profile. */
-export function profileEnvFindings(
-  profileEnv: Readonly<Record<string, EnvironmentConfig>> | undefined,
-  at: readonly Key[],
-): Finding[] {
-  return Object.entries(profileEnv ?? {}).flatMap(([profile, env]) =>
-    environmentFindings(env, [...at, profile]),
-  );
-}
-
-function instanceFindings({ instanceVar, env }: CheckedService, at: At): Finding[] {
-  if (instanceVar === undefined) return [];
-  const keys = at("instanceVar");
-  if (!isVariableName(instanceVar))
-    return [
-      {
-        keys,
-        says: `is ${quoted(instanceVar)}; must be the name of a variable: letters, digits and "_".`,
-      },
-    ];
-  if (instanceVar.startsWith("NEWEL_") || OWN_VARIABLES.has(instanceVar))
-    return [{ keys, says: `is ${quoted(instanceVar)}, which is set by newel itself.` }];
-  if (env?.[instanceVar] !== undefined)
-    return [
-      { keys, says: `is ${quoted(instanceVar)}, which "env" sets too: leave one of them out.` },
-    ];
-  return [];
-}
-
-function passFinding(pattern: string, keys: readonly Key[]): Finding[] {
-  if (!/^(?:[A-Za-z_][A-Za-z0-9_]*)?\*?$/.test(pattern) || pattern === "")
-    return [
-      {
-        keys,
-        says: `is ${quoted(pattern.split("=")[0] ?? "")}; must be a name, or a beginning and "*": "AWS_*".`,
-      },
-    ];
-  if (pattern.startsWith("NEWEL_"))
-    return [{ keys, says: `is ${quoted(pattern)}; newel's own variables are never handed on.` }];
-  return [];
 }
 
 /** The condition of one service on another. */

@@ -9,7 +9,6 @@ import {
   isRecord,
   oneOf,
   record,
-  signal,
   size,
   text,
   texts,
@@ -19,19 +18,26 @@ import { parsePortRange } from "./port-range.ts";
 import { type Finding, type Key, kindOf, valueText } from "./problems.ts";
 import { identitySettings } from "./identity.ts";
 import { settings } from "./settings.ts";
-import type { DeployConfig } from "./deploy-types.ts";
+import { type CheckedDeploy, deploySchema } from "./deploy-schema.ts";
+import {
+  alive,
+  type CheckedAlive,
+  type CheckedReady,
+  logs,
+  ready,
+  reload,
+  restartSetting,
+  stop,
+  watchSetting,
+} from "./policy-schema.ts";
 import type {
-  AliveTiming,
   Config,
   DependencyCondition,
   EnvFileConfig,
   JobsConfig,
   JobsListenConfig,
   MetricsConfig,
-  ReadyTiming,
-  RestartConfig,
   ServiceSettings,
-  WatchConfig,
 } from "./types.ts";
 
 /** A service whose every setting has the right form; whether they fit together is for the rules. */
@@ -48,21 +54,6 @@ export interface CheckedService extends Omit<
   readonly ready?: CheckedReady;
   readonly alive?: CheckedAlive;
   readonly dependsOn?: readonly string[] | Readonly<Record<string, DependencyCondition>>;
-}
-
-export interface CheckedReady extends ReadyTiming {
-  readonly http?: string;
-  readonly tcp?: string;
-  readonly log?: string;
-  readonly notify?: boolean;
-  readonly pattern?: string;
-  readonly command?: string | readonly string[];
-}
-
-export interface CheckedAlive extends AliveTiming {
-  readonly http?: string;
-  readonly tcp?: string;
-  readonly command?: string | readonly string[];
 }
 
 export interface CheckedSocket {
@@ -90,9 +81,6 @@ export type CheckedTop = Pick<Config, "name" | "env" | "envFile" | "profileEnv">
   readonly jobs?: unknown;
   readonly deploy?: unknown;
 };
-
-/** `deploy`, as far as it has the right form. */
-export type CheckedDeploy = DeployConfig;
 
 const MOST_REPLICAS = 1000;
 const LONGEST_BACKLOG = 65_535;
@@ -139,56 +127,11 @@ const dependencies = v.pipe(
   v.record(v.string(), oneOf(["started", "ready", "completed"])),
 );
 
-const policy = oneOf(["always", "on-failure", "never"]);
-
-const restart: v.GenericSchema<unknown, RestartConfig> = settings("restart", {
-  policy: may(policy),
-  max: may(integer(1, 1_000_000)),
-  within: may(duration(1)),
-  backoff: may(settings("backoff", { min: may(duration(1)), max: may(duration(1)) })),
-  whenFailed: may(oneOf(["refuse", "wait"])),
-});
-
-const COMMAND = 'must be a command: "pg_isready", or without a shell ["pg_isready", "-q"].';
-const command = v.lazy((input) =>
-  Array.isArray(input)
-    ? v.pipe(texts(COMMAND, "must be a text."), v.minLength(1, COMMAND))
-    : text(COMMAND),
-);
-
-const PROBE_HTTP = 'must be a path or a URL: "/healthz" or "http://127.0.0.1:8000/healthz".';
-const PROBE_TCP = 'must be an address: "127.0.0.1:6380".';
-
-const alive: v.GenericSchema<unknown, CheckedAlive> = settings("alive", {
-  http: may(text(PROBE_HTTP)),
-  tcp: may(text(PROBE_TCP)),
-  command: may(command),
-  interval: may(duration(100)),
-  timeout: may(duration(10)),
-  threshold: may(integer(1, 1_000)),
-});
-
-const ready: v.GenericSchema<unknown, CheckedReady> = settings("ready", {
-  http: may(text(PROBE_HTTP)),
-  tcp: may(text(PROBE_TCP)),
-  pattern: may(text("must be the regular expression to wait for in a line of output.")),
-  command: may(command),
-  log: may(text("must be the text to wait for in a line of output.")),
-  notify: may(flag),
-  after: may(duration(0)),
-  timeout: may(duration(1)),
-  stable: may(duration(0)),
-});
-
 const envSettings = {
   env: may(environment),
   envFile: may(envFile),
   passEnv: may(texts('must be a list of names: ["AWS_*"].', 'must be a name: "AWS_*".')),
 };
-
-const restartSetting = v.lazy((input) =>
-  typeof input === "object" && input !== null && !Array.isArray(input) ? restart : policy,
-);
 
 const dependsOnSetting = v.lazy((input) =>
   Array.isArray(input) ? texts(DEPENDS, "must be the name of a service.") : dependencies,
@@ -197,32 +140,9 @@ const dependsOnSetting = v.lazy((input) =>
 const NODE_ARGS = 'must be a list of texts: ["--enable-source-maps"].';
 const nodeArgs = texts(NODE_ARGS, "must be a text in quotes.");
 
-const LONGEST_AGE_DAYS = 36_500;
-
-const logs = settings("logs", {
-  bufsize: may(size),
-  maxAge: may(duration(1_000, LONGEST_AGE_DAYS)),
-  stderr: may(oneOf(["separate", "stdout"])),
-});
-
 const portRange = v.custom<`${number}-${number}`>(
   (value) => typeof value === "string" && parsePortRange(value) !== undefined,
   'must be the first and the last port: "3001-3010".',
-);
-
-const WATCH_PATHS = 'must be a list of paths: ["src", "config.json"].';
-const WATCH_IGNORE = 'must be a list of names or patterns: ["*.css", "src/generated"].';
-
-const watch: v.GenericSchema<unknown, WatchConfig> = settings("watch", {
-  paths: may(v.pipe(texts(WATCH_PATHS, "must be a path."), v.minLength(1, WATCH_PATHS))),
-  ignore: may(texts(WATCH_IGNORE, "must be a name or a pattern.")),
-  debounce: may(duration(10)),
-});
-
-const WATCH = 'must be true, false, or an object: { paths: ["src"] }.';
-
-const watchSetting = v.lazy((input) =>
-  typeof input === "object" && input !== null && !Array.isArray(input) ? watch : v.boolean(WATCH),
 );
 
 const profileEnv = v.pipe(
@@ -259,15 +179,8 @@ const serviceSchema: v.GenericSchema<unknown, CheckedService> = settings("servic
   ready: may(ready),
   alive: may(alive),
   maxMemory: may(size),
-  stop: may(
-    settings("stop", {
-      signal: may(signal),
-      grace: may(duration(0)),
-      scope: may(oneOf(["auto", "main", "group", "tree"])),
-      linger: may(duration(0)),
-    }),
-  ),
-  reload: may(settings("reload", { order: may(oneOf(["start-first", "stop-first"])) })),
+  stop: may(stop),
+  reload: may(reload),
   restart: may(restartSetting),
   dependsOn: may(dependsOnSetting),
   logs: may(logs),
@@ -339,36 +252,6 @@ const topSchema: v.GenericSchema<unknown, CheckedTop> = settings("top", {
   jobs: may(v.unknown()),
   metrics: may(settings("metrics", { prometheus: may(text(METRICS_ADDRESS)) })),
   deploy: may(v.unknown()),
-});
-
-const LINE = 'must be a command: "npm ci".';
-const PATHS = 'must be a list of paths: ["data", ".env"].';
-const paths = v.array(text('must be a path: "data".'), PATHS);
-
-const deploySchema: v.GenericSchema<unknown, CheckedDeploy> = settings("deploy", {
-  install: may(text(LINE)),
-  build: may(text(LINE)),
-  test: may(text(LINE)),
-  migrate: may(text(LINE)),
-  migrateDown: may(text(LINE)),
-  timeout: may(duration(1)),
-  shared: may(paths),
-  assets: may(paths),
-  keep: may(integer(2, 1_000)),
-  verify: may(
-    settings("verify", {
-      for: may(duration(0)),
-      http: may(
-        v.custom<`http://${string}`>(
-          (value) =>
-            typeof value === "string" && URL.canParse(value) && value.startsWith("http://"),
-          'must be a URL: "http://127.0.0.1:3000/healthz".',
-        ),
-      ),
-      maxErrors: may(integer(0, 1_000_000)),
-      command: may(text(LINE)),
-    }),
-  ),
 });
 
 /** The valid part of a value, and the problems of the rest. */

@@ -1,28 +1,22 @@
-import { existsSync, readdirSync, statSync } from "node:fs";
-import { availableParallelism } from "node:os";
-import { basename, dirname, resolve } from "node:path";
+import { basename, dirname } from "node:path";
 
-import { closest } from "../../base/names.ts";
 import { readDeploy } from "./deploy.ts";
 import { type EnvFiles, readEnvFiles } from "./environment.ts";
+import { environmentFindings, profileEnvFindings } from "./env-rules.ts";
+import { fileFindings } from "./file-rules.ts";
 import { type Jobs, JOBS_SERVICE, readJobs, STORE_VARIABLE, toldOfJobs } from "./jobs.ts";
 import { type Interpolated, interpolate } from "./interpolate.ts";
 import { isRecord } from "./leaves.ts";
 import { metricsFindings, resolveMetrics } from "./metrics.ts";
-import { parsePortRange, portRangeFindings } from "./port-range.ts";
-import { type Finding, isWithin, type Key, kindOf, pathText, quoted } from "./problems.ts";
-import { sharedFindings } from "./references.ts";
+import { type Finding, isWithin, kindOf } from "./problems.ts";
 import { activeProfiles, isInProfile, profileFindings, profileLayers } from "./profiles.ts";
 import { type Layer, resolveService } from "./resolve.ts";
 import type { ResolvedDeploy } from "./deploy-types.ts";
 import type { ResolvedConfig, ResolvedSocket } from "./resolved.ts";
 import {
   appNameFindings,
-  dependencies,
   dependencyFindings,
-  environmentFindings,
   nameFindings,
-  profileEnvFindings,
   serviceFindings,
   socketFindings,
 } from "./rules.ts";
@@ -37,7 +31,8 @@ import {
 import { dangerousKeys } from "./dangerous-keys.ts";
 import { undecidedSockets, placeSocket } from "./follow.ts";
 import { withoutRunners } from "./programs.ts";
-import { addressText, collide, listenSockets, resolveSocket } from "./sockets.ts";
+import { collisions, portRanges, sharedReferences } from "./shared-rules.ts";
+import { resolveSocket } from "./sockets.ts";
 
 /** A configuration that can be worked with, or everything that is wrong with it. */
 type Validated =
@@ -255,98 +250,6 @@ function isTold({ keys }: Finding, told: readonly Finding[]): boolean {
   const isChief = ({ keys: [, , key], says }: Finding): boolean =>
     ["node", "run", "port", "path"].some((word) => word === key || says.includes(`"${word}"`));
   return keys.length === 2 && told.some(isChief);
-}
-
-/** Directories and programs that are not there. */
-function fileFindings(name: string, service: CheckedService, directory: string): Finding[] {
-  const cwd = resolve(directory, service.cwd ?? ".");
-  if (statSync(cwd, { throwIfNoEntry: false })?.isDirectory() !== true) {
-    const says = `is ${quoted(service.cwd ?? ".")}, which is no directory: ${quoted(cwd)}.`;
-    return [{ keys: ["services", name, "cwd"], says }];
-  }
-  // A file that another service builds first may not exist yet.
-  const isBuilt = Object.values(dependencies(service)).includes("completed");
-  if (service.node === undefined || isBuilt || service.enabled === false) return [];
-  const file = resolve(cwd, service.node);
-  if (existsSync(file) || existsSync(`${file}.js`)) return [];
-  const meant = nearFile(file, service.node);
-  const hint = meant === undefined ? "" : ` Did you mean ${quoted(meant)}?`;
-  const says = `is ${quoted(service.node)}, which does not exist: ${quoted(file)}.${hint}`;
-  return [{ keys: ["services", name, "node"], says }];
-}
-
-/** A file of the same directory with a similar name, as the configuration would write it. */
-function nearFile(file: string, written: string): string | undefined {
-  const directory = dirname(file);
-  if (statSync(directory, { throwIfNoEntry: false })?.isDirectory() !== true) return undefined;
-  const programs = readdirSync(directory).filter((name) => /\.[cm]?[jt]s$/.test(name));
-  const stem = (name: string): string => name.replace(/\.[cm]?[jt]s$/, "");
-  const meant =
-    programs.find((name) => stem(name) === stem(basename(file))) ??
-    closest(basename(file), programs);
-  return meant === undefined ? undefined : written.slice(0, -basename(file).length) + meant;
-}
-
-/** References of the app's `env` that one of its services has no socket for. */
-function sharedReferences(
-  { env }: CheckedTop,
-  declared: readonly ResolvedSocket[],
-  services: ReadonlyMap<string, CheckedService>,
-): readonly Finding[] {
-  const enabled = [...services].filter(([, service]) => service.enabled !== false);
-  return sharedFindings(
-    env,
-    enabled.map(([name, service]) => ({ name, listen: listenSockets(service, declared) })),
-  );
-}
-
-/** Ranges of ports that do not fit the replicas, or one another. */
-function portRanges(
-  declared: readonly ResolvedSocket[],
-  services: ReadonlyMap<string, CheckedService>,
-): readonly Finding[] {
-  const enabled = [...services].filter(([, service]) => service.enabled !== false);
-  const ported = enabled.flatMap(([name, service]) => {
-    const range = parsePortRange(service.portRange ?? "");
-    if (range === undefined) return [];
-    const { replicas = 1, reload } = service;
-    const startsFirst =
-      reload?.order === "start-first" ||
-      (reload?.order === undefined && listenSockets(service, declared).length > 0);
-    const count = replicas === "cpus" ? availableParallelism() : replicas;
-    return [{ name, range, replicas: count, startsFirst }];
-  });
-  const sockets = enabled.flatMap(([name, service]) =>
-    listenSockets(service, declared).map(({ port = 0 }) => ({
-      port,
-      keys: ["services", name, "listen"],
-    })),
-  );
-  return portRangeFindings(ported, sockets);
-}
-
-/** Sockets that cannot be bound at once. */
-function collisions(
-  declared: readonly ResolvedSocket[],
-  services: ReadonlyMap<string, CheckedService>,
-): readonly Finding[] {
-  const placed: { readonly socket: ResolvedSocket; readonly keys: readonly Key[] }[] = [];
-  const findings: Finding[] = [];
-  const place = (socket: ResolvedSocket, keys: readonly Key[]): void => {
-    if (socket.port === 0 || placed.some((other) => other.socket.name === socket.name)) return;
-    const other = placed.find((candidate) => collide(candidate.socket, socket));
-    placed.push({ socket, keys });
-    if (other === undefined) return;
-    const says = `is ${quoted(addressText(socket))}, which cannot be bound together with ${quoted(addressText(other.socket))} of ${pathText(other.keys)}: use one socket, or another port.`;
-    findings.push({ keys, says });
-  };
-  for (const socket of declared) place(socket, ["sockets", socket.name]);
-  for (const [name, service] of services) {
-    if (service.enabled === false) continue;
-    for (const socket of listenSockets(service, declared))
-      place(socket, ["services", name, "listen"]);
-  }
-  return findings;
 }
 
 interface Parts {

@@ -3,7 +3,7 @@ import { resolve, sep } from "node:path";
 
 import { durationMs } from "../../base/units.ts";
 import type { ResolvedCommand, ResolvedWatch } from "./resolved.ts";
-import type { WatchConfig } from "./types.ts";
+import type { WatchConfig } from "./policy-types.ts";
 
 const DEBOUNCE_MS = 100;
 

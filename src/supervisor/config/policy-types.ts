@@ -1,0 +1,111 @@
+import type { Duration, Size } from "../../base/units.ts";
+
+/** When a process that ended is started again. `on-failure`: unless its exit code was 0. */
+export type RestartPolicy = "always" | "on-failure" | "never";
+
+/** How a replica is stopped: the signal, then after `grace` SIGKILL to every process that is left. */
+export interface StopConfig {
+  /** Default `'SIGTERM'`. */
+  readonly signal?: `SIG${string}`;
+  /** From the signal to SIGKILL. Default `'10s'`. */
+  readonly grace?: Duration;
+  /**
+   * Which processes get the signal. `'auto'`: the program, exactly once, also below `npm` or a shell;
+   * a program that handles the signal ends its children itself. `'main'`: the process that newel
+   * started. `'group'`: every process of its process group. `'tree'`: every process of the service.
+   * In each case the whole tree has the grace. Default `'auto'`.
+   */
+  readonly scope?: "auto" | "main" | "group" | "tree";
+  /**
+   * How long a stopping server still waits for a request on each open connection without one. It counts
+   * time in which a client could act: up to twice as long on a crowded machine, up to four times as long
+   * after stalls, always within the grace. Default `'1s'`.
+   */
+  readonly linger?: Duration;
+}
+
+/** When and how often an ended replica is started again. */
+export interface RestartConfig {
+  /** Default `'always'`. */
+  readonly policy?: RestartPolicy;
+  /** More restarts than this `within` that time, and the process is left `failed`. Default 10. */
+  readonly max?: number;
+  /** Default `'1m'`. */
+  readonly within?: Duration;
+  /** The wait before a restart: it doubles with each failure in a row. Default `'100ms'` to `'15s'`. */
+  readonly backoff?: { readonly min?: Duration; readonly max?: Duration };
+  /**
+   * The clients of a service of which every replica is `failed`: `'refuse'` refuses them at once,
+   * `'wait'` lets them wait for the next `newel start`. The address stays taken in both cases. Default
+   * `'refuse'`.
+   */
+  readonly whenFailed?: "refuse" | "wait";
+}
+
+/** The order in which a reload starts and stops replicas. */
+export interface ReloadConfig {
+  /**
+   * `'start-first'`: the new replica is ready before the old one is drained. `'stop-first'`: the old
+   * one is stopped before the new one starts, for programs of which two cannot run at once because
+   * they bind a port or must not work twice. Default: `'start-first'` with `listen`, else
+   * `'stop-first'`.
+   */
+  readonly order?: "start-first" | "stop-first";
+}
+
+/** How much output of a service is kept, and in which streams. */
+export interface LogsConfig {
+  /**
+   * How much output of each stream is kept, over all replicas and generations of the service together; the
+   * oldest is dropped first. Default `'64MB'`.
+   */
+  readonly bufsize?: Size;
+  /**
+   * Output older than this is dropped, by the wall clock, at least `'1s'`. Default: no limit, only
+   * `bufsize` bounds what is kept.
+   */
+  readonly maxAge?: Duration;
+  /** `'stdout'` puts stderr into the same spool. Default `'separate'`. */
+  readonly stderr?: "separate" | "stdout";
+}
+
+/** The files whose changes reload a service while it is developed. */
+export interface WatchConfig {
+  /**
+   * Directories, files or patterns such as `'src/*.ts'`, relative to `cwd`. Default: `cwd` with all directories
+   * below it.
+   */
+  readonly paths?: readonly string[];
+  /**
+   * Names at any depth (`'*.css'`), or paths and patterns with a slash, relative to `cwd` (`'src/generated'`), in
+   * addition to dependencies, build outputs, logs, databases and names that begin with a dot, which are never watched.
+   */
+  readonly ignore?: readonly string[];
+  /** How long no file may change before the reload begins, `'10ms'` to `'1m'`. Default `'100ms'`. */
+  readonly debounce?: Duration;
+}
+
+/**
+ * Limits of the operating system for each process of a service, soft and hard alike; see prlimit(1). A setting that is
+ * missing leaves the limit as newel's kernel has it. Only root may raise a limit above its own hard one.
+ */
+export interface LimitsConfig {
+  /** Open files. */
+  readonly nofile?: number | "unlimited";
+  /** Processes and threads of the user, over all of its programs. */
+  readonly nproc?: number | "unlimited";
+  /** The size of a core dump; 0 makes none. */
+  readonly core?: Size | 0 | "unlimited";
+  /** The address space, which Node.js uses far more of than it has memory. */
+  readonly as?: Size | 0 | "unlimited";
+  /** The data segment. */
+  readonly data?: Size | 0 | "unlimited";
+  /** The stack of the main thread. */
+  readonly stack?: Size | 0 | "unlimited";
+  /** The size of a file that the process writes. */
+  readonly fsize?: Size | 0 | "unlimited";
+  /** Memory that is locked. */
+  readonly memlock?: Size | 0 | "unlimited";
+  /** Processor time, in whole seconds. */
+  readonly cpu?: Duration | "unlimited";
+}
