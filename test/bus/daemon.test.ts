@@ -21,6 +21,7 @@ import {
   startProcess,
   temporaryDirectory,
 } from "../helpers/resources.ts";
+import { sendSignal } from "../helpers/signals.ts";
 import { later } from "./watched-bus.ts";
 
 const FIXTURE = fileURLToPath(new URL("fixtures/daemon.ts", import.meta.url));
@@ -71,7 +72,7 @@ async function daemon(
   assert.equal(await launcher.ended, 0, launcher.output());
   const { pid } = await ask(port);
   t.after(async () => {
-    if (isAlive(pid)) process.kill(pid, "SIGKILL");
+    if (isAlive(pid)) sendSignal(pid, "SIGKILL");
     await eventually(() => !isAlive(pid), "the daemon is gone");
   });
   return { pid, port, file, log };
@@ -92,14 +93,14 @@ test("76. the pid the daemon reports is the pid in the pidfile", async (t) => {
 
 test("77. on exit of the daemon the pidfile disappears", async (t) => {
   const { pid, file } = await daemon(t);
-  process.kill(pid, "SIGTERM");
+  sendSignal(pid, "SIGTERM");
   await eventually(() => !isAlive(pid), "it ended");
   assert.ok(!existsSync(file));
 });
 
 test("a daemon killed with SIGKILL leaves its pidfile, and the next start takes it over", async (t) => {
   const first = await daemon(t);
-  process.kill(first.pid, "SIGKILL");
+  sendSignal(first.pid, "SIGKILL");
   await eventually(() => !isAlive(first.pid), "it is dead");
   assert.equal(readFileSync(first.file, "utf8"), `${first.pid}\n`, "nobody was left to remove it");
   const { port, file, log } = first;
@@ -108,14 +109,14 @@ test("a daemon killed with SIGKILL leaves its pidfile, and the next start takes 
   const { pid } = await ask(port);
   assert.notEqual(pid, first.pid);
   assert.equal(readFileSync(file, "utf8"), `${pid}\n`);
-  process.kill(pid, "SIGTERM");
+  sendSignal(pid, "SIGTERM");
   await eventually(() => !isAlive(pid), "it ended");
   assert.ok(!existsSync(file));
 });
 
 test("79. SIGHUP to a daemon restarts it: same pid, next generation", async (t) => {
   const { pid, port, file } = await daemon(t);
-  process.kill(pid, "SIGHUP");
+  sendSignal(pid, "SIGHUP");
   const answer = await eventually(async () => {
     const now = await ask(port);
     return now.generation === 1 && now;
@@ -129,7 +130,7 @@ test("79. SIGHUP to a daemon restarts it: same pid, next generation", async (t) 
 
 test("81. SIGTERM ends a daemon", async (t) => {
   const { pid, log } = await daemon(t);
-  process.kill(pid, "SIGTERM");
+  sendSignal(pid, "SIGTERM");
   await eventually(() => !isAlive(pid), "it ended");
   assert.match(readFileSync(log, "utf8"), /info Daemon exited\n/);
 });
@@ -203,7 +204,7 @@ test("20 simultaneous daemon starts on one pidfile have one winner", async (t) =
   const launchers = Array.from({ length: 20 }, () => run(t, { daemon: true, pidfile: file, log }));
   const codes = await Promise.all(launchers.map(({ ended }) => ended));
   const pid = Number(readFileSync(file, "utf8"));
-  t.after(() => isAlive(pid) && process.kill(pid, "SIGKILL"));
+  t.after(() => isAlive(pid) && sendSignal(pid, "SIGKILL"));
   assert.equal(codes.filter((code) => code === 0).length, 1, String(codes));
   for (const { output } of launchers.filter((_, n) => codes[n] !== 0))
     assert.match(output(), /before it was ready: The pidfile .* belongs to/);
@@ -226,11 +227,11 @@ test(
       assert.match(thread, /^Groups:\t33 ?$/m);
       assert.match(thread, /^CapEff:\t0+$/m);
     }
-    process.kill(pid, "SIGHUP");
+    sendSignal(pid, "SIGHUP");
     await eventually(async () => (await ask(port)).generation === 1, "it restarts without root");
     assert.equal((await ask(port)).uid, 33);
     assert.match(readFileSync(log, "utf8"), /Running as uid 33 already/);
-    process.kill(pid, "SIGTERM");
+    sendSignal(pid, "SIGTERM");
     await eventually(() => !existsSync(file), "removed from a directory the user cannot write");
   },
 );

@@ -11,6 +11,7 @@ import type { LogEntry } from "../../src/bus/log.ts";
 import type { ChildExit } from "../../src/bus/plugin-channels.ts";
 import { type Child, startChild } from "../../src/bus/plugins/child.ts";
 import { eventually, isAlive, startProcess } from "../helpers/resources.ts";
+import { sendSignal } from "../helpers/signals.ts";
 import { later } from "./watched-bus.ts";
 
 interface Joined {
@@ -192,7 +193,7 @@ test("messages to a child that is not running are counted and reported", async (
   bus.publish("ping", "too early");
   await eventually(() => lost().length === 1, "the report of the early message");
   await bus.start();
-  process.kill(child.pid ?? 0, "SIGKILL");
+  sendSignal(child.pid ?? 0, "SIGKILL");
   await eventually(() => exits.length > 0, "childExit");
   for (let n = 0; n < 1_000; n += 1) bus.publish("ping", n);
   bus.publish("value", 1);
@@ -234,12 +235,12 @@ for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) {
       });
       const { pid } = group;
       assert.ok(pid !== undefined);
-      t.after(() => group.exitCode === null && process.kill(-pid, "SIGKILL"));
+      t.after(() => group.exitCode === null && sendSignal(-pid, "SIGKILL"));
       let output = "";
       group.stdout.on("data", (chunk) => (output += String(chunk)));
       const ended = once(group, "close");
       await eventually(() => output.includes("READY"), "both have started", 30_000);
-      process.kill(-pid, signal);
+      sendSignal(-pid, signal);
       assert.deepEqual(await ended, [0, null], output);
       assert.match(output, /30 of 30 done, code 0/);
     });
@@ -250,7 +251,7 @@ test("a signal to the child alone ends only the child", async (t) => {
   for (const way of ["signals", "plain"]) {
     const { bus, child, exits, entries } = joined(t, way);
     await bus.start();
-    process.kill(child.pid ?? 0, "SIGTERM");
+    sendSignal(child.pid ?? 0, "SIGTERM");
     await eventually(() => exits.length > 0, "childExit", 30_000);
     assert.deepEqual([exits[0]?.code, exits[0]?.signal, exits[0]?.expected], [0, null, false]);
     assert.equal(bus.state, "started");
@@ -269,7 +270,7 @@ test("the death of the parent ends the child", async (t) => {
   const parent = startProcess(t, process.execPath, ["--input-type=module", "-e", program]);
   const [first] = (await once(parent.stdout ?? assert.fail(), "data")) as [Buffer];
   const pid = Number(String(first));
-  t.after(() => isAlive(pid) && process.kill(pid, "SIGKILL"));
+  t.after(() => isAlive(pid) && sendSignal(pid, "SIGKILL"));
   assert.ok(isAlive(pid));
   parent.kill("SIGKILL");
   await eventually(() => !isAlive(pid), "the child ends");
@@ -302,9 +303,9 @@ test("the bank-broker example: every order is carried out, and Ctrl-C ends both 
   for (const stream of [child.stdout, child.stderr])
     stream.on("data", (chunk) => (output += String(chunk)));
   const ended = once(child, "close");
-  t.after(() => child.exitCode === null && process.kill(-pid, "SIGKILL"));
+  t.after(() => child.exitCode === null && sendSignal(-pid, "SIGKILL"));
   await eventually(() => output.split("carried out: ").length > 20, "orders");
-  process.kill(-pid, "SIGINT");
+  sendSignal(-pid, "SIGINT");
   assert.deepEqual(await ended, [0, null], output);
   const [placed, done] = [
     output.match(/Bank\[\d+\] Placing order: .*/g) ?? [],

@@ -5,6 +5,7 @@ import { test, type TestContext } from "node:test";
 import { fileURLToPath } from "node:url";
 
 import { eventually, freePort, startProcess } from "../helpers/resources.ts";
+import { sendSignal } from "../helpers/signals.ts";
 import { later } from "./watched-bus.ts";
 
 const fixture = (name: string): string =>
@@ -117,7 +118,7 @@ test("78. SIGHUP to a process on a terminal ends it", async (t) => {
   terminal.stdout?.on("data", (chunk) => (output += String(chunk)));
   await eventually(() => output.includes("READY"), "it runs");
   const ended = once(terminal, "close");
-  process.kill(Number.parseInt(output, 10), "SIGHUP");
+  sendSignal(Number.parseInt(output, 10), "SIGHUP");
   assert.equal((await ended)[0], 0);
   assert.match(output, /Caught signal SIGHUP[^]*ended with 0/);
 });

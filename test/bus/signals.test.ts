@@ -7,6 +7,7 @@ import { Bus } from "../../src/bus/bus.ts";
 import { signals } from "../../src/bus/plugins/signals.ts";
 import { eventually, startProcess } from "../helpers/resources.ts";
 import { later } from "./watched-bus.ts";
+import { sendSignal } from "../helpers/signals.ts";
 
 const FIXTURE = fileURLToPath(new URL("fixtures/signals.ts", import.meta.url));
 
@@ -129,7 +130,7 @@ test("a signal's channel is published, and its handler can be changed by number"
   const heard: string[] = [];
   bus.subscribe("SIGCONT", () => void heard.push("channel"));
   handlers.setHandler(18, (name) => void heard.push(name));
-  process.kill(process.pid, "SIGCONT");
+  sendSignal(process.pid, "SIGCONT");
   await eventually(() => heard.length === 2, "both were called");
   assert.deepEqual(heard, ["channel", "SIGCONT"]);
   handlers.unsubscribe();

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 
 import { eventually } from "../helpers/resources.ts";
+import { sendSignal } from "../helpers/signals.ts";
 import type { Ran } from "./capture.ts";
 import { collect, World } from "./world.ts";
 
@@ -82,7 +83,7 @@ test("ps --watch prints repeatedly, also without a supervisor; --json prints one
   const [text, lines] = [collect(table.stdout), collect(json.stdout)];
   await eventually(() => text().split("SERVICE").length > 2, "two tables");
   await eventually(() => lines().split("\n").length > 2, "two lines");
-  process.kill(await world.supervisorPid(), "SIGKILL");
+  sendSignal(await world.supervisorPid(), "SIGKILL");
   await eventually(() => text().includes("PROCESS"), "a table without a supervisor");
   table.kill();
   json.kill();

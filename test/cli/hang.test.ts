@@ -4,6 +4,7 @@ import { test } from "node:test";
 
 import { homeAt } from "../../src/base/home.ts";
 import { World } from "./world.ts";
+import { sendSignal } from "../helpers/signals.ts";
 
 interface Listed {
   readonly processes: readonly { readonly pid: number }[];
@@ -16,11 +17,11 @@ test("while the supervisor is stopped, ps and logs read the kernel, and every er
   await world.succeed("up");
   const pid = await world.supervisorPid();
   const [before] = await world.json<Listed[]>("ps");
-  process.kill(pid, "SIGSTOP");
+  sendSignal(pid, "SIGSTOP");
   try {
     await whileStopped(world, pid, before?.processes[0]?.pid);
   } finally {
-    process.kill(pid, "SIGCONT");
+    sendSignal(pid, "SIGCONT");
   }
   assert.equal((await world.newel("ps", "web")).code, 0);
 });
@@ -53,7 +54,7 @@ test("while the kernel is stopped, commands that need it fail, with its pid and 
   const hangs = new RegExp(
     `The kernel \\(pid ${pid}\\) does not answer\\. .*kill -CONT ${pid}[^]*kill -KILL ${pid} && newel ps`,
   );
-  process.kill(pid, "SIGSTOP");
+  sendSignal(pid, "SIGSTOP");
   try {
     const commands = [["logs", "web"], ["show", "web"], ["events"], ["reload", "web"]];
     const ran = await Promise.all(commands.map((words) => world.newel(...words)));
@@ -62,7 +63,7 @@ test("while the kernel is stopped, commands that need it fail, with its pid and 
       assert.match(stderr, hangs);
     }
   } finally {
-    process.kill(pid, "SIGKILL");
+    sendSignal(pid, "SIGKILL");
   }
   const [after] = await world.json<Listed[]>("ps");
   assert.equal(after?.processes[0]?.pid, before?.processes[0]?.pid);

@@ -6,6 +6,7 @@ import { test } from "node:test";
 import { homeAt } from "../../src/base/home.ts";
 
 import { World } from "./world.ts";
+import { sendSignal } from "../helpers/signals.ts";
 
 interface Listed {
   readonly app: string;
@@ -251,7 +252,7 @@ test("up --plan without a supervisor compares with the stored state, and starts 
   configure(world, ".", ["web", "worker"], { name: "app" });
   await world.succeed("up");
   const supervisor = await world.supervisorPid();
-  process.kill(supervisor, "SIGKILL");
+  sendSignal(supervisor, "SIGKILL");
   configure(world, ".", ["web", "more"], { name: "app" });
   const { stdout } = await world.succeed("up", "--plan");
   assert.match(stdout, /^web +unchanged$/m);

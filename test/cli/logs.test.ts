@@ -5,6 +5,7 @@ import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
 
 import { eventually } from "../helpers/resources.ts";
+import { sendSignal } from "../helpers/signals.ts";
 import { collect, World } from "./world.ts";
 
 const MAIN = fileURLToPath(new URL("../../src/cli/main.ts", import.meta.url));
@@ -178,7 +179,7 @@ test("a service that has not started yet can be waited for; an unknown name cann
 });
 
 test("logs need no supervisor", async () => {
-  process.kill(await world.supervisorPid(), "SIGKILL");
+  sendSignal(await world.supervisorPid(), "SIGKILL");
   assert.match((await world.succeed("logs", "counter", "-n", "3")).stdout, /counter\.1 \| /);
 });
 

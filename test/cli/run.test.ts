@@ -4,6 +4,7 @@ import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 
 import { eventually, freePort, isAlive } from "../helpers/resources.ts";
+import { sendSignal } from "../helpers/signals.ts";
 import { collect, WEB, whoAnswers, World } from "./world.ts";
 
 interface Foreground {
@@ -77,7 +78,7 @@ for (const order of ORDERS) {
     for (const name of order) {
       const pid = name === "run" ? undefined : daemons[name]?.pid;
       if (pid === undefined) kill("SIGTERM");
-      else process.kill(pid, "SIGTERM");
+      else sendSignal(pid, "SIGTERM");
     }
     assert.equal(await ended, 0, stderr());
     assert.doesNotMatch(stderr(), /^ +at |^error:/m);
@@ -94,7 +95,7 @@ test("a supervisor that is killed comes back at once; no process is touched", as
   };
   const before = await pids();
   const first = await world.supervisorPid();
-  process.kill(first, "SIGKILL");
+  sendSignal(first, "SIGKILL");
   await eventually(() => stderr().includes("The supervisor is back"), "it is back");
   assert.match(stderr(), /The supervisor is gone; services run on\. Starting it again\.\n/);
   assert.notEqual(await world.supervisorPid(), first);
@@ -123,7 +124,7 @@ test("a second Ctrl-C prints the step that the stop waits for; a third leaves at
   await sleep(700);
   kill("SIGINT");
   assert.equal(await ended, 128 + 2);
-  for (const { pid } of web.processes) process.kill(pid, "SIGKILL");
+  for (const { pid } of web.processes) sendSignal(pid, "SIGKILL");
 });
 
 test("newel down elsewhere ends it", async (t) => {

@@ -23,6 +23,7 @@ import {
   startProcess,
   temporaryDirectory,
 } from "../helpers/resources.ts";
+import { sendSignal } from "../helpers/signals.ts";
 import { smallFileSystem } from "../helpers/small-file-system.ts";
 
 const SERVER = `require("node:http").createServer((request, response) => response.end(String(process.pid))).listen(Number(process.env.PORT), "127.0.0.1");`;
@@ -56,7 +57,7 @@ async function answeringPid(port: number): Promise<number | undefined> {
 /** Kills a process and waits until another one answers. */
 async function killAndSeeAnother(port: number): Promise<void> {
   const pid = (await answeringPid(port)) ?? assert.fail("nothing answers");
-  process.kill(pid, "SIGKILL");
+  sendSignal(pid, "SIGKILL");
   const isAnother = async (): Promise<boolean> => {
     const answers = await answeringPid(port);
     return answers !== undefined && answers !== pid;
@@ -65,7 +66,7 @@ async function killAndSeeAnother(port: number): Promise<void> {
 }
 
 async function kill(pid: number): Promise<void> {
-  process.kill(pid, "SIGKILL");
+  sendSignal(pid, "SIGKILL");
   await eventually(() => !isAlive(pid), `${pid} is dead`);
 }
 

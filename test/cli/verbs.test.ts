@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 
 import { eventually, freePort, isAlive } from "../helpers/resources.ts";
+import { sendSignal } from "../helpers/signals.ts";
 import { collect, WEB, whoAnswers, World } from "./world.ts";
 
 interface Service {
@@ -202,7 +203,7 @@ test("--timeout stops waiting with 124, and the work continues", async () => {
 
 test("without a supervisor ps prints a warning and starts nothing; the next verb starts one", async () => {
   const before = await pids("web");
-  process.kill(await world.supervisorPid(), "SIGKILL");
+  sendSignal(await world.supervisorPid(), "SIGKILL");
   await eventually(async () => {
     const { supervisor } = await world.json<{ supervisor: unknown }>("version");
     return supervisor === null;

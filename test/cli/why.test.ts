@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 
 import { eventually, freePort } from "../helpers/resources.ts";
+import { sendSignal } from "../helpers/signals.ts";
 import { smallFileSystem } from "../helpers/small-file-system.ts";
 import { runHere } from "./capture.ts";
 import { World } from "./world.ts";
@@ -260,7 +261,7 @@ test("why names a process that was killed by hand, although its successor is rea
   );
   const pid = service?.processes[0]?.pid;
   assert.ok(pid !== undefined);
-  process.kill(pid, "SIGTERM");
+  sendSignal(pid, "SIGTERM");
   const found = await eventually(
     async () => {
       const { services } = await whyOf("hand");
@@ -295,7 +296,7 @@ test("why names a failed dependency of an up that failed, and the service itself
 
 test("why works without a supervisor, and says so", async () => {
   const pid = await world.supervisorPid();
-  process.kill(pid, "SIGKILL");
+  sendSignal(pid, "SIGKILL");
   await eventually(() => !existsSync(`/proc/${pid}`), "the supervisor is gone");
   const { problems, services } = await whyOf("code", "hand");
   assert.deepEqual(

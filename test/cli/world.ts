@@ -13,6 +13,7 @@ import {
   startProcess,
   temporaryDirectory,
 } from "../helpers/resources.ts";
+import { sendSignal } from "../helpers/signals.ts";
 import type { Ran } from "./capture.ts";
 
 const MAIN = fileURLToPath(new URL("../../src/cli/main.ts", import.meta.url));
@@ -148,9 +149,9 @@ export class World {
     await runQuietly([MAIN, "down", "--all", "--timeout", "2m"], this.environment);
     // A supervisor that still runs would start the kernel again.
     for (const pid of [...daemons].reverse()) {
-      if (isAlive(pid)) process.kill(pid, "SIGTERM");
+      if (isAlive(pid)) sendSignal(pid, "SIGTERM");
       const gone = eventually(() => !isAlive(pid), `daemon ${pid} ended`, 60_000);
-      await gone.catch(() => process.kill(pid, "SIGKILL"));
+      await gone.catch(() => sendSignal(pid, "SIGKILL"));
     }
   }
 }

@@ -8,6 +8,7 @@ import { test } from "node:test";
 
 import { collect, World } from "../cli/world.ts";
 import { eventually, freePort, startProcess } from "../helpers/resources.ts";
+import { sendSignal } from "../helpers/signals.ts";
 import { blocksOf, ROOT } from "./pages.ts";
 
 const MAIN = join(ROOT, "src/cli/main.ts");
@@ -96,7 +97,7 @@ test("as PID 1 the CMD serves, reaps and ends", { skip: withoutNamespaces }, asy
   await eventually(() => !zombies(), "they are reaped");
 
   const ended = once(container, "exit");
-  process.kill(first, "SIGTERM");
+  sendSignal(first, "SIGTERM");
   assert.deepEqual(await ended, [0, null], all());
   assert.match(all(), /bye/);
 });

@@ -6,6 +6,7 @@ import { type Browser, chromium } from "playwright-core";
 
 import { NOBODY, nobodysDirectory } from "./as-nobody.ts";
 import { cleanUp, eventually, type Scope, temporaryDirectory } from "./resources.ts";
+import { sendSignal } from "./signals.ts";
 
 /** Why tests that need a browser cannot run here, for `{ skip }`; `false` when they can. */
 export const withoutChromium: string | false =
@@ -37,7 +38,7 @@ export async function startChromium(scope: Scope): Promise<Browser> {
     await Promise.race([exited, sleep(2_000)]);
     if (child.exitCode !== null || child.signalCode !== null) return;
     // The browser leads a process group, in which all its processes are.
-    process.kill(-(child.pid ?? 0), "SIGKILL");
+    sendSignal(-(child.pid ?? 0), "SIGKILL");
     await exited;
   });
   const address = await eventually(

@@ -16,6 +16,7 @@ import { fileURLToPath } from "node:url";
 
 import { homeAt } from "../../src/base/home.ts";
 import { cleanUp, eventually, isAlive, type Scope, temporaryDirectory } from "./resources.ts";
+import { sendSignal } from "./signals.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 
@@ -108,7 +109,7 @@ export function homeOfInstallations(scope: Scope, directory = temporaryDirectory
     await killAt(supervisorLock);
     const services = servicesOf(directory);
     await killAt(kernelLock);
-    for (const pid of services) if (isAlive(pid)) process.kill(pid, "SIGKILL");
+    for (const pid of services) if (isAlive(pid)) sendSignal(pid, "SIGKILL");
   });
   return directory;
 }
@@ -116,7 +117,7 @@ export function homeOfInstallations(scope: Scope, directory = temporaryDirectory
 async function killAt(lock: string): Promise<void> {
   const pid = existsSync(lock) ? Number(readFileSync(lock, "utf8")) : 0;
   if (!(pid > 0) || !isAlive(pid)) return;
-  process.kill(pid, "SIGKILL");
+  sendSignal(pid, "SIGKILL");
   await eventually(() => !isAlive(pid), `daemon ${pid} ended`);
 }
 

@@ -11,9 +11,11 @@ import {
   eventually,
   freePort,
   type Scope,
+  isAlive,
   startProcess,
   temporaryDirectory,
 } from "./resources.ts";
+import { sendSignal } from "./signals.ts";
 
 /** The directory of the programs of the newest installed PostgreSQL. */
 const BIN = globSync("/usr/lib/postgresql/*/bin/initdb").sort().map(dirname).at(-1);
@@ -76,17 +78,9 @@ function answers(bin: string, port: number, user: { uid?: number }): boolean {
 }
 
 async function stopPostgres(pid: number): Promise<void> {
-  const alive = (): boolean => {
-    try {
-      process.kill(pid, 0);
-      return true;
-    } catch {
-      return false;
-    }
-  };
-  if (!alive()) return;
-  process.kill(pid, "SIGQUIT");
-  await eventually(() => !alive(), "PostgreSQL ended");
+  if (!isAlive(pid)) return;
+  sendSignal(pid, "SIGQUIT");
+  await eventually(() => !isAlive(pid), "PostgreSQL ended");
 }
 
 /** The URL of a database, after BullMQ's tables of the previous test were dropped. */

@@ -5,6 +5,7 @@ import type { Home } from "../../src/base/home.ts";
 import { readJournal } from "../../src/kernel/journal-file.ts";
 import { eventually, isAlive } from "./resources.ts";
 import type { SupervisedApp } from "./supervised.ts";
+import { sendSignal } from "./signals.ts";
 
 /** Simulates a reboot: kills the daemons and services, and gives the journal the id of another boot. */
 export async function reboot(app: SupervisedApp): Promise<void> {
@@ -12,10 +13,10 @@ export async function reboot(app: SupervisedApp): Promise<void> {
   const list = await kernel.processes.list();
   const { pid } = await kernel.status();
   await app.killSupervisor();
-  process.kill(pid, "SIGKILL");
+  sendSignal(pid, "SIGKILL");
   await eventually(() => !isAlive(pid), "the kernel is gone");
   const services = list.filter(({ running }) => running).map((info) => info.pid);
-  for (const each of services) process.kill(each, "SIGKILL");
+  for (const each of services) sendSignal(each, "SIGKILL");
   await eventually(() => !services.some(isAlive), "the services are gone");
   asOtherBoot(app.home);
 }

@@ -4,6 +4,7 @@ import { chmodSync, mkdtempSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { tmpdir } from "node:os";
+import { sendSignal } from "./signals.ts";
 
 /** The part of a test context that the helpers need; `{ after }` of node:test itself fits too. */
 export interface Scope {
@@ -101,7 +102,7 @@ export async function eventually<T>(
 /** Whether a process lives (a zombie does not count). */
 export function isAlive(pid: number): boolean {
   try {
-    process.kill(pid, 0);
+    sendSignal(pid, 0);
     return true;
   } catch {
     return false;

@@ -12,6 +12,7 @@ import { loadConfig } from "../../src/supervisor/config/load.ts";
 import type { ResolvedConfig } from "../../src/supervisor/config/resolved.ts";
 import type { Remote } from "../../src/wire/contract.ts";
 import { cleanUp, eventually, isAlive, type Scope, temporaryDirectory } from "./resources.ts";
+import { sendSignal } from "./signals.ts";
 
 /** The path of an unmodified app of test/fixtures/apps. */
 export function fixtureApp(name: string): string {
@@ -125,7 +126,7 @@ export class SupervisedApp {
 
   async killSupervisor(): Promise<void> {
     const { pid } = await (await this.supervisor()).hello();
-    process.kill(pid, "SIGKILL");
+    sendSignal(pid, "SIGKILL");
     await eventually(() => !isAlive(pid), "the supervisor is dead");
     await this.#connection?.closed;
     this.#connection = undefined;
@@ -137,7 +138,7 @@ export class SupervisedApp {
     await outcomeOf(supervisor.down(undefined));
     const { pid } = await supervisor.hello();
     // With an app that could not be taken down it refuses.
-    if (!(await supervisor.quit())) process.kill(pid, "SIGTERM");
+    if (!(await supervisor.quit())) sendSignal(pid, "SIGTERM");
     await this.#connection?.close();
     // A living supervisor would start the kernel again.
     await eventually(() => !isAlive(pid), "the supervisor is gone");
@@ -145,7 +146,7 @@ export class SupervisedApp {
     for (const { name } of await kernel.processes.list())
       await kernel.processes.signal(name, "KILL", "tree");
     const status = await kernel.status();
-    process.kill(status.pid, "SIGTERM");
+    sendSignal(status.pid, "SIGTERM");
     await kernel.close().catch((error: unknown) => {
       if (!hasCode(error, "NEWEL_E_CONNECTION_LOST")) throw error;
     });

@@ -25,6 +25,7 @@ import { readJournal } from "../../src/kernel/journal-file.ts";
 import { type OpenKernel, openKernel } from "../../src/kernel/kernel.ts";
 import { openTestKernel, outputOf, runToEnd } from "../helpers/kernel.ts";
 import { cleanUp, eventually, type Scope, temporaryDirectory } from "../helpers/resources.ts";
+import { sendSignal } from "../helpers/signals.ts";
 
 const PATH = process.env["PATH"] ?? "";
 const GROUP = "shop/web";
@@ -349,7 +350,7 @@ test("files that another program removes or cuts while they are read are a gap, 
   rmSync(spool, { recursive: true });
   const rest = await readOf(kernel, "p");
   assert.equal(rest.text.length + rest.gaps.reduce((sum, [gap]) => sum + gap, 0), 1_000_000);
-  process.kill(pid, "SIGKILL");
+  sendSignal(pid, "SIGKILL");
   await eventually(() => kernel.processes.list()[0]?.closed === true, "its end");
 });
 

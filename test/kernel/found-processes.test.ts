@@ -12,6 +12,7 @@ import { type OpenKernel, openKernel } from "../../src/kernel/kernel.ts";
 import { isLiving, look } from "../../src/kernel/proc.ts";
 import { eventOf, outputOf } from "../helpers/kernel.ts";
 import { cleanUp, eventually, isAlive, temporaryDirectory } from "../helpers/resources.ts";
+import { sendSignal } from "../helpers/signals.ts";
 
 interface Trial {
   readonly home: Home;
@@ -40,7 +41,7 @@ async function begin(t: TestContext): Promise<Trial> {
     bufsize: 4_096,
   };
   const made = kernel.processes.make(request);
-  cleanUp(t, () => void (isAlive(made.pid) && process.kill(-made.pid, "SIGKILL")));
+  cleanUp(t, () => void (isAlive(made.pid) && sendSignal(-made.pid, "SIGKILL")));
   await eventually(() => kernel.processes.list()[0]?.output.out?.end === 7, "it has begun");
   await kernel.close();
   return { home, request, made, port, go };
@@ -113,7 +114,7 @@ test("a process whose kernel was killed before the pid was journalled is adopted
 
 test("a process that was about to be started and never was leaves nothing", async (t) => {
   const trial = await begin(t);
-  process.kill(-trial.made.pid, "SIGKILL");
+  sendSignal(-trial.made.pid, "SIGKILL");
   await eventually(() => !isRunning(trial.made.pid), "it is gone");
   editJournal(trial.home, (record) =>
     record["type"] === "process" ? { type: "process starting", record } : record,

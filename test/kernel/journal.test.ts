@@ -22,6 +22,7 @@ import { type OpenKernel, openKernel } from "../../src/kernel/kernel.ts";
 import { replay } from "../../src/kernel/recovery.ts";
 import { eventOf, outputOf } from "../helpers/kernel.ts";
 import { cleanUp, eventually, isAlive, temporaryDirectory } from "../helpers/resources.ts";
+import { sendSignal } from "../helpers/signals.ts";
 
 /** A kernel of this home; after the test its processes are ended unless it was closed before. */
 function open(t: TestContext, home: Home): OpenKernel {
@@ -60,7 +61,7 @@ async function usedHome(t: TestContext): Promise<{ home: Home; pid: number; port
   const { port = 0 } = kernel.sockets.make({ name: "web" });
   const { pid } = kernel.processes.make({ name: "child", args: ["/bin/sleep", "1000"] });
   // Also if no later kernel knows the process.
-  cleanUp(t, () => void (isAlive(pid) && process.kill(pid, "SIGKILL")));
+  cleanUp(t, () => void (isAlive(pid) && sendSignal(pid, "SIGKILL")));
   for (let number = 0; number < 10; number += 1) kernel.values.set(`value.${number}`, "kept");
   kernel.claims.ask("lock", { pid: process.pid }, () => undefined);
   await kernel.close();

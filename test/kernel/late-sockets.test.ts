@@ -11,6 +11,7 @@ import type { KernelClient } from "../../src/kernel/client-api.ts";
 import { NOBODY, withoutRoot } from "../helpers/as-nobody.ts";
 import { openTestKernel } from "../helpers/kernel.ts";
 import { cleanUp, eventually, freePort, startProcess } from "../helpers/resources.ts";
+import { sendSignal } from "../helpers/signals.ts";
 import { startDaemon } from "./client/daemon.ts";
 
 const hasIpv6 = Object.values(networkInterfaces())
@@ -67,7 +68,7 @@ async function startServer(
   const up = async (): Promise<boolean> =>
     ((await kernel.processes.list(name))[0]?.output.out?.end ?? 0) > 0;
   await eventually(up, `${name} is up`);
-  return { pid, listen: () => void process.kill(pid, "SIGUSR2") };
+  return { pid, listen: () => sendSignal(pid, "SIGUSR2") };
 }
 
 describe("a socket made with later=1", () => {
@@ -90,7 +91,7 @@ describe("a socket made with later=1", () => {
       made,
     );
     const server = await startServer(kernel, "server", "web");
-    cleanUp(t, () => void process.kill(server.pid, "SIGKILL"));
+    cleanUp(t, () => sendSignal(server.pid, "SIGKILL"));
     assert.equal(await isOpen("127.0.0.1", port), false);
 
     const bound = await kernel.sockets.bind({ name: "web", host: "127.0.0.1" });
@@ -113,7 +114,7 @@ describe("a socket made with later=1", () => {
     const port = await freePort();
     await kernel.sockets.make({ name: "web", port, later: true });
     const server = await startServer(kernel, "server", "web");
-    cleanUp(t, () => void process.kill(server.pid, "SIGKILL"));
+    cleanUp(t, () => sendSignal(server.pid, "SIGKILL"));
     await kernel.sockets.bind({ name: "web", host: "127.0.0.1" });
     server.listen();
     await eventually(() => isOpen("127.0.0.1", port), "the process listens");
@@ -146,7 +147,7 @@ describe("a socket made with later=1", () => {
       await kernel.sockets.make({ name: "web", family, port, later: true });
       await kernel.sockets.make({ name: "spare", family, port, later: true });
       const server = await startServer(kernel, "server", "web");
-      cleanUp(t, () => void process.kill(server.pid, "SIGKILL"));
+      cleanUp(t, () => sendSignal(server.pid, "SIGKILL"));
       const bound = await kernel.sockets.bind({ name: "web", host, ...only });
       server.listen();
       const client = host.startsWith("::") && host.length <= 3 ? "::1" : "127.0.0.1";
@@ -164,7 +165,7 @@ describe("a socket made with later=1", () => {
       assert.deepEqual(await shown(), before);
       assert.equal(await answerAt(client, port), "server");
       assert.equal(await isOpen("127.0.0.2", port), host === "0.0.0.0" || text === "::");
-      cleanUp(t, async () => void process.kill((await kernel.status()).pid, "SIGKILL"));
+      cleanUp(t, async () => sendSignal((await kernel.status()).pid, "SIGKILL"));
     });
   }
 

@@ -8,6 +8,7 @@ import { fileURLToPath } from "node:url";
 import { homeAt } from "../../src/base/home.ts";
 import { connectKernel } from "../../src/kernel/client/client.ts";
 import { eventually, startProcess, temporaryDirectory } from "../helpers/resources.ts";
+import { sendSignal } from "../helpers/signals.ts";
 
 const CLI = fileURLToPath(new URL("../../src/cli/main.ts", import.meta.url));
 const NAMESPACE = ["--pid", "--fork", "--mount-proc", "--kill-child"];
@@ -81,7 +82,7 @@ test(
     // A zombie would still be listed as a child.
     await eventually(() => childrenOf(pid).length === 0, "all are reaped");
 
-    process.kill(pid, "SIGTERM");
+    sendSignal(pid, "SIGTERM");
     assert.deepEqual(await ended, [0, null]);
   },
 );

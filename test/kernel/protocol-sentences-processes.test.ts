@@ -8,6 +8,7 @@ import { homeAt } from "../../src/base/home.ts";
 import { openKernel } from "../../src/kernel/kernel.ts";
 import { serveKernel } from "../../src/kernel/server.ts";
 import { eventually, temporaryDirectory } from "../helpers/resources.ts";
+import { sendSignal } from "../helpers/signals.ts";
 import { Prompt } from "./session/prompt.ts";
 import { fileScope, Wire } from "./session/wire.ts";
 
@@ -197,7 +198,7 @@ describe("watching", () => {
     const first = openKernel(home, options);
     const { pid } = first.processes.make({ name: "gone", args: ["/bin/sleep", "60"] });
     await first.close();
-    process.kill(pid, "SIGKILL");
+    sendSignal(pid, "SIGKILL");
     // Reaped by this test's other kernel, as by init where a kernel was killed.
     await eventually(() => !existsSync(`/proc/${pid}`), "it is gone");
     const kernel = openKernel(home, options);

@@ -16,6 +16,7 @@ import {
   startProcess,
   temporaryDirectory,
 } from "../helpers/resources.ts";
+import { sendSignal } from "../helpers/signals.ts";
 import { runClaimScenario } from "../load/claim-scenario.ts";
 import { connectScenario, killKernel, runKernelScenario } from "../load/kernel-scenario.ts";
 import { startDaemon } from "./client/daemon.ts";
@@ -53,9 +54,9 @@ async function endWithoutKernel(
   });
   meanwhile(fifos);
   const { pid: kernelPid } = await kernel.status();
-  process.kill(kernelPid, "SIGSTOP");
+  sendSignal(kernelPid, "SIGSTOP");
   await eventually(() => !isAlive(pid) || isZombie(pid), "the child ends, nobody reads");
-  process.kill(kernelPid, "SIGKILL");
+  sendSignal(kernelPid, "SIGKILL");
   await eventually(() => !isAlive(kernelPid), "the kernel is dead");
   let [bytes, gap] = [0, 0];
   for await (const piece of kernel.processes.watch("last")) {

@@ -24,6 +24,7 @@ import {
   type Scope,
   temporaryDirectory,
 } from "../helpers/resources.ts";
+import { sendSignal } from "../helpers/signals.ts";
 import { connectScenario, killKernel } from "../load/kernel-scenario.ts";
 import { serveTestKernel, Wire } from "./session/wire.ts";
 
@@ -303,7 +304,7 @@ describe("the refusal survives", () => {
     await eventually(() => Object.keys(holder.stored).length === 2, "both are held");
     await kernel.sockets.refuse("*");
     const { pid } = await kernel.status();
-    process.kill(pid, "SIGKILL");
+    sendSignal(pid, "SIGKILL");
     await eventually(() => !isAlive(pid), "the kernel is gone");
     assert.equal(await refusal(t, web), "ECONNREFUSED", "also while no kernel runs");
     assert.equal(await canListen(web), false);

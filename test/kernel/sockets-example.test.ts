@@ -6,6 +6,7 @@ import { promisify } from "node:util";
 
 import { connectKernel } from "../../src/kernel/client/client.ts";
 import { eventually, isAlive } from "../helpers/resources.ts";
+import { sendSignal } from "../helpers/signals.ts";
 import { startDaemon } from "./client/daemon.ts";
 
 const EXAMPLE = fileURLToPath(new URL("../../examples/sockets/sockets.ts", import.meta.url));
@@ -28,7 +29,7 @@ test("the sockets example: a second run finds everything and reads the printed l
 
   const first = await run();
   const pid = Number(/^made example\.server with pid (\d+)$/m.exec(first)?.[1]);
-  t.after(() => isAlive(pid) && process.kill(pid, "SIGKILL"));
+  t.after(() => isAlive(pid) && sendSignal(pid, "SIGKILL"));
   const port = Number(/^made example\.web on port (\d+)$/m.exec(first)?.[1]);
   assert.match(first, /^made example\.receiver with pid \d+$/m);
   await eventually(

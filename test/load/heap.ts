@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 
 import { eventually } from "../helpers/resources.ts";
+import { sendSignal } from "../helpers/signals.ts";
 
 /** The port of the inspector that SIGUSR1 opens in a process of Node.js. */
 const INSPECTOR = "http://127.0.0.1:9229/json/list";
@@ -21,7 +22,7 @@ const READ = `(() => {
  * machine at a time: each opens its inspector on the same port.
  */
 export async function liveBytes(pid: number): Promise<number> {
-  process.kill(pid, "SIGUSR1");
+  sendSignal(pid, "SIGUSR1");
   const url = await eventually(() => inspectorUrl(), `the inspector of ${pid} answers`);
   const socket = new WebSocket(url);
   const answered = Promise.withResolvers<string>();

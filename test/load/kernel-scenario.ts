@@ -19,6 +19,7 @@ import {
   type Scope,
   temporaryDirectory,
 } from "../helpers/resources.ts";
+import { sendSignal } from "../helpers/signals.ts";
 import { startLoadProcess } from "./process.ts";
 
 const path = (name: string): string => fileURLToPath(new URL(`../../${name}`, import.meta.url));
@@ -61,7 +62,7 @@ export async function connectScenario(
       if (running) await kernel.processes.signal(name, "KILL", "tree");
     const { pid } = await kernel.status();
     await kernel.close();
-    process.kill(pid, "SIGTERM");
+    sendSignal(pid, "SIGTERM");
     await eventually(() => !isAlive(pid), "the kernel ends");
   });
   return kernel;
@@ -70,7 +71,7 @@ export async function connectScenario(
 /** Kills the kernel and waits for the next one, which its clients start. */
 export async function killKernel(kernel: KernelClient): Promise<number> {
   const { pid } = await kernel.status();
-  process.kill(pid, "SIGKILL");
+  sendSignal(pid, "SIGKILL");
   await eventually(() => !isAlive(pid), "the kernel is gone");
   const next = await kernel.status();
   assert.notEqual(next.pid, pid);

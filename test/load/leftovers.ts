@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 
 import { eventually } from "../helpers/resources.ts";
+import { sendSignal } from "../helpers/signals.ts";
 
 /** The living processes that have a text in their arguments or their environment. */
 function processesWith(mark: string): number[] {
@@ -31,7 +32,7 @@ export async function killProcessesOf(directory: string): Promise<number> {
     for (const pid of pids) {
       found.add(pid);
       try {
-        process.kill(pid, "SIGKILL");
+        sendSignal(pid, "SIGKILL");
       } catch (error) {
         if (!(error instanceof Error && "code" in error && error.code === "ESRCH")) throw error;
       }

@@ -5,6 +5,7 @@ import { promisify } from "node:util";
 
 import { reboot } from "../helpers/reboot.ts";
 import { eventually, isAlive, type Scope } from "../helpers/resources.ts";
+import { sendSignal } from "../helpers/signals.ts";
 import { SupervisedApp } from "../helpers/supervised.ts";
 
 const CLI = fileURLToPath(new URL("../../src/cli/main.ts", import.meta.url));
@@ -33,7 +34,7 @@ export async function liveThrough(scope: Scope, count: number): Promise<StepTime
   await many.time("kernel killed", async () => {
     const kernel = await app.kernel();
     const { pid } = await kernel.status();
-    process.kill(pid, "SIGKILL");
+    sendSignal(pid, "SIGKILL");
     await eventually(() => !isAlive(pid), "the kernel is dead");
     assert.deepEqual(await many.settled(), first);
   });
@@ -44,7 +45,7 @@ export async function liveThrough(scope: Scope, count: number): Promise<StepTime
   await many.time("both killed", async () => {
     const { pid } = await (await app.kernel()).status();
     await app.killSupervisor();
-    process.kill(pid, "SIGKILL");
+    sendSignal(pid, "SIGKILL");
     await eventually(() => !isAlive(pid), "the kernel is dead");
     assert.deepEqual(await many.settled(), first);
   });

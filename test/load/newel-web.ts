@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 import { eventually, isAlive, type Scope, startProcess } from "../helpers/resources.ts";
+import { sendSignal } from "../helpers/signals.ts";
 import { type CommandResult, runProgram } from "./command.ts";
 import { REPLICAS, type Site, type WebTool } from "./web-tool.ts";
 
@@ -103,7 +104,7 @@ export class NewelWeb implements WebTool {
   async killDaemon(): Promise<void> {
     const pid = await this.supervisorPid();
     if (pid === undefined) throw new Error("no supervisor to kill");
-    process.kill(pid, "SIGKILL");
+    sendSignal(pid, "SIGKILL");
     await eventually(() => !isAlive(pid), "the supervisor is dead");
   }
 
@@ -111,7 +112,7 @@ export class NewelWeb implements WebTool {
   async killKernel(): Promise<CommandResult> {
     const { kernel } = await this.#daemons();
     if (kernel === null) throw new Error("no kernel to kill");
-    process.kill(kernel.pid, "SIGKILL");
+    sendSignal(kernel.pid, "SIGKILL");
     await eventually(async () => {
       const next = (await this.#daemons()).kernel;
       return next !== null && next.pid !== kernel.pid;

@@ -5,6 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 import { systemCode } from "../../src/base/errors.ts";
 import { eventually, type Scope } from "../helpers/resources.ts";
+import { sendSignal } from "../helpers/signals.ts";
 import { SupervisedApp } from "../helpers/supervised.ts";
 import { liveBytes } from "./heap.ts";
 
@@ -78,7 +79,7 @@ export async function restartQuickly(
   const up = await app.up({ services: { quick } });
   assert.ok(up.ok, JSON.stringify(up.failed));
   app.write("quick", "");
-  for (const pid of Object.values(await app.pids("quick"))) process.kill(pid, "SIGKILL");
+  for (const pid of Object.values(await app.pids("quick"))) sendSignal(pid, "SIGKILL");
   const kernel = await app.kernel();
   const pids = {
     kernel: (await kernel.status()).pid,

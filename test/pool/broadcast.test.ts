@@ -3,6 +3,7 @@ import { test } from "node:test";
 
 import { hasCode } from "../../src/base/errors.ts";
 import { eventually } from "../helpers/resources.ts";
+import { sendSignal } from "../helpers/signals.ts";
 import type * as EchoModule from "./fixtures/echo.ts";
 import type * as StateModule from "./fixtures/state.ts";
 import { KINDS, openPool } from "./pools.ts";
@@ -49,7 +50,7 @@ test("100 sticky broadcasts while workers are killed: every task sees the last s
     if (rates % 5 === 0) {
       const { workers } = pool.stats();
       const victim = workers[rates % 2];
-      if (victim?.state === "ready") process.kill(victim.pid, "SIGKILL");
+      if (victim?.state === "ready") sendSignal(victim.pid, "SIGKILL");
     }
     const told = await pool.broadcast({ set: rates }, { sticky: "rates" });
     if (told.some((each) => each.rates !== rates)) stale.push(rates);

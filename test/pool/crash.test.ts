@@ -4,6 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 import { hasCode } from "../../src/base/errors.ts";
 import { eventually, startProcess } from "../helpers/resources.ts";
+import { sendSignal } from "../helpers/signals.ts";
 import type * as BrokenModule from "./fixtures/broken.ts";
 import type * as TasksModule from "./fixtures/tasks.ts";
 import { killWorkers } from "./kills.ts";
@@ -116,7 +117,7 @@ test("a worker that dies before its first task is restarted with backoff", async
   });
   await pool.start();
   const [{ pid } = { pid: 0 }] = pool.stats().workers;
-  process.kill(pid, "SIGKILL");
+  sendSignal(pid, "SIGKILL");
   const start = performance.now();
   await eventually(() => pool.size === 0, "it is gone");
   await eventually(() => pool.size === 1, "it is back");
@@ -144,8 +145,8 @@ for (const setpriv of ["with setpriv", "without setpriv"])
     const pids = JSON.parse(line) as number[];
     assert.equal(pids.length, 2);
     await sleep(200);
-    process.kill(-(child.pid ?? 0), "SIGINT");
-    for (const pid of pids) process.kill(pid, "SIGTERM");
+    sendSignal(-(child.pid ?? 0), "SIGINT");
+    for (const pid of pids) sendSignal(pid, "SIGTERM");
     await sleep(200);
     assert.ok(pids.every(isRunning), "signals do not end workers");
     child.kill("SIGKILL");

@@ -6,6 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 import { hasCode, isNewelError } from "../../src/base/errors.ts";
 import { eventually, temporaryDirectory, type Scope } from "../helpers/resources.ts";
+import { sendSignal } from "../helpers/signals.ts";
 import type { Pool } from "../../src/pool/pool.ts";
 import type * as GroupModule from "./fixtures/group.ts";
 import type { Answer, Order } from "./fixtures/group.ts";
@@ -48,7 +49,7 @@ for (const [how, order, signal] of tasks)
       (error) => hasCode(error, "NEWEL_E_POOL_WORKER_LOST"),
     );
     const pids = await told();
-    if (signal !== undefined) process.kill(pids[0] ?? 0, signal);
+    if (signal !== undefined) sendSignal(pids[0] ?? 0, signal);
     await lost;
     assert.equal(pids.length, 4);
     await allEnd(pids);
@@ -167,7 +168,7 @@ test("a worker that dies by itself is not attributed to a sibling, and a given-u
   controller.abort();
   const next = await pool.run({ end: "return" });
   assert.ok(next.pids[0] !== pid && isRunning(pid), "another is in its seat at once");
-  process.kill(pid, "SIGKILL");
+  sendSignal(pid, "SIGKILL");
   await Promise.all([rejected, other]);
 });
 
@@ -183,7 +184,7 @@ test("a sticky broadcast left unanswered by a leaving worker is answered by its 
   controller.abort();
   const next = await pool.run({ end: "return" });
   assert.ok(next.pids[0] !== pid && isRunning(pid));
-  process.kill(pid, "SIGKILL");
+  sendSignal(pid, "SIGKILL");
   await ended;
   assert.deepEqual(await broadcast, [next]);
 });

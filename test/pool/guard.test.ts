@@ -8,6 +8,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { hasCode, systemCode } from "../../src/base/errors.ts";
 import { Guard, MARK_VARIABLE } from "../../src/pool/guard.ts";
 import { cleanUp, eventually, startProcess, type Scope } from "../helpers/resources.ts";
+import { sendSignal } from "../helpers/signals.ts";
 import { fixture, isRunning } from "./pools.ts";
 
 /**
@@ -47,7 +48,7 @@ async function startProgram(scope: Scope): Promise<Started> {
     program.stdout?.once("data", (chunk: Buffer) => resolve(JSON.parse(String(chunk)) as number[]));
   });
   cleanUp(scope, () => {
-    for (const pid of pids) if (isRunning(pid)) process.kill(pid, "SIGKILL");
+    for (const pid of pids) if (isRunning(pid)) sendSignal(pid, "SIGKILL");
   });
   // Both tasks have reported all processes; the spinning one is about to spin.
   await sleep(100);
@@ -84,16 +85,16 @@ test("when a program is killed, its workers and all processes that they started 
 test("the guard survives a signal to the program's group, and is replaced when it is killed", async (t) => {
   const { program, guard, pids } = await startProgram(t);
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"] as const)
-    process.kill(guard, signal);
+    sendSignal(guard, signal);
   await sleep(100);
   assert.ok(isRunning(guard));
-  process.kill(guard, "SIGKILL");
+  sendSignal(guard, "SIGKILL");
   const next = await eventually(() => {
     const pid = guardOf(program.pid);
     return pid !== 0 && pid !== guard && pid;
   }, "another guard");
   // A signal to the whole group at once, as a terminal or a service manager sends it.
-  process.kill(-(program.pid ?? 0), "SIGKILL");
+  sendSignal(-(program.pid ?? 0), "SIGKILL");
   await allEnd([...pids, next]);
 });
 

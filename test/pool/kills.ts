@@ -3,6 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { hasCode } from "../../src/base/errors.ts";
 import type { Pool } from "../../src/pool/pool.ts";
 import type * as TasksModule from "./fixtures/tasks.ts";
+import { sendSignal } from "../helpers/signals.ts";
 
 type Tasks = typeof TasksModule;
 
@@ -62,7 +63,7 @@ export async function killWorkers(pool: Pool<Tasks>, kills: number): Promise<Kil
     if (victim === undefined) killed -= 1;
     else {
       dead.add(victim.pid);
-      process.kill(victim.pid, "SIGKILL");
+      sendSignal(victim.pid, "SIGKILL");
     }
     await sleep(Math.random() * 40);
   }

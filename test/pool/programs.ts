@@ -10,6 +10,7 @@ import { Pool } from "../../src/pool/pool.ts";
 import type * as ProgramModule from "./fixtures/program.ts";
 import type { Order } from "./fixtures/program.ts";
 import { fixture } from "./pools.ts";
+import { sendSignal } from "../helpers/signals.ts";
 
 /** A generator of numbers from 0 to 1 with a seed (mulberry32). */
 function randomOf(seed: number): () => number {
@@ -154,7 +155,7 @@ async function watch(seen: Seen, result: Promise<unknown>): Promise<void> {
 function killOne(pool: Pool<typeof ProgramModule>, at: number): void {
   const workers = pool.stats().workers.filter(({ state }) => state === "ready");
   const pid = workers[at % Math.max(1, workers.length)]?.pid ?? 0;
-  if (pid > 0) process.kill(pid, "SIGKILL");
+  if (pid > 0) sendSignal(pid, "SIGKILL");
 }
 
 interface Line {

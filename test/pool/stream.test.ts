@@ -5,6 +5,7 @@ import { test } from "node:test";
 
 import { hasCode } from "../../src/base/errors.ts";
 import { eventually, temporaryDirectory } from "../helpers/resources.ts";
+import { sendSignal } from "../helpers/signals.ts";
 import type * as EchoModule from "./fixtures/echo.ts";
 import type * as CountingModule from "./fixtures/looppool-stream.ts";
 import type * as StreamsModule from "./fixtures/streams.ts";
@@ -213,7 +214,7 @@ test("a worker that dies with the program's stream unread leaves no process", as
   const items = pool.stream({ count: 9_000 });
   await items.next();
   const [{ pid } = { pid: 0 }] = pool.stats().workers;
-  process.kill(pid, "SIGKILL");
+  sendSignal(pid, "SIGKILL");
   const { read, error } = await untilError(items);
   assert.ok(read.length <= 300);
   assert.ok(hasCode(error, "NEWEL_E_POOL_WORKER_LOST"));

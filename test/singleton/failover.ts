@@ -6,6 +6,7 @@ import { homeAt } from "../../src/base/home.ts";
 import { connectKernel } from "../../src/kernel/client/client.ts";
 import { cleanUp, eventually, temporaryDirectory, type Scope } from "../helpers/resources.ts";
 import { sharedClock } from "../helpers/shared-clock.ts";
+import { sendSignal } from "../helpers/signals.ts";
 import { endKernelOf } from "./kernel-of.ts";
 
 /** An owner as a caller saw it, and the time of its first answer to that caller. */
@@ -83,7 +84,7 @@ export async function failOver(scope: Scope, kills: number): Promise<FailoverRes
     // At another point of a call each time.
     await new Promise((resolve) => setTimeout(resolve, 60 + Math.random() * 20));
     killed.push({ epoch: owner.epoch, atMs: sharedClock() });
-    process.kill(owner.pid, "SIGKILL");
+    sendSignal(owner.pid, "SIGKILL");
     candidates.delete(owner.pid);
   }
   const reports = await Promise.all(callers.map(stop));

@@ -9,6 +9,7 @@ import { homeAt } from "../../src/base/home.ts";
 import { connectKernel } from "../../src/kernel/client/client.ts";
 import { singleton } from "../../src/singleton/index.ts";
 import { cleanUp, eventually, isAlive } from "../helpers/resources.ts";
+import { sendSignal } from "../helpers/signals.ts";
 import type { Counter } from "./fixtures/counter.ts";
 import { leaving, otherProcess, singletonHome } from "./world.ts";
 
@@ -31,7 +32,7 @@ test("an instance in a separate process outlives its first caller", async (t) =>
 
   // After a kill the next caller makes it again.
   const hanging = counter.hang();
-  process.kill(said.pid, "SIGKILL");
+  sendSignal(said.pid, "SIGKILL");
   await assert.rejects(hanging, { code: "NEWEL_E_OWNER_LOST" });
   assert.equal(await counter.increment(), 41);
   assert.equal(counter.epoch, 2);
@@ -77,7 +78,7 @@ test("the process ends on release, and when it is idle", async (t) => {
   const counter = leaving(t, await singleton<typeof Counter>(MODULE, options));
   const pid = await counter.pid();
   await counter.leave();
-  process.kill(pid, "SIGTERM");
+  sendSignal(pid, "SIGTERM");
   await eventually(() => !isAlive(pid), "the other one has ended");
   const kernel = await connectKernel({ home: homeAt(home) });
   cleanUp(t, () => kernel.close());

@@ -2,6 +2,7 @@ import { homeAt } from "../../src/base/home.ts";
 import { connectKernel } from "../../src/kernel/client/client.ts";
 import { look } from "../../src/kernel/proc.ts";
 import { eventually } from "../helpers/resources.ts";
+import { sendSignal } from "../helpers/signals.ts";
 
 /** Ends the kernel of a home, if one runs, and every process that it started. */
 export async function endKernelOf(directory: string): Promise<void> {
@@ -21,7 +22,7 @@ export async function endKernelOf(directory: string): Promise<void> {
     "its processes have ended",
   );
   await kernel.close();
-  process.kill(pid, "SIGKILL");
+  sendSignal(pid, "SIGKILL");
   // The thread that started it may have ended without waiting for it.
   await eventually(() => (look(pid)?.state ?? "Z") === "Z", "the kernel has ended");
 }

@@ -6,6 +6,7 @@ import { connectKernel } from "../../src/kernel/client/client.ts";
 import { ownership, singleton, type Ownership } from "../../src/singleton/index.ts";
 import { Replies } from "../../src/singleton/replies.ts";
 import { cleanUp, eventually } from "../helpers/resources.ts";
+import { sendSignal } from "../helpers/signals.ts";
 import { Counter, LastingCounter } from "./fixtures/counter.ts";
 import { leaving, otherProcess, singletonHome } from "./world.ts";
 
@@ -58,7 +59,7 @@ test("an owner survives the death of the kernel", async (t) => {
   const kernel = await connectKernel({ home: homeAt(home) });
   const { pid } = await kernel.status();
   await kernel.close();
-  process.kill(pid, "SIGKILL");
+  sendSignal(pid, "SIGKILL");
   assert.equal(await counter.increment(), 2);
   assert.deepEqual(await counter.who(), { epoch: 1, pid: child.pid });
   // State that was saved in between is available to the next owner.

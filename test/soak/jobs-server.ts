@@ -11,6 +11,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 
 import { eventually, type Scope } from "../helpers/resources.ts";
+import { sendSignal } from "../helpers/signals.ts";
 import { wreak } from "../jobs/server/chaos.ts";
 import { makeWorld } from "../jobs/server/world.ts";
 import { withScope } from "../load/scope.ts";
@@ -76,7 +77,7 @@ async function restartTimes(scope: Scope): Promise<number[]> {
     await once(spawn(process.execPath, [JOBS], { stdio: "ignore" }), "exit");
     starts.push(performance.now() - startedAt);
     const killed = Date.now();
-    process.kill(Number(line.split(" ")[1]), "SIGKILL");
+    sendSignal(Number(line.split(" ")[1]), "SIGKILL");
     const next = await eventually(() => began()[seen.length + 1], "it begins again");
     seen.push(Number(next.split(" ")[2]) - killed);
   }

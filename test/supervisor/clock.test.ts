@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 
 import { cleanUp, eventually } from "../helpers/resources.ts";
+import { sendSignal } from "../helpers/signals.ts";
 import { SupervisedApp } from "../helpers/supervised.ts";
 
 const LIBRARY = globSync("/usr/lib/*/faketime/libfaketime.so.1")[0];
@@ -55,7 +56,7 @@ for (const hours of [-2, 26]) {
       const first = await pids();
       stepClock(app, hours * 3_600);
       const [victim = 0, ...others] = first;
-      process.kill(victim, "SIGKILL");
+      sendSignal(victim, "SIGKILL");
       await eventually(
         async () => !(await pids()).includes(victim) && isReady(),
         "it was restarted",

@@ -14,6 +14,7 @@ import {
   temporaryDirectory,
   type Scope,
 } from "../helpers/resources.ts";
+import { sendSignal } from "../helpers/signals.ts";
 import { Following } from "./following.ts";
 
 /** The addresses of a program that runs without newel. */
@@ -140,7 +141,7 @@ test("an app that asks for another host than the former processes gets it at onc
   // Wider: the new process serves the former address too.
   const wide = await following.run("wide", listening("0.0.0.0"));
   await following.ready("wide");
-  process.kill(narrow, "SIGKILL");
+  sendSignal(narrow, "SIGKILL");
   await following.ended("narrow");
   assert.equal(await answerAt("127.0.0.1", following.port), "0.0.0.0");
   assert.equal(await answerAt("127.0.0.2", following.port), "0.0.0.0");
@@ -148,7 +149,7 @@ test("an app that asks for another host than the former processes gets it at onc
   // Narrower again: the wide address goes with the last process that served it.
   await following.run("again", listening("127.0.0.1"));
   await following.ready("again");
-  process.kill(wide, "SIGKILL");
+  sendSignal(wide, "SIGKILL");
   await following.ended("wide");
   await eventually(
     async () => (await reachable(following.port)).join(" ") === "127.0.0.1",
@@ -163,7 +164,7 @@ test("the address stays open while no process runs, and a held process does not 
   const script = `${SAYING} say('one').listen(${PORT}, '127.0.0.1');`;
   const first = await following.run("first", script);
   await following.ready("first");
-  process.kill(first, "SIGKILL");
+  sendSignal(first, "SIGKILL");
   await following.ended("first");
   const waiting = answerAt("127.0.0.1", following.port);
   await following.run("second", script.replace("'one'", "'two'"));

@@ -16,6 +16,7 @@ import {
   type Scope,
   temporaryDirectory,
 } from "../helpers/resources.ts";
+import { sendSignal } from "../helpers/signals.ts";
 
 /** A kernel with one socket without a host, and the part of the supervisor that decides about it. */
 export class Following {
@@ -35,7 +36,7 @@ export class Following {
     const abort = new AbortController();
     cleanUp(scope, () => {
       abort.abort();
-      for (const pid of this.#pids) if (isAlive(pid)) process.kill(pid, "SIGKILL");
+      for (const pid of this.#pids) if (isAlive(pid)) sendSignal(pid, "SIGKILL");
     });
     void this.#follow(abort.signal);
   }

@@ -13,6 +13,7 @@ import { FAMILIES } from "../../src/supervisor/metrics/families.ts";
 import { ServiceCounts } from "../../src/supervisor/metrics/service-counts.ts";
 import { parseExposition, type ParsedSample } from "../helpers/exposition.ts";
 import { eventually, freePort } from "../helpers/resources.ts";
+import { sendSignal } from "../helpers/signals.ts";
 import { SupervisedApp } from "../helpers/supervised.ts";
 
 /** A server that answers with the status in the path, blocks its event loop at /block, and forks a busy child. */
@@ -191,7 +192,7 @@ test("responses by status and the delay of the event loop come from the preload,
 
 test("the accept queue of a held socket: its length, its limit, and the connections that Linux dropped", async () => {
   const { "web.1": pid = 0 } = await app.pids("web");
-  process.kill(pid, "SIGSTOP");
+  sendSignal(pid, "SIGSTOP");
   const clients = Array.from({ length: 6 }, () => connect(port, "127.0.0.1").on("error", () => {}));
   try {
     const families = await eventually(async () => {
@@ -214,7 +215,7 @@ test("the accept queue of a held socket: its length, its limit, and the connecti
     assert.equal(valueOf(families, "newel_http_server_responses", failed), 2);
   } finally {
     for (const client of clients) client.destroy();
-    process.kill(pid, "SIGCONT");
+    sendSignal(pid, "SIGCONT");
   }
 });
 

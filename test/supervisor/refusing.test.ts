@@ -7,6 +7,7 @@ import { test } from "node:test";
 
 import { decideTreatment } from "../../src/supervisor/refusing.ts";
 import { eventually, freePort } from "../helpers/resources.ts";
+import { sendSignal } from "../helpers/signals.ts";
 import { SupervisedApp } from "../helpers/supervised.ts";
 
 const refuse = "refuse" as const;
@@ -73,13 +74,13 @@ test("a service that has failed refuses its clients until it is started, also ov
   assert.equal(await meet({ port }), "answered");
 
   writeFileSync(broken, "");
-  for (const pid of Object.values(await app.pids("web"))) process.kill(pid, "SIGKILL");
+  for (const pid of Object.values(await app.pids("web"))) sendSignal(pid, "SIGKILL");
   await eventually(async () => (await app.service("web")).state === "failed", "it is given up");
   await eventually(async () => (await meet({ port })) === "refused", "TCP clients are refused");
   await eventually(async () => (await meet({ path })) === "closed", "Unix clients are refused");
 
   const kernel = await app.kernel();
-  process.kill((await kernel.status()).pid, "SIGKILL");
+  sendSignal((await kernel.status()).pid, "SIGKILL");
   await eventually(async () => (await meet({ port })) === "refused", "still after the kernel died");
   await eventually(
     async () => (await kernel.sockets.list()).every(({ refusing }) => refusing === true),
@@ -104,7 +105,7 @@ test("with whenFailed wait the clients of a failed service wait", async (t) => {
       const found = Object.values(await app.pids("web"));
       return found.length > 0 && found;
     }, "it runs");
-    for (const pid of pids) process.kill(pid, "SIGKILL");
+    for (const pid of pids) sendSignal(pid, "SIGKILL");
     await eventually(
       async () => !Object.values(await app.pids("web")).some((pid) => pids.includes(pid)),
       "it ended",

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 
 import { eventually, isAlive } from "../helpers/resources.ts";
+import { sendSignal } from "../helpers/signals.ts";
 import { SupervisedApp } from "../helpers/supervised.ts";
 
 test("stop means stopped: no descendant survives, and the answer names those that were killed", async (t) => {
@@ -56,7 +57,7 @@ test("a process that ignores the stop signal is killed after its grace, and name
     stop.killed.map(({ process, killed }) => [process, killed.map((each) => each.pid)]),
     [["stubborn.1", [pid]]],
   );
-  assert.ok(!isAlive(pid ?? 0));
+  assert.ok(pid !== undefined && !isAlive(pid));
 });
 
 test("a process that is stopped by SIGSTOP continues to end by the stop signal, not by SIGKILL", async (t) => {
@@ -75,7 +76,7 @@ test("a process that is stopped by SIGSTOP continues to end by the stop signal, 
   };
   assert.ok((await app.up({ services: { frozen } })).ok);
   const [pid = 0] = Object.values(await app.pids("frozen"));
-  process.kill(pid, "SIGSTOP");
+  sendSignal(pid, "SIGSTOP");
   const stop = await app.verb("stop", "frozen");
   assert.ok(stop.ok, JSON.stringify(stop));
   assert.deepEqual(stop.killed, []);

@@ -6,6 +6,7 @@ import { test } from "node:test";
 import { homeAt } from "../../src/base/home.ts";
 import { connectSupervisor } from "../../src/supervisor/client.ts";
 import { eventually, freePort, isAlive, temporaryDirectory } from "../helpers/resources.ts";
+import { sendSignal } from "../helpers/signals.ts";
 import { fixtureApp, SupervisedApp } from "../helpers/supervised.ts";
 
 test("a supervisor that was killed finds its services again and restarts nothing", async (t) => {
@@ -55,7 +56,7 @@ test("processes that died without a supervisor are restarted by their restart po
   const [always] = Object.values(await app.pids("always"));
   const [once] = Object.values(await app.pids("once"));
   await app.killSupervisor();
-  for (const pid of [always, once]) process.kill(pid ?? 0, "SIGKILL");
+  for (const pid of [always, once]) sendSignal(pid ?? 0, "SIGKILL");
   await eventually(() => !isAlive(always ?? 0), "it is dead");
   const back = await eventually(
     async () => (await app.service("always")).ready === 1 && app.pids("always"),
@@ -79,7 +80,7 @@ test("a process that keeps dying is restarted with backoff, then failed until it
   assert.ok((await app.up({ services })).ok);
   const [pid = 0] = Object.values(await app.pids("flaky"));
   rmSync(works);
-  process.kill(pid, "SIGKILL");
+  sendSignal(pid, "SIGKILL");
   const view = await eventually(async () => {
     const now = await app.service("flaky");
     return now.state === "failed" && now;
@@ -261,7 +262,7 @@ test("the next supervisor continues the stop of a replica that drains, and does 
       processes.some(({ detail }) => detail?.asked !== undefined),
     );
   await eventually(isAsked, "the old replica has the stop signal", 30_000);
-  process.kill(supervisor, "SIGKILL");
+  sendSignal(supervisor, "SIGKILL");
   await reload;
   const { ready, replicas, processes } = await app.service("web");
   assert.deepEqual({ ready, replicas }, { ready: 1, replicas: 1 });

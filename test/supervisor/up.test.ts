@@ -7,6 +7,7 @@ import { test } from "node:test";
 
 import { hasCode } from "../../src/base/errors.ts";
 import { cleanUp, eventually, freePort, isAlive, type Scope } from "../helpers/resources.ts";
+import { sendSignal } from "../helpers/signals.ts";
 import { fixtureApp, type Outcome, SupervisedApp } from "../helpers/supervised.ts";
 
 /** A Node service that answers its pid on a port. */
@@ -160,7 +161,7 @@ test("an up that fails in one service brings all of them back", async (t) => {
   const again = await app.up({ services });
   assert.deepEqual([again.ok, again.changed], [true, false], "the old configuration is in force");
   const [pid] = Object.values(await app.pids("web"));
-  process.kill(pid ?? 0, "SIGKILL");
+  sendSignal(pid ?? 0, "SIGKILL");
   await eventually(() => answers(port), "a crash is answered by a restart");
 });
 
@@ -360,15 +361,15 @@ test("a kernel that comes back with less state: ps shows the processes that run"
   const { pid } = await kernel.status();
   const { pid: supervisor } = await (await app.supervisor()).hello();
   const [lost] = (await app.running()).filter((name) => name.startsWith("app/s.2"));
-  cleanUp(t, () => void process.kill(supervisor, "SIGCONT"));
+  cleanUp(t, () => sendSignal(supervisor, "SIGCONT"));
   // Frozen while it happens, so that the next kernel is started after the damage.
-  process.kill(supervisor, "SIGSTOP");
-  process.kill(pid, "SIGKILL");
+  sendSignal(supervisor, "SIGSTOP");
+  sendSignal(pid, "SIGKILL");
   await eventually(() => !isRunning(pid), "the kernel is gone");
   const text = readFileSync(app.home.journal, "latin1");
   assert.ok(lost !== undefined && text.includes(lost));
   writeFileSync(app.home.journal, text.replaceAll(lost, lost.toUpperCase()), "latin1");
-  process.kill(supervisor, "SIGCONT");
+  sendSignal(supervisor, "SIGCONT");
   await eventually(
     async () => {
       const shown = Object.values(await app.pids("s"));

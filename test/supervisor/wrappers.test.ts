@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 
 import { eventually, freePort } from "../helpers/resources.ts";
+import { sendSignal } from "../helpers/signals.ts";
 import { SupervisedApp } from "../helpers/supervised.ts";
 
 async function answer(port: number): Promise<string> {
@@ -208,7 +209,7 @@ test("a program that is restarted below a wrapper gets the socket again", async 
   );
   assert.ok((await app.up({ services: { web: { run: ["node", "again.js"], listen: port } } })).ok);
   const first = await answer(port);
-  process.kill(Number(first.split(" ")[1]), "SIGKILL");
+  sendSignal(Number(first.split(" ")[1]), "SIGKILL");
   await eventually(
     async () => (await answer(port).catch(() => first)) !== first,
     "it serves again",

@@ -5,6 +5,7 @@ import { Redis } from "ioredis";
 
 import { startRedis, withoutRedis } from "../../helpers/redis-server.ts";
 import { eventually, startProcess } from "../../helpers/resources.ts";
+import { sendSignal } from "../../helpers/signals.ts";
 import { tryJobs } from "./behaviours.ts";
 import { plain } from "./definitions.ts";
 import { openJobs } from "./world.ts";
@@ -29,7 +30,7 @@ test(
     const { port, pid } = await startRedis(t);
     const jobs = await openJobs(t, { skip: false, fresh: async () => `redis://127.0.0.1:${port}` });
     await jobs.enqueue(plain, 1);
-    process.kill(pid, "SIGKILL");
+    sendSignal(pid, "SIGKILL");
     for (let number = 0; number < 3; number += 1) {
       const began = performance.now();
       await assert.rejects(jobs.enqueue(plain, 1), { code: "NEWEL_E_JOBS_UNREACHABLE" });

@@ -6,6 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 import { Jobs } from "../../../src/jobs/jobs.ts";
 import { eventually, type Scope, startProcess } from "../../helpers/resources.ts";
+import { sendSignal } from "../../helpers/signals.ts";
 import { WallClock, withoutFaketime } from "../../helpers/wall-clock.ts";
 import { fixture, makeWorld, startServer, type World } from "./world.ts";
 
@@ -164,7 +165,7 @@ class Chaos {
     const line = lines[Math.floor(Math.random() * lines.length)] ?? "";
     const pid = Number(line.split(" ")[3]);
     if (!Number.isInteger(pid) || !this.#isOurs(pid)) return false;
-    process.kill(pid, "SIGKILL");
+    sendSignal(pid, "SIGKILL");
     return true;
   }
 

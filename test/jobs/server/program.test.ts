@@ -16,6 +16,7 @@ import {
   startProcess,
   temporaryDirectory,
 } from "../../helpers/resources.ts";
+import { sendSignal } from "../../helpers/signals.ts";
 import { ended, fixture, makeWorld, runs, type World } from "./world.ts";
 
 const PROGRAM = fileURLToPath(new URL("../../../src/cli/main.ts", import.meta.url));
@@ -42,7 +43,7 @@ test("--start, --status, --restart and --stop, with a pidfile", async (scope) =>
   const what = ["--modules", fixture("jobs"), "--store", world.store, "--processes", "1"];
   const pidNow = (): number => Number(readFileSync(pidfile, "utf8"));
   cleanUp(scope, () => {
-    if (existsSync(pidfile)) process.kill(pidNow(), "SIGKILL");
+    if (existsSync(pidfile)) sendSignal(pidNow(), "SIGKILL");
   });
 
   assert.equal((await newel(scope, world, "--status", ...where)).code, 3);

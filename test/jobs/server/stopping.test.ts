@@ -4,6 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { test } from "node:test";
 
 import { eventually } from "../../helpers/resources.ts";
+import { sendSignal } from "../../helpers/signals.ts";
 import { ended, makeWorld, pidsNoted, runs, startServer } from "./world.ts";
 
 test("a stop requeues unfinished runs without using up an attempt, and stores results within the grace", async (scope) => {
@@ -98,7 +99,7 @@ test("a finished step is not run again, however often the process is killed", as
     if (lines.length === seen || job?.finishedOn || dead.has(pid) || !runs(pid)) continue;
     seen = lines.length;
     dead.add(pid);
-    process.kill(pid, "SIGKILL");
+    sendSignal(pid, "SIGKILL");
     killed += 1;
     wasLast = / 9 /.test(lines.at(-1) ?? "");
   }

@@ -18,6 +18,7 @@ import {
   startProcess,
   temporaryDirectory,
 } from "../../helpers/resources.ts";
+import { sendSignal } from "../../helpers/signals.ts";
 import { inReverse } from "../session/wire.ts";
 import { type Daemon, ended, MAIN, startDaemon } from "./daemon.ts";
 
@@ -49,7 +50,7 @@ function endKernelAfter(scope: Scope, home: Home): void {
   scope.after(async () => {
     if (!existsSync(home.kernelLock)) return;
     const pid = Number(readFileSync(home.kernelLock, "utf8"));
-    if (isAlive(pid)) process.kill(pid, "SIGKILL");
+    if (isAlive(pid)) sendSignal(pid, "SIGKILL");
     await eventually(() => !isAlive(pid), "the end of the kernel");
   });
 }
@@ -250,7 +251,7 @@ describe("when the kernel ends", () => {
         assert.equal(await ended(daemon.child), 0);
         assert.ok(isAlive(made.pid));
       }
-      if (text.endsWith("line 59\n")) process.kill(made.pid, "SIGKILL");
+      if (text.endsWith("line 59\n")) sendSignal(made.pid, "SIGKILL");
     }
     assert.equal(text, Array.from({ length: 60 }, (_, index) => `line ${index}\n`).join(""));
     assert.equal(await client.values.get("kept"), "yes");

@@ -3,6 +3,7 @@ import { after, before, describe, test } from "node:test";
 
 import { eventOf } from "../../helpers/kernel.ts";
 import { eventually } from "../../helpers/resources.ts";
+import { sendSignal } from "../../helpers/signals.ts";
 import { fileScope, type Served, serveTestKernel, Wire } from "./wire.ts";
 
 const scope = fileScope();
@@ -228,7 +229,7 @@ describe("output", () => {
     await wire.json({ id: 1, do: "make process", name: "o5", args: ["/bin/sleep", "60"] });
     await wire.json({ id: 2, do: "watch processes", names: ["o5"] });
     await control.json({ id: 1, do: "remove processes", names: ["o5"] });
-    process.kill(
+    sendSignal(
       served.kernel.events.since(0).findLast(({ name }) => name === "o5")?.pid ?? 0,
       "SIGKILL",
     );

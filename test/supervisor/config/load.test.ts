@@ -5,6 +5,7 @@ import { join, resolve } from "node:path";
 import { test } from "node:test";
 
 import { startProcess } from "../../helpers/resources.ts";
+import { sendSignal } from "../../helpers/signals.ts";
 import { bareEnvironment, load, loadError, makeApp, serviceOf } from "./app.ts";
 
 test("every default is filled in", async (t) => {
@@ -229,7 +230,7 @@ test("a configuration that leaves things running is read at once and ends", asyn
       export default { name: String(process.pid), services: {} };`,
   });
   const { name } = await load(directory, { limitMs: 240_000 });
-  assert.throws(() => process.kill(Number(name), 0), { code: "ESRCH" });
+  assert.throws(() => sendSignal(Number(name), 0), { code: "ESRCH" });
 });
 
 test("the evaluation of a configuration that never ends is aborted", async (t) => {
