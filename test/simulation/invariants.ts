@@ -1,58 +1,27 @@
+import type { Missing } from "../../src/supervisor/machine/restart-tracker.ts";
 import type { ServiceMachine } from "../../src/supervisor/machine/service-machine.ts";
 import type {
   Command,
-  CommandFailure,
   Effect,
   MachineEvent,
   ReplicaState,
 } from "../../src/supervisor/machine/types.ts";
 import type { Clock } from "./clock.ts";
-import { isAlive, isServing, LITTLE_BYTES, type SimKernel, type SimProcess } from "./kernel.ts";
+import { isAlive, isServing, type SimKernel, type SimProcess } from "./kernel.ts";
+import {
+  type Expectation,
+  type Invariant,
+  isUnfit,
+  restingState,
+  type Violation,
+} from "./expected.ts";
+import { type Settings, settingsAfter, settingsOf } from "./settings.ts";
 import type { Observer } from "./supervisor.ts";
-
-/** The invariants of every run. */
-export type Invariant =
-  /** No process is made for a replica number while another process tree has it. */
-  | "one process tree for a replica number"
-  /** A service of which two cannot run at once never has more process trees than replicas. */
-  | "stop-first never doubles"
-  /** A reload never has fewer serving replicas than before, less those that ended by themselves. */
-  | "a reload keeps serving"
-  /** Every command ends while its supervisor lives. */
-  | "every command ends"
-  /** A command that failed leaves settings and desired state as they were. */
-  | "a failure changes nothing"
-  /** After every event the next wake-up is in the future: the supervisor never spins. */
-  | "the next wake-up is in the future"
-  /** A replica that was ready once is not stopped for being late, nor by a supervisor that finds it in order. */
-  | "healthy replicas are kept"
-  /** A replica is stopped as unfit only if its checks fail or it uses much memory. */
-  | "a fit replica is kept"
-  /** Where two may run at once, an unfit replica serves until another one does. */
-  | "an unfit replica is replaced first"
-  /** Without further faults, no replica stays whose checks fail or that uses much memory. */
-  | "an unfit replica does not stay"
-  /** Without further faults, the actual state becomes the desired state, and serves. */
-  | "actual becomes desired"
-  /** Without further faults, no process tree is left that the supervisor does not know. */
-  | "no process is forgotten";
-
-export interface Violation {
-  readonly invariant: Invariant;
-  readonly atMs: number;
-  readonly what: string;
-}
 
 /** The longest time that a command may take: every step of it has a limit of 2 s. */
 const COMMAND_MS = 110_000;
 /** The same for a stop, which waits for no other command. */
 const STOP_MS = 15_000;
-
-interface Settings {
-  readonly hash: string;
-  readonly up: boolean;
-  readonly replicas: number;
-}
 
 /** A command that has begun, with the state at that time. */
 interface Running {
@@ -63,6 +32,9 @@ interface Running {
   /** Serving replicas that ended by themselves since. */
   lost: number;
 }
+
+/** Events that a service at rest has too. */
+const PERIODIC: ReadonlySet<MachineEvent["type"]> = new Set(["tick", "checked", "measured"]);
 
 /** Observes a run and notes violations. */
 export class Invariants implements Observer {
@@ -77,12 +49,16 @@ export class Invariants implements Observer {
   #expected: Settings = this.#before;
   #running: Running | undefined;
   #wasBusy = false;
+  /** The decisions about missing replicas before the event, by number. */
+  #missing: ReadonlyMap<number, Missing> = new Map();
   #isNew = true;
   /** Generations that are being stopped. */
   readonly #decided = new Set<number>();
   /** How many replicas were wanted when a generation was launched. */
   readonly #mostReplicas = new Map<number, number>();
   readonly #log: string[] = [];
+  /** When an event or effect last was more than a periodic one. */
+  #changedMs = 0;
 
   constructor(clock: Clock, kernel: SimKernel) {
     this.#clock = clock;
@@ -100,7 +76,7 @@ export class Invariants implements Observer {
 
   /** Its callers learn that the connection was lost; the commands end with it. */
   onSupervisorDeath(): void {
-    this.#note("the supervisor dies");
+    this.#note(() => "the supervisor dies");
     this.#commands.clear();
     this.#isNew = true;
     this.#decided.clear();
@@ -132,11 +108,12 @@ export class Invariants implements Observer {
 
   before(event: MachineEvent, machine: ServiceMachine): void {
     this.steps += 1;
-    this.#note(`> ${JSON.stringify(event, shortSpec)}`);
+    this.#note(() => `> ${JSON.stringify(event, shortSpec)}`);
     this.#before = settingsOf(machine);
     if (this.#isNew) this.#expected = this.#before;
     this.#isNew = false;
     this.#wasBusy = machine.isBusy;
+    this.#missing = new Map(machine.tracker.entries());
     this.#isStopFirst = machine.spec.reload.order === "stop-first";
     if (this.#running !== undefined && event.type === "found")
       this.#running.lost += this.#forgotten(event, machine);
@@ -144,17 +121,23 @@ export class Invariants implements Observer {
 
   after(event: MachineEvent, effects: readonly Effect[], machine: ServiceMachine): void {
     const { wanted } = machine;
+    if (!PERIODIC.has(event.type) || effects.some((effect) => effect.do !== "check"))
+      this.#changedMs = this.#clock.nowMs;
     const most = Math.max(wanted.replicas, this.#before.replicas, this.#expected.replicas);
     if (!machine.isBusy) this.#running = undefined;
     if (this.#running !== undefined)
       this.#running.wanted = Math.min(this.#running.wanted, wanted.replicas);
     for (const effect of effects) {
-      this.#note(`  < ${JSON.stringify(effect, shortSpec)}`);
-      if (effect.do === "launch") this.#mostReplicas.set(effect.generation, most);
+      this.#note(() => `  < ${JSON.stringify(effect, shortSpec)}`);
+      if (effect.do === "launch") {
+        this.#mostReplicas.set(effect.generation, most);
+        this.#checkPolicy(effect.number, event);
+      }
       if (effect.do === "report") this.#begun(effect.id, machine);
       if (effect.do === "stop") this.#stopping(effect.generation, event, machine);
     }
     this.#finished(effects, machine);
+    if (event.type === "command" && event.command.kind === "stop") this.#checkStop(event.id);
     const wakeMs = machine.nextWakeMs() ?? Infinity;
     this.#check(
       "the next wake-up is in the future",
@@ -162,6 +145,26 @@ export class Invariants implements Observer {
       () => `at ${wakeMs} ms after ${event.type}`,
     );
     this.#checkDurations();
+  }
+
+  #checkPolicy(number: number, { type }: MachineEvent): void {
+    const missing = this.#missing.get(number);
+    // The plan of a command starts missing replicas, and so does a supervisor that repairs its state.
+    if (missing === undefined || this.#wasBusy || type === "command" || type === "found") return;
+    this.#check(
+      "the restart policy is kept",
+      missing.kind === "backoff" && missing.atMs <= this.#clock.nowMs,
+      () => `${number} is started although it is ${JSON.stringify(missing)}`,
+    );
+  }
+
+  #checkStop(id: number): void {
+    const others = [...this.#commands].filter(([, { command }]) => command.kind !== "stop");
+    this.#check(
+      "a stop takes the place of the commands before it",
+      others.length === 0,
+      () => `${others.map(([other]) => other).join(", ")} after the stop (${id})`,
+    );
   }
 
   #finished(effects: readonly Effect[], machine: ServiceMachine): void {
@@ -182,35 +185,21 @@ export class Invariants implements Observer {
     );
   }
 
-  /** At the end of the quiet time. */
+  /** Whether nothing but periodic events has happened for a time, and the state is the one expected at rest. */
+  isSettled(machine: ServiceMachine, forMs: number): boolean {
+    if (this.#clock.nowMs - this.#changedMs < forMs || this.#commands.size > 0) return false;
+    return this.#resting(machine).every(({ holds }) => holds);
+  }
+
+  /** At the end of a quiet time. */
   atRest(machine: ServiceMachine): void {
-    const { wanted, tracker, spec } = machine;
     this.#checkDurations();
-    const resting = tracker.entries().filter(([, { kind }]) => kind !== "backoff").length;
-    const serving = this.#kernel.trees.filter((process) =>
-      isServing(process, this.#clock.nowMs),
-    ).length;
-    const expected = wanted.up ? Math.max(0, wanted.replicas - resting) : 0;
-    this.#check(
-      "actual becomes desired",
-      serving === expected && !machine.isBusy,
-      () => `${serving} of ${expected} serve, busy ${machine.isBusy}, ${spec.hash}`,
-    );
-    if (spec.alive !== undefined)
-      this.#check(
-        "an unfit replica does not stay",
-        !this.#kernel.trees.some((process) => process.main && isUnfit(process)),
-        () => this.#kernel.trees.map(({ generation }) => generation).join(", "),
-      );
-    const known = new Set(machine.replicas.map(({ generation }) => generation));
-    for (const [, missing] of tracker.entries())
-      if (missing.kind === "completed") known.add(missing.generation);
-    const forgotten = this.#kernel.trees.filter(({ generation }) => !known.has(generation));
-    this.#check(
-      "no process is forgotten",
-      forgotten.length === 0,
-      () => `generations ${forgotten.map(({ generation }) => generation).join(", ")}`,
-    );
+    for (const { invariant, holds, what } of this.#resting(machine))
+      this.#check(invariant, holds, what);
+  }
+
+  #resting(machine: ServiceMachine): readonly Expectation[] {
+    return restingState(machine, this.#kernel.trees, this.#clock.nowMs);
   }
 
   /** A main process ends; `isAsked`: by the stop ladder. */
@@ -281,7 +270,7 @@ export class Invariants implements Observer {
     );
     // A command may stop it before a successor exists, as `restart` does.
     const isOwn = stopReason === "command" && this.#commands.size === 0 && event.type !== "found";
-    if (!isOwn || !machine.wanted.up) return;
+    if (!isOwn || this.#isStopFirst || !machine.wanted.up) return;
     const others = this.#kernel.trees.filter(
       (other) => other !== process && isServing(other, nowMs) && isKept(machine, other.generation),
     ).length;
@@ -337,57 +326,22 @@ export class Invariants implements Observer {
   #check(invariant: Invariant, holds: boolean, what: () => string): void {
     this.checks.set(invariant, (this.checks.get(invariant) ?? 0) + 1);
     if (holds) return;
-    this.#note(`!! ${invariant}: ${what()}`);
+    this.#note(() => `!! ${invariant}: ${what()}`);
     this.violations.push({ invariant, atMs: this.#clock.nowMs, what: what() });
   }
 
-  #note(text: string): void {
-    if (this.keepsLog) this.#log.push(`${this.#clock.nowMs} ${text}`);
+  #note(text: () => string): void {
+    if (this.keepsLog) this.#log.push(`${this.#clock.nowMs} ${text()}`);
   }
 
   /** Set to see what led to a violation. */
   keepsLog = false;
 }
 
-function isUnfit({ isSick, memoryBytes }: SimProcess): boolean {
-  return isSick || memoryBytes > LITTLE_BYTES;
-}
-
 function isKept(machine: ServiceMachine, generation: number): boolean {
   return machine.replicas.some(
     (each) => each.generation === generation && each.phase === "running",
   );
-}
-
-function settingsOf({ spec, wanted }: ServiceMachine): Settings {
-  return { hash: spec.hash, up: wanted.up, replicas: wanted.replicas };
-}
-
-/** The result of a command by the documentation. */
-function settingsAfter(
-  before: Settings,
-  command: Command,
-  failure: CommandFailure | undefined,
-): Settings {
-  switch (command.kind) {
-    case "start":
-    case "restart":
-      return { ...before, up: true };
-    case "stop":
-      return { ...before, up: false };
-    case "replace":
-      return before;
-    case "reload":
-      return failure === undefined ? { ...before, up: true } : before;
-    case "scale": {
-      const asked = command.relative ? before.replicas + command.replicas : command.replicas;
-      return failure === undefined ? { ...before, up: true, replicas: Math.max(0, asked) } : before;
-    }
-    case "apply": {
-      const { spec, up, replicas } = command;
-      return failure === undefined ? { hash: spec.hash, up, replicas } : before;
-    }
-  }
 }
 
 function shortSpec(key: string, value: unknown): unknown {

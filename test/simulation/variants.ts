@@ -20,8 +20,8 @@ export const VARIANTS: readonly Variant[] = [
   {
     name: "a late replica counts as gone before its process tree is",
     file: "service-machine.ts",
-    from: '    replica.failure = failure;\n    this.#table.stop(replica, "late");',
-    to: '    replica.failure = failure;\n    this.#table.stop(replica, "late");\n    this.#gone(replica);',
+    from: "    this.#table.stop(replica, reason);\n",
+    to: "    this.#table.stop(replica, reason);\n    this.#gone(replica);\n",
   },
   {
     name: "a replica that ended is started again while its descendants live",
@@ -79,9 +79,9 @@ export const VARIANTS: readonly Variant[] = [
   },
   {
     name: "a stop does not take the place of the commands before it",
-    file: "service-machine.ts",
+    file: "commands.ts",
     from: '    if (command.kind === "stop") {',
-    to: '    if (command.kind === "stop" && this.#nowMs < 0) {',
+    to: '    if (command.kind === "stop" && id < 0) {',
   },
   {
     name: "a number is started again while its wait and its process tree overlap",
@@ -98,14 +98,26 @@ export const VARIANTS: readonly Variant[] = [
   {
     name: "an unfit replica is stopped before another one serves",
     file: "plan-command.ts",
-    from: '"start-first", all)',
-    to: '"stop-first", all)',
+    from: '"start-first", [...all',
+    to: '"stop-first", [...all',
   },
   {
     name: "a replacement that failed is not tried again",
-    file: "service-machine.ts",
-    from: "    postpone(replica.fitness, this.#nowMs);",
+    file: "unfit-replicas.ts",
+    from: "    postpone(replica.fitness, nowMs());",
     to: "",
+  },
+  {
+    name: "a replica that starts is judged, and its replacement has no effect",
+    file: "unfit-replicas.ts",
+    from: 'if (replica.phase !== "running") return;\n    const { machine, nowMs } = this.#parts;\n    this.#judge(replica, noteMemory',
+    to: "const { machine, nowMs } = this.#parts;\n    this.#judge(replica, noteMemory",
+  },
+  {
+    name: "a replacement takes the number of a replica that the restart policy decides about",
+    file: "plan-command.ts",
+    from: '"start-first", [...all, ...missing]);',
+    to: '"start-first", all);\n  void missing;',
   },
 ];
 

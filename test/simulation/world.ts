@@ -11,10 +11,16 @@ import { SimSupervisor, type Stored } from "./supervisor.ts";
 /** Makes the machine under test: the real one, or a broken variant of it. */
 export type MakeMachine = (...args: ConstructorParameters<typeof ServiceMachine>) => ServiceMachine;
 
+/** Of the first round, and of each that follows. */
 const CHAOS_MS = 20_000;
+const MORE_CHAOS_MS = 8_000;
+const ROUNDS = 3;
+/** The longest quiet time; it ends early once the state has been right and unchanged for {@link SETTLED_MS}. */
 const QUIET_MS = 120_000;
+const SETTLED_MS = 10_000;
+const LOOK_MS = 5_000;
 const SETTINGS = 4;
-/** In one of five runs the service has a liveness check and a limit of memory. */
+/** Unless the caller decides, in one of five runs the service has a liveness check and a limit of memory. */
 const CHECKED_SHARE = 5;
 const SAMPLE_MS = 400;
 const MUCH_BYTES = 200_000_000;
@@ -30,14 +36,26 @@ const QUALITIES: readonly Quality[] = [
   "completes",
 ];
 
+/** How a run is made. */
+export interface RunOptions {
+  readonly keepsLog?: boolean;
+  /** Whether the service has a liveness check and a limit of memory. */
+  readonly isChecked?: boolean;
+}
+
 /**
  * One run: a service under a supervisor and a kernel that both die at times, with commands, broken
- * builds, slow starts, lost answers and late timers; then a quiet time in which everything works.
+ * builds, slow starts, lost answers and late timers; then a quiet time in which everything works. After it
+ * come shorter rounds of both, in which replicas of a checked service get unfit more often.
  *
  * @returns the violations of the invariants, and how often each was checked
  */
-export function simulate(seed: number, makeMachine: MakeMachine, keepsLog = false): Invariants {
-  const world = new World(seed, makeMachine);
+export function simulate(
+  seed: number,
+  makeMachine: MakeMachine,
+  { keepsLog = false, isChecked = seed % CHECKED_SHARE === 1 }: RunOptions = {},
+): Invariants {
+  const world = new World(seed, makeMachine, isChecked);
   world.invariants.keepsLog = keepsLog;
   world.run();
   return world.invariants;
@@ -54,14 +72,15 @@ class World {
   #supervisor: SimSupervisor;
   readonly #isChecked: boolean;
   #isChaos = true;
+  #round = 1;
   #nextGeneration = 1;
   #nextCommand = 0;
 
-  constructor(seed: number, makeMachine: MakeMachine) {
+  constructor(seed: number, makeMachine: MakeMachine, isChecked: boolean) {
     this.#random = new Random(seed);
     this.#makeMachine = makeMachine;
     this.#kernel = new SimKernel(this.#clock, this.#random);
-    this.#isChecked = seed % CHECKED_SHARE === 1;
+    this.#isChecked = isChecked;
     this.#base = randomService(this.#random, this.#isChecked);
     this.#stored = { spec: this.#base, wanted: { up: true, replicas: this.#random.between(1, 3) } };
     this.invariants = new Invariants(this.#clock, this.#kernel);
@@ -76,8 +95,24 @@ class World {
     this.#scheduleChaos();
     if (this.#isChecked) this.#scheduleSample();
     this.#clock.runUntil(CHAOS_MS);
+    this.#rest();
+    while (this.#round < ROUNDS && this.invariants.violations.length === 0) {
+      this.#round += 1;
+      this.#isChaos = true;
+      this.#trouble(this.#supervisor);
+      this.#scheduleChaos();
+      this.#clock.runUntil(this.#clock.nowMs + MORE_CHAOS_MS);
+      this.#rest();
+    }
+  }
+
+  #rest(): void {
     this.#calm();
-    this.#clock.runUntil(CHAOS_MS + QUIET_MS);
+    const endMs = this.#clock.nowMs + QUIET_MS;
+    while (this.#clock.nowMs < endMs) {
+      this.#clock.runUntil(this.#clock.nowMs + LOOK_MS);
+      if (this.invariants.isSettled(this.#supervisor.machine, SETTLED_MS)) break;
+    }
     this.invariants.atRest(this.#supervisor.machine);
   }
 
@@ -94,16 +129,21 @@ class World {
       observer: this.invariants,
       stored: this.#stored,
     });
+    this.#trouble(supervisor);
+    return supervisor;
+  }
+
+  #trouble(supervisor: SimSupervisor): void {
     supervisor.lateMs = this.#isChaos ? this.#random.pick([2, 20, 400]) : 2;
     supervisor.faults = this.#isChaos ? this.#random.pick([0, 0.05, 0.2]) : 0;
-    return supervisor;
   }
 
   #scheduleChaos(): void {
     const random = this.#random;
+    const round = this.#round;
     const again = (least: number, most: number, act: () => void): void => {
       this.#clock.after(random.between(least, most), () => {
-        if (!this.#isChaos) return;
+        if (!this.#isChaos || round !== this.#round) return;
         act();
         again(least, most, act);
       });
@@ -112,7 +152,8 @@ class World {
     again(50, 2_500 * pace, () => this.#command());
     again(300, 3_000 * pace, () => (this.#kernel.quality = random.pick(QUALITIES)));
     again(100, 4_000 * pace, () => this.#killProcess());
-    if (this.#isChecked) again(100, 3_000 * pace, () => this.#spoilProcess());
+    const spoilMs = round === 1 ? 3_000 : 400;
+    if (this.#isChecked) again(100, spoilMs * pace, () => this.#spoilProcess());
     if (random.chance(0.6)) again(200, 8_000, () => this.#killSupervisor());
     if (random.chance(0.5)) again(200, 8_000, () => this.#killKernel());
   }

@@ -84,11 +84,13 @@ export function planCommand(command: Command, present: Present): CommandPlan {
 }
 
 /** Replaces one replica, the new one first; none if it has ended by now. */
-function planReplace(generation: number, { wanted, replicas }: Present): Step[] {
+function planReplace(generation: number, { wanted, replicas, tracker }: Present): Step[] {
   const unfit = replicas.find((each) => each.generation === generation && each.phase === "running");
   const all = replicas.map(({ number }) => number);
   if (unfit === undefined || !wanted.up) return [];
-  return planReload([unfit.number], 1, "start-first", all);
+  // A missing number is the restart policy's, and a completed one may have left processes.
+  const missing = tracker.entries().map(([number]) => number);
+  return planReload([unfit.number], 1, "start-first", [...all, ...missing]);
 }
 
 function planApply(command: Extract<Command, { kind: "apply" }>, present: Present): CommandPlan {

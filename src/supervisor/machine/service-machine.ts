@@ -1,20 +1,14 @@
 import type { ResolvedService } from "../config/resolved.ts";
 import { describeExit } from "../restart-policy.ts";
-import { type Controls, Operation, type Wanted } from "./operation.ts";
-import { planCommand } from "./plan-command.ts";
+import { Commands } from "./commands.ts";
 import { converge } from "./converge.ts";
-import { beginsCheck, noteCheck, noteMemory, postpone, type Unfit } from "./fitness.ts";
+import type { Wanted } from "./operation.ts";
 import { reconcile } from "./reconcile.ts";
 import { failureWithinStable } from "./replica-state.ts";
 import { ACCEPT_MS, ReplicaTable } from "./replica-table.ts";
-import {
-  completedNumbers,
-  completedReplicas,
-  type Missing,
-  RestartTracker,
-} from "./restart-tracker.ts";
-import { planStop } from "./steps.ts";
-import type { Command, CompletedReplica, Effect, MachineEvent, ReplicaState } from "./types.ts";
+import { type Missing, RestartTracker } from "./restart-tracker.ts";
+import type { Effect, MachineEvent, ReplicaState, StopReason } from "./types.ts";
+import { UnfitReplicas } from "./unfit-replicas.ts";
 
 /** The wait before a stop ladder that could not be carried out is tried again, in milliseconds. */
 const STOP_AGAIN_MS = 500;
@@ -53,10 +47,8 @@ export class ServiceMachine {
   #spec: ResolvedService;
   #wanted: Wanted;
   readonly #table: ReplicaTable;
-  readonly #queue: { readonly id: number; readonly command: Command }[] = [];
-  #operation: Operation | undefined;
-  /** Commands that have changed the operation before them. */
-  readonly #effective = new Set<number>();
+  readonly #unfit: UnfitReplicas;
+  readonly #commands: Commands;
   #effects: Effect[] = [];
   #nowMs = 0;
   /** Whether the present replicas are known: nothing is decided before. */
@@ -70,6 +62,24 @@ export class ServiceMachine {
       tracker: this.tracker,
       nextGeneration: parts.nextGeneration,
       nowMs: () => this.#nowMs,
+      effect: (effect) => this.#do(effect),
+    });
+    this.#unfit = new UnfitReplicas({
+      machine: this,
+      table: this.#table,
+      nowMs: () => this.#nowMs,
+      check: ({ generation }) => this.#do({ do: "check", generation }),
+      replace: ({ generation }) => this.#commands.addOwn({ kind: "replace", generation }),
+      giveUp: (replica, reason, failure) => this.#giveUp(replica, reason, failure),
+    });
+    this.#commands = new Commands({
+      machine: this,
+      table: this.#table,
+      unfit: this.#unfit,
+      want: (next, desired) => {
+        this.#spec = next;
+        this.#wanted = desired;
+      },
       effect: (effect) => this.#do(effect),
     });
   }
@@ -89,12 +99,12 @@ export class ServiceMachine {
 
   /** Whether a command is under way or waits. */
   get isBusy(): boolean {
-    return this.#operation !== undefined || this.#queue.length > 0;
+    return this.#commands.isBusy;
   }
 
   /** Whether the steps of a command are under way. */
   get isChanging(): boolean {
-    return this.#operation !== undefined;
+    return this.#commands.isChanging;
   }
 
   /** Returns the effects of an event, in their order. */
@@ -110,8 +120,8 @@ export class ServiceMachine {
 
   /** When the next `tick` is due; `undefined`: time alone changes nothing. */
   nextWakeMs(): number | undefined {
-    const times = [this.#operation?.nextWakeMs()];
-    if (this.#operation === undefined) times.push(this.tracker.nextDueMs(this.#table.numbers));
+    const times = [this.#commands.nextWakeMs()];
+    if (!this.isChanging) times.push(this.tracker.nextDueMs(this.#table.numbers));
     for (const { readyByMs, acceptByMs, stopAgainMs, phase, fitness } of this.#table.all) {
       times.push(phase === "starting" ? readyByMs : undefined, acceptByMs, stopAgainMs);
       times.push(phase === "running" ? fitness.checkAtMs : undefined);
@@ -123,7 +133,7 @@ export class ServiceMachine {
   #take(event: MachineEvent): void {
     switch (event.type) {
       case "command":
-        return this.#enqueue(event.id, event.command);
+        return this.#commands.add(event.id, event.command);
       case "found":
         this.#isOpen = true;
         return reconcile(event, {
@@ -169,15 +179,9 @@ export class ServiceMachine {
         replica.acceptByMs = undefined;
         return;
       case "checked":
-        return this.#judge(
-          replica,
-          noteCheck(replica.fitness, this.#spec, event.failure, this.#nowMs),
-        );
+        return this.#unfit.checked(replica, event.failure);
       case "measured":
-        return this.#judge(
-          replica,
-          noteMemory(replica.fitness, this.#spec, event.memoryBytes, this.#nowMs),
-        );
+        return this.#unfit.measured(replica, event.memoryBytes);
       case "ended":
         return this.#ended(replica, event.exitCode);
       case "stopped":
@@ -207,7 +211,7 @@ export class ServiceMachine {
     }
     this.#noteEnd(replica, null, ending);
     this.#table.stop(replica, "cleanup");
-    this.#operation?.failed(replica, "launch", ending);
+    this.#commands.failed(replica, "launch", ending);
   }
 
   #ready(replica: ReplicaState): void {
@@ -216,7 +220,7 @@ export class ServiceMachine {
     replica.ready = true;
     replica.readyMs = this.#nowMs;
     replica.readyByMs = undefined;
-    if (this.#operation === undefined) this.why = undefined;
+    if (!this.isChanging) this.why = undefined;
   }
 
   #ended(replica: ReplicaState, exitCode: number | null): void {
@@ -232,26 +236,11 @@ export class ServiceMachine {
     if (isFailure)
       replica.failure = replica.readyMs === undefined ? `it ${how}` : `it got ready, then ${how}`;
     // Descendants may hold what a successor needs; without a successor they may be the service.
-    if (missing.kind === "completed" && this.#operation === undefined) this.#table.forget(replica);
+    if (missing.kind === "completed" && !this.isChanging) this.#table.forget(replica);
     else this.#table.stop(replica, "cleanup");
     if (isFailure)
-      this.#operation?.failed(replica, "not ready", failureWithinStable(replica, this.#nowMs));
-    this.#replanWithout(replica);
-  }
-
-  /** A replica that the current plan keeps is lost: makes a new plan from the remaining replicas. */
-  #replanWithout(replica: ReplicaState): void {
-    const operation = this.#operation;
-    if (operation?.countsOn(replica) !== true) return;
-    const { command } = operation;
-    const again: Command =
-      command.kind === "scale"
-        ? { ...command, relative: false, replicas: this.#wanted.replicas }
-        : command;
-    const { steps, keepsCompleted } = planCommand(again, this);
-    // Missing replicas are started by the plan.
-    if (steps.length > 0) this.tracker.clearAll(keepsCompleted);
-    operation.replan(steps);
+      this.#commands.failed(replica, "not ready", failureWithinStable(replica, this.#nowMs));
+    this.#commands.replanWithout(replica);
   }
 
   #noteEnd(replica: ReplicaState, exitCode: number | null, ending: string): Missing {
@@ -268,7 +257,7 @@ export class ServiceMachine {
     if (replica.phase !== "stopping") return;
     replica.stopAgainMs = this.#nowMs + STOP_AGAIN_MS;
     replica.stopTries += 1;
-    if (replica.stopTries >= STOP_TRIES) this.#operation?.failed(replica, "not stopped", why);
+    if (replica.stopTries >= STOP_TRIES) this.#commands.failed(replica, "not stopped", why);
   }
 
   #gone(replica: ReplicaState): void {
@@ -279,146 +268,32 @@ export class ServiceMachine {
     this.#table.forget(replica);
   }
 
-  /**
-   * A replica that is not fit any more is replaced: by a new one before it is stopped where two may run at once,
-   * else it is stopped and the restart policy decides.
-   */
-  #judge(replica: ReplicaState, unfit: Unfit | undefined): void {
-    if (unfit === undefined || replica.phase !== "running") return;
-    const { reload, restart } = this.#spec;
-    const isStartFirst = reload.order === "start-first";
-    // The command under way may count on it until its successor serves.
-    if (isStartFirst && restart.policy === "never" && this.#operation !== undefined)
-      return postpone(replica.fitness, this.#nowMs, 0);
-    this.why = `${this.#nameOf(replica.number)}: ${unfit.why}`;
-    if (isStartFirst && restart.policy !== "never" && this.#wanted.up) {
-      const command: Command = { kind: "replace", generation: replica.generation };
-      this.#queue.push({ id: -1, command });
-      return;
-    }
-    replica.failure = unfit.why;
-    this.#table.stop(replica, unfit.reason);
-    this.#operation?.failed(replica, "not ready", unfit.why);
-    this.#replanWithout(replica);
-  }
-
-  #enqueue(id: number, command: Command): void {
-    if (command.kind === "stop") {
-      // Waiting and running commands give way; nothing is started that would be stopped at once.
-      for (const { id: other } of this.#queue.splice(0)) this.#finish(other, false, CANCELLED);
-      for (const { fitness, phase } of this.#table.all)
-        if (phase === "running") fitness.unfit = undefined;
-      if (this.#operation?.command.kind === "stop") {
-        // Both wait for the same end.
-        if (command.now) {
-          this.#operation.killNow();
-          this.#effective.add(id);
-        }
-      } else if (this.#operation !== undefined) {
-        this.#operation.cancel();
-        this.#complete(this.#operation);
-      }
-    }
-    this.#queue.push({ id, command });
-  }
-
+  /** Carries out commands, and converges between them. Nothing is decided before the replicas are known. */
   #advance(): void {
-    for (;;) {
-      if (this.#operation === undefined) {
-        const next = this.#isOpen ? this.#queue.shift() : undefined;
-        if (next === undefined) break;
-        this.#operation = this.#beginOperation(next.id, next.command);
-      }
-      if (!this.#operation.advance(this.#nowMs)) return;
-      this.#complete(this.#operation);
-    }
-    if (!this.#isOpen) return;
+    if (!this.#isOpen || !this.#commands.advance(this.#nowMs)) return;
     const { tracker } = this;
     const [spec, wanted, table, nowMs] = [this.#spec, this.#wanted, this.#table, this.#nowMs];
     converge({ spec, wanted, tracker, table, nowMs });
   }
 
-  #beginOperation(id: number, command: Command): Operation {
-    const completed = completedReplicas(this.tracker);
-    const former = { spec: this.#spec, wanted: this.#wanted, completed };
-    const { spec, wanted, steps, keepsCompleted } = planCommand(command, this);
-    const acts = steps.length > 0 || command.kind === "stop";
-    const swept = acts && !keepsCompleted ? this.#table.sweepCompleted(this.#spec) : [];
-    this.#spec = spec;
-    this.#wanted = wanted;
-    // A missing replica is started by the plan, or not wanted.
-    if (acts && command.kind !== "replace") this.tracker.clearAll(keepsCompleted);
-    if (command.kind === "apply") command.completed?.forEach(this.#setCompleted);
-    return new Operation(
-      id,
-      command,
-      [...planStop(swept, "completed"), ...steps],
-      former,
-      this.#controls,
-    );
-  }
-
-  readonly #setCompleted = ({ number, generation }: CompletedReplica): void => {
-    this.tracker.set(number, { kind: "completed", generation });
-  };
-
-  #complete(operation: Operation): void {
-    this.#operation = undefined;
-    const { id, failure } = operation;
-    const changed = this.#effective.delete(id) || operation.changed;
-    if (failure === undefined) {
-      // A command that changes nothing leaves the reason why replicas are missing.
-      if (changed || this.#isWhole) this.why = undefined;
-    } else {
-      const { number, why } = failure;
-      const cause = number === undefined ? why : `${this.#nameOf(number)}: ${why}`;
-      this.why = operation.isRestored ? `${describeFailed(operation.command)}: ${cause}` : cause;
-    }
-    this.#settleReplace(operation);
-    this.#finish(id, changed, failure);
-  }
-
-  /** Counts a replica that was replaced, or lets it continue when its replacement failed. */
-  #settleReplace({ command, changed, failure }: Operation): void {
-    if (command.kind !== "replace" || !changed) return;
-    if (failure === undefined) return this.tracker.replaced(this.#nowMs);
-    const replica = this.#table.get(command.generation);
-    const unfit = replica?.fitness.unfit;
-    if (replica === undefined || unfit === undefined || replica.phase !== "running") return;
-    this.why = `${this.#nameOf(replica.number)}: ${unfit.why}, and its replacement failed: ${failure.why}`;
-    postpone(replica.fitness, this.#nowMs);
-  }
-
-  /** Every wanted replica exists and is ready. */
-  get #isWhole(): boolean {
-    const { up, replicas } = this.#wanted;
-    return up && this.#table.all.filter(({ ready }) => ready).length >= replicas;
-  }
-
-  #finish(id: number, changed: boolean, failure: Operation["failure"]): void {
-    // Negative: the machine's own.
-    if (id >= 0) this.#do({ do: "finish", id, changed, failure });
-  }
-
   /** Replicas with other settings than the rest: a supervisor died while a command was under way. */
   #repair(): void {
     const { spec, wanted } = this;
-    this.#queue.push({ id: -1, command: { kind: "apply", spec, ...wanted } });
+    this.#commands.addOwn({ kind: "apply", spec, ...wanted });
   }
 
   #expire(): void {
     for (const replica of this.#table.all) {
       const { phase, readyByMs, acceptByMs, stopAgainMs, spec } = replica;
       if (phase === "starting" && readyByMs !== undefined && readyByMs <= this.#nowMs)
-        this.#late(replica, `it was not ready within ${spec.ready.timeoutMs} ms`);
+        this.#giveUp(replica, "late", `it was not ready within ${spec.ready.timeoutMs} ms`);
       else if (phase !== "stopping" && acceptByMs !== undefined && acceptByMs <= this.#nowMs)
-        this.#late(replica, `it did not begin to accept connections within ${ACCEPT_MS} ms`);
-      if (
-        replica.phase === "running" &&
-        !replica.held &&
-        beginsCheck(replica.fitness, this.#spec, this.#nowMs)
-      )
-        this.#do({ do: "check", generation: replica.generation });
+        this.#giveUp(
+          replica,
+          "late",
+          `it did not begin to accept connections within ${ACCEPT_MS} ms`,
+        );
+      this.#unfit.check(replica);
       if (phase === "stopping" && stopAgainMs !== undefined && stopAgainMs <= this.#nowMs) {
         replica.stopAgainMs = undefined;
         this.#do({ do: "stop", generation: replica.generation, now: false });
@@ -426,11 +301,12 @@ export class ServiceMachine {
     }
   }
 
-  #late(replica: ReplicaState, failure: string): void {
+  /** Stops a replica that has failed while its process lives. */
+  #giveUp(replica: ReplicaState, reason: StopReason, failure: string): void {
     replica.failure = failure;
-    this.#table.stop(replica, "late");
-    this.#operation?.failed(replica, "not ready", failure);
-    this.#replanWithout(replica);
+    this.#table.stop(replica, reason);
+    this.#commands.failed(replica, "not ready", failure);
+    this.#commands.replanWithout(replica);
   }
 
   #nameOf(number: number): string {
@@ -440,47 +316,4 @@ export class ServiceMachine {
   #do(effect: Effect): void {
     this.#effects.push(effect);
   }
-
-  get #controls(): Controls {
-    // eslint-disable-next-line no-this-alias -- the getters below read the machine at their time
-    const machine = this;
-    return {
-      get spec() {
-        return machine.spec;
-      },
-      get wanted() {
-        return machine.wanted;
-      },
-      get replicas() {
-        return machine.replicas;
-      },
-      get completed() {
-        return completedNumbers(machine.tracker);
-      },
-      want: (spec, wanted) => {
-        this.#spec = spec;
-        this.#wanted = wanted;
-      },
-      setCompleted: this.#setCompleted,
-      forgetMissing: (number) => this.tracker.clear(number),
-      launch: (number, hold) => this.#table.launch(this.#spec, number, hold),
-      stop: (replica, reason, now) => this.#table.stop(replica, reason, now),
-      accept: (replica) => this.#table.accept(replica),
-      report: (step) => {
-        const id = this.#operation?.id ?? -1;
-        if (id >= 0) this.#do({ do: "report", id, step });
-      },
-    };
-  }
 }
-
-/** A command that failed and whose former state runs. */
-function describeFailed({ kind }: Command): string {
-  return `the last ${kind === "apply" ? "up" : kind} failed and was undone`;
-}
-
-const CANCELLED = {
-  reason: "cancelled",
-  why: "another command stopped it",
-  reloading: false,
-} as const;
