@@ -48,9 +48,14 @@ export class EndedRuns {
     if (!this.#names.includes(name)) this.#names.push(name);
   }
 
+  /** The name of a kept run by its generation. */
+  nameOf(generation: number): string | undefined {
+    return this.#names.findLast((each) => each.includes(`#${generation}-`));
+  }
+
   /** A kept run by its generation. */
   run(generation: number): RunName | undefined {
-    const name = this.#names.findLast((each) => each.includes(`#${generation}-`));
+    const name = this.nameOf(generation);
     return name === undefined ? undefined : parseRunName(name);
   }
 

@@ -22,7 +22,7 @@ const SYN_RECEIVED = "03";
  * The way back needs no such step: new clients reach the narrower socket as soon as it is bound.
  */
 
-interface HandOverParts {
+export interface HandOverParts {
   readonly kernel: KernelClient;
   readonly app: string;
   /** Whether another living replica of the app has a socket, by its name in the kernel. */

@@ -1,5 +1,4 @@
-import { isNewelError, messageOf } from "../base/errors.ts";
-import { sleep } from "../base/timers.ts";
+import { messageOf } from "../base/errors.ts";
 import type { KernelEvent } from "../kernel/api.ts";
 import type { LastExit, ServiceState } from "./api.ts";
 import type { ResolvedService } from "./config/resolved.ts";
@@ -9,23 +8,20 @@ import type { Missing } from "./machine/restart-tracker.ts";
 import { ServiceMachine } from "./machine/service-machine.ts";
 import { describeStep } from "./machine/steps.ts";
 import type { Command, Effect, MachineEvent } from "./machine/types.ts";
-import { handOver } from "./hand-over.ts";
 import { ListenRemarks } from "./listen-remarks.ts";
 import { ServiceCounts } from "./metrics/service-counts.ts";
 import { PendingCommands } from "./pending-commands.ts";
 import type { PresentService } from "./plan.ts";
 import { toWallMs } from "./process-age.ts";
-import { parseRunName, type RunName } from "./process-names.ts";
+import type { RunName } from "./process-names.ts";
 import { failure, killedEvent, type Report } from "./progress.ts";
-import { Replica, type ReplicaParts } from "./replica.ts";
+import type { Replica, ReplicaParts } from "./replica.ts";
+import { ReplicaEffects } from "./replica-effects.ts";
 import { serviceState } from "./service-state.ts";
-import type { Killed } from "./stop-tree.ts";
 import { Waiters } from "./waiters.ts";
 
 const EXITS_KEPT = 10;
 const LAST_LINES = 20;
-/** The pause before an effect that the kernel did not answer is tried again, in milliseconds. */
-const EFFECT_AGAIN_MS = 200;
 /** The longest time that a timer of Node.js can wait, in milliseconds. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
@@ -41,7 +37,7 @@ export interface ServiceParts extends ReplicaParts {
 }
 
 /**
- * One service: performs the decisions of its {@link ServiceMachine}, and reports their results to the
+ * One service: has the decisions of its {@link ServiceMachine} carried out, and reports their results to the
  * machine. The machine makes every decision.
  */
 export class Service {
@@ -49,8 +45,7 @@ export class Service {
   readonly counts: ServiceCounts = new ServiceCounts();
   readonly #parts: ServiceParts;
   readonly #machine: ServiceMachine;
-  /** Living replicas by generation, oldest first. */
-  readonly #replicas = new Map<number, Replica>();
+  readonly #effects: ReplicaEffects;
   readonly #ended: EndedRuns;
   readonly #commands: PendingCommands;
   readonly #waiters = new Waiters();
@@ -73,11 +68,21 @@ export class Service {
       name: () => this.name,
       explain: (generation, why) => this.#remarks.explain(generation, why),
       runOf: (generation) =>
-        this.#replicas.get(generation)?.kernelName ?? this.#endedRunOf(generation),
+        this.#effects.get(generation)?.kernelName ?? this.#ended.nameOf(generation),
     });
     this.#machine = new ServiceMachine(spec, wanted, {
       nextGeneration: parts.nextRun,
       random: Math.random,
+    });
+    this.#effects = new ReplicaEffects(parts, {
+      machine: this.#machine,
+      ended: this.#ended,
+      counts: this.counts,
+      specOf: (run) => this.#specOf(run),
+      dispatch: (event) => this.#dispatch(event),
+      launchFailed: (generation, error) => this.#commands.launchFailed(generation, error),
+      killed: (replica, killed) =>
+        this.#commands.reportAll(killedEvent(this.name, replica.kernelName, killed)),
     });
   }
 
@@ -106,7 +111,7 @@ export class Service {
   }
 
   get replicas(): readonly Replica[] {
-    return [...this.#replicas.values()];
+    return this.#effects.all;
   }
 
   /** Wanted replicas that are missing; times are by the clock of `performance.now()`. */
@@ -185,11 +190,11 @@ export class Service {
    */
   reconcile(found: readonly FoundProcess[], rebooted: boolean): void {
     for (const { run, info } of found) {
-      const known = this.#replicas.get(run.run);
+      const known = this.#effects.get(run.run);
       if (known !== undefined) {
         if (info.running) known.take(info);
         else known.end(info.exitCode ?? null);
-      } else if (info.running) this.#makeReplica(run, this.#specOf(run)).take(info);
+      } else if (info.running) this.#effects.make(run, this.#specOf(run)).take(info);
       else this.#ended.add(info.name);
     }
     const replicas = found.map((each) => toFoundReplica(each, this.#specOf(each.run), this.spec));
@@ -202,7 +207,7 @@ export class Service {
 
   hear(event: KernelEvent, run: RunName): void {
     this.#remarks.hear(event, run.run, this.spec);
-    this.#replicas.get(run.run)?.hear(event);
+    this.#effects.get(run.run)?.hear(event);
   }
 
   /** Resolves once `test` holds; checked whenever something changes. */
@@ -231,7 +236,7 @@ export class Service {
   close(): void {
     this.#isClosed = true;
     clearTimeout(this.#timer);
-    for (const replica of this.#replicas.values()) replica.close();
+    for (const replica of this.#effects.all) replica.close();
   }
 
   /** Removes every kept generation; for a service that was removed. */
@@ -262,15 +267,15 @@ export class Service {
   #perform(effect: Effect): void {
     switch (effect.do) {
       case "launch":
-        return this.#launch(effect);
+        return this.#effects.launch(effect);
       case "probe":
-        return this.#probe(effect.generation);
+        return this.#effects.probe(effect.generation);
       case "check":
-        return this.#check(effect.generation);
+        return this.#effects.check(effect.generation);
       case "accept":
-        return this.#accept(effect.generation);
+        return this.#effects.accept(effect.generation);
       case "stop":
-        return this.#stop(effect.generation, effect.now);
+        return this.#effects.stop(effect.generation, effect.now);
       case "forget":
         return this.#forget(effect);
       case "report":
@@ -284,152 +289,15 @@ export class Service {
     }
   }
 
-  #launch({ generation, number, spec, hold }: Extract<Effect, { do: "launch" }>): void {
-    const run: RunName = {
-      app: this.#parts.app,
-      service: this.name,
-      slot: number,
-      run: generation,
-      hash: spec.hash,
-    };
-    const replica = this.#makeReplica(run, spec);
-    replica.launch(hold).then(
-      () => this.#dispatch({ type: "launched", generation }),
-      (error: unknown) => {
-        this.#commands.launchFailed(generation, error);
-        const why = messageOf(error).replace(/\.$/, "");
-        this.#parts.log(`${replica.name}: ${why}`);
-        this.#dispatch({ type: "launch failed", generation, why });
-      },
-    );
-  }
-
-  #makeReplica(run: RunName, spec: ResolvedService): Replica {
-    const generation = run.run;
-    const replica = new Replica(
-      run,
-      spec,
-      this.#parts,
-      () => this.#machine.replicas.find((state) => state.generation === generation),
-      (exitCode) => this.#dispatch({ type: "ended", generation, exitCode }),
-    );
-    this.#replicas.set(generation, replica);
-    return replica;
-  }
-
-  #probe(generation: number): void {
-    this.#repeat(
-      generation,
-      (replica, startedMs) => replica.probe(performance.now() - startedMs),
-      (replica) => {
-        if (replica.isProbed) this.#dispatch({ type: "ready", generation });
-      },
-    );
-  }
-
-  #check(generation: number): void {
-    const replica = this.#replicas.get(generation);
-    const { alive } = this.spec;
-    const result =
-      replica === undefined || alive === undefined ? undefined : replica.checkAlive(alive);
-    Promise.resolve(result).then(
-      (failure) => this.#dispatch({ type: "checked", generation, failure }),
-      (error: unknown) =>
-        this.#dispatch({ type: "checked", generation, failure: messageOf(error) }),
-    );
-  }
-
   /** Takes a sample of the memory of a replica's process tree. */
   measured(generation: number, memoryBytes: number): void {
     this.#dispatch({ type: "measured", generation, memoryBytes });
   }
 
-  #accept(generation: number): void {
-    this.#repeat(
-      generation,
-      (replica) => replica.accept(),
-      () => this.#dispatch({ type: "accepted", generation }),
-    );
-  }
-
-  /** Retries until it succeeds or the replica is being stopped; the machine sets the time limit. */
-  #repeat(
-    generation: number,
-    act: (replica: Replica, startedMs: number) => Promise<void>,
-    done: (replica: Replica) => void,
-  ): void {
-    const tryOnce = async (): Promise<void> => {
-      for (;;) {
-        const replica = this.#replicas.get(generation);
-        const state = this.#machine.replicas.find((each) => each.generation === generation);
-        if (replica === undefined || state === undefined || state.phase === "stopping") return;
-        try {
-          await act(replica, state.startedMs);
-          return done(replica);
-        } catch (error) {
-          this.#parts.log(`${replica.name}: ${messageOf(error)}`);
-          await sleep(EFFECT_AGAIN_MS);
-        }
-      }
-    };
-    void tryOnce();
-  }
-
-  #stop(generation: number, now: boolean): void {
-    const replica = this.#replicas.get(generation) ?? this.#endedReplica(generation);
-    if (replica === undefined) {
-      // The kernel does not know the process any more: nothing is left to stop.
-      queueMicrotask(() => this.#dispatch({ type: "stopped", generation }));
-      return;
-    }
-    replica.endProbe();
-    const measured = replica.isOver ? undefined : performance.now();
-    // Only a change of the configuration has other sockets.
-    const isSame = now || replica.spec.hash === this.spec.hash;
-    const stopping = isSame
-      ? replica.stop(now)
-      : handOver(replica, this.spec, this.#parts).then(() => replica.stop(false));
-    stopping.then(
-      (killed) => {
-        if (measured !== undefined) this.counts.stopped(performance.now() - measured);
-        if (killed.length > 0) this.#reportKilled(replica, killed);
-        this.#dispatch({ type: "stopped", generation });
-      },
-      (error: unknown) => {
-        const why =
-          isNewelError(error) && error.code === "NEWEL_E_NOT_STOPPED"
-            ? String(error.data["why"])
-            : messageOf(error).replace(/\.$/, "");
-        this.#parts.log(`${replica.name} is not stopped yet: ${why}`);
-        this.#dispatch({ type: "stop failed", generation, why });
-      },
-    );
-  }
-
-  /** A replica that ended while no supervisor ran; its descendants may be left. */
-  #endedReplica(generation: number): Replica | undefined {
-    const name = this.#endedRunOf(generation);
-    const run = name === undefined ? undefined : parseRunName(name);
-    if (run === undefined) return undefined;
-    const replica = this.#makeReplica(run, this.#specOf(run));
-    replica.end(null);
-    return replica;
-  }
-
-  #endedRunOf(generation: number): string | undefined {
-    return this.#ended.names.findLast((each) => each.includes(`#${generation}-`));
-  }
-
-  #reportKilled(replica: Replica, killed: readonly Killed[]): void {
-    this.#commands.reportAll(killedEvent(this.name, replica.kernelName, killed));
-  }
-
   #forget(effect: Extract<Effect, { do: "forget" }>): void {
     const { generation, exitCode, asked, failure: why, reason } = effect;
-    const replica = this.#replicas.get(generation);
+    const replica = this.#effects.take(generation);
     if (replica === undefined) return;
-    this.#replicas.delete(generation);
-    replica.close();
     const { name, pid, kernelName } = replica;
     if (pid !== undefined) {
       this.counts.ended({ exitCode, asked, failure: why });

@@ -36,6 +36,8 @@ interface Running {
 /** Events that a service at rest has too. */
 const PERIODIC: ReadonlySet<MachineEvent["type"]> = new Set(["tick", "checked", "measured"]);
 
+const NONE_MISSING: ReadonlyMap<number, Missing> = new Map();
+
 /** Observes a run and notes violations. */
 export class Invariants implements Observer {
   readonly violations: Violation[] = [];
@@ -50,7 +52,7 @@ export class Invariants implements Observer {
   #running: Running | undefined;
   #wasBusy = false;
   /** The decisions about missing replicas before the event, by number. */
-  #missing: ReadonlyMap<number, Missing> = new Map();
+  #missing: ReadonlyMap<number, Missing> = NONE_MISSING;
   #isNew = true;
   /** Generations that are being stopped. */
   readonly #decided = new Set<number>();
@@ -113,7 +115,8 @@ export class Invariants implements Observer {
     if (this.#isNew) this.#expected = this.#before;
     this.#isNew = false;
     this.#wasBusy = machine.isBusy;
-    this.#missing = new Map(machine.tracker.entries());
+    const { tracker } = machine;
+    this.#missing = tracker.size === 0 ? NONE_MISSING : new Map(tracker.entries());
     this.#isStopFirst = machine.spec.reload.order === "stop-first";
     if (this.#running !== undefined && event.type === "found")
       this.#running.lost += this.#forgotten(event, machine);

@@ -17,8 +17,10 @@ const MORE_CHAOS_MS = 8_000;
 const ROUNDS = 3;
 /** The longest quiet time; it ends early once the state has been right and unchanged for {@link SETTLED_MS}. */
 const QUIET_MS = 120_000;
-const SETTLED_MS = 10_000;
-const LOOK_MS = 5_000;
+const SETTLED_MS = 6_000;
+const LOOK_MS = 1_000;
+/** From the last fault to one more reconciliation. */
+const RECONCILE_MS = [5_000, 1_000] as const;
 const SETTINGS = 4;
 /** Unless the caller decides, in one of five runs the service has a liveness check and a limit of memory. */
 const CHECKED_SHARE = 5;
@@ -148,12 +150,12 @@ class World {
         again(least, most, act);
       });
     };
-    const pace = random.pick([1, 4]);
+    const isFocused = this.#isChecked && round > 1;
+    const pace = isFocused ? 4 : random.pick([1, 4]);
     again(50, 2_500 * pace, () => this.#command());
     again(300, 3_000 * pace, () => (this.#kernel.quality = random.pick(QUALITIES)));
     again(100, 4_000 * pace, () => this.#killProcess());
-    const spoilMs = round === 1 ? 3_000 : 400;
-    if (this.#isChecked) again(100, spoilMs * pace, () => this.#spoilProcess());
+    if (this.#isChecked) again(100, isFocused ? 500 : 3_000 * pace, () => this.#spoilProcess());
     if (random.chance(0.6)) again(200, 8_000, () => this.#killSupervisor());
     if (random.chance(0.5)) again(200, 8_000, () => this.#killKernel());
   }
@@ -254,6 +256,7 @@ class World {
     this.#supervisor.lateMs = 2;
     this.#supervisor.faults = 0;
     this.#bringKernelBack();
-    this.#clock.after(5_000, () => this.#supervisor.reconcile());
+    const [first, later] = RECONCILE_MS;
+    this.#clock.after(this.#round === 1 ? first : later, () => this.#supervisor.reconcile());
   }
 }

@@ -31,8 +31,9 @@ export function converge(service: Converging): void {
   const present = table.all.filter(({ phase }) => phase !== "stopping");
   for (const replica of excess(present, replicas, spec.hash)) table.stop(replica, "excess");
   dropMissing(service);
-  for (const number of tracker.takeDue(nowMs, spec.restart, table.numbers))
-    table.launch(spec, number, false);
+  if (tracker.size > 0)
+    for (const number of tracker.takeDue(nowMs, spec.restart, table.numbers))
+      table.launch(spec, number, false);
   for (let number = 1; count(service) < replicas; number += 1)
     if (!isTaken(service, number)) table.launch(spec, number, false);
   for (const replica of table.all)
@@ -42,6 +43,7 @@ export function converge(service: Converging): void {
 /** Drops missing numbers for which there is no room any more, the highest first. */
 function dropMissing(service: Converging): void {
   const { wanted, spec, tracker, table } = service;
+  if (tracker.size === 0) return;
   const numbers = tracker.entries().map(([number]) => number);
   for (const number of numbers.sort((a, b) => b - a)) {
     if (count(service) <= wanted.replicas) return;

@@ -48,6 +48,7 @@ export function excess(
   replicas: number,
   hash: string,
 ): readonly ReplicaState[] {
+  if (present.length <= replicas) return [];
   const isOther = ({ spec }: ReplicaState): number => (spec.hash === hash ? 0 : 1);
   return readyFirst(present)
     .sort((a, b) => isOther(a) - isOther(b))

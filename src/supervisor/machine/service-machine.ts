@@ -121,7 +121,8 @@ export class ServiceMachine {
   /** When the next `tick` is due; `undefined`: time alone changes nothing. */
   nextWakeMs(): number | undefined {
     const times = [this.#commands.nextWakeMs()];
-    if (!this.isChanging) times.push(this.tracker.nextDueMs(this.#table.numbers));
+    if (!this.isChanging && this.tracker.size > 0)
+      times.push(this.tracker.nextDueMs(this.#table.numbers));
     for (const { readyByMs, acceptByMs, stopAgainMs, phase, fitness } of this.#table.all) {
       times.push(phase === "starting" ? readyByMs : undefined, acceptByMs, stopAgainMs);
       times.push(phase === "running" ? fitness.checkAtMs : undefined);
