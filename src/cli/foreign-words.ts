@@ -19,7 +19,6 @@ const WORDS: Readonly<Record<string, ForeignWord>> = {
     says: "There is nothing to resurrect: the first command after a reboot, or the unit of `newel startup`, starts the services that were up.",
     isDone: true,
   },
-  monit: { says: 'pm2\'s "monit" is `newel ps --watch`, and `newel logs -f` for the output.' },
   unstartup: { says: 'pm2\'s "unstartup" is `newel startup --remove`.' },
   jlist: { says: 'pm2\'s "jlist" is `newel ps --json`.' },
   startOrReload: { says: 'pm2\'s "startOrReload" is `newel up`.' },

@@ -157,7 +157,8 @@ function everything(names: readonly string[]): Target {
   throw newelError("NEWEL_E_USAGE", { what: "--all means every service: use it without names." });
 }
 
-function checkApp(named: string, apps: readonly AppView[]): string {
+/** @throws NEWEL_E_NO_SERVICE for an app that is not up */
+export function checkApp(named: string, apps: readonly AppView[]): string {
   if (apps.some(({ name }) => name === named)) return named;
   const hint = apps.length === 0 ? "; none is up" : `; there is ${listOf(apps)}`;
   throw newelError("NEWEL_E_NO_SERVICE", { name: `of an app ${named}`, hint });

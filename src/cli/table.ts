@@ -25,6 +25,11 @@ const ROWS: Readonly<Record<string, Row>> = {
     aliases: ["ls", "list", "status"],
     load: async () => (await import("./commands/ps.ts")).ps,
   },
+  top: {
+    everyday: true,
+    aliases: ["monit", "stats"],
+    load: async () => (await import("./commands/top.ts")).top,
+  },
   logs: {
     everyday: true,
     aliases: ["log"],

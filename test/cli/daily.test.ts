@@ -119,8 +119,8 @@ describe("commands of every day", () => {
   test("words of pm2 name the command to use, or say that nothing is to be done", async () => {
     const save = await world.newel("save");
     assert.deepEqual([save.code, /nothing to save/i.test(save.stderr)], [0, true]);
-    const monit = await world.newel("monit");
-    assert.deepEqual([monit.code, /newel ps --watch/.test(monit.stderr)], [2, true]);
+    const jlist = await world.newel("jlist");
+    assert.deepEqual([jlist.code, /newel ps --json/.test(jlist.stderr)], [2, true]);
   });
 
   test("startup prints units, installs them where asked, and touches no unit of another hand", async () => {

@@ -5,7 +5,6 @@ import { readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { stripVTControlCharacters } from "node:util";
 
 import { complete, type Noun } from "../../src/cli/telnet/completion.ts";
 import {
@@ -17,13 +16,14 @@ import {
 } from "../helpers/resources.ts";
 import { startDaemon } from "../kernel/client/daemon.ts";
 import type { Ran } from "./capture.ts";
+import { Person, withoutTerminal } from "./person.ts";
 import { collect } from "./world.ts";
 
 const MAIN = fileURLToPath(new URL("../../src/cli/main.ts", import.meta.url));
-const withoutTerminal: string | false =
-  spawnSync("script", ["--version"]).status === 0
-    ? false
-    : "needs the `script` program of util-linux for a pseudo-terminal";
+/** A person at the prompt of `newel telnet`. */
+function atPrompt(scope: Scope, home: string): Person {
+  return new Person(scope, [process.execPath, MAIN, "telnet"], { env: environment(home) });
+}
 
 function environment(home: string): NodeJS.ProcessEnv {
   return {
@@ -130,60 +130,10 @@ describe("from a pipe", () => {
   });
 });
 
-/** A person at a pseudo-terminal: one key after the other. */
-class Person {
-  readonly #keys: NodeJS.WritableStream;
-  readonly #screen: () => string;
-  readonly ended: Promise<unknown>;
-  #read = 0;
-
-  constructor(scope: Scope, home: string) {
-    const command = `${process.execPath} ${MAIN} telnet`;
-    const terminal = startProcess(scope, "script", ["-qec", command, "/dev/null"], {
-      env: environment(home),
-      stdio: ["pipe", "pipe", "pipe"],
-    });
-    assert.ok(terminal.stdin !== null);
-    this.#keys = terminal.stdin;
-    this.#screen = collect(terminal.stdout);
-    this.ended = once(terminal, "close");
-  }
-
-  /** Presses keys as fingers do: a burst would be a paste, in which Tab is a character. */
-  async type(keys: string): Promise<void> {
-    for (const key of keys) await this.press(key);
-  }
-
-  /** The next key comes when the program has shown something for this one, or has nothing to show. */
-  async press(key: string): Promise<void> {
-    const shown = this.#screen().length;
-    this.#keys.write(key);
-    for (let waitedMs = 0; waitedMs < 600; waitedMs += 15) {
-      await new Promise((resolve) => setTimeout(resolve, 15));
-      if (this.#screen().length > shown) return;
-    }
-  }
-
-  /** Waits for words on the screen after the words that were found before. */
-  async sees(words: string | RegExp): Promise<void> {
-    await eventually(
-      () => {
-        const screen = stripVTControlCharacters(this.#screen()).replaceAll("\r", "");
-        const found =
-          typeof words === "string" ? screen.indexOf(words, this.#read) : screen.search(words);
-        if (found < 0) return false;
-        if (typeof words === "string") this.#read = found + words.length;
-        return true;
-      },
-      `${words} after ${stripVTControlCharacters(this.#screen()).slice(this.#read)}`,
-    );
-  }
-}
-
 describe("at a terminal", { skip: withoutTerminal }, () => {
   test("greeting, help, errors with the command to type, and a farewell", async (t) => {
     const { home } = await startDaemon(t);
-    const person = new Person(t, home.directory);
+    const person = atPrompt(t, home.directory);
     await person.sees('Type "help" for help.\n');
     await person.sees("Tab completes, Ctrl-D leaves.\n");
     await person.sees("> ");
@@ -210,7 +160,7 @@ describe("at a terminal", { skip: withoutTerminal }, () => {
 
   test("Tab completes commands, options and the names there are; history comes back", async (t) => {
     const { home } = await startDaemon(t);
-    const person = new Person(t, home.directory);
+    const person = atPrompt(t, home.directory);
     await person.sees("> ");
     await person.type("ma\tso\tshop back\t9\r");
     await person.sees("make socket shop backlog=9");
@@ -229,7 +179,7 @@ describe("at a terminal", { skip: withoutTerminal }, () => {
     assert.deepEqual(readFileSync(file, "utf8").split("\n").slice(0, -1), kept);
     assert.equal(statSync(file).mode & 0o777, 0o600);
 
-    const again = new Person(t, home.directory);
+    const again = atPrompt(t, home.directory);
     await again.sees("> ");
     for (let up = 0; up < 3; up += 1) await again.press("\x1b[A");
     await again.sees("make socket shop backlog=9");
@@ -241,7 +191,7 @@ describe("at a terminal", { skip: withoutTerminal }, () => {
 
   test("watching: Enter continues, Ctrl-C stops, and typed text stays below new output", async (t) => {
     const { home } = await startDaemon(t);
-    const person = new Person(t, home.directory);
+    const person = atPrompt(t, home.directory);
     await person.sees("> ");
     await person.type("m p job watch=1 /bin/sh -c echo\\ hello;exec\\ /bin/sleep\\ 30\r");
     await person.sees("hello\n");

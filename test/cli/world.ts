@@ -51,6 +51,10 @@ export class World {
     writeFileSync(join(this.directory, file), text);
   }
 
+  read(file: string): string {
+    return readFileSync(join(this.directory, file), "utf8");
+  }
+
   configure(config: object): void {
     this.write("newel.config.json", JSON.stringify(config));
   }

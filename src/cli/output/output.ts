@@ -4,7 +4,11 @@ import { styleText } from "node:util";
 import { systemCode } from "../../base/errors.ts";
 
 /** A stream that may be a terminal. */
-export type Screen = Writable & { readonly isTTY?: boolean; readonly columns?: number };
+export type Screen = Writable & {
+  readonly isTTY?: boolean;
+  readonly columns?: number;
+  readonly rows?: number;
+};
 
 export type Style = Parameters<typeof styleText>[0];
 
@@ -77,7 +81,9 @@ export class Output {
   /** How many characters a line of stdout may have. */
   get columns(): number {
     const asked = Number(this.#environment["COLUMNS"]);
-    if (this.stdout.isTTY === true && this.stdout.columns !== undefined) return this.stdout.columns;
+    const { isTTY = false, columns = 0 } = this.stdout;
+    // A terminal that was opened by a program may have no size: it says 0.
+    if (isTTY && columns > 0) return columns;
     return Number.isInteger(asked) && asked > 0 ? asked : DEFAULT_COLUMNS;
   }
 

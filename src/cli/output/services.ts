@@ -3,7 +3,8 @@ import type { ProcessView, ServiceView } from "../../supervisor/api.ts";
 import type { Output, Style } from "./output.ts";
 import { type Column, formatTable } from "./table.ts";
 
-const STATE_STYLES: Readonly<Record<ProcessView["state"], Style>> = {
+/** The colour of each state. */
+export const STATE_STYLES: Readonly<Record<ProcessView["state"], Style>> = {
   stopped: "dim",
   starting: "cyan",
   running: "green",
@@ -121,12 +122,14 @@ function restarts({ restarts, lastRestartMs }: ServiceView, nowMs: number): stri
   return lastRestartMs === undefined ? `${restarts}` : `${restarts} (${ago(lastRestartMs, nowMs)})`;
 }
 
-function cpu(processes: readonly ProcessView[]): string {
+/** The CPU of processes together. */
+export function cpu(processes: readonly Pick<ProcessView, "cpuPercent">[]): string {
   const known = processes.flatMap(({ cpuPercent }) => cpuPercent ?? []);
   return known.length === 0 ? "-" : `${Math.round(sum(known))}%`;
 }
 
-function memory(processes: readonly ProcessView[]): string {
+/** The memory of processes together. */
+export function memory(processes: readonly Pick<ProcessView, "memoryBytes">[]): string {
   const known = processes.flatMap(({ memoryBytes }) => memoryBytes ?? []);
   return known.length === 0 ? "-" : formatSize(sum(known));
 }
