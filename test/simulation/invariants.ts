@@ -93,16 +93,13 @@ export class Invariants implements Observer {
       twin === undefined,
       () => `${process.number}: generation ${process.generation} next to ${twin?.generation}`,
     );
-    const most = Math.max(
-      ...[process, ...this.#kernel.trees].map(
-        (each) => this.#mostReplicas.get(each.generation) ?? 0,
-      ),
-    );
+    const most = this.#mostReplicas.get(process.generation) ?? 0;
+    const others = this.#kernel.trees.filter(({ known }) => known).length;
     if (this.#isStopFirst)
       this.#check(
         "stop-first never doubles",
-        this.#kernel.trees.length < most,
-        () => `${this.#kernel.trees.length + 1} process trees for ${most} replicas`,
+        others < most,
+        () => `${others + 1} process trees for ${most} replicas`,
       );
   }
 

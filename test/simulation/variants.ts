@@ -90,6 +90,12 @@ export const VARIANTS: readonly Variant[] = [
     to: ") continue;",
   },
   {
+    name: "a replica starts next to one that is stopped although two may not run at once",
+    file: "converge.ts",
+    from: "return wanted.replicas - table.all.length - completedNumbers(tracker).length;",
+    to: "return wanted.replicas;",
+  },
+  {
     name: "failed checks count although others succeed between them",
     file: "fitness.ts",
     from: "    fitness.failures = 0;\n    return undefined;",

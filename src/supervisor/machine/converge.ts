@@ -2,10 +2,10 @@ import type { ResolvedService } from "../config/resolved.ts";
 import type { Wanted } from "./operation.ts";
 import { excess } from "./replica-state.ts";
 import type { ReplicaTable } from "./replica-table.ts";
-import type { RestartTracker } from "./restart-tracker.ts";
+import { completedNumbers, type RestartTracker } from "./restart-tracker.ts";
 
 /** A service without a command under way. */
-interface Converging {
+export interface Converging {
   readonly spec: ResolvedService;
   readonly wanted: Wanted;
   readonly tracker: RestartTracker;
@@ -32,12 +32,28 @@ export function converge(service: Converging): void {
   for (const replica of excess(present, replicas, spec.hash)) table.stop(replica, "excess");
   dropMissing(service);
   if (tracker.size > 0)
-    for (const number of tracker.takeDue(nowMs, spec.restart, table.numbers))
+    for (const number of tracker.takeDue(nowMs, spec.restart, table.numbers, startRoom(service)))
       table.launch(spec, number, false);
-  for (let number = 1; count(service) < replicas; number += 1)
+  for (let number = 1; count(service) < replicas && startRoom(service) > 0; number += 1)
     if (!isTaken(service, number)) table.launch(spec, number, false);
   for (const replica of table.all)
     if (replica.held && replica.ready && replica.acceptByMs === undefined) table.accept(replica);
+}
+
+/** When the next missing replica is to be started; `undefined` when an event comes before. */
+export function nextStartMs(service: Converging): number | undefined {
+  const { tracker, table } = service;
+  if (tracker.size === 0 || startRoom(service) <= 0) return undefined;
+  return tracker.nextDueMs(table.numbers);
+}
+
+/**
+ * How many replicas may be started now. Where two may not run at once, a replica that is being stopped
+ * takes the room of the next one, and so do the processes that a completed one may have left.
+ */
+function startRoom({ wanted, spec, tracker, table }: Converging): number {
+  if (spec.reload.order === "start-first") return Infinity;
+  return wanted.replicas - table.all.length - completedNumbers(tracker).length;
 }
 
 /** Drops missing numbers for which there is no room any more, the highest first. */

@@ -85,10 +85,17 @@ export class RestartTracker {
    * The numbers whose wait is over; each is counted as a restart and not missing any more.
    *
    * @param taken - numbers whose process tree is still there: they wait on
+   * @param most - the largest number of them
    */
-  takeDue(nowMs: number, policy: ResolvedService["restart"], taken: ReadonlySet<number>): number[] {
+  takeDue(
+    nowMs: number,
+    policy: ResolvedService["restart"],
+    taken: ReadonlySet<number>,
+    most: number,
+  ): number[] {
     const due: number[] = [];
     for (const [number, missing] of this.#byNumber) {
+      if (due.length >= most) break;
       if (missing.kind !== "backoff" || missing.atMs > nowMs || taken.has(number)) continue;
       this.#byNumber.delete(number);
       this.restarts += 1;

@@ -1,7 +1,7 @@
 import type { ResolvedService } from "../config/resolved.ts";
 import { describeExit } from "../restart-policy.ts";
 import { Commands } from "./commands.ts";
-import { converge } from "./converge.ts";
+import { converge, type Converging, nextStartMs } from "./converge.ts";
 import type { Wanted } from "./operation.ts";
 import { reconcile } from "./reconcile.ts";
 import { failureWithinStable } from "./replica-state.ts";
@@ -121,8 +121,7 @@ export class ServiceMachine {
   /** When the next `tick` is due; `undefined`: time alone changes nothing. */
   nextWakeMs(): number | undefined {
     const times = [this.#commands.nextWakeMs()];
-    if (!this.isChanging && this.tracker.size > 0)
-      times.push(this.tracker.nextDueMs(this.#table.numbers));
+    if (!this.isChanging) times.push(nextStartMs(this.#converging));
     for (const { readyByMs, acceptByMs, stopAgainMs, phase, fitness } of this.#table.all) {
       times.push(phase === "starting" ? readyByMs : undefined, acceptByMs, stopAgainMs);
       times.push(phase === "running" ? fitness.checkAtMs : undefined);
@@ -272,9 +271,12 @@ export class ServiceMachine {
   /** Carries out commands, and converges between them. Nothing is decided before the replicas are known. */
   #advance(): void {
     if (!this.#isOpen || !this.#commands.advance(this.#nowMs)) return;
-    const { tracker } = this;
-    const [spec, wanted, table, nowMs] = [this.#spec, this.#wanted, this.#table, this.#nowMs];
-    converge({ spec, wanted, tracker, table, nowMs });
+    converge(this.#converging);
+  }
+
+  get #converging(): Converging {
+    const { spec, wanted, tracker } = this;
+    return { spec, wanted, tracker, table: this.#table, nowMs: this.#nowMs };
   }
 
   /** Replicas with other settings than the rest: a supervisor died while a command was under way. */
