@@ -781,6 +781,42 @@ const ERROR_CODES: {
         readonly text: "{what}";
         readonly fix: "…";
     };
+    readonly NEWEL_E_DASH_ADDRESS: {
+        readonly text: "…";
+        readonly fix: "…";
+    };
+    readonly NEWEL_E_DASH_PUBLIC: {
+        readonly text: "…";
+        readonly fix: "…";
+    };
+    readonly NEWEL_E_DASH_FILES: {
+        readonly text: "…";
+        readonly fix: "…";
+    };
+    readonly NEWEL_E_DASH_HOST: {
+        readonly text: "…";
+        readonly fix: "…";
+    };
+    readonly NEWEL_E_DASH_ORIGIN: {
+        readonly text: "…";
+        readonly fix: "…";
+    };
+    readonly NEWEL_E_DASH_LINK: {
+        readonly text: "…";
+        readonly fix: "…";
+    };
+    readonly NEWEL_E_DASH_SIGNED_OUT: {
+        readonly text: "…";
+        readonly fix: "…";
+    };
+    readonly NEWEL_E_DASH_READ_ONLY: {
+        readonly text: "…";
+        readonly fix: "…";
+    };
+    readonly NEWEL_E_DASH_REQUEST: {
+        readonly text: "…";
+        readonly fix: "…";
+    };
     readonly NEWEL_E_JOB_OPTION: {
         readonly text: "…";
         readonly fix: "…";

@@ -27,16 +27,26 @@ const PROJECTS = [
 
 if (existsSync(join(modules, "typescript")) && existsSync(join(modules, "esbuild"))) {
   const { buildPreload } = await import("./preload.mjs");
+  const { buildDashboard } = await import("./dashboard.mjs");
   const { bundleElement } = await import("./element.mjs");
   const { bundlePackage } = await import("./chunks.mjs");
   const { bundleRuntime, licenses } = await import("./bundle.mjs");
   const { pruneTypes } = await import("./types.mjs");
-  await build({ buildPreload, bundleElement, bundlePackage, bundleRuntime, licenses, pruneTypes });
+  await build({
+    buildDashboard,
+    buildPreload,
+    bundleElement,
+    bundlePackage,
+    bundleRuntime,
+    licenses,
+    pruneTypes,
+  });
   if (process.platform !== "win32") linkCommand();
 } else console.error("newel: TypeScript or esbuild is not installed, so dist/ is left as it is.");
 
 async function build(steps) {
-  const { buildPreload, bundleElement, bundlePackage, bundleRuntime, licenses, pruneTypes } = steps;
+  const { buildDashboard, buildPreload, bundleElement, bundlePackage, bundleRuntime } = steps;
+  const { licenses, pruneTypes } = steps;
   const fresh = join(modules, `.newel-build-${process.pid}`);
   const old = join(modules, `.newel-old-${process.pid}`);
   const compiler = join(modules, "typescript", "bin", "tsc");
@@ -53,7 +63,9 @@ async function build(steps) {
   buildPreload(join(fresh, "register", "newel-preload.cjs"));
   writeFileSync(join(fresh, "register", "newel-preload.d.cts"), "export {};\n");
   await bundleElement(join(fresh, "jobs", "web", "browser", "element.js"));
-  const inlined = await bundlePackage(root, fresh);
+  buildDashboard();
+  const inPage = buildDashboard(join(fresh, "dashboard"));
+  const inlined = [...(await bundlePackage(root, fresh)), ...inPage];
   writeFileSync(join(fresh, "LICENSES"), licenses(root, inlined));
   await bundleRuntime(root, fresh);
   pruneTypes(root, fresh);

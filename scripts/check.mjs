@@ -12,6 +12,11 @@ const CHECKS = [
     args: ["-p", "src/jobs/web/browser/tsconfig.json"],
   },
   {
+    name: "types of the dashboard's page",
+    command: "tsc",
+    args: ["-p", "src/dashboard/browser/tsconfig.json"],
+  },
+  {
     name: "lint, layers, cycles",
     command: "oxlint",
     args: ["src", "test", "scripts", "bench", "examples"],

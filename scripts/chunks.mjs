@@ -69,6 +69,7 @@ const CHUNKS = [
   { name: "locate", folder: "supervisor/", roots: ["supervisor/config/locate"], own: true },
   { name: "supervisor", folder: "supervisor/", own: true },
   { name: "deploy", folder: "deploy/", own: true },
+  { name: "dashboard", folder: "dashboard/", own: true },
   { name: "jobs-file", folder: "jobs/sqlite/" },
   { name: "jobs", folder: "jobs/", roots: ["jobs/index"] },
   {

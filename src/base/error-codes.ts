@@ -527,6 +527,44 @@ export const ERROR_CODES = {
   },
   NEWEL_E_OPERATION_FAILED: { text: "{what}", fix: "See `newel ps` and `newel logs`." },
 
+  // Dashboard
+  NEWEL_E_DASH_ADDRESS: {
+    text: "The dashboard cannot be served at {address}: {why}.",
+    fix: "Give another address with --listen, such as 127.0.0.1:7071 or the path of a Unix socket.",
+  },
+  NEWEL_E_DASH_PUBLIC: {
+    text: "Other machines may reach {address}, and the dashboard has neither TLS nor users.",
+    fix: "Let it listen on loopback, and reach it from your machine with `ssh -L {port}:127.0.0.1:{port} HOST`.",
+  },
+  NEWEL_E_DASH_FILES: {
+    text: "The page of the dashboard is not built: {path} does not exist.",
+    fix: "Install newel again; in a clone, run `npm run build`.",
+  },
+  NEWEL_E_DASH_HOST: {
+    text: "The Host header is no name of loopback.",
+    fix: "Open the link that `newel dash` printed, with 127.0.0.1 or localhost as its host.",
+  },
+  NEWEL_E_DASH_ORIGIN: {
+    text: "The request does not come from a page of this dashboard.",
+    fix: "Open the link that `newel dash` printed; a program sends the header Origin with the address of the dashboard.",
+  },
+  NEWEL_E_DASH_LINK: {
+    text: "The link was used already, or is older than ten minutes.",
+    fix: "Press Enter in the terminal of `newel dash` for another link, or start it again.",
+  },
+  NEWEL_E_DASH_SIGNED_OUT: {
+    text: "The browser has no session with this dashboard, or the session has ended.",
+    fix: "Press Enter in the terminal of `newel dash` for a link, or start it again.",
+  },
+  NEWEL_E_DASH_READ_ONLY: {
+    text: "The dashboard was started with --read-only, so it changes nothing.",
+    fix: "Run the command line that the page shows, or start `newel dash` without --read-only.",
+  },
+  NEWEL_E_DASH_REQUEST: {
+    text: "The request cannot be understood: {why}.",
+    fix: "Load the page again; a newer newel may serve it now.",
+  },
+
   // Jobs
   NEWEL_E_JOB_OPTION: {
     text: "The option {option} of {of} is {value}, which cannot be used.",

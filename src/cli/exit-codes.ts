@@ -33,6 +33,7 @@ const OF_ERROR: Partial<Record<ErrorCode, ExitCode>> = {
   NEWEL_E_DURATION: EXIT.usage,
   NEWEL_E_AMBIGUOUS: EXIT.usage,
   NEWEL_E_BUS_SIGNAL: EXIT.usage,
+  NEWEL_E_DASH_PUBLIC: EXIT.usage,
   NEWEL_E_NOT_UP: EXIT.notRunning,
   NEWEL_E_NO_REPLICAS: EXIT.notRunning,
   NEWEL_E_NO_SERVICE: EXIT.noSuchName,

@@ -60,6 +60,7 @@ const ROWS: Readonly<Record<string, Row>> = {
     load: async () => (await import("./commands/deploy-step.ts")).deployStep,
   },
   signal: { load: async () => (await import("./commands/signal.ts")).signal },
+  dash: { load: async () => (await import("./commands/dash.ts")).dash },
   metrics: { load: async () => (await import("./commands/metrics.ts")).metrics },
   owners: { load: async () => (await import("./commands/owners.ts")).owners },
   sockets: { load: async () => (await import("./commands/sockets.ts")).sockets },

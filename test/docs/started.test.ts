@@ -92,6 +92,8 @@ const LINES_ELSEWHERE: readonly (readonly [RegExp, string])[] = [
   [/^newel init\b/, "test/cli/init.test.ts"],
   [/newel completion\b/, "test/cli/daily.test.ts: for three shells"],
   [/^(npx )?newel dev\b/, "test/cli/dev.test.ts"],
+  [/^(npx )?newel dash\b/, "test/dashboard/dashboard.test.ts"],
+  [/^ssh /, "it needs another machine"],
   [/^newel (deploy|releases|rollback)\b|newel deploy shop -$/, "test/deploy/deploy.test.ts"],
   [/^newel owners release /, "test/singleton/owners.test.ts: a singleton must be there"],
   [/^newel supervisor$/, "runs already; test/supervisor/ starts it so"],

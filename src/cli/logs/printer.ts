@@ -14,6 +14,12 @@ const REASONS: Readonly<Record<GapReason, string>> = {
   removed: "their files were removed or cut by another program",
 };
 
+/** The sentence about output that is lost before a line. */
+export function gapSentence({ source, gap, reason }: LogLine): string {
+  const why = reason === undefined ? "its buffer was full (see logs.bufsize)" : REASONS[reason];
+  return `${source.name}: ${counted(gap, "byte")} (${formatSize(gap)}) of its output ${gap === 1 ? "is" : "are"} lost here: ${why}.`;
+}
+
 export interface PrintOptions {
   /** Lines as they are, without the name of the process before them. */
   readonly raw: boolean;
@@ -49,11 +55,8 @@ export class LinePrinter {
   }
 
   #printText(line: LogLine): void {
-    const { source, bytes, gap, reason, isGap } = line;
-    if (gap > 0)
-      this.#output.say(
-        `${source.name}: ${counted(gap, "byte")} (${formatSize(gap)}) of its output ${gap === 1 ? "is" : "are"} lost here: ${reason === undefined ? "its buffer was full (see logs.bufsize)" : REASONS[reason]}.`,
-      );
+    const { bytes, gap, isGap } = line;
+    if (gap > 0) this.#output.say(gapSentence(line));
     if (isGap) return;
     const head = Buffer.from(this.#time(line) + this.#prefix(line));
     this.#output.stdout.write(Buffer.concat([head, bytes, NEWLINE]));

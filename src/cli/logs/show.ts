@@ -23,6 +23,8 @@ export interface LogRequest {
   readonly finish?: AbortSignal;
   /** Takes a line; the next one waits for its promise. */
   readonly print: (line: LogLine) => void | Promise<void>;
+  /** Called when every kept line was printed. */
+  readonly caughtUp?: () => void;
   /** Called with the sources before any line is printed; may throw. */
   readonly found?: (sources: readonly Source[]) => void;
 }
@@ -49,6 +51,7 @@ export async function showLogs(kernel: KernelClient, request: LogRequest): Promi
   const ended = archived.filter((source) => chosen.has(source)).map(toReader);
   const lanes = [...lanesOf(ended), ...readers.map((reader) => [reader])];
   for await (const line of keptLines(lanes, request)) await request.print(line);
+  request.caughtUp?.();
   if (request.follow) await new Follower(kernel, request, readers).run(lastEvent);
 }
 

@@ -1,8 +1,7 @@
-import { rmSync, statSync } from "node:fs";
-import type { IncomingMessage, Server, ServerResponse } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
 
 import { messageOf, newelError, systemCode } from "../../base/errors.ts";
-import { isUnixSocketHeld } from "../../posix/sockets.ts";
+import { describeAddress, listenPrivate } from "../../posix/listen-private.ts";
 import type { MetricFamily } from "../api.ts";
 import type { ResolvedMetrics } from "../config/resolved.ts";
 import { type Exposition, formatMetrics, MEDIA_TYPES } from "./exposition.ts";
@@ -17,13 +16,6 @@ const HOSTS = /^(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?$/i;
 
 /** The address of an endpoint. */
 export type MetricsAddress = ResolvedMetrics["prometheus"];
-
-/** `127.0.0.1:9464`, `[::1]:9464`, `/run/shop/metrics.sock` */
-function describeAddress(address: MetricsAddress): string {
-  if ("path" in address) return address.path;
-  const { host, port } = address;
-  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
-}
 
 /** An HTTP server for scrapers. */
 export interface Endpoint {
@@ -48,7 +40,7 @@ export async function openEndpoint(
   server.headersTimeout = REQUEST_MS;
   server.requestTimeout = REQUEST_MS;
   try {
-    await listen(server, address);
+    await listenPrivate(server, address);
   } catch (error) {
     const why = systemCode(error) === "EADDRINUSE" ? "the address is in use" : messageOf(error);
     throw newelError("NEWEL_E_METRICS_ADDRESS", { address: describeAddress(address), why }, error);
@@ -59,31 +51,6 @@ export async function openEndpoint(
       server.closeAllConnections();
     },
   };
-}
-
-function listen(server: Server, address: MetricsAddress): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once("error", reject);
-    const done = (): void => {
-      server.off("error", reject);
-      resolve();
-    };
-    if (!("path" in address)) return void server.listen(address.port, address.host, done);
-    removeUnused(address.path);
-    const umask = process.umask(0o177);
-    try {
-      // listen() binds the socket before it returns, so this umask applies.
-      server.listen(address.path, done);
-    } finally {
-      process.umask(umask);
-    }
-  });
-}
-
-/** A supervisor that was killed leaves the file of its socket. */
-function removeUnused(path: string): void {
-  const isSocket = statSync(path, { throwIfNoEntry: false })?.isSocket() === true;
-  if (isSocket && !isUnixSocketHeld(path)) rmSync(path, { force: true });
 }
 
 async function answer(

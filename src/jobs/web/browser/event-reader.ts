@@ -34,7 +34,8 @@ export async function readEvents(
 function parse(block: string): ServerEvent {
   const fields: Record<string, string> = {};
   for (const line of block.split("\n")) {
-    const [, name = "", value = ""] = /^(\w+): ?(.*)$/.exec(line) ?? [];
+    // With `s`, because a line may have U+2028, which is a line break for a regular expression alone.
+    const [, name = "", value = ""] = /^(\w+): ?(.*)$/s.exec(line) ?? [];
     fields[name] = name in fields ? `${fields[name]}\n${value}` : value;
   }
   const { event = "message", data = "", id = "", retry } = fields;
