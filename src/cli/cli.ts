@@ -44,7 +44,7 @@ function workingDirectory(environment: NodeJS.ProcessEnv): string {
 export async function execute(
   argv: readonly string[],
   surroundings: Surroundings,
-): Promise<ExitCode> {
+): Promise<number> {
   const { environment } = surroundings;
   const json = argv.includes("--json") && !argv.slice(0, argv.indexOf("--json")).includes("--");
   const output = new Output({ ...surroundings, json });
@@ -61,7 +61,7 @@ async function dispatch(
   argv: readonly string[],
   { cwd, environment, onUp }: Surroundings,
   output: Output,
-): Promise<ExitCode> {
+): Promise<number> {
   const words = normalize(argv);
   if (words.length === 0) return printOverview(output);
   const { name, rest } = splitName(words);

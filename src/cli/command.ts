@@ -1,5 +1,4 @@
 import type { ServiceView } from "../supervisor/api.ts";
-import type { ExitCode } from "./exit-codes.ts";
 import type { Output } from "./output/output.ts";
 
 /** An option of a command, by its long name. */
@@ -57,7 +56,8 @@ export interface Command {
   readonly examples: readonly { readonly line: string; readonly does: string }[];
   /** Paragraphs below the options. */
   readonly notes?: readonly string[];
-  run(args: Arguments, context: Context): Promise<ExitCode>;
+  /** The exit code; another number is that of a program that the command ran. */
+  run(args: Arguments, context: Context): Promise<number>;
 }
 
 /** Every command takes these. */

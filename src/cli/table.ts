@@ -50,6 +50,8 @@ const ROWS: Readonly<Record<string, Row>> = {
     load: async () => (await import("./commands/show.ts")).show,
   },
   why: { everyday: true, load: async () => (await import("./commands/why.ts")).why },
+  exec: { load: async () => (await import("./commands/exec.ts")).exec },
+  doctor: { load: async () => (await import("./commands/doctor.ts")).doctor },
   check: { everyday: true, load: async () => (await import("./commands/check.ts")).check },
   init: { load: async () => (await import("./commands/init.ts")).init },
   deploy: { everyday: true, load: async () => (await import("./commands/deploy.ts")).deploy },

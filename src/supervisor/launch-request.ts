@@ -59,16 +59,8 @@ export function launchRequest(
     name: formatRunName(run),
     ...commandOf(command, numbers),
     env: {
-      // Singletons, jobs and kernel clients in the service use this home, unless its own
-      // configuration names another one. Another user may not use it.
-      ...(isOtherUser(spec) ? {} : { NEWEL_HOME: options.home }),
-      // Its output is captured, and a crash would lose what Python has buffered.
-      PYTHONUNBUFFERED: "1",
-      ...environment,
+      ...serviceVariables(spec, run, options.home),
       ...socketNames(spec, run.app),
-      [PRELOAD_ENV.process]: shownName(run),
-      [PRELOAD_ENV.replica]: String(run.slot),
-      ...(spec.instanceVar === undefined ? {} : { [spec.instanceVar]: String(run.slot - 1) }),
       [PRELOAD_ENV.mark]: randomId(),
       ...(hasPreload(spec) ? preloadEnvironment(spec, run, options, environment) : {}),
     },
@@ -89,6 +81,29 @@ export function launchRequest(
     ...(spec.identity?.gid === undefined ? {} : { gid: spec.identity.gid }),
     ...(spec.limits === undefined ? {} : { rlimits: spec.limits }),
     ...(spec.nice === undefined ? {} : { nice: spec.nice }),
+  };
+}
+
+/**
+ * The environment of a replica, without the variables of its sockets and of the preload.
+ *
+ * @throws NEWEL_E_PORT_RANGE when the range of ports has none for the number of the replica
+ */
+export function serviceVariables(
+  spec: ResolvedService,
+  run: RunName,
+  home: string,
+): Readonly<Record<string, string>> {
+  return {
+    // Singletons, jobs and kernel clients in the service use this home, unless its own
+    // configuration names another one. Another user may not use it.
+    ...(isOtherUser(spec) ? {} : { NEWEL_HOME: home }),
+    // Its output is captured, and a crash would lose what Python has buffered.
+    PYTHONUNBUFFERED: "1",
+    ...processEnvironment(spec, launchNumbers(spec, run)),
+    [PRELOAD_ENV.process]: shownName(run),
+    [PRELOAD_ENV.replica]: String(run.slot),
+    ...(spec.instanceVar === undefined ? {} : { [spec.instanceVar]: String(run.slot - 1) }),
   };
 }
 

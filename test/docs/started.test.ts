@@ -91,6 +91,7 @@ const LINES_ELSEWHERE: readonly (readonly [RegExp, string])[] = [
   [/^(exec )?newel run\b/, "test/cli/run.test.ts"],
   [/^newel init\b/, "test/cli/init.test.ts"],
   [/newel completion\b/, "test/cli/daily.test.ts: for three shells"],
+  [/^newel exec\b/, "test/cli/exec.test.ts"],
   [/^(npx )?newel dev\b/, "test/cli/dev.test.ts"],
   [/^(npx )?newel dash\b/, "test/dashboard/dashboard.test.ts"],
   [/^ssh /, "it needs another machine"],

@@ -46,9 +46,7 @@ export const startup: Command = {
     const isSystem = chooseSystem(args);
     if (args.has("install") && args.has("remove"))
       throw usageError("--install and --remove are opposites: give one of them.");
-    const directory = isSystem
-      ? "/etc/systemd/system"
-      : join(context.environment["HOME"] ?? homedir(), ".config/systemd/user");
+    const directory = unitDirectory(isSystem, context);
     if (args.has("remove")) return remove(directory, isSystem, context);
     const units = UNITS.map((name) => ({ name, text: unitText(name, context) }));
     if (args.has("install")) return install(units, directory, isSystem, context);
@@ -62,6 +60,17 @@ export const startup: Command = {
     return EXIT.done;
   },
 };
+
+/** The directory of units that an administrator or a user writes. */
+export function unitDirectory(isSystem: boolean, { environment }: Context): string {
+  if (isSystem) return "/etc/systemd/system";
+  return join(environment["HOME"] ?? homedir(), ".config/systemd/user");
+}
+
+/** Whether the directory has a unit for each daemon. */
+export function isInstalled(directory: string): boolean {
+  return UNITS.every((name) => existsSync(pathOf(directory, name)));
+}
 
 function chooseSystem(args: Arguments): boolean {
   if (args.has("system") && args.has("user"))
