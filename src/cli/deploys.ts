@@ -1,24 +1,19 @@
-import { appendFileSync, existsSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 
 import { hasCode, newelError } from "../base/errors.ts";
 import { findHome } from "../base/home.ts";
 import { programPath } from "../base/modules.ts";
-import {
-  deployProcessName,
-  type Layout,
-  layoutOf,
-  logPath,
-  releaseDirectory,
-} from "../deploy/layout.ts";
-import { readReleases, type Release, writeRelease } from "../deploy/records.ts";
+import { type Layout, layoutOf, logPath, releaseDirectory } from "../deploy/layout.ts";
+import { isBeingFetched, removeAbandoned } from "../deploy/prepare.ts";
+import { readRelease, readReleases, type Release } from "../deploy/records.ts";
 import type { KernelClient } from "../kernel/client-api.ts";
-import { parseStoredApp } from "../supervisor/app.ts";
+import { connectKernel } from "../kernel/client/client.ts";
 import { loadConfig } from "../supervisor/config/load.ts";
-import { appValueName } from "../supervisor/process-names.ts";
-import { storedApps } from "../supervisor/stored-apps.ts";
+import { DEPLOY_STEP, RECOVER, runAlone } from "../supervisor/deploy-process.ts";
+import { deployProcessName } from "../supervisor/process-names.ts";
 import type { Context } from "./command.ts";
 import { EXIT, type ExitCode } from "./exit-codes.ts";
-import { findKernel } from "./reach.ts";
+import { followFile } from "./follow-file.ts";
 
 /** The app of a word, or the one configured here. */
 export async function appOf(
@@ -34,95 +29,108 @@ export async function appOf(
   }
 }
 
-/** Marks deploys whose process is gone. */
+/**
+ * Finishes or undoes deploys of an app whose process was ended by a kill or a reboot, reports them, and removes
+ * abandoned sources. A deploy that is under way is left alone.
+ */
 export async function settle(app: string, context: Context): Promise<void> {
-  const layout = layoutOf(findHome(context.environment), app);
-  const kernel = await findKernel(context);
-  if (kernel === undefined) {
-    const stored = storedApps(findHome(context.environment)).get(app);
-    markInterrupted(
-      layout,
-      stored === undefined ? undefined : parseStoredApp(stored, 0).config.file,
-    );
-    return;
-  }
+  const home = findHome(context.environment);
+  const layout = layoutOf(home, app);
+  removeAbandoned(layout);
+  const [unfinished] = unfinishedOf(layout);
+  if (unfinished === undefined) return;
+  const kernel = await connectKernel({ home });
   try {
-    const [found] = await kernel.processes.list(deployProcessName(app));
-    if (found?.running === true) return;
-    const stored = await kernel.values.get(appValueName(app));
-    markInterrupted(
-      layout,
-      stored === undefined ? undefined : parseStoredApp(stored, 0).config.file,
-    );
+    for (const release of unfinishedOf(layout)) await settleOne(kernel, layout, release, context);
   } finally {
     await kernel.close();
   }
 }
 
-/** A record of a deploy whose process is gone: a kill, a reboot. The app has undone or finished the switch by itself. */
-function markInterrupted(layout: Layout, liveFile: string | undefined): void {
-  for (const release of readReleases(layout)) {
-    if (release.state !== "deploying") continue;
-    const isLive = liveFile === release.file;
-    writeRelease(layout, {
-      ...release,
-      ...(isLive
-        ? { state: "live", liveMs: Date.now(), why: "its process ended before it was verified" }
-        : { state: "interrupted", why: "its process ended before it was live" }),
+function unfinishedOf(layout: Layout): readonly Release[] {
+  return readReleases(layout).filter(
+    ({ number, state }) => state === "deploying" && !isBeingFetched(layout, number),
+  );
+}
+
+async function settleOne(
+  kernel: KernelClient,
+  layout: Layout,
+  release: Release,
+  context: Context,
+): Promise<void> {
+  const name = deployProcessName(release.app);
+  const [found] = await kernel.processes.list(name);
+  if (found?.running === true && !found.args.includes(RECOVER)) return;
+  if (found?.running !== true)
+    await startProcess(kernel, layout, release, context, RECOVER).catch((error: unknown) => {
+      // The supervisor or another command was faster.
+      if (!hasCode(error, "NEWEL_E_DEPLOY_RUNNING")) throw error;
     });
-  }
+  await ended(kernel, name);
+  const now = readRelease(layout, release.number);
+  if (now?.state === "interrupted") context.output.say(interruptedText(now));
+}
+
+function interruptedText({ number, app, why = "" }: Release): string {
+  return `Release ${number} of ${app} was interrupted: ${why}`;
+}
+
+/** Waits for the end of a process of the kernel; its exit code, `null` when no kernel could learn it. */
+async function ended(
+  kernel: KernelClient,
+  name: string,
+  signal?: AbortSignal,
+): Promise<number | null> {
+  const options = signal === undefined ? {} : { signal };
+  for await (const part of kernel.processes.watch(name, options))
+    if ("ended" in part) return part.exitCode;
+  return null;
 }
 
 /** @throws NEWEL_E_DEPLOY_RUNNING */
 export async function refuseSecond(kernel: KernelClient, app: string): Promise<void> {
-  const name = deployProcessName(app);
-  const [found] = await kernel.processes.list(name);
+  const [found] = await kernel.processes.list(deployProcessName(app));
   if (found?.running === true) throw newelError("NEWEL_E_DEPLOY_RUNNING", { app });
-  if (found !== undefined) await kernel.processes.remove(name);
 }
 
-/** Starts the deploy as a process of the kernel, which no terminal and no connection ends. */
+/**
+ * Starts the deploy as a process of the kernel, which no terminal and no connection ends. Processes that an earlier
+ * deploy has left behind are ended.
+ *
+ * @throws NEWEL_E_DEPLOY_RUNNING when another deploy of the app runs
+ */
 export async function startProcess(
   kernel: KernelClient,
   layout: Layout,
   release: Release,
   { environment }: Context,
-  verb: "deploy" | "rollback",
+  verb: "deploy" | "rollback" | typeof RECOVER,
 ): Promise<void> {
   const { app } = release;
-  const name = deployProcessName(app);
-  try {
-    await kernel.processes.make({
-      name,
-      args: [
-        process.execPath,
-        programPath("cli/main"),
-        "deploy-step",
-        verb,
-        JSON.stringify(release),
-      ],
-      workingDir: layout.directory,
-      stderr: "stdout",
-      env: Object.fromEntries(
-        Object.entries(environment).filter(
-          (each): each is [string, string] => each[1] !== undefined,
-        ),
-      ),
-    });
-  } catch (error) {
-    if (hasCode(error, "NEWEL_E_EXISTS"))
-      throw newelError("NEWEL_E_DEPLOY_RUNNING", { app }, error);
-    throw error;
-  }
+  await runAlone(kernel, {
+    name: deployProcessName(app),
+    args: [process.execPath, programPath("cli/main"), DEPLOY_STEP, verb, JSON.stringify(release)],
+    workingDir: layout.directory,
+    env: Object.fromEntries(
+      Object.entries(environment).filter((each): each is [string, string] => each[1] !== undefined),
+    ),
+  });
 }
 
-/** Prints the output of a deploy until it ends. */
+/**
+ * Prints the output of a deploy until it ends.
+ *
+ * @param from - the first byte of its log to print: a rollback adds to the log of a deploy
+ */
 export async function follow(
   kernel: KernelClient,
   layout: Layout,
-  { app, number }: Release,
-  { output }: Context,
+  release: Release,
+  context: Context,
+  from = 0,
 ): Promise<ExitCode> {
+  const { output } = context;
   const stop = new AbortController();
   const leave = (): void => {
     output.say("The deploy continues: `newel deploy --attach` follows it, `--cancel` undoes it.");
@@ -130,24 +138,42 @@ export async function follow(
   };
   process.once("SIGINT", leave);
   process.once("SIGHUP", leave);
-  const name = deployProcessName(app);
-  let exitCode: number | null = null;
+  const name = deployProcessName(release.app);
+  let exitCode: number | null;
   try {
-    for await (const part of kernel.processes.watch(name, { signal: stop.signal })) {
-      if ("ended" in part) exitCode = part.exitCode;
-      else output.say(part.data.toString("utf8").replace(/\n$/, ""));
-    }
+    const end = ended(kernel, name, stop.signal);
+    await followFile(logPath(layout, release.number), {
+      from,
+      until: end,
+      signal: stop.signal,
+      print: (text) => output.say(text.replace(/\n$/, "")),
+    });
+    exitCode = await end;
   } finally {
     process.off("SIGINT", leave);
     process.off("SIGHUP", leave);
   }
   if (stop.signal.aborted) return EXIT.failed;
-  if (exitCode === null || exitCode < 0)
-    appendFileSync(
-      logPath(layout, number),
-      `The process of the deploy was ended by ${exitCode}.\n`,
-    );
-  return exitCode === 0 ? EXIT.done : EXIT.failed;
+  if (exitCode !== null && exitCode >= 0) return exitCode === 0 ? EXIT.done : EXIT.failed;
+  return afterKill(layout, release, context, exitCode);
+}
+
+/** The process of a deploy was ended by a signal, or while no kernel could see how it ended. */
+async function afterKill(
+  layout: Layout,
+  release: Release,
+  context: Context,
+  exitCode: number | null,
+): Promise<ExitCode> {
+  const how = exitCode === null ? "while no kernel ran" : `by signal ${-exitCode}`;
+  context.output.say(`The process of the deploy ended ${how}.`);
+  await settle(release.app, context);
+  return readRelease(layout, release.number)?.state === "live" ? EXIT.done : EXIT.failed;
+}
+
+/** The size of the log of a release, in bytes. */
+export function logBytes(layout: Layout, number: number): number {
+  return statSync(logPath(layout, number), { throwIfNoEntry: false })?.size ?? 0;
 }
 
 /** Whether the directory of a release is still there. */

@@ -65,28 +65,33 @@ export async function runCommand(run: Run): Promise<readonly string[]> {
   try {
     await new Promise<void>((resolve, reject) => {
       child.once("error", reject);
-      // A background process may keep the pipes open: the end of the command counts.
-      child.once("exit", () => setTimeout(resolve, OUTPUT_MS));
+      // A process of another session may keep the pipes open: the end of the command counts.
+      child.once("exit", () => {
+        // Processes that it left behind do not outlive it.
+        kill("SIGKILL");
+        setTimeout(resolve, OUTPUT_MS);
+      });
       child.once("close", () => resolve());
     });
   } finally {
     clearTimeout(limit);
     clearTimeout(late);
-    // Descendants of a command that was ended early are not left behind.
-    if (how !== "") kill("SIGKILL");
     signal.removeEventListener("abort", cancel);
     child.stdout.destroy();
     child.stderr.destroy();
   }
-  const lines = tail
-    .split("\n")
-    .filter((each) => each !== "")
-    .slice(-SHOWN_LINES);
   const { exitCode, signalCode } = child;
-  if (exitCode === 0 && how === "") return lines;
+  if (exitCode === 0 && how === "") return lastLines(tail);
   if (how === "")
     how = signalCode === null ? `ended with exit code ${exitCode}` : `was ended by ${signalCode}`;
   throw newelError("NEWEL_E_DEPLOY_COMMAND", { line, how });
+}
+
+function lastLines(text: string): string[] {
+  return text
+    .split("\n")
+    .filter((each) => each !== "")
+    .slice(-SHOWN_LINES);
 }
 
 const SHOWN_LINES = 20;

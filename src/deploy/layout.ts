@@ -40,7 +40,12 @@ export function logPath(layout: Layout, number: number): string {
   return join(layout.releases, `${number}.log`);
 }
 
-/** The kernel's name of the process that deploys an app: one at a time. */
-export function deployProcessName(app: string): string {
-  return `deploy/${app}`;
+/** The state before the deploy of a release, while the deploy is under way; see undo-note.ts. */
+export function undoPath(layout: Layout, number: number): string {
+  return join(layout.releases, `${number}.undo`);
+}
+
+/** The process that fetches a release, until the process of the kernel that deploys it has been started. */
+export function fetchPath(layout: Layout, number: number): string {
+  return join(layout.releases, `${number}.fetch`);
 }

@@ -1,21 +1,27 @@
-import { mkdirSync, rmSync, statfsSync } from "node:fs";
+import { linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { userInfo } from "node:os";
 import { join } from "node:path";
 
 import { newelError, systemCode } from "../base/errors.ts";
 import { makeDirectory } from "../base/make-directory.ts";
 import { formatSize } from "../base/units.ts";
+import { look } from "../kernel/proc.ts";
 import { findConfig } from "../supervisor/config/find.ts";
-import { type Layout, releaseDirectory } from "./layout.ts";
-import { type Release, readReleases, releaseNumbers } from "./records.ts";
+import { freeBytes, LEAST_BYTES } from "./check-release.ts";
+import { fetchPath, type Layout, releaseDirectory } from "./layout.ts";
+import { removeRelease } from "./prune.ts";
+import {
+  readRelease,
+  type Release,
+  readReleases,
+  releaseNumbers,
+  writeRelease,
+} from "./records.ts";
 import { describeSource, fetchSource, type Source } from "./source.ts";
 
-/** The least space for a release, in bytes; a release of 1.5 times the size of the last one must fit, too. */
-const LEAST_BYTES = 50_000_000;
-
 /**
- * Fetches a source into a new release. The process that deploys it writes its record: a release whose record says
- * that it is being deployed has a process, unless that process was killed.
+ * Fetches a source into a new release and writes its record. Call {@link fetched} once its deploy has a process of the
+ * kernel: until then this process stands for it, and the release is abandoned when this process ends.
  *
  * @param below - the directory of the configuration, relative to the top of the source
  * @throws NEWEL_E_DEPLOY_DISK when the disk has not enough space for it
@@ -33,8 +39,9 @@ export async function prepareRelease(
   const number = takeNumber(layout);
   const directory = releaseDirectory(layout, number);
   try {
+    mkdirSync(directory);
     const top = await fetchSource(source, directory, app);
-    return {
+    const release: Release = {
       number,
       app,
       state: "deploying",
@@ -45,28 +52,66 @@ export async function prepareRelease(
       beganMs: Date.now(),
       by: userInfo().username,
     };
+    writeRelease(layout, release);
+    return release;
   } catch (error) {
-    rmSync(directory, { recursive: true, force: true });
+    removeRelease(layout, number);
     throw error;
   }
 }
 
-/** Takes the next number by making its directory: two deploys that begin at once get two numbers. */
+/** The deploy of a release has a process of the kernel now. */
+export function fetched(layout: Layout, { number }: Release): void {
+  rmSync(fetchPath(layout, number), { force: true });
+}
+
+/** Removes releases that were fetched by a process that has ended before a deploy began. */
+export function removeAbandoned(layout: Layout): void {
+  for (const number of releaseNumbers(layout)) {
+    const record = readRelease(layout, number);
+    if (isBeingFetched(layout, number)) continue;
+    if (record === undefined) removeRelease(layout, number);
+    else fetched(layout, record);
+  }
+}
+
+/** Whether the process that fetches a release, or is about to start its deploy, lives. */
+export function isBeingFetched(layout: Layout, number: number): boolean {
+  try {
+    const [pid, startTicks] = readFileSync(fetchPath(layout, number), "utf8")
+      .split(" ")
+      .map(Number);
+    return pid !== undefined && look(pid)?.startTicks === startTicks;
+  } catch (error) {
+    if (systemCode(error) === "ENOENT") return false;
+    throw error;
+  }
+}
+
+/**
+ * Takes the next number by making the file that names this process, with its content in one step: two deploys that
+ * begin at once get two numbers, and a number never lacks its process.
+ */
 function takeNumber(layout: Layout): number {
-  for (;;) {
-    const number = (releaseNumbers(layout).at(-1) ?? 0) + 1;
-    try {
-      mkdirSync(releaseDirectory(layout, number));
-      return number;
-    } catch (error) {
-      if (systemCode(error) !== "EEXIST") throw error;
+  const own = join(layout.releases, `.fetch-${process.pid}-${Math.random().toString(36).slice(2)}`);
+  writeFileSync(own, `${process.pid} ${look(process.pid)?.startTicks ?? 0}`, { mode: 0o600 });
+  try {
+    for (;;) {
+      const number = (releaseNumbers(layout).at(-1) ?? 0) + 1;
+      try {
+        linkSync(own, fetchPath(layout, number));
+        return number;
+      } catch (error) {
+        if (systemCode(error) !== "EEXIST") throw error;
+      }
     }
+  } finally {
+    rmSync(own, { force: true });
   }
 }
 
 function checkSpace(layout: Layout): void {
-  const { bavail, bsize } = statfsSync(layout.releases);
-  const free = bavail * bsize;
+  const free = freeBytes(layout.releases);
   const last = readReleases(layout).findLast(({ bytes }) => bytes !== undefined)?.bytes ?? 0;
   const needed = Math.max(LEAST_BYTES, Math.round(last * 1.5));
   if (free < needed)

@@ -1,6 +1,13 @@
 import { rmSync } from "node:fs";
 
-import { type Layout, logPath, recordPath, releaseDirectory } from "./layout.ts";
+import {
+  fetchPath,
+  type Layout,
+  logPath,
+  recordPath,
+  releaseDirectory,
+  undoPath,
+} from "./layout.ts";
 import { type Release, readReleases } from "./records.ts";
 
 /**
@@ -22,8 +29,13 @@ export function releasesToPrune(releases: readonly Release[], keep: number): rea
 /** Removes old releases with their records and logs. */
 export function pruneReleases(layout: Layout, keep: number): void {
   for (const { number } of releasesToPrune(readReleases(layout), keep)) {
-    rmSync(releaseDirectory(layout, number), { recursive: true, force: true });
-    rmSync(logPath(layout, number), { force: true });
-    rmSync(recordPath(layout, number), { force: true });
+    removeRelease(layout, number);
   }
+}
+
+/** Removes a release with its files. The record goes last, so that a crash in between leaves a release to prune. */
+export function removeRelease(layout: Layout, number: number): void {
+  rmSync(releaseDirectory(layout, number), { recursive: true, force: true });
+  for (const path of [logPath, undoPath, fetchPath, recordPath])
+    rmSync(path(layout, number), { force: true });
 }

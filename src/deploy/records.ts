@@ -1,18 +1,11 @@
-import {
-  closeSync,
-  fsyncSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  writeSync,
-} from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 
 import * as v from "valibot";
 
 import { systemCode } from "../base/errors.ts";
 import { type Layout, recordPath } from "./layout.ts";
+import { writeWhole } from "./undo-note.ts";
 
 /** The steps of a deploy, in their order. */
 const STEPS = [
@@ -92,16 +85,7 @@ const releaseSchema: v.GenericSchema<unknown, Release> = v.object({
 
 /** Writes a record so that a crash leaves either the old or the new one. */
 export function writeRelease(layout: Layout, release: Release): void {
-  const path = recordPath(layout, release.number);
-  const temporary = `${path}.new`;
-  const fd = openSync(temporary, "w", 0o600);
-  try {
-    writeSync(fd, JSON.stringify(release));
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
-  }
-  renameSync(temporary, path);
+  writeWhole(recordPath(layout, release.number), JSON.stringify(release));
 }
 
 /** The record of a release; `undefined` when there is none that can be read. */
@@ -125,11 +109,11 @@ export function parseRelease(text: string): Release | undefined {
   }
 }
 
-/** The numbers of all releases that have a directory or a record, ascending. */
+/** The numbers of all releases that have a directory or a record, or that are being fetched, ascending. */
 export function releaseNumbers(layout: Layout): readonly number[] {
   const numbers = new Set<number>();
   for (const name of namesIn(layout.releases)) {
-    const [, digits] = /^(\d+)(?:\.json)?$/.exec(name) ?? [];
+    const [, digits] = /^(\d+)(?:\.json|\.fetch)?$/.exec(name) ?? [];
     if (digits !== undefined) numbers.add(Number(digits));
   }
   return [...numbers].sort((a, b) => a - b);

@@ -43,6 +43,18 @@ export function appValueName(app: string): string {
   return `newel/app/${app}`;
 }
 
+const DEPLOY = "deploy/";
+
+/** The kernel's name of the process that deploys an app: one at a time. */
+export function deployProcessName(app: string): string {
+  return `${DEPLOY}${app}`;
+}
+
+/** The app of a process that deploys one; `undefined` for other processes. */
+export function deployedApp(processName: string): string | undefined {
+  return processName.startsWith(DEPLOY) ? processName.slice(DEPLOY.length) : undefined;
+}
+
 /** The name of a kernel socket in a program: `shop/2/web` is `web`. */
 export function programSocketName(kernelName: string): string {
   return kernelName.slice(kernelName.lastIndexOf("/") + 1).replaceAll(":", "_");

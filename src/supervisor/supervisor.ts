@@ -23,6 +23,7 @@ import { Apps } from "./apps.ts";
 import { Commands } from "./commands.ts";
 import type { ResolvedConfig } from "./config/resolved.ts";
 import { pendingChanges } from "./config/running.ts";
+import { UnfinishedDeploys } from "./deploy-process.ts";
 import { EventLog } from "./event-log.ts";
 import { ListenEvents } from "./listen-events.ts";
 import type { Command } from "./machine/types.ts";
@@ -30,7 +31,7 @@ import type { Collector } from "./metrics/collect.ts";
 import { Endpoints } from "./metrics/endpoints.ts";
 import { MemoryWatch } from "./memory-watch.ts";
 import { describePlan } from "./plan.ts";
-import { appValueName, parseRunName } from "./process-names.ts";
+import { appValueName, deployedApp, parseRunName } from "./process-names.ts";
 import { progressOf } from "./progress.ts";
 import { findRuns, Reconciler } from "./reconcile.ts";
 import type { SocketHolder } from "./socket-holder.ts";
@@ -75,6 +76,7 @@ export class Supervisor implements SupervisorApi {
   readonly #memory: MemoryWatch;
   readonly #commands = new Commands((app) => this.#apps.has(app));
   readonly #watches: Watches;
+  readonly #deploys: UnfinishedDeploys;
   /** Calls of `up` and `down` that are not done. */
   #underWay = 0;
   #greeted = false;
@@ -110,6 +112,7 @@ export class Supervisor implements SupervisorApi {
       log,
     });
     this.#watches = new Watches({ commands: this.#commands, log });
+    this.#deploys = new UnfinishedDeploys(kernel, parts.home, log);
     this.#reconciler = new Reconciler({
       kernel,
       refusing: this.#refusing,
@@ -147,6 +150,7 @@ export class Supervisor implements SupervisorApi {
     this.#holdSockets();
     for (const app of this.#apps) if (app.ending) this.#verbs.finishDown(app);
     void this.#endpoints.settle();
+    void this.#deploys.check();
   }
 
   /** Releases everything; services keep running. */
@@ -367,6 +371,8 @@ export class Supervisor implements SupervisorApi {
   #hear(event: KernelEvent): void {
     if (event.noun === "socket") this.#parts.holder.receiveSoon();
     if (event.noun !== "process") return;
+    const deployed = deployedApp(event.name);
+    if (deployed !== undefined && event.type === "ended") void this.#deploys.check(deployed);
     const run = parseRunName(event.name);
     if (run === undefined) return;
     const { app, service } = this.#apps.find(run);

@@ -31,13 +31,22 @@ export class World {
   readonly home: string;
   readonly directory: string;
   readonly #scope: Scope;
+  readonly #main: string;
   #cwd: string;
 
-  constructor(scope: Scope) {
+  /**
+   * @param options.main - the command line: that of the sources, or of a build
+   * @param options.home - the home, in its place
+   */
+  constructor(
+    scope: Scope,
+    { main = MAIN, home }: { readonly main?: string; readonly home?: string } = {},
+  ) {
     this.#scope = scope;
+    this.#main = main;
     // Hooks run in the order they are made: the daemons have to end before their home goes.
     scope.after(() => this.#end());
-    this.home = temporaryDirectory(scope);
+    this.home = home ?? temporaryDirectory(scope);
     this.directory = temporaryDirectory(scope);
     this.#cwd = this.directory;
   }
@@ -98,7 +107,7 @@ export class World {
   }
 
   async #shell(script: string, word: string, args: readonly string[]): Promise<Ran> {
-    const command = ["-c", script, word, process.execPath, MAIN, ...args];
+    const command = ["-c", script, word, process.execPath, this.#main, ...args];
     const options = { cwd: this.#cwd, env: this.environment };
     return this.#ended(startProcess(this.#scope, "/bin/sh", command, options), args);
   }
@@ -123,7 +132,7 @@ export class World {
   }
 
   #spawn(home: string, args: readonly string[]): ChildProcess {
-    return startProcess(this.#scope, process.execPath, [MAIN, ...args], {
+    return startProcess(this.#scope, process.execPath, [this.#main, ...args], {
       cwd: this.#cwd,
       env: { ...this.environment, NEWEL_HOME: home },
     });
@@ -150,7 +159,7 @@ export class World {
       .flatMap(readPid)
       .filter((pid) => isOf(pid, this.home));
     if (daemons.length === 0) return;
-    await runQuietly([MAIN, "down", "--all", "--timeout", "2m"], this.environment);
+    await runQuietly([this.#main, "down", "--all", "--timeout", "2m"], this.environment);
     // A supervisor that still runs would start the kernel again.
     for (const pid of [...daemons].reverse()) {
       if (isAlive(pid)) sendSignal(pid, "SIGTERM");

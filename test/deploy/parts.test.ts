@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import {
+  appendFileSync,
   existsSync,
   lstatSync,
   mkdirSync,
@@ -14,10 +15,12 @@ import { join } from "node:path";
 import { Readable } from "node:stream";
 import { test } from "node:test";
 
+import { followFile } from "../../src/cli/follow-file.ts";
 import { homeAt } from "../../src/base/home.ts";
 import { runCommand } from "../../src/deploy/command.ts";
 import { type Layout, layoutOf } from "../../src/deploy/layout.ts";
-import { prepareRelease } from "../../src/deploy/prepare.ts";
+import { makeLive, settleLive } from "../../src/deploy/live.ts";
+import { fetched, prepareRelease, removeAbandoned } from "../../src/deploy/prepare.ts";
 import { pruneReleases, releasesToPrune } from "../../src/deploy/prune.ts";
 import {
   readRelease,
@@ -27,10 +30,11 @@ import {
   writeRelease,
 } from "../../src/deploy/records.ts";
 import { linkAssets, linkShared } from "../../src/deploy/shared.ts";
+import { readUndoNote, removeUndoNote, writeUndoNote } from "../../src/deploy/undo-note.ts";
 import { findSource } from "../../src/deploy/source.ts";
 import { baselineOf, troubleOf } from "../../src/deploy/verify.ts";
 import type { ServiceView } from "../../src/supervisor/api.ts";
-import { type Scope, temporaryDirectory } from "../helpers/resources.ts";
+import { eventually, isAlive, type Scope, temporaryDirectory } from "../helpers/resources.ts";
 
 function layoutFor(scope: Scope): Layout {
   const layout = layoutOf(homeAt(temporaryDirectory(scope)), "shop");
@@ -115,6 +119,86 @@ test("the live release, the one before it and a running deploy are never pruned"
   ]);
 });
 
+test("the order of live releases does not follow a wall clock that is set back", (t) => {
+  const layout = layoutFor(t);
+  const make = (number: number): void => {
+    mkdirSync(join(layout.releases, String(number), "shop"), { recursive: true });
+    makeLive(layout, release(number, "deploying"));
+  };
+  make(1);
+  t.mock.timers.enable({ apis: ["Date"], now: Date.now() - 3_600_000 });
+  make(2);
+  make(3);
+  const times = readReleases(layout).map(({ liveMs = 0 }) => liveMs);
+  assert.deepEqual(
+    times.toSorted((a, b) => a - b),
+    times,
+  );
+  assert.deepEqual(
+    readReleases(layout).map(({ state }) => state),
+    ["former", "former", "live"],
+  );
+  // A crash between the two records leaves two live releases: the later one is.
+  writeRelease(layout, { ...release(2, "live"), liveMs: times[1] });
+  rmSync(layout.current);
+  settleLive(layout);
+  assert.deepEqual(
+    readReleases(layout).map(({ state }) => state),
+    ["former", "former", "live"],
+  );
+  assert.equal(readlinkSync(layout.current), "/releases/3/shop");
+});
+
+test("a release is removed whose fetching process was killed, and one that is being fetched stays", async (t) => {
+  const layout = layoutFor(t);
+  const directory = temporaryDirectory(t);
+  writeFileSync(join(directory, "newel.config.json"), "{}");
+  const source = { kind: "directory", directory } as const;
+  const prepared = await prepareRelease(layout, source, { app: "shop", below: "" });
+  const names = (): string[] => readdirSync(layout.releases).sort();
+  removeAbandoned(layout);
+  assert.deepEqual(names(), ["1", "1.fetch", "1.json"]);
+  fetched(layout, prepared);
+  // The process of this one has ended: no process has these ticks.
+  mkdirSync(join(layout.releases, "2"));
+  writeFileSync(join(layout.releases, "2.fetch"), `${process.pid} 1`);
+  removeAbandoned(layout);
+  assert.deepEqual(names(), ["1", "1.json"]);
+  removeAbandoned(layout);
+  assert.deepEqual(names(), ["1", "1.json"]);
+});
+
+test("the state before a deploy is kept in a private file, and half a file is none", (t) => {
+  const layout = layoutFor(t);
+  const note = { before: null, environment: { A: "1" } };
+  writeUndoNote(layout, 3, note);
+  assert.deepEqual(readUndoNote(layout, 3), note);
+  assert.equal(statSync(join(layout.releases, "3.undo")).mode & 0o777, 0o600);
+  writeFileSync(join(layout.releases, "3.undo"), '{"before":');
+  assert.equal(readUndoNote(layout, 3), undefined);
+  removeUndoNote(layout, 3);
+  assert.deepEqual(readdirSync(layout.releases), []);
+});
+
+test("a growing file is printed in whole lines, and its rest at the end", async (t) => {
+  const path = join(temporaryDirectory(t), "log");
+  const printed: string[] = [];
+  const end = Promise.withResolvers<void>();
+  const following = followFile(path, {
+    from: 0,
+    until: end.promise,
+    signal: new AbortController().signal,
+    print: (text) => void printed.push(text),
+  });
+  const bytes = Buffer.from("café\nzwei");
+  writeFileSync(path, bytes.subarray(0, 4));
+  await new Promise((resolve) => setTimeout(resolve, 120));
+  appendFileSync(path, bytes.subarray(4));
+  end.resolve();
+  await following;
+  assert.deepEqual(printed, ["café\n", "zwei"]);
+});
+
 test("shared paths are taken from the first release that has them, and linked into every release", (t) => {
   const layout = layoutFor(t);
   const make = (number: number, files: Readonly<Record<string, string>>): string => {
@@ -190,6 +274,9 @@ test("a command is ended with its process group at its time limit, and when it i
     runCommand({ ...run, line: "sleep 60 & sleep 60; touch late", limitMs: 300 }),
     /did not end within 300ms/,
   );
+  // A process that a command leaves behind ends with it.
+  const left = await runCommand({ ...run, line: "sleep 600 & echo $!" });
+  await eventually(() => !isAlive(Number(left[0])), "it has ended");
   const cancel = new AbortController();
   setTimeout(() => cancel.abort(), 100);
   await assert.rejects(

@@ -21,7 +21,8 @@ export async function reboot(app: SupervisedApp): Promise<void> {
   asOtherBoot(app.home);
 }
 
-function asOtherBoot(home: Home): void {
+/** Gives the journal of a home whose daemons have ended the id of another boot. */
+export function asOtherBoot(home: Home): void {
   const lines = readJournal(home.journal).records.map((record) => {
     const json = JSON.stringify(record.type === "boot" ? { ...record, bootId: "another" } : record);
     return `${crc32(json).toString(16).padStart(8, "0")} ${json}\n`;

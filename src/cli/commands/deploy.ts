@@ -3,13 +3,15 @@ import { dirname, relative } from "node:path";
 import { newelError } from "../../base/errors.ts";
 import { findHome } from "../../base/home.ts";
 import { refuseOlderCaller } from "../../base/runtime.ts";
-import { deployProcessName, type Layout, layoutOf } from "../../deploy/layout.ts";
-import { prepareRelease } from "../../deploy/prepare.ts";
+import { type Layout, layoutOf } from "../../deploy/layout.ts";
+import { fetched, prepareRelease } from "../../deploy/prepare.ts";
+import { removeRelease } from "../../deploy/prune.ts";
 import { parseRelease, type Release } from "../../deploy/records.ts";
 import { findSource, type Source } from "../../deploy/source.ts";
 import type { KernelClient } from "../../kernel/client-api.ts";
 import { connectKernel } from "../../kernel/client/client.ts";
 import { loadConfig } from "../../supervisor/config/load.ts";
+import { deployProcessName } from "../../supervisor/process-names.ts";
 import { usageError } from "../arguments.ts";
 import type { Arguments, Command, Context } from "../command.ts";
 import { appOf, follow, refuseSecond, settle, startProcess } from "../deploys.ts";
@@ -70,7 +72,13 @@ async function begin(
     await settle(app, context);
     const release = await prepareRelease(layout, source, { app, below });
     output.say(`Release ${release.number} of ${app}: ${release.source}.`);
-    await startProcess(kernel, layout, release, context, "deploy");
+    try {
+      await startProcess(kernel, layout, release, context, "deploy");
+    } catch (error) {
+      removeRelease(layout, release.number);
+      throw error;
+    }
+    fetched(layout, release);
     return await follow(kernel, layout, release, context);
   } finally {
     await kernel.close();

@@ -6,7 +6,7 @@ import { readReleases } from "../../deploy/records.ts";
 import { connectKernel } from "../../kernel/client/client.ts";
 import { usageError } from "../arguments.ts";
 import type { Command } from "../command.ts";
-import { appOf, follow, isKept, refuseSecond, settle, startProcess } from "../deploys.ts";
+import { appOf, follow, isKept, logBytes, refuseSecond, settle, startProcess } from "../deploys.ts";
 
 export const rollback: Command = {
   name: "rollback",
@@ -30,8 +30,9 @@ export const rollback: Command = {
     const kernel = await connectKernel({ home });
     try {
       await refuseSecond(kernel, app);
+      const from = logBytes(layout, release.number);
       await startProcess(kernel, layout, release, context, "rollback");
-      return await follow(kernel, layout, release, context);
+      return await follow(kernel, layout, release, context, from);
     } finally {
       await kernel.close();
     }
