@@ -447,6 +447,7 @@ class Store {
         readonly copied: number;
     };
     findQueue(name: string): QueueRecord | undefined;
+    countStates(queue: number): number[];
     queue(name: string): QueueRecord;
     queueByKey(key: number): QueueRecord | undefined;
     dropQueue(queue: QueueRecord): void;

@@ -204,6 +204,7 @@ export interface ScheduleView {
     readonly everyMs?: number;
     readonly input: unknown;
     readonly nextMs?: number;
+    readonly error?: RunError;
 }
 
 export interface SseOptions extends SseViewer {

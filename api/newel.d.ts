@@ -929,6 +929,10 @@ const ERROR_CODES: {
         readonly text: "…";
         readonly fix: "…";
     };
+    readonly NEWEL_E_JOBS_LINKED: {
+        readonly text: "…";
+        readonly fix: "…";
+    };
     readonly NEWEL_E_JOBS_REPLACED: {
         readonly text: "…";
         readonly fix: "…";
@@ -938,6 +942,14 @@ const ERROR_CODES: {
         readonly fix: "…";
     };
     readonly NEWEL_E_JOBS_BUSY: {
+        readonly text: "…";
+        readonly fix: "…";
+    };
+    readonly NEWEL_E_JOB_UNREADABLE: {
+        readonly text: "…";
+        readonly fix: "…";
+    };
+    readonly NEWEL_E_STORE_SETTINGS: {
         readonly text: "…";
         readonly fix: "…";
     };

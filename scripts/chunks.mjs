@@ -45,6 +45,10 @@ const CHUNKS = [
   { name: "core-rest", folder: "base/" },
   { name: "core-rest", folder: "posix/" },
   { name: "core-rest", folder: "jobs/bullmq.ts" },
+  // The store on a file and all that reads it share these.
+  { name: "core-rest", folder: "jobs/failure.ts" },
+  { name: "core-rest", folder: "jobs/stored-json.ts" },
+  { name: "core-rest", folder: "jobs/unreadable.ts" },
   { name: "wire-frames", folder: "wire/", roots: HOT },
   { name: "wire", folder: "wire/" },
   { name: "bus", folder: "bus/" },

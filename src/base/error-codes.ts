@@ -680,6 +680,10 @@ export const ERROR_CODES = {
     text: "The file {path} is on a network file system ({kind}), where the locks of SQLite are not reliable: jobs may be lost or run twice.",
     fix: "Keep the file on a disk of the machine. For several machines use Redis or PostgreSQL.",
   },
+  NEWEL_E_JOBS_LINKED: {
+    text: "The file {path} has another name ({names}). SQLite keeps a WAL for each name, so that a file with two names loses jobs.",
+    fix: "Nothing was changed. Remove the other name (`find / -xdev -samefile FILE` lists all), or replace it by a symbolic link or a copy.",
+  },
   NEWEL_E_JOBS_REPLACED: {
     text: "The file {path} was put in the place of another one. The WAL of that one was set aside as {kept} and not applied.",
     fix: "Nothing, if a backup was restored. Jobs that were added after the backup are in the WAL and the old file alone.",
@@ -693,6 +697,14 @@ export const ERROR_CODES = {
     fix: "Find the process that has a transaction open on the file: a shell of sqlite3, a backup program.",
   },
 
+  NEWEL_E_JOB_UNREADABLE: {
+    text: "The stored job {job} is damaged: its {fields} cannot be read. It is not executed.",
+    fix: "Another program or a failing disk changed the row. Restore a backup, or remove the job and enqueue it again.",
+  },
+  NEWEL_E_STORE_SETTINGS: {
+    text: "The settings of the queue {queue} in {path} are damaged: the queue is paused.",
+    fix: "Set its limits (concurrency, rate) again if it had any, then resume it.",
+  },
   NEWEL_E_STORE_ARGUMENT: {
     text: "{what} cannot be stored: {why}.",
     fix: "Nothing of the call was written; the store remains usable. Pass a text, a number or plain JSON data.",

@@ -1,5 +1,6 @@
 import type { FailedAttempt, RunError } from "./api.ts";
 import { parseFailure } from "./failure.ts";
+import { storedObject } from "./stored-json.ts";
 
 /**
  * A failed attempt as one string of BullMQ's `stacktrace`: the stack as other tools show it, and a last
@@ -33,14 +34,7 @@ function parseEntry(entry: string, at: number): FailedAttempt {
 }
 
 function parseRecord(json: string): Omit<FailedAttempt, "stack"> | undefined {
-  let read: unknown;
-  try {
-    read = JSON.parse(json);
-  } catch {
-    return undefined;
-  }
-  if (typeof read !== "object" || read === null) return undefined;
-  const { attempt, error, startedMs, endedMs, server, stderr } = read as Record<string, unknown>;
+  const { attempt, error, startedMs, endedMs, server, stderr } = storedObject(json) ?? {};
   if (typeof attempt !== "number" || !isRunError(error)) return undefined;
   return {
     attempt,

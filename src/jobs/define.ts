@@ -1,4 +1,5 @@
-import type { EnqueueOptions, JobHandler, JobOptions, InputOf } from "./api.ts";
+import type { EnqueueOptions } from "./api.ts";
+import type { JobHandler, JobOptions, InputOf } from "./definition-types.ts";
 import type { AnySchema, JobDefinition } from "./definition.ts";
 import { jobs } from "./jobs.ts";
 import { jobNameProblem, optionError } from "./names.ts";

@@ -1,14 +1,7 @@
 import type { StandardSchemaV1 } from "@standard-schema/spec";
 
-import type {
-  EnqueueOptions,
-  GivenOf,
-  InputOf,
-  JobHandler,
-  Run,
-  ScheduleSpec,
-  ScheduleView,
-} from "./api.ts";
+import type { EnqueueOptions, Run, ScheduleSpec, ScheduleView } from "./api.ts";
+import type { GivenOf, InputOf, JobHandler } from "./definition-types.ts";
 import type { ResolvedJobOptions } from "./options.ts";
 
 /** A schema, or `undefined`: then the input is not checked. */

@@ -1,4 +1,5 @@
-import type { EnqueueOptions, FlowRequest, GivenOf } from "./api.ts";
+import type { EnqueueOptions, FlowRequest } from "./api.ts";
+import type { GivenOf } from "./definition-types.ts";
 import type { AnyDefinition, AnySchema, JobDefinition } from "./definition.ts";
 import { optionError } from "./names.ts";
 import { enqueueRequest } from "./requests.ts";

@@ -6,9 +6,6 @@ export type { JobDefinition } from "./definition.ts";
 export type { Flow, FlowChild } from "./flows.ts";
 export type {
   EnqueueOptions,
-  JobContext,
-  JobHandler,
-  JobOptions,
   ListFilter,
   Progress,
   Run,
@@ -20,5 +17,6 @@ export type {
   ScheduleSpec,
   ScheduleView,
 } from "./api.ts";
+export type { JobContext, JobHandler, JobOptions } from "./definition-types.ts";
 export { everyone, type Viewer } from "./web/viewer.ts";
 export type { RequestLike, SseOptions, SseRunsOptions, SseViewer } from "./web/sse.ts";

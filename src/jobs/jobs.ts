@@ -5,7 +5,6 @@ import { trySizeBytes } from "../base/units.ts";
 import type {
   EnqueueOptions,
   EventsOptions,
-  GivenOf,
   JobsAccess,
   ListFilter,
   QueueStats,
@@ -18,6 +17,7 @@ import type {
   ScheduleView,
   Scope,
 } from "./api.ts";
+import type { GivenOf } from "./definition-types.ts";
 import { requireBullmq } from "./bullmq.ts";
 import type { AnyDefinition, AnySchema, EnqueueArguments, JobDefinition } from "./definition.ts";
 import { defaultStore } from "./default-store.ts";

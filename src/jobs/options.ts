@@ -1,7 +1,8 @@
 import type { StandardSchemaV1 } from "@standard-schema/spec";
 
 import { tryDurationMs, trySizeBytes } from "../base/units.ts";
-import type { JobOptions, Retention, RetryBackoff } from "./api.ts";
+import type { Retention, RetryBackoff } from "./api.ts";
+import type { JobOptions } from "./definition-types.ts";
 import { checkNames, checkQueue, optionError } from "./names.ts";
 
 /** The options of a definition with all defaults filled in. */

@@ -1,3 +1,6 @@
+import { parseStored } from "./stored-json.ts";
+import { unreadable } from "./unreadable.ts";
+
 /**
  * Finished steps are lines of the job's log in BullMQ's store: the cost of appending a line does not depend on how
  * many there are, in each kind of store, and the lines are removed with the job. A line of `ctx.log`
@@ -34,10 +37,13 @@ export function isStepLine(line: string): boolean {
   return LINE.test(line);
 }
 
-/** @returns `undefined` for a line that is no step */
-export function parseStep(line: string): FinishedStep | undefined {
+/** @returns `undefined` for a line that is no step @throws NEWEL_E_JOB_UNREADABLE the line of a step is damaged */
+export function parseStep(line: string, run: string): FinishedStep | undefined {
   const match = LINE.exec(line);
   if (match === null) return undefined;
-  const [before, name = '""'] = match;
-  return { name: JSON.parse(name) as string, json: line.slice(before.length) };
+  const [before, json] = match;
+  const name = parseStored(json)?.value;
+  // A step with another name would run twice.
+  if (typeof name !== "string") throw unreadable(run, "step");
+  return { name, json: line.slice(before.length) };
 }

@@ -1,4 +1,5 @@
 import type { Progress, RunState } from "../api.ts";
+import { parseStored } from "../stored-json.ts";
 
 /** One event of a queue's stream about a run, as it is stored. */
 export interface Entry {
@@ -63,17 +64,7 @@ export function parseEntry(id: string, fields: readonly string[]): Entry | undef
 }
 
 function parseProgress(text: string | undefined): Progress | undefined {
-  return progressOf(parseJson(text ?? ""));
-}
-
-/** Parses JSON; `undefined` for invalid JSON. */
-export function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text) as unknown;
-  } catch (error) {
-    if (error instanceof SyntaxError) return undefined;
-    throw error;
-  }
+  return progressOf(parseStored(text)?.value);
 }
 
 /**

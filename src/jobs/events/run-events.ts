@@ -1,6 +1,7 @@
 import type { Run, RunEvent, RunState } from "../api.ts";
 import { CANCELLED_CODE, parseFailure } from "../failure.ts";
-import { type Entry, parseJson } from "./entry.ts";
+import { parseStored } from "../stored-json.ts";
+import type { Entry } from "./entry.ts";
 import type { Listener } from "./listener.ts";
 import { parseAfter, type Shown, snapshotId } from "./position.ts";
 import type { QueueLog } from "./queue-log.ts";
@@ -145,7 +146,7 @@ export class RunReading {
   /** Adds a short result from the event; otherwise result or error from the run, if it is kept. */
   async #ending(entry: Entry): Promise<RunEvent> {
     const { id, state, detail } = entry;
-    const result = state === "done" && detail !== undefined ? parseJson(detail) : undefined;
+    const result = state === "done" ? parseStored(detail)?.value : undefined;
     if (result !== undefined) {
       const { progress } = this.#shown;
       const known = progress === undefined ? {} : { progress };

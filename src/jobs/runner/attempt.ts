@@ -1,7 +1,7 @@
 import type { StandardSchemaV1 } from "@standard-schema/spec";
 
 import { hasCode, messageOf, newelError } from "../../base/errors.ts";
-import type { JobHandler } from "../api.ts";
+import type { JobHandler } from "../definition-types.ts";
 import { toRunError } from "../failure.ts";
 import { checkInput } from "../input.ts";
 import { checkJson } from "../json.ts";

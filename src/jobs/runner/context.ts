@@ -1,5 +1,6 @@
 import { hasCode } from "../../base/errors.ts";
-import type { ChildResult, JobContext, Progress } from "../api.ts";
+import type { Progress } from "../api.ts";
+import type { ChildResult, JobContext } from "../definition-types.ts";
 import { optionError } from "../names.ts";
 import { LogLines } from "./log-lines.ts";
 import { ProgressReporter } from "./progress.ts";

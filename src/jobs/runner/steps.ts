@@ -9,6 +9,8 @@ import {
   STEPS_LIMIT,
   STEPS_LIMIT_BYTES,
 } from "../steps.ts";
+import { parseStored } from "../stored-json.ts";
+import { unreadable } from "../unreadable.ts";
 import type { Ask } from "./protocol.ts";
 
 /**
@@ -44,7 +46,11 @@ export class Steps {
   /** Returns the same value that a later attempt gets: the result converted to JSON and back. */
   async #run(name: string, fn: () => unknown): Promise<unknown> {
     const known = (await this.#known()).get(name);
-    if (known !== undefined) return JSON.parse(known) as unknown;
+    if (known !== undefined) {
+      const stored = parseStored(known);
+      if (stored === undefined) throw unreadable(this.#job, `step "${name}"`);
+      return stored.value;
+    }
     if (this.#count >= STEPS_LIMIT) throw this.#tooMany(`${STEPS_LIMIT} steps`);
     const result = await fn();
     const what = `The result of the step "${name}" of ${this.#job}`;
@@ -67,7 +73,7 @@ export class Steps {
     for (let from: number | undefined = 0; from !== undefined;) {
       const page = (await this.#ask({ kind: "steps", from })) as StepPage;
       for (const line of page.lines) {
-        const step = parseStep(line);
+        const step = parseStep(line, this.#job);
         if (step === undefined) continue;
         finished.set(step.name, step.json);
         count += 1;

@@ -9,6 +9,7 @@ import type { JobFacts, Outcome, RunnerAsk, RunTask } from "../runner/protocol.t
 import { storedProgressOf } from "../runner/progress.ts";
 import { fromStored, isStored, withoutAges } from "../stored.ts";
 import type { Queues } from "../store/queues.ts";
+import { attemptsOf } from "../store/run.ts";
 import { AttemptWaits } from "./attempt-waits.ts";
 import type { Admission } from "./admission.ts";
 import type { ExecutingRun } from "./blocked-runs.ts";
@@ -313,7 +314,7 @@ function taskOf({ job, run, facts, stored }: Taken): RunTask {
     name: job.name,
     input,
     attempt: job.attemptsMade + 1,
-    attempts: Math.max(1, job.opts.attempts ?? 1),
+    attempts: attemptsOf(job.opts),
     ...(facts.memoryBytes !== undefined || facts.share > 1 ? { isMeasured: true } : {}),
     ...(by === undefined ? {} : { by }),
     ...(progress === undefined ? {} : { progress }),

@@ -1,6 +1,7 @@
 import { Job, type Queue } from "bullmq";
 
-import type { ChildResult, StoredJob } from "../api.ts";
+import type { StoredJob } from "../api.ts";
+import type { ChildResult } from "../definition-types.ts";
 import type { RunnerAsk } from "../runner/protocol.ts";
 import { formatStep, isStepLine, type StepPage } from "../steps.ts";
 import { runOfKey } from "../store/run.ts";

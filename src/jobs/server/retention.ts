@@ -159,6 +159,6 @@ async function removeIfOver(job: Job, state: FinalState): Promise<boolean> {
 }
 
 function runsOf({ data }: Job): readonly string[] {
-  const { runs } = data as { readonly runs?: unknown };
+  const { runs } = (data ?? {}) as { readonly runs?: unknown };
   return Array.isArray(runs) ? runs.map(String) : [];
 }

@@ -11,6 +11,8 @@ import type {
   StreamReadRaw,
 } from "bullmq";
 
+import { parseStored } from "../stored-json.ts";
+import { unreadable } from "../unreadable.ts";
 import { readArguments } from "./arguments.ts";
 import { jobJson } from "./job-json.ts";
 import type { Arguments, OperationName, Result } from "./operations.ts";
@@ -190,7 +192,11 @@ export class SqliteQueueReads extends EventEmitter {
   }
 
   async getProcessedChildrenValues(jobId: string): Promise<Record<string, string>> {
-    return this.#childValues(jobId, CHILD.processed);
+    const values = await this.#childValues(jobId, CHILD.processed);
+    // The handler of a parent must not continue with fewer or other results.
+    for (const [child, value] of Object.entries(values))
+      if (parseStored(value) === undefined) throw unreadable(child, "result");
+    return values;
   }
 
   async getIgnoredChildrenFailures(jobId: string): Promise<Record<string, string>> {
@@ -232,7 +238,7 @@ export class SqliteQueueReads extends EventEmitter {
       cursor: "0",
       items: page.items.map(({ key, value }) => ({
         id: key,
-        ...(processed ? { v: JSON.parse(value ?? "null") as unknown } : {}),
+        ...(processed ? { v: valueOf(value) } : {}),
       })),
       total: page.total,
       jobs: page.jobs.map(jobJson),
@@ -337,7 +343,12 @@ function dependencies(
   rows: readonly { key: string; value: string | null }[],
 ): Record<string, unknown> {
   if (list === "unprocessed" || list === "failed") return { [list]: rows.map(({ key }) => key) };
-  const value = (text: string | null): unknown =>
-    list === "processed" ? (JSON.parse(text ?? "null") as unknown) : text;
+  const value = (text: string | null): unknown => (list === "processed" ? valueOf(text) : text);
   return { [list]: Object.fromEntries(rows.map((row) => [row.key, value(row.value)])) };
+}
+
+/** The result of a child in a list; a damaged one is shown as its text. */
+function valueOf(text: string | null): unknown {
+  const stored = parseStored(text ?? "null");
+  return stored === undefined ? text : stored.value;
 }

@@ -13,6 +13,8 @@ import { attemptFields, keepAtEnd, nextJob, type NextJob, taker } from "./reques
 import { accepted, refuse } from "./refusals.ts";
 import { freeText, jsonOf, keyText, numberOr, whole, wholeSpan } from "./values.ts";
 import type { OfferedJob, StoreClient } from "./store-client.ts";
+import { seriesOptions } from "./operations/scheduler-fields.ts";
+import { unreadableError } from "../unreadable.ts";
 
 /** A worker calls again at once after a failure of the store; without this pause it would keep a core busy. */
 const FAILED_PAUSE_MS = 250;
@@ -61,9 +63,10 @@ export class SqliteQueueTurns extends SqliteQueueReads {
     const offered = this.#offered;
     this.#offered = undefined;
     const taken = await offered?.accept(token);
-    if (taken !== undefined) return nextJob(taken);
+    if (taken !== undefined) return this.#withSeries(nextJob(taken));
     try {
-      return nextJob(await this.call("takeJob", taker(this.options, token, name)));
+      const next = nextJob(await this.call("takeJob", taker(this.options, token, name)));
+      return await this.#withSeries(next);
     } catch (error) {
       await sleep(FAILED_PAUSE_MS);
       throw error;
@@ -119,7 +122,7 @@ export class SqliteQueueTurns extends SqliteQueueReads {
       metrics: numberOr(this.options.metrics?.maxDataPoints, 0),
       next: this.#nextTaker(how.token, fetchNext),
     });
-    return { result: this.#next(finished, job.id, "moveToFinished"), finishedOn };
+    return { result: await this.#next(finished, job.id, "moveToFinished"), finishedOn };
   }
 
   #nextTaker(token: string, fetchNext: boolean | undefined): Finish["next"] {
@@ -127,9 +130,26 @@ export class SqliteQueueTurns extends SqliteQueueReads {
     return taker(this.options, token, this.options.name);
   }
 
-  #next(finished: Finished, jobId: string | undefined, command: string): NextJob | [] {
+  async #next(
+    finished: Finished,
+    jobId: string | undefined,
+    command: string,
+  ): Promise<NextJob | []> {
     if (typeof finished === "number") return refuse(finished, command, { jobId, state: "active" });
-    return finished.next === undefined ? [] : nextJob(finished.next);
+    return finished.next === undefined ? [] : this.#withSeries(nextJob(finished.next));
+  }
+
+  /**
+   * BullMQ continues the series of a scheduler by the options of the job that is taken. For a damaged job they come from
+   * the scheduler; if that is damaged too, the job is read without a series, because BullMQ would never end it.
+   */
+  async #withSeries(next: NextJob): Promise<NextJob> {
+    const [job, ...rest] = next;
+    if (job?.repeatJobKey === undefined || unreadableError(job.deferredFailure) === undefined)
+      return next;
+    const opts = seriesOptions(await this.getJobSchedulerData(job.repeatJobKey));
+    const { repeatJobKey: _, ...single } = job;
+    return [opts === undefined ? single : { ...job, opts }, ...rest];
   }
 
   async moveToDelayed(

@@ -36,6 +36,18 @@ export function isBusy(error: unknown): boolean {
   return resultOf(error) === RESULT.busy;
 }
 
+/** SQLite's extended result code of a value of another type than the column, here a sum of more than 64 bits. */
+const WRONG_TYPE = 3_091;
+
+/** A stored integer is larger than JavaScript counts, or a sum with it is larger than SQLite's integers. */
+export function isDamagedNumber(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  if ("errcode" in error) return error.errcode === WRONG_TYPE;
+  return (
+    systemCode(error) === "ERR_OUT_OF_RANGE" && /too large to be represented/.test(error.message)
+  );
+}
+
 /** The file system reports that it is full or that a quota is used up. */
 export function isNoSpace(error: unknown): boolean {
   const code = systemCode(error);

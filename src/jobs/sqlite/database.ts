@@ -6,7 +6,7 @@ import type { StoreOptions } from "./connection.ts";
 import { keepDamagedCopy } from "./damaged-copy.ts";
 import { isBusy, isDamage, storeError } from "./database-errors.ts";
 import { warnOfNetwork } from "./network-file.ts";
-import { makePrivateFile } from "./same-file.ts";
+import { assertOneName, makePrivateFile } from "./same-file.ts";
 import { MIGRATIONS } from "./schema.ts";
 import { assertSafeSqlite } from "./sqlite-version.ts";
 
@@ -28,6 +28,7 @@ export function openDatabase(options: StoreOptions): DatabaseSync {
   let database: DatabaseSync | undefined;
   try {
     makePrivateFile(path);
+    assertOneName(path);
     warnOfNetwork(path);
     database = new DatabaseSync(path, {
       timeout: OPEN_PATIENCE_MS,

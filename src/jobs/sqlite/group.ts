@@ -33,8 +33,8 @@ export function runGroup(
   requests: readonly Request[],
   beforeCommit: () => void,
 ): Outcome[] {
-  const looked = lookOnly(store, requests);
-  if (looked !== undefined) return looked;
+  const answers = lookOnly(store, requests);
+  if (answers !== undefined) return answers;
   try {
     return write(store, requests, plainly, beforeCommit);
   } catch (error) {
@@ -53,9 +53,10 @@ function lookOnly(store: Store, requests: readonly Request[]): Outcome[] | undef
     for (const [at, request] of requests.entries()) {
       store.now = request.now;
       const queue = store.findQueue(request.queue) ?? emptyQueue(request.queue);
-      const value = looks[at]?.(store, queue, ...request.args);
-      if (value === null && readOf(request.operation) === undefined) return undefined;
-      outcomes.push({ value });
+      const outcome = looked(() => looks[at]?.(store, queue, ...request.args));
+      const isPeek = readOf(request.operation) === undefined;
+      if (isPeek && "value" in outcome && outcome.value === null) return undefined;
+      outcomes.push(outcome);
     }
     return outcomes;
   });
@@ -69,15 +70,18 @@ export function isRead(operation: string): boolean {
 /** Runs calls that only read, in a transaction that waits for no writer. */
 export function runReads(store: Store, requests: readonly Request[]): Outcome[] {
   return inTransaction(store, "BEGIN", () =>
-    requests.map((request) => {
-      try {
-        return { value: call(store, request) };
-      } catch (error) {
-        if (isOfStore(error)) throw error;
-        return { error };
-      }
-    }),
+    requests.map((request) => looked(() => call(store, request))),
   );
+}
+
+/** The outcome of a call that writes nothing: its error is not that of the others. */
+function looked(look: () => unknown): Outcome {
+  try {
+    return { value: look() };
+  } catch (error) {
+    if (isOfStore(error)) throw error;
+    return { error };
+  }
 }
 
 type Runner = (store: Store, run: () => unknown) => Outcome;
@@ -258,7 +262,7 @@ function pause(ms: number): void {
 
 /** A queue that nothing was written to yet. */
 function emptyQueue(name: string): QueueRecord {
-  return queueRecord({
+  const row = {
     key: -1,
     name,
     last_id: 0,
@@ -272,5 +276,6 @@ function emptyQueue(name: string): QueueRecord {
     limiter_count: 0,
     limiter_until: 0,
     stalled_check: 0,
-  });
+  };
+  return queueRecord(row, () => []);
 }

@@ -1,5 +1,6 @@
 import type { SQLOutputValue } from "node:sqlite";
 
+import { parseStored } from "../stored-json.ts";
 import type { QueueRecord } from "./queue-record.ts";
 import { STATE, type State } from "./states.ts";
 import type { Store } from "./store.ts";
@@ -121,7 +122,8 @@ const BY = /^\{"v":1,"by":("(?:[^"\\]|\\.)*")/;
 
 function whoseOf(data: string): string | null {
   const by = BY.exec(data)?.[1];
-  return by === undefined ? null : (JSON.parse(by) as string);
+  const value = parseStored(by)?.value;
+  return typeof value === "string" ? value : null;
 }
 
 /** Replaces the data of a job. */

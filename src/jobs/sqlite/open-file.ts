@@ -1,7 +1,9 @@
 import { statSync } from "node:fs";
 import type { DatabaseSync } from "node:sqlite";
 
+import { repairNumbers } from "./damaged-numbers.ts";
 import { pageBytes } from "./database.ts";
+import { isDamagedNumber } from "./database-errors.ts";
 import { Doorbell } from "./doorbell.ts";
 import type { Offers } from "./offers.ts";
 import { Owners } from "./owners.ts";
@@ -46,7 +48,7 @@ export class OpenFile {
     try {
       owners = new Owners(this.store, path);
       this.owners = owners;
-      const recovered = this.owners.recover();
+      const recovered = recoverRepairing(owners, this.store);
       this.afterCrash = hadWal && (this.owners.lost > 0 || !this.owners.hasOthers);
       pair.begin(this.store);
       this.file = new SameFile(path);
@@ -81,5 +83,15 @@ export class OpenFile {
     this.owners.leave();
     this.wal.close();
     this.store.database.close();
+  }
+}
+
+/** Requeues the jobs of dead processes. A number of one of them may be damaged, and the file has to open all the same. */
+function recoverRepairing(owners: Owners, store: Store): ReturnType<Owners["recover"]> {
+  try {
+    return owners.recover();
+  } catch (error) {
+    if (!isDamagedNumber(error) || repairNumbers(store) === 0) throw error;
+    return owners.recover();
   }
 }

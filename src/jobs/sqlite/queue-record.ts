@@ -1,3 +1,6 @@
+import { storedCounts, storedTexts } from "../stored-json.ts";
+import { STATE_NAMES } from "./states.ts";
+
 /**
  * A cached record of a queue: counters, settings, number of jobs in each state. It is read
  * once, kept while no other process writes to the file, and written back with the transaction that changed it.
@@ -44,7 +47,8 @@ export interface QueueRow {
   readonly stalled_check: number;
 }
 
-export function queueRecord(row: QueueRow): QueueRecord {
+/** @param count - counts the jobs of each state, when the stored counts are damaged */
+export function queueRecord(row: QueueRow, count: () => number[]): QueueRecord {
   return {
     key: row.key,
     name: row.name,
@@ -54,8 +58,9 @@ export function queueRecord(row: QueueRow): QueueRecord {
     tail: row.tail,
     events: row.events,
     lastEvent: row.last_event,
-    counts: JSON.parse(row.counts) as number[],
-    meta: JSON.parse(row.meta) as Record<string, string>,
+    counts: readCounts(row.counts) ?? count(),
+    // Whether a queue with damaged settings is paused is unknown: it is, until it is resumed.
+    meta: readMeta(row.meta) ?? { paused: "1" },
     limiterCount: row.limiter_count,
     limiterUntil: row.limiter_until,
     stalledCheck: row.stalled_check,
@@ -64,6 +69,16 @@ export function queueRecord(row: QueueRow): QueueRecord {
     touched: false,
     pending: [],
   };
+}
+
+function readCounts(json: string): number[] | undefined {
+  const counts = storedCounts(json);
+  return counts?.length === STATE_NAMES.length ? counts : undefined;
+}
+
+/** The settings of a queue; `undefined` when they are damaged. */
+export function readMeta(json: string): Record<string, string> | undefined {
+  return storedTexts(json);
 }
 
 /** The number of jobs in a state. */

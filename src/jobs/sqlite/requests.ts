@@ -2,7 +2,8 @@ import type { JobJson, JobsOptions, KeepJobs, ParentKeyOpts, WorkerOptions } fro
 
 import type { AddRequest } from "./operations/add.ts";
 import type { AttemptFields, Keep } from "./operations/finish.ts";
-import type { IterationRequest, SchedulerFields } from "./operations/schedulers.ts";
+import type { SchedulerFields } from "./operations/scheduler-fields.ts";
+import type { IterationRequest } from "./operations/schedulers.ts";
 import type { Taken, Taker } from "./operations/take.ts";
 import type { RepeatableOptions } from "bullmq";
 import { jobJson } from "./job-json.ts";

@@ -1,5 +1,6 @@
-import { closeSync, linkSync, openSync, rmSync, statSync } from "node:fs";
+import { closeSync, linkSync, lstatSync, openSync, readdirSync, rmSync, statSync } from "node:fs";
 import { randomUUID } from "node:crypto";
+import { basename, dirname, join } from "node:path";
 
 import { newelError, systemCode } from "../../base/errors.ts";
 
@@ -41,6 +42,32 @@ export class SameFile {
   }
 }
 
+/** The end of the name that a new file has until it is closed, without its random part. */
+const TEMPORARY = ".new-";
+
+/**
+ * Refuses a file with a second hard link: under another name its WAL and its locks would be others ("How To Corrupt An
+ * SQLite Database File", 2.5). A name that {@link makePrivateFile} left in a killed process is removed.
+ *
+ * @throws NEWEL_E_JOBS_LINKED
+ */
+export function assertOneName(path: string): void {
+  if (statSync(path).nlink < 2) return;
+  const { dev, ino } = statSync(path);
+  const directory = dirname(path);
+  const others = readdirSync(directory)
+    .filter((name) => name !== basename(path))
+    .filter((name) => {
+      const stat = lstatSync(join(directory, name), { throwIfNoEntry: false });
+      return stat?.ino === ino && stat.dev === dev;
+    });
+  for (const name of others)
+    if (name.startsWith(basename(path) + TEMPORARY)) rmSync(join(directory, name), { force: true });
+  if (statSync(path).nlink < 2) return;
+  const names = others.join(", ") || "in another directory";
+  throw newelError("NEWEL_E_JOBS_LINKED", { path, names });
+}
+
 /**
  * Creates an empty file that only its user may read, unless the file exists. SQLite would create it by the umask,
  * and gives its WAL and index the mode of the database. The file gets its name when it is closed: closing
@@ -48,7 +75,7 @@ export class SameFile {
  */
 export function makePrivateFile(path: string): void {
   if (statSync(path, { throwIfNoEntry: false }) !== undefined) return;
-  const temporary = `${path}.new-${randomUUID()}`;
+  const temporary = `${path}${TEMPORARY}${randomUUID()}`;
   closeSync(openSync(temporary, "wx", 0o600));
   try {
     linkSync(temporary, path);

@@ -6,20 +6,27 @@ import type { StoreOptions } from "./connection.ts";
 import { EarlyReads } from "./early-reads.ts";
 import { DamageBackoff } from "./damaged-copy.ts";
 import { openDatabase } from "./database.ts";
-import { isDiskError, isUnwritable, needsReopening, storeError } from "./database-errors.ts";
-import { promiseOf, type Outcome, type Request, runAlone, runGroup, runIf } from "./group.ts";
+import {
+  isDamagedNumber,
+  isDiskError,
+  isUnwritable,
+  needsReopening,
+  storeError,
+} from "./database-errors.ts";
+import { promiseOf, type Outcome, type Request, runAlone } from "./group.ts";
+import { repairNumbers, runRepairing } from "./damaged-numbers.ts";
 import { Durability } from "./durability.ts";
+import { HandOff } from "./hand-off.ts";
 import { LockGuard } from "./lock-guard.ts";
 import type { ReplyMessage, ThreadData, ToThread, UpkeepKind } from "./messages.ts";
 import { Offers, type Standing } from "./offers.ts";
-import { putBack } from "./operations/offer.ts";
 import { OpenFile } from "./open-file.ts";
 import { type Batch, Outbox } from "./outbox.ts";
 import { readUnwritable } from "./read-only.ts";
 import { handsOver, reply } from "./replies.ts";
 import { gatherTurn, type Turn } from "./turn.ts";
 import { upkeep } from "./upkeep.ts";
-import { type Offered, type Wait, type Wake } from "./waits.ts";
+import type { Wake } from "./waits.ts";
 
 /** The interval of the poll for changes that the doorbell missed; every few polls all waits are checked. */
 const POLL_MS = 200;
@@ -36,6 +43,7 @@ class StoreThread {
   readonly #options: StoreOptions;
   readonly #places: Int32Array;
   readonly #locks: LockGuard;
+  readonly #handOff: HandOff;
   readonly #clock = new ClockSteps();
   readonly #early: EarlyReads;
   readonly #damage: DamageBackoff;
@@ -43,8 +51,6 @@ class StoreThread {
   #opened: OpenFile | undefined;
   #guarding = false;
   #polls = 0;
-  /** Whether an offer was not accepted in time and the main thread has sent no message since. */
-  #mainIsBusy = false;
 
   constructor(port: MessagePort, { options, places }: ThreadData) {
     this.#port = port;
@@ -62,6 +68,7 @@ class StoreThread {
       ping: (number) => this.#outbox.send({ ping: number }),
       checked: () => this.#withdrawOffers(OFFER_MS),
     });
+    this.#handOff = new HandOff(this.#outbox, this.#locks);
     this.#damage = new DamageBackoff(options.path);
     this.#durability = new Durability(options.path);
     this.#places = places;
@@ -78,7 +85,7 @@ class StoreThread {
   async #turn(...first: ToThread[]): Promise<void> {
     const turn = gatherTurn([...this.#early.take(), ...first], this.#port);
     const { requests, numbers } = turn;
-    this.#mainIsBusy = false;
+    this.#handOff.mainIsBusy = false;
     this.#endWaits(turn);
     const batch = this.#outbox.begin(requests);
     const outcomes = requests.length === 0 ? [] : this.#run(requests);
@@ -91,7 +98,7 @@ class StoreThread {
     const release = (error: Error | null): void => this.#release(batch, answers, synced, error);
     // The sync of many calls runs while this thread prepares their answers and the offers that follow them.
     if (!isAlone) synced?.wal.request(release);
-    this.#wake(this.#takeIn(turn));
+    this.#handOff.wake(this.#takeIn(turn));
     for (const [at, request] of requests.entries()) {
       const answer = reply(numbers[at] ?? 0, outcomes[at]);
       if (handsOver(request, answer)) this.#outbox.deliver(request.queue, { replies: [answer] });
@@ -123,24 +130,18 @@ class StoreThread {
     this.#outbox.release(batch, left);
   }
 
-  /** Wakes waiting callers: a wake that hands over a job or events is a delivery of its queue. */
-  #wake(wakes: readonly Wake[]): void {
-    const plain = wakes.filter((wake) => !("queue" in wake));
-    if (plain.length > 0) this.#outbox.send({ wakes: plain });
-    for (const wake of wakes)
-      if ("queue" in wake) this.#outbox.deliver(wake.queue, { wakes: [wake] });
-  }
-
   #run(requests: readonly Request[]): Outcome[] {
     try {
       const opened = this.#open();
       const { store, file, wal } = opened;
       if (promiseOf(requests) !== "never") this.#secure(opened);
-      const outcomes = this.#offering(opened, (offer) =>
-        runGroup(store, requests, () => {
-          offer();
-          file.assert();
-          wal.preallocate(true);
+      const outcomes = this.#handOff.offering(opened, (offer) =>
+        runRepairing(store, requests, {
+          offer,
+          beforeCommit: () => {
+            file.assert();
+            wal.preallocate(true);
+          },
         }),
       );
       this.#locks.held.observe(requests, outcomes);
@@ -151,37 +152,6 @@ class StoreThread {
       const failed = this.#failed(error);
       const read = isUnwritable(error) ? readUnwritable(this.#options.path, requests) : undefined;
       return read ?? requests.map(() => ({ error: failed }));
-    }
-  }
-
-  /**
-   * Runs a transaction that can end with offers. Workers are notified before the commit, because waking their thread
-   * takes
-   * as long as committing. The commit confirms the offers.
-   */
-  #offering<T>({ waits, offers }: OpenFile, run: (offer: () => void) => T): T {
-    const offered: Offered[] = [];
-    const forget = (): void => {
-      for (const { wake } of offered.splice(0)) offers.forget(wake.offer);
-    };
-    try {
-      const result = run(() => {
-        // The function may run again, when one of the calls failed.
-        forget();
-        if (this.#mainIsBusy) return;
-        offered.push(...waits.offer(offers));
-        this.#wake(offered.map(({ wake }) => wake));
-      });
-      for (const { wake, taker } of offered) {
-        offers.stands(wake.offer);
-        const { id, token } = wake.offer;
-        this.#locks.held.offered(wake.queue, id, { ...taker, token });
-        this.#locks.begin();
-      }
-      return result;
-    } catch (error) {
-      forget();
-      throw error;
     }
   }
 
@@ -256,6 +226,7 @@ class StoreThread {
     const coded = storeError(error, this.#options.path);
     const opened = this.#opened;
     if (opened === undefined || !needsReopening(coded)) return coded;
+    if (isDamagedNumber(error) && repairNumbers(opened.store) > 0) return coded;
     if (isDiskError(error)) {
       this.#durability.note("wal");
       try {
@@ -278,7 +249,10 @@ class StoreThread {
     this.#safely((opened) => {
       const { waits, offers } = opened;
       for (const number of cancels) waits.cancel(number);
-      this.#putBack(opened, [...offers.withdrawFrom(cancels), ...offers.declined(declines)]);
+      this.#handOff.putBack(opened, [
+        ...offers.withdrawFrom(cancels),
+        ...offers.declined(declines),
+      ]);
     }, undefined);
   }
 
@@ -292,29 +266,10 @@ class StoreThread {
         const { waits, bell } = opened;
         for (const wait of asked) waits.add(wait);
         if (waits.size > 0) bell.listen();
-        return this.#look(opened, asked);
+        return this.#handOff.look(opened, asked);
       },
       asked.map(({ number }) => ({ number, dueAt: 0 })),
     );
-  }
-
-  /** Finds the waits of queues that changed here or in another process, and the new waits. */
-  #look(opened: OpenFile, fresh: readonly Wait[], all = false): Wake[] {
-    const { store, waits } = opened;
-    if (waits.size === 0) {
-      for (const queue of store.queues()) queue.touched = false;
-      return [];
-    }
-    const ready = (): boolean => !this.#mainIsBusy && waits.someReady();
-    const check = (): Wake[] => {
-      const changed = store.takeNews() || all;
-      const wakes = waits.check(
-        (queue) => changed || queue.touched || fresh.some((wait) => wait.queue === queue.name),
-      );
-      for (const queue of store.queues()) queue.touched = false;
-      return wakes;
-    };
-    return this.#offering(opened, (offer) => runIf(store, ready, offer, check));
   }
 
   /** Requeues jobs that the main thread was too busy to accept, so that other workers can take them. */
@@ -322,23 +277,13 @@ class StoreThread {
     if (this.#opened === undefined) return;
     const late = this.#opened.offers.withdrawLate(olderThanMs);
     if (late.length === 0) return;
-    this.#mainIsBusy = true;
+    this.#handOff.mainIsBusy = true;
     this.#requeue(late);
     this.#tell();
   }
 
   #requeue(standing: readonly Standing[]): void {
-    this.#safely((opened) => this.#putBack(opened, standing), undefined);
-  }
-
-  #putBack({ store }: OpenFile, standing: readonly Standing[]): void {
-    if (standing.length === 0) return;
-    runAlone(store, () => {
-      // Each job goes to the front, so the first one is requeued last.
-      for (const { queue, offer } of standing.toReversed())
-        putBack(store, store.queue(queue), offer.id, offer.token);
-    });
-    for (const { queue, offer } of standing) this.#locks.held.ended(queue, offer.id);
+    this.#safely((opened) => this.#handOff.putBack(opened, standing), undefined);
   }
 
   /** Runs a function on the open file; if it fails, callers get the error at their next call. */
@@ -352,8 +297,8 @@ class StoreThread {
   }
 
   #tell(all = false): void {
-    const wakes = this.#safely((opened) => this.#look(opened, [], all), []);
-    this.#wake(wakes);
+    const wakes = this.#safely((opened) => this.#handOff.look(opened, [], all), []);
+    this.#handOff.wake(wakes);
   }
 
   #poll(): void {

@@ -2,8 +2,10 @@ import type { DatabaseSync, SQLInputValue, SQLOutputValue, StatementSync } from 
 
 import { assertNotNewer } from "./database.ts";
 import { lockTime, spanTime } from "./lock-clock.ts";
-import { type QueueRecord, queueRecord, type QueueRow } from "./queue-record.ts";
-import { STATE, type State } from "./states.ts";
+import { type QueueRecord, queueRecord, type QueueRow, readMeta } from "./queue-record.ts";
+import { storedList } from "../stored-json.ts";
+import { warnOfSettings } from "./damaged-settings.ts";
+import { STATE, STATE_NAMES, type State } from "./states.ts";
 
 /** The number of excess events after which the oldest are dropped, because trimming at each event would be slow. */
 const TRIM_SLACK = 500;
@@ -224,9 +226,21 @@ export class Store {
     if (known !== undefined) return known;
     const row = this.get<QueueRow>("SELECT * FROM queue WHERE name = ?", name);
     if (row === undefined) return undefined;
-    const record = queueRecord(row);
+    const record = queueRecord(row, () => this.countStates(row.key));
+    if (readMeta(row.meta) === undefined) warnOfSettings(this.path, name);
     this.#queues.set(name, record);
     return record;
+  }
+
+  /** Counts the jobs of a queue in each state. */
+  countStates(queue: number): number[] {
+    const counts = STATE_NAMES.map(() => 0);
+    const counted = this.all<{ state: State; count: number }>(
+      "SELECT state, count(*) AS count FROM job WHERE queue = ? GROUP BY state",
+      queue,
+    );
+    for (const { state, count } of counted) counts[state] = count;
+    return counts;
   }
 
   /** A queue by its qualified name, created if missing. Call it only in a transaction that writes. */
@@ -353,7 +367,7 @@ export class Store {
           "UPDATE event SET first = ?, count = ?, body = ? WHERE queue = ? AND number = ? AND first = ?",
           row.first + excess,
           row.count - excess,
-          JSON.stringify((JSON.parse(row.body) as unknown[]).slice(excess)),
+          JSON.stringify(storedList(row.body)?.slice(excess) ?? []),
           queue.key,
           row.number,
           row.first,

@@ -16,14 +16,20 @@ export interface BlockedNote {
   readonly seenMs: number;
 }
 
+function isBlockedRun(value: unknown): value is BlockedRun {
+  if (typeof value !== "object" || value === null) return false;
+  const { run, waitsFor, limits } = value as Partial<Record<keyof BlockedRun, unknown>>;
+  return typeof run === "string" && Array.isArray(waitsFor) && Array.isArray(limits);
+}
+
 /** The runs that hold each other up, by queue. */
 export async function blockedRuns(queues: Queues): Promise<ReadonlyMap<string, BlockedRun[]>> {
   const jobs = await queues.reader(BLOCKED_QUEUE).getJobs(["waiting"], 0, MOST - 1);
   const found = new Map<string, BlockedRun[]>();
   for (const job of jobs) {
-    const { runs = [], seenMs = 0 } = (job?.data ?? {}) as Partial<BlockedNote>;
-    if (Date.now() - seenMs > SHOWN_MS) continue;
-    for (const blocked of runs) {
+    const { runs, seenMs = 0 } = (job?.data ?? {}) as Partial<BlockedNote>;
+    if (!Array.isArray(runs) || !(Date.now() - seenMs <= SHOWN_MS)) continue;
+    for (const blocked of runs.filter(isBlockedRun)) {
       const queue = parseRunId(blocked.run)?.queue;
       if (queue !== undefined) found.set(queue, [...(found.get(queue) ?? []), blocked]);
     }

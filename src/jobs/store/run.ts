@@ -1,4 +1,4 @@
-import type { Job, JobJson, JobState } from "bullmq";
+import type { Job, JobJson, JobsOptions, JobState } from "bullmq";
 
 import type { Run, RunState } from "../api.ts";
 import { parseAttemptRecords } from "../attempt-record.ts";
@@ -6,6 +6,8 @@ import { progressOf } from "../events/entry.ts";
 import { CANCELLED_CODE, parseFailure } from "../failure.ts";
 import { formatRunId } from "../names.ts";
 import { fromStored } from "../stored.ts";
+import { parseStored, storedList } from "../stored-json.ts";
+import { unreadableError } from "../unreadable.ts";
 
 /** The fields that are read of a BullMQ job; BullMQ's class and the result of a file search both have them. */
 export type JobFacts = Pick<
@@ -19,6 +21,7 @@ export type JobFacts = Pick<
   | "failedReason"
   | "stacktrace"
   | "processedBy"
+  | "deferredFailure"
   | "attemptsMade"
   | "attemptsStarted"
   | "timestamp"
@@ -36,6 +39,8 @@ export function toRun(queue: string, job: JobFacts, state: string, wished: boole
   const progress = progressOf(job.progress);
   const due = known === "delayed" ? dueMs(job) : undefined;
   const failures = parseAttemptRecords(job.stacktrace);
+  const damage = unreadableError(job.deferredFailure);
+  const error = damage ?? (known === "done" ? undefined : failure);
   return {
     id: formatRunId(queue, job.id ?? ""),
     name: job.name,
@@ -43,14 +48,14 @@ export function toRun(queue: string, job: JobFacts, state: string, wished: boole
     state: known,
     input,
     attempt: (job.attemptsMade ?? 0) + (state === "active" ? 1 : 0),
-    attempts: Math.max(1, job.opts.attempts ?? 1),
+    attempts: attemptsOf(job.opts),
     priority: job.priority ?? 0,
     enqueuedMs: job.timestamp,
     ...(by === undefined ? {} : { by }),
     ...(key === undefined ? {} : { key }),
     ...(progress === undefined ? {} : { progress }),
     ...(known === "done" ? { result: job.returnvalue as unknown } : {}),
-    ...(failure === undefined || known === "done" ? {} : { error: failure }),
+    ...(error === undefined ? {} : { error }),
     ...(failures.length === 0 ? {} : { failures }),
     ...(job.processedBy === undefined ? {} : { server: job.processedBy }),
     ...(due === undefined ? {} : { dueMs: due }),
@@ -63,11 +68,17 @@ export function toRun(queue: string, job: JobFacts, state: string, wished: boole
 export function factsOf(json: JobJson): JobFacts {
   return {
     ...json,
-    data: JSON.parse(json.data) as unknown,
-    stacktrace: JSON.parse(json.stacktrace ?? "[]") as unknown,
-    returnvalue:
-      typeof json.returnvalue === "string" ? (JSON.parse(json.returnvalue) as unknown) : null,
+    data: parseStored(json.data)?.value,
+    stacktrace: [...(storedList(json.stacktrace) ?? [])],
+    returnvalue: parseStored(json.returnvalue)?.value ?? null,
   } as JobFacts;
+}
+
+/** The largest number of attempts; 1 where an option that an earlier version stored is no number. */
+export function attemptsOf(opts: JobsOptions): number {
+  const attempts: unknown = opts.attempts;
+  const number = Math.floor(Number(attempts ?? 1));
+  return number > 1 ? Math.min(number, Number.MAX_SAFE_INTEGER) : 1;
 }
 
 /** BullMQ's names of the states of a run. */

@@ -4,7 +4,9 @@ import { messageOf } from "../../base/errors.ts";
 import type { ScheduleRequest, ScheduleView } from "../api.ts";
 import { CRON_FORM, cronProblem } from "../cron.ts";
 import { optionError } from "../names.ts";
+import { DAMAGE } from "../sqlite/operations/scheduler-fields.ts";
 import { fromStored, toJobsOptions, toStored } from "../stored.ts";
+import { unreadableError } from "../unreadable.ts";
 import type { Queues } from "./queues.ts";
 
 /** The largest number of shown schedules of a queue. */
@@ -58,6 +60,8 @@ function parserProblem(cron: string, tz: string): string | undefined {
 
 function toView(queue: string, scheduler: JobSchedulerJson): ScheduleView {
   const { key, name, pattern, tz, every, next, template } = scheduler;
+  const { [DAMAGE]: damage } = (template?.opts ?? {}) as Readonly<Record<string, unknown>>;
+  const error = unreadableError(damage);
   return {
     id: key,
     queue,
@@ -67,5 +71,6 @@ function toView(queue: string, scheduler: JobSchedulerJson): ScheduleView {
     ...(tz === undefined ? {} : { tz }),
     ...(every === undefined ? {} : { everyMs: every }),
     ...(next === undefined ? {} : { nextMs: next }),
+    ...(error === undefined ? {} : { error }),
   };
 }

@@ -21,7 +21,7 @@ export async function unservedJobs(queues: Queues): Promise<ReadonlyMap<string, 
   for (const job of jobs) {
     const { queue, name, seenMs } = (job?.data ?? {}) as Partial<UnservedNote>;
     if (typeof queue !== "string" || typeof name !== "string") continue;
-    if (Date.now() - (seenMs ?? 0) > SHOWN_MS) continue;
+    if (!(Date.now() - (seenMs ?? 0) <= SHOWN_MS)) continue;
     names.set(queue, [...(names.get(queue) ?? []), name].sort());
   }
   return names;

@@ -132,6 +132,13 @@ export class Player {
     return ready.length < 2 || !ready.some(moves);
   }
 
+  /** Whether a retry leaves delayed jobs of the queue that are due where they are, which it makes ready on Redis. */
+  async leavesDue(queue: number): Promise<boolean> {
+    if (!this.#forPostgres) return false;
+    const delayed = await this.queue(queue).getDelayed();
+    return delayed.some(({ timestamp, delay }) => timestamp + delay <= Date.now());
+  }
+
   /** The same for the job that is taken when another ends, which may release its parent. */
   async mayTakeAtEnd(queue: number): Promise<boolean> {
     if (!this.#forPostgres) return true;
@@ -280,6 +287,7 @@ const PLAYS: Readonly<Record<OperationName, Play>> = {
     player.end(operation.job, async ({ queue, id, job, token }) => {
       // Documented: on Redis a retry that is refused promotes delayed jobs that are due all the same.
       if ((await player.queue(queue).getJobState(id)) !== "active") return "not active";
+      if (await player.leavesDue(queue)) return "left out";
       const error = option<boolean>(operation, "unrecoverable")
         ? new UnrecoverableError("for good")
         : new Error("failed");

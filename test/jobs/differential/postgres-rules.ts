@@ -37,6 +37,10 @@ export const POSTGRES_RULES: readonly PostgresRule[] = [
     leavesOut: ({ name }) => name === "retryJobs",
   },
   {
+    // The player leaves it out.
+    difference: "The retry of a failed job does not make delayed jobs ready that are due.",
+  },
+  {
     difference: "`drain` does not release the parents of the jobs that it removes.",
     leavesOut: ({ name }) => name === "drain",
   },

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { closeSync, mkdirSync, openSync, readdirSync, rmSync, statSync } from "node:fs";
-import { symlinkSync, writeSync } from "node:fs";
+import { linkSync, symlinkSync, writeSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { test } from "node:test";
@@ -168,6 +168,35 @@ test("a symbolic link to the file, or to a file that is not there yet, names tha
   const endless = join(directory, "endless.db");
   symlinkSync("endless.db", endless);
   assert.throws(() => openQueue(scope, endless), { code: "NEWEL_E_JOBS_CONNECTION" });
+});
+
+test("a file with a second hard link is refused, not called damaged, and left as it is", async (scope) => {
+  const path = jobsFile(scope);
+  const queue = openQueue(scope, path);
+  await queue.add("n", {});
+  const elsewhere = join(dirname(path), "elsewhere");
+  mkdirSync(elsewhere);
+  for (const link of [`${path}.link`, join(elsewhere, "jobs.db")]) {
+    linkSync(path, link);
+    await assert.rejects(openJobStore(link), {
+      code: "NEWEL_E_JOBS_LINKED",
+      message: link.startsWith(elsewhere) ? /in another directory/ : /another name \(jobs\.db\)/,
+    });
+    // The process that has the file open continues.
+    await queue.add("n", {});
+    rmSync(link);
+  }
+  await queue.close();
+  assert.deepEqual(
+    readdirSync(dirname(path)).filter((name) => /damaged|link/.test(name)),
+    [],
+  );
+  // The name that a killed process left when it made the file.
+  linkSync(path, `${path}.new-0b5b5a3c-3c62-4a25-8d4e-0c4c3a7a9d11`);
+  const store = await openJobStore(path);
+  cleanUp(scope, () => store.close());
+  assert.equal((await store.counts())["bull:q"]?.["waiting"], 3);
+  assert.equal(statSync(path).nlink, 1);
 });
 
 test("a misspelt option of a connection is refused", (scope) => {

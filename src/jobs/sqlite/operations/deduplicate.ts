@@ -1,5 +1,6 @@
 import type { DeduplicationOptions } from "bullmq";
 
+import { storedObject } from "../../stored-json.ts";
 import { deleteJob, findJob, type JobHead, jobExists, type NewJob } from "../job-rows.ts";
 import type { QueueRecord } from "../queue-record.ts";
 import { STATE } from "../states.ts";
@@ -107,11 +108,31 @@ interface NextJob extends NewJob {
 }
 
 function addNext(store: Store, queue: QueueRecord, id: string, json: string): void {
-  const { options, ...next } = JSON.parse(json) as NextJob;
   queue.lastId += 1;
   dropDeduplication(store, queue, id);
-  hold(store, queue, options, next.id);
-  storeAndEnqueue(store, queue, { ...next, addedAt: store.now });
+  const next = readNext(json) ?? damagedNext(queue, id, json);
+  hold(store, queue, next.options, next.id);
+  const { options: _, ...job } = next;
+  storeAndEnqueue(store, queue, { ...job, addedAt: store.now });
+}
+
+function readNext(json: string): NextJob | undefined {
+  const next = storedObject(json) as Partial<NextJob> | undefined;
+  if (next === undefined || typeof next.options?.id !== "string") return undefined;
+  const texts = [next.id, next.name, next.data, next.opts];
+  const numbers = [next.delay, next.priority];
+  const isWhole =
+    texts.every((text) => typeof text === "string") && numbers.every(Number.isInteger);
+  if (!isWhole) return undefined;
+  const { parentKey = null, parent = null, scheduler = null, deduplication = null } = next;
+  return { ...(next as NextJob), parentKey, parent, scheduler, deduplication };
+}
+
+/** A damaged next job becomes a job with the damaged text as its data: it is listed, and fails when it is taken. */
+function damagedNext(queue: QueueRecord, id: string, json: string): NextJob {
+  const job = { id: String(queue.lastId), name: id, data: json, opts: "", options: { id } };
+  const place = { addedAt: 0, delay: 0, priority: 0, lifo: false };
+  return { ...job, ...place, parentKey: null, parent: null, scheduler: null, deduplication: id };
 }
 
 function hold(

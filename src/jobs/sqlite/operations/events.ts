@@ -1,3 +1,4 @@
+import { storedList } from "../../stored-json.ts";
 import type { QueueRecord } from "../queue-record.ts";
 import type { Store } from "../store.ts";
 
@@ -9,9 +10,9 @@ const READ_AT_ONCE = 500;
 /** The events after an id, the oldest first. */
 export function readEvents(store: Store, queue: QueueRecord, after: string): EventEntry[] {
   const [number, index] = position(after);
-  const rows = store.all<{ number: number; first: number; body: string }>(
+  const rows = store.all<EventRow>(
     // SQLite searches the index by the first condition; with an OR alone it would read the whole table.
-    `SELECT number, first, body FROM event
+    `SELECT number, first, count, body FROM event
      WHERE queue = ? AND number >= ? AND (number > ? OR first + count - 1 > ?)
      ORDER BY number, first LIMIT 50`,
     queue.key,
@@ -21,12 +22,30 @@ export function readEvents(store: Store, queue: QueueRecord, after: string): Eve
   );
   const entries: EventEntry[] = [];
   for (const row of rows) {
-    for (const [at, fields] of (JSON.parse(row.body) as string[][]).entries())
+    for (const [at, fields] of eventsOf(row))
       if (row.number > number || row.first + at > index)
         entries.push([`${row.number}-${row.first + at}`, fields]);
     if (entries.length >= READ_AT_ONCE) break;
   }
   return entries;
+}
+
+interface EventRow {
+  readonly number: number;
+  readonly first: number;
+  readonly count: number;
+  readonly body: string;
+}
+
+/** Events of a damaged row are one event without a job at the place of the last, so that a reader gets past them. */
+function eventsOf({ count, body }: EventRow): readonly (readonly [number, string[]])[] {
+  const events = storedList(body);
+  if (events === undefined || !events.every(isTexts)) return [[count - 1, ["event", "unreadable"]]];
+  return [...events.entries()];
+}
+
+function isTexts(value: unknown): value is string[] {
+  return Array.isArray(value) && value.every((each) => typeof each === "string");
 }
 
 /** The id of the last event: later events have greater ids. */

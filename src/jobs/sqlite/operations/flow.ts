@@ -1,4 +1,5 @@
 import { findByFlowKey, findJob, type JobHead, moveJob } from "../job-rows.ts";
+import { storedObject } from "../../stored-json.ts";
 import type { QueueRecord } from "../queue-record.ts";
 import { CHILD, type Child, STATE } from "../states.ts";
 import type { Store } from "../store.ts";
@@ -28,12 +29,17 @@ function flowKey(queue: QueueRecord, id: string): string {
 
 export function findParent(store: Store, job: JobHead): Placed | undefined {
   if (job.parent !== null) {
-    const { id, queueKey } = JSON.parse(job.parent) as ParentReference;
-    const queue = store.findQueue(queueKey);
+    const { id, queueKey } = referenceOf(job.parent);
+    const queue = store.findQueue(String(queueKey));
     const found = queue === undefined ? undefined : findJob(store, queue, String(id));
     if (queue !== undefined && found !== undefined) return { queue, job: found };
   }
   return job.parent_key === null ? undefined : findByFlowKey(store, job.parent_key);
+}
+
+/** A damaged reference leaves the key of the parent, which fails with the child: it must not wait for ever. */
+function referenceOf(json: string): Partial<ParentReference> {
+  return storedObject(json) ?? { fpof: true };
 }
 
 interface DependencyRow {
@@ -122,7 +128,7 @@ export function childCompleted(
 /** A child failed for good: the child's options decide the effect on its parent. */
 export function childFailed(store: Store, child: Placed, reason: string): void {
   if (child.job.parent === null) return;
-  const means = JSON.parse(child.job.parent) as ParentReference;
+  const means = referenceOf(child.job.parent);
   const parent = findParent(store, child.job);
   const known = { queue: child.queue, id: child.job.id };
   if (parent === undefined || childKind(store, parent.job, known) !== CHILD.pending) return;

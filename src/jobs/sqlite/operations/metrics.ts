@@ -1,3 +1,4 @@
+import { storedCounts } from "../../stored-json.ts";
 import type { QueueRecord } from "../queue-record.ts";
 import type { Store } from "../store.ts";
 
@@ -41,7 +42,7 @@ export function collectMetrics(
   const points = [
     ...Array.from({ length: minutes - 1 }, () => 0),
     before - row.last_count,
-    ...(JSON.parse(row.points) as number[]),
+    ...(storedCounts(row.points) ?? []),
   ].slice(0, keepPoints);
   writeMetric(store, queue, type, {
     count: before + 1,
@@ -61,7 +62,7 @@ export function getMetrics(
 ): [string[], string[], number] {
   const row = readMetric(store, queue, type);
   if (row === undefined) return [[], [], 0];
-  const points = JSON.parse(row.points) as number[];
+  const points = storedCounts(row.points) ?? [];
   const from = start < 0 ? Math.max(0, points.length + start) : start;
   const to = end < 0 ? points.length + end : end;
   return [

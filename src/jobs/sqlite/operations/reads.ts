@@ -104,7 +104,9 @@ export function getRanges(
     const total = countOf(queue, state);
     const from = start < 0 ? Math.max(0, total + start) : start;
     const to = end < 0 ? total + end : end;
-    const order = ascending ? "score ASC, key ASC" : "score DESC, key DESC";
+    // See take.ts for the order of jobs at the front of a priority.
+    const second = state === STATE.prioritized ? "id" : "key";
+    const order = ascending ? `score ASC, ${second} ASC` : `score DESC, ${second} DESC`;
     const ids = store
       .all<{ id: string }>(
         `SELECT id FROM job WHERE queue = ? AND state = ? ORDER BY ${order} LIMIT ? OFFSET ?`,

@@ -5,20 +5,7 @@ import { STATE } from "../states.ts";
 import type { Store } from "../store.ts";
 import { storeAndEnqueue } from "./placing.ts";
 import { removeJob } from "./remove.ts";
-
-/** The fields of a scheduler that BullMQ stores, all as text. */
-export interface SchedulerFields {
-  readonly name?: string;
-  readonly pattern?: string;
-  readonly every?: string;
-  readonly offset?: string;
-  readonly tz?: string;
-  readonly limit?: string;
-  readonly startDate?: string;
-  readonly endDate?: string;
-  readonly data?: string;
-  readonly opts?: string;
-}
+import { damagedFields, readFields, type SchedulerFields } from "./scheduler-fields.ts";
 
 interface SchedulerRow {
   readonly next: number;
@@ -64,7 +51,7 @@ export function upsertScheduler(
   const earlier = findJob(store, queue, iterationId(id, next));
   if (earlier !== undefined) makeWay(store, queue, earlier);
   const offset = former === undefined ? (plan.offset ?? fields.offset) : fields.offset;
-  const keptOffset = old === undefined ? undefined : parse(old).offset;
+  const keptOffset = old === undefined ? undefined : readFields(old.fields)?.offset;
   writeScheduler(store, queue, id, next, old?.iterations ?? 1, {
     ...fields,
     ...((offset ?? keptOffset) === undefined ? {} : { offset: offset ?? keptOffset }),
@@ -131,7 +118,7 @@ function planNext(
 ): NextPlan {
   const wanted = Number(fields.offset ?? offsetOf(iteration.opts));
   if (every === undefined) return { next: nextMillis, offset: String(wanted), everyChanged: false };
-  const everyChanged = old !== undefined && Number(parse(old).every) !== every;
+  const everyChanged = old !== undefined && Number(readFields(old.fields)?.every) !== every;
   const startDate = fields.startDate === undefined ? undefined : Number(fields.startDate);
   const previous = old === undefined || everyChanged ? undefined : old.next;
   const slot = nextSlot(previous, every, store.now, wanted, startDate);
@@ -149,7 +136,9 @@ export function advanceScheduler(
 ): string | null {
   const scheduler = readScheduler(store, queue, id);
   if (scheduler === undefined) return null;
-  const fields = parse(scheduler);
+  const fields = readFields(scheduler.fields);
+  // A damaged scheduler is listed as such, and continues when it is replaced.
+  if (fields === undefined) return null;
   const every = Number(fields.every ?? repeatOf(iteration.opts)["every"] ?? 0);
   const offset = Number(fields.offset ?? offsetOf(iteration.opts));
   const next =
@@ -229,7 +218,7 @@ export function getScheduler(
 ): [string[], string] | [null, null] {
   const row = readScheduler(store, queue, id);
   if (row === undefined) return [null, null];
-  const fields = { ...parse(row), ic: String(row.iterations) };
+  const fields = { ...(readFields(row.fields) ?? damagedFields(id)), ic: String(row.iterations) };
   return [Object.entries(fields).flat(), String(row.next)];
 }
 
@@ -270,10 +259,6 @@ function readScheduler(store: Store, queue: QueueRecord, id: string): SchedulerR
     queue.key,
     id,
   );
-}
-
-function parse(row: SchedulerRow): SchedulerFields {
-  return JSON.parse(row.fields) as SchedulerFields;
 }
 
 function writeScheduler(

@@ -1,5 +1,6 @@
 import type { SQLInputValue } from "node:sqlite";
 
+import { storedCounts } from "../../stored-json.ts";
 import { COLUMNS, HEAD, type JobHead, type JobTuple } from "../job-rows.ts";
 import type { QueueRecord } from "../queue-record.ts";
 import { LISTS, STATE_NAMES } from "../states.ts";
@@ -94,7 +95,7 @@ export function countAll(store: Store): Record<string, Record<string, number>> {
   );
   return Object.fromEntries(
     rows.map(({ name, counts }) => {
-      const numbers = JSON.parse(counts) as number[];
+      const numbers = storedCounts(counts) ?? store.findQueue(name)?.counts ?? [];
       return [name, Object.fromEntries(STATE_NAMES.map((state, at) => [state, numbers[at] ?? 0]))];
     }),
   );
@@ -161,9 +162,13 @@ function conditions(filter: JobFilter): { where: string[]; values: SQLInputValue
   if (filter.finishedBefore !== undefined) add("job.finished_at < ?", filter.finishedBefore);
   if (filter.error !== undefined)
     add("instr(lower(job.failed_reason), lower(?)) > 0", filter.error);
-  // As JSON, so that 1 is not "1" and true is not 1.
+  // SQLite refuses a search in data that is no JSON. As JSON, so that 1 is not "1" and true is not 1.
   for (const [path, value] of Object.entries(filter.data ?? {}))
-    add(`${DATA} -> ? = json(?)`, jsonPath(path), JSON.stringify(value));
+    add(
+      `CASE WHEN json_valid(${DATA}) THEN ${DATA} -> ? END = json(?)`,
+      jsonPath(path),
+      JSON.stringify(value),
+    );
   return { where, values };
 }
 

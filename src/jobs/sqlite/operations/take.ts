@@ -1,6 +1,6 @@
 import { COLUMNS, type JobTuple, nextDue } from "../job-rows.ts";
 import { countOf, isPausedOrMaxed, type QueueRecord } from "../queue-record.ts";
-import { STATE, type State } from "../states.ts";
+import { STATE } from "../states.ts";
 import type { Store } from "../store.ts";
 import { promoteDue } from "./placing.ts";
 
@@ -91,10 +91,12 @@ function activate(
 ): JobTuple | undefined {
   // The token "0" means that the job has no lock: BullMQ's own convention for a job taken without one.
   const locked = taker.token !== "0";
+  // Jobs at the front of a priority have the same score: Redis takes them in the order of their ids.
+  const order = from === STATE.prioritized ? "score, id" : "score";
   const row = store.tuple(
     `UPDATE job SET state = ${STATE.active}, score = ?1, processed_at = ?1, attempts_started = attempts_started + 1,
        worker = coalesce(?2, worker), token = ?3, locked_until = ?4, owner = ?5, stall_limit = ?6, stall_mark = 0
-     WHERE key = (SELECT key FROM job WHERE queue = ?7 AND state = ?8 ORDER BY score LIMIT 1)
+     WHERE key = (SELECT key FROM job WHERE queue = ?7 AND state = ?8 ORDER BY ${order} LIMIT 1)
      RETURNING ${COLUMNS}`,
     store.now,
     taker.name,
@@ -112,12 +114,7 @@ function activate(
 
 /** Counts the jobs of each state again. */
 function recount(store: Store, queue: QueueRecord): void {
-  const counted = store.all<{ state: State; count: number }>(
-    "SELECT state, count(*) AS count FROM job WHERE queue = ? GROUP BY state",
-    queue.key,
-  );
-  queue.counts.fill(0);
-  for (const { state, count } of counted) queue.counts[state] = count;
+  queue.counts.splice(0, Infinity, ...store.countStates(queue.key));
   queue.nextDelayed = undefined;
   store.touch(queue);
 }
