@@ -682,7 +682,7 @@ export const ERROR_CODES = {
   },
   NEWEL_E_JOBS_LINKED: {
     text: "The file {path} has another name ({names}). SQLite keeps a WAL for each name, so that a file with two names loses jobs.",
-    fix: "Nothing was changed. Remove the other name (`find / -xdev -samefile FILE` lists all), or replace it by a symbolic link or a copy.",
+    fix: "Nothing was changed. Remove the other name (`find DIRECTORY -samefile FILE` lists all), or replace it by a symbolic link or a copy.",
   },
   NEWEL_E_JOBS_REPLACED: {
     text: "The file {path} was put in the place of another one. The WAL of that one was set aside as {kept} and not applied.",
