@@ -61,7 +61,7 @@ export class BlockedWatch {
         const { number, pid } = worker;
         this.#report({ worker: number, pid, blockedMs, ...begunTasks(worker.stallFacts(), nowMs) });
       }
-      worker.ping();
+      worker.pings.ping();
     }
     if (isBusy) this.start();
   };

@@ -1,4 +1,4 @@
-import { newelError } from "../base/errors.ts";
+import { hasCode, newelError } from "../base/errors.ts";
 import { monotonicMs } from "../base/globals.ts";
 import { startTimer } from "../base/timers.ts";
 import type { Launched } from "./launch.ts";
@@ -139,8 +139,10 @@ export class Departure {
       startTimer(ms, () => this.kill(`it did not end within ${ms} ms after its last task`));
   }
 
-  /** Its connection has ended. */
-  closed(): void {
+  /** Its connection has ended. `error`: the pool closed it, because of bytes that are no frames. */
+  closed(error: Error | undefined): void {
+    if (hasCode(error, "NEWEL_E_FRAME"))
+      this.why ??= "a program or library in it wrote to descriptor 3, its connection to the pool";
     this.#isClosed = true;
     if (this.#end === undefined)
       startTimer(LAST_BYTES_MS, () => this.kill("it closed its connection to the pool"));

@@ -177,7 +177,8 @@ export class Dispatcher {
    */
   pingQuiet(nowMs: number): void {
     for (const { ready } of this.#slots)
-      if (ready?.window.untold === 0 && ready.window.isQuiet(ready.inFlight, nowMs)) ready.ping();
+      if (ready?.window.untold === 0 && ready.window.isQuiet(ready.inFlight, nowMs))
+        ready.pings.ping();
   }
 
   /** The waiting tasks may only wait for room for results, or be less urgent. */

@@ -34,18 +34,19 @@ export function growBy({ max, size, starting, waiting, oldestMs, behind }: Crowd
 
 /** The facts about a worker that decide whether it must return tasks. */
 export interface Holder {
-  /** Tasks that were sent to it and that it has not reported as begun. */
-  readonly untold: number;
+  /** Tasks that were sent to it and that it has not begun, as far as that is known. */
+  readonly unbegun: number;
   readonly silentMs: number;
   /** The worker was asked for its tasks and has not answered. */
   readonly isRecalled: boolean;
+  /** Whether another worker can run its tasks. */
+  readonly hasOthers: boolean;
 }
 
 /**
- * Whether a worker must return the tasks that it has not begun. It is computing: the first of its
- * unreported tasks keeps it busy, the others wait behind that task although another worker could
- * run them.
+ * Whether a worker must return the tasks that it has not begun: it is computing, or its process is
+ * stopped, and these tasks wait although another worker could run them.
  */
-export function mustRecall({ untold, silentMs, isRecalled }: Holder, size: number): boolean {
-  return size > 1 && !isRecalled && untold > 1 && silentMs >= CROWDED_MS;
+export function mustRecall({ unbegun, silentMs, isRecalled, hasOthers }: Holder): boolean {
+  return hasOthers && !isRecalled && unbegun > 0 && silentMs >= CROWDED_MS;
 }

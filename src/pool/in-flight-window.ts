@@ -48,6 +48,8 @@ export class InFlightWindow {
   #peak = 0;
   #spanEndMs = 0;
   lastHeardMs = 0;
+  /** The time at which it was sent a task when it had reported all earlier ones. */
+  #waitsSinceMs = 0;
 
   constructor(concurrency: number) {
     this.#concurrency = concurrency;
@@ -83,9 +85,22 @@ export class InFlightWindow {
     return inFlight > 0 && nowMs - this.lastHeardMs > QUIET_MS;
   }
 
+  /** For how long it has had unreported tasks and was silent, in milliseconds. */
+  silentMs(nowMs: number): number {
+    return this.#sent === this.#told ? 0 : nowMs - Math.max(this.lastHeardMs, this.#waitsSinceMs);
+  }
+
+  /** The number of the last task that was sent. */
+  get sent(): number {
+    return this.#sent;
+  }
+
   /** Counts a task that is sent; returns its number. */
   send(nowMs: number): number {
-    if (this.#sent === this.#told && nowMs > this.#spanEndMs) this.#newSpan(nowMs);
+    if (this.#sent === this.#told) {
+      this.#waitsSinceMs = nowMs;
+      if (nowMs > this.#spanEndMs) this.#newSpan(nowMs);
+    }
     this.#sent += 1;
     const untold = this.#sent - this.#told;
     if (untold > this.#peak) this.#peak = untold;

@@ -12,7 +12,8 @@ import type { PoolTransport } from "./link.ts";
 import { dieWithParent } from "./parent-death.ts";
 import { inheritedFlags, type Settings } from "./settings.ts";
 import { ProgressFile } from "./progress-file.ts";
-import { PROGRESS_BYTES, progressOf, UNKNOWN_PROGRESS, type Progress } from "./progress.ts";
+import { NO_RECORD, type ProgressRecord } from "./progress.ts";
+import { SharedRecord } from "./shared-record.ts";
 import { threadTransport, type ThreadInit } from "./thread-transport.ts";
 import type { WorkerEnd } from "./worker-end.ts";
 import { WorkerGroup } from "./worker-group.ts";
@@ -28,12 +29,7 @@ export interface Launched {
   kill(): void;
   /** Sends SIGTERM to its process group; the worker itself ignores it. */
   terminateGroup(): void;
-  /**
-   * Reads the progress record, even after the worker's death. `told`: the tasks it has reported.
-   */
-  progress(told: number): Progress;
-  /** Releases the progress record. */
-  release(): void;
+  readonly progress: ProgressRecord;
 }
 
 /**
@@ -118,8 +114,7 @@ function launchProcess(
       else group.signal("SIGKILL");
     },
     terminateGroup: () => group?.signal("SIGTERM"),
-    progress: (told) => progress?.read(told) ?? UNKNOWN_PROGRESS,
-    release: () => progress?.close(),
+    progress: progress ?? NO_RECORD,
   };
 }
 
@@ -148,8 +143,8 @@ function launchThread({ execArgv, env, resourceLimits, title, readsOutput }: Set
   });
   // A separate port: `parentPort` belongs to the libraries that the worker loads.
   const { port1, port2 } = new MessageChannel();
-  const progress = new Int32Array(new SharedArrayBuffer(PROGRESS_BYTES));
-  const init: ThreadInit = { port: port2, progress };
+  const progress = new SharedRecord();
+  const init: ThreadInit = { port: port2, progress: progress.words };
   worker.postMessage(init, [port2]);
   // So that the worker alone does not keep the program alive.
   worker.unref();
@@ -167,8 +162,7 @@ function launchThread({ execArgv, env, resourceLimits, title, readsOutput }: Set
       ),
     kill: () => void worker.terminate(),
     terminateGroup: () => undefined,
-    progress: (told) => progressOf(Atomics.load(progress, 0), Atomics.load(progress, 1), told),
-    release: () => undefined,
+    progress,
   };
 }
 

@@ -1,5 +1,5 @@
 import { hasCode } from "../base/errors.ts";
-import { FrameReader, type Frame } from "../wire/frames.ts";
+import { FrameReader, nextFrameNumber, type Frame } from "../wire/frames.ts";
 import { Outbox } from "../wire/outbox.ts";
 import type { Transport } from "../wire/transport.ts";
 import { carriedBytes, CloneBody, type Body, type Carried } from "./body.ts";
@@ -34,20 +34,30 @@ export interface LinkReceiver {
   closed(error?: Error): void;
 }
 
-/** One end of the connection between pool and worker. */
+/**
+ * One end of the connection between pool and worker.
+ *
+ * The frames of each direction have consecutive numbers. Bytes that other code of the worker writes
+ * to the connection are therefore found, even those that look like a header: they have another
+ * number, or a frame is missing after them.
+ */
 export class Link {
   readonly outbox: Outbox;
   readonly #transport: PoolTransport;
   readonly #receiver: LinkReceiver;
   readonly #reader: FrameReader;
+  #failure: Error | undefined;
   #isInTurn = false;
+  /** The number of the next frame that is sent. */
+  nextNumber = 0;
 
-  constructor(transport: PoolTransport, receiver: LinkReceiver) {
+  /** @param firstNumber - the number of the first frame of the other end */
+  constructor(transport: PoolTransport, receiver: LinkReceiver, firstNumber = 0) {
     this.#transport = transport;
     this.outbox = new Outbox(transport, MAX_BACKLOG_BYTES, () => undefined);
     this.outbox.peerMaxFrameBytes = MAX_BODY_BYTES;
     this.#receiver = receiver;
-    this.#reader = new FrameReader(MAX_BODY_BYTES, (frame) => receiver.frame(frame), true);
+    this.#reader = new FrameReader(MAX_BODY_BYTES, (frame) => receiver.frame(frame), firstNumber);
     transport.onClone = (frame) => this.#turn(() => receiver.clone(frame));
     transport.turn = (deliver) => this.#turn(deliver);
     transport.start({
@@ -55,7 +65,7 @@ export class Link {
       drained: () => this.outbox.drained(),
       closed: (error) => {
         this.outbox.close();
-        receiver.closed(error);
+        receiver.closed(error ?? this.#failure);
       },
     });
   }
@@ -68,9 +78,11 @@ export class Link {
    * @throws DataCloneError when the value cannot be cloned for a thread
    */
   send(type: number, id: number, aux: number, body: Body = ""): number {
-    if (typeof body === "string") return this.outbox.add(type, 0, 0, id, aux, body);
     if (body instanceof CloneBody) return this.#sendClone(type, id, aux, body);
-    return this.outbox.add(type, body.flags, 0, id, aux, body);
+    const flags = typeof body === "string" ? 0 : body.flags;
+    const bytes = this.outbox.add(type, flags, this.nextNumber, id, aux, body);
+    this.nextNumber = nextFrameNumber(this.nextNumber);
+    return bytes;
   }
 
   #sendClone(type: number, id: number, aux: number, clone: CloneBody): number {
@@ -89,6 +101,7 @@ export class Link {
       } catch (error) {
         // Other code of the worker wrote to this connection: it cannot be used any more.
         if (!hasCode(error, "NEWEL_E_FRAME")) throw error;
+        this.#failure = error instanceof Error ? error : undefined;
         this.#reader.stop();
         this.#transport.abort();
       }

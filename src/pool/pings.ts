@@ -10,6 +10,7 @@ export class Pings {
     this.#send = send;
   }
 
+  /** Sends one, unless one is unanswered. */
   ping(): void {
     if (this.sinceMs !== undefined) return;
     this.sinceMs = monotonicMs();

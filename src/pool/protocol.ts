@@ -4,7 +4,7 @@ import type { CodecLimits } from "../wire/tagged.ts";
 /**
  * The messages between pool and worker, in the frames of the wire. `id` is the place of a task in
  * the worker's table; each TASK is answered by exactly one DONE, FAILED or DROPPED, and only then
- * is its place used again.
+ * is its place used again. Instead of a method a frame has its number (link.ts).
  */
 
 /** From the pool to a worker. */
@@ -49,7 +49,7 @@ export const ToWorker: Readonly<
 
 /** The kinds of a task, as bits. */
 export const TaskFlag = {
-  /** The task has a deadline or a signal: the worker announces its start in the progress record. */
+  /** The task has a deadline or a signal: it goes first when the worker announces starts in its progress record. */
   MAY_BE_GIVEN_UP: 1,
   /** Its caller reads a stream: each item is an ITEM, and DONE has no body. */
   STREAM: 2,
@@ -73,7 +73,8 @@ export const ToPool: Readonly<
     | "REPORT"
     | "PONG"
     | "ASK"
-    | "ITEM",
+    | "ITEM"
+    | "UNRECORDED",
     number
   >
 > = {
@@ -101,11 +102,15 @@ export const ToPool: Readonly<
   ASK: FrameType.CALL,
   /** id: the place of a task. Body: an item of its stream. */
   ITEM: FrameType.RELEASE,
+  /** The progress record can no longer be written: it is not to be believed from now on. */
+  UNRECORDED: FrameType.CANCEL,
 };
 
 /** The settings that a worker needs before it starts. */
 export interface WorkerSetup {
   readonly module: string;
+  /** The number of the worker's first frame. */
+  readonly firstNumber: number;
   readonly pool: string;
   readonly workerNumber: number;
   readonly title: string;

@@ -39,22 +39,26 @@ export class Pulse {
     const nowMs = monotonicMs();
     let untold = 0;
     let behind = 0;
-    for (const { ready } of this.#fleet.slots) {
-      if (ready === undefined) continue;
-      untold += ready.window.untold;
-      behind += this.#behind(ready, nowMs);
+    for (const worker of this.#fleet.workers) {
+      if (worker.window.untold === 0) continue;
+      untold += worker.window.untold;
+      behind += this.#behind(worker, nowMs);
     }
     this.#grow(behind, nowMs);
     if (this.#dispatcher.waiting > 0) this.#dispatcher.pingQuiet(nowMs);
     if (untold > 0 || this.#dispatcher.waiting > 0) this.start();
   };
 
-  /** The tasks that wait in a worker behind a computing one are recalled. */
+  /** Recalls tasks that wait in a silent worker; returns the number of those that it keeps. */
   #behind(worker: WorkerHandle, nowMs: number): number {
-    const { untold, lastHeardMs } = worker.window;
-    const silentMs = nowMs - lastHeardMs;
-    if (mustRecall({ untold, silentMs, isRecalled: worker.isRecalled }, this.#max)) worker.recall();
-    return silentMs >= CROWDED_MS ? Math.max(0, untold - 1) : 0;
+    const silentMs = worker.window.silentMs(nowMs);
+    if (silentMs < CROWDED_MS) return 0;
+    const { isSent: isRecalled, unbegun } = worker.recall;
+    // A worker that leaves has a successor.
+    const hasOthers = this.#max > 1 || worker.state === "leaving";
+    if (!mustRecall({ unbegun, silentMs, isRecalled, hasOthers })) return unbegun;
+    worker.takeBack();
+    return worker.recall.unbegun;
   }
 
   #grow(behind: number, nowMs: number): void {

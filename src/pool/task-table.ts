@@ -5,11 +5,18 @@ import type { Task } from "./task.ts";
 export class TaskTable {
   readonly #tasks: (Task | undefined)[] = [];
   readonly #free: number[] = [];
+  /** Places of tasks that the pool took back, until the worker has returned them. */
+  readonly #takenBack = new Set<number>();
   /** Tasks that the worker has not reported as taken, in the order they were sent. */
   readonly #untold = new Ring<Task>();
   /** The number of the last task that was reported. */
   #told = 0;
   size = 0;
+
+  /** Tasks that the pool took back, and that the worker has not returned. */
+  get takenBack(): number {
+    return this.#takenBack.size;
+  }
 
   at(place: number): Task | undefined {
     return this.#tasks[place];
@@ -31,11 +38,23 @@ export class TaskTable {
 
   remove(place: number): Task | undefined {
     const task = this.#tasks[place];
-    if (task === undefined) return undefined;
+    if (task === undefined) {
+      if (this.#takenBack.delete(place)) this.#free.push(place);
+      return undefined;
+    }
     this.#tasks[place] = undefined;
     this.#free.push(place);
     this.size -= 1;
     return task;
+  }
+
+  /** Removes a task that the worker does not begin; its place is free when the worker returns it. */
+  takeBack(task: Task): void {
+    this.#tasks[task.place] = undefined;
+    this.#takenBack.add(task.place);
+    this.size -= 1;
+    // The next report of taken tasks counts it: its body is still needed.
+    task.sentNumber = 0;
   }
 
   /** Calls `onTaken` for each task up to this number that the worker has taken. */
@@ -57,6 +76,7 @@ export class TaskTable {
 
   clear(): void {
     this.#tasks.length = 0;
+    this.#takenBack.clear();
     this.size = 0;
   }
 }

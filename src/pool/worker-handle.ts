@@ -20,6 +20,7 @@ import { Link, type ClonedFrame, type LinkReceiver } from "./link.ts";
 import { Questions } from "./questions.ts";
 import { MessageCredit } from "./message-credit.ts";
 import { Pings } from "./pings.ts";
+import { Recall } from "./recall.ts";
 import type { Settings } from "./settings.ts";
 import { TaskFlag, ToPool, ToWorker, type ResourceReport } from "./protocol.ts";
 import { InFlightWindow } from "./in-flight-window.ts";
@@ -62,8 +63,7 @@ export class WorkerHandle implements LinkReceiver, Departing {
   idleSinceMs: number = this.#startedMs;
   report: ResourceReport | undefined;
   #nowMs: number = this.#startedMs;
-  /** Whether it was asked to return the tasks that it has not begun. */
-  isRecalled = false;
+  readonly recall: Recall;
   /** Given-up tasks that it has not ended. */
   givenUp = 0;
   #startTimer: Timer | undefined;
@@ -88,7 +88,7 @@ export class WorkerHandle implements LinkReceiver, Departing {
     this.#stall = new StallWatch({
       hasGivenUp: () => this.givenUp > 0 && this.state !== "ended",
       facts: () => this.stallFacts(),
-      ping: () => this.ping(),
+      ping: () => this.pings.ping(),
       kill: (blocker, isKnown) => this.departure.killStalled(blocker, isKnown),
       retire: () => this.retire(),
     });
@@ -100,10 +100,14 @@ export class WorkerHandle implements LinkReceiver, Departing {
       this.#startTimer?.stop();
       this.departure.ended(end);
     });
-    this.#link = new Link(this.#launched.transport, this);
+    const setup = setupOf(settings, number, credit);
+    this.#link = new Link(this.#launched.transport, this, setup.firstNumber);
+    const { progress } = this.#launched;
+    this.recall = new Recall(progress, this.window, this.#tasks, () =>
+      this.#link.send(ToWorker.RECALL, 0, 0),
+    );
     const canClone = settings.kind === "thread";
     this.#questions = new Questions(this.#link, number, canClone);
-    const setup = setupOf(settings, number, credit);
     this.#link.send(ToWorker.SETUP, 0, 0, encodeBody(setup, canClone));
     this.#startTimer = startTimer(settings.startMs, () =>
       this.departure.kill(`it was not ready within ${settings.startMs} ms`),
@@ -132,7 +136,8 @@ export class WorkerHandle implements LinkReceiver, Departing {
 
   /** Whether one more task may be sent at this moment. */
   hasRoom(nowMs: number): boolean {
-    return this.state === "ready" && this.window.hasRoom(this.inFlight, nowMs);
+    if (this.state !== "ready" || this.#tasks.takenBack > 0) return false;
+    return this.window.hasRoom(this.inFlight, nowMs);
   }
 
   /** Sends a task; it is answered, or returned by `ended`. */
@@ -143,10 +148,10 @@ export class WorkerHandle implements LinkReceiver, Departing {
     task.sentMs = nowMs;
     task.sentNumber = this.window.send(nowMs);
     const mayBeGivenUp = task.deadlines !== undefined || task.signalTasks !== undefined;
+    const kind = mayBeGivenUp ? task.kind | TaskFlag.MAY_BE_GIVEN_UP : task.kind;
     try {
       // Memory of a task that may have to be sent again is not transferred.
       const body = task.retriesLeft === 0 ? task.body : kept(task.body);
-      const kind = mayBeGivenUp ? task.kind | TaskFlag.MAY_BE_GIVEN_UP : task.kind;
       this.#link.send(ToWorker.TASK, place, kind, body);
     } catch (error) {
       this.#release(place);
@@ -160,9 +165,8 @@ export class WorkerHandle implements LinkReceiver, Departing {
     if (task.limits?.memoryBytes !== undefined) this.#events.limited();
   }
 
-  #tellCancelled(task: Task, limitMs: number, reason: unknown): void {
-    const aux = Math.min(limitMs, 0xffff_ffff);
-    this.#link.send(ToWorker.CANCEL, task.place, aux, reasonBody(reason));
+  #tellCancelled({ place }: Task, limitMs: number, reason: unknown): void {
+    this.#link.send(ToWorker.CANCEL, place, Math.min(limitMs, 0xffff_ffff), reasonBody(reason));
   }
 
   /** The caller of the task was notified that it is cancelled or late. */
@@ -170,7 +174,7 @@ export class WorkerHandle implements LinkReceiver, Departing {
     this.#tellCancelled(task, limitMs, reason);
     task.givenUpMs = monotonicMs();
     this.givenUp += 1;
-    this.ping();
+    this.pings.ping();
     this.#stall.start();
     if (this.state === "leaving") this.departure.look();
   }
@@ -180,16 +184,11 @@ export class WorkerHandle implements LinkReceiver, Departing {
     if (this.has(task)) this.#link.send(ToWorker.ITEM_CREDIT, task.place, credit);
   }
 
-  /** Sends a PING, unless one is unanswered. */
-  ping(): void {
-    this.pings.ping();
-  }
-
-  /** Recalls the tasks that it has not begun; `returned` follows when its event loop runs. */
-  recall(): void {
-    if (this.isRecalled || this.state === "ended") return;
-    this.isRecalled = true;
-    this.#link.send(ToWorker.RECALL, 0, 0);
+  /** Takes tasks back that it has not begun; it returns others when its event loop runs. */
+  takeBack(): void {
+    if (this.state === "ended") return;
+    const tasks = this.recall.take();
+    if (tasks.length > 0) this.#events.returned(tasks);
   }
 
   /** The known facts about its tasks and its last message. */
@@ -198,7 +197,7 @@ export class WorkerHandle implements LinkReceiver, Departing {
     return {
       tasks: this.#tasks.inOrder(),
       told,
-      progress: this.#launched.progress(told),
+      progress: this.#launched.progress.read(told),
       heardMs: this.window.lastHeardMs,
       pingedMs: this.pings.sinceMs,
       concurrency: this.#concurrency,
@@ -221,9 +220,8 @@ export class WorkerHandle implements LinkReceiver, Departing {
   }
 
   /**
-   * Ends a task in steps: the task is notified, then the processes that it started get SIGTERM,
-   * then the whole group is killed. The worker leaves afterwards, and the processes that the task
-   * left behind end with it.
+   * Ends a task in steps: the task is notified, then the processes that it started get SIGTERM, then
+   * the whole group is killed. The worker leaves afterwards, with the processes that the task left.
    */
   end(task: Task, limitMs: number, reason: unknown, graceMs: number): void {
     this.#tellCancelled(task, limitMs, reason);
@@ -259,7 +257,7 @@ export class WorkerHandle implements LinkReceiver, Departing {
     this.#nowMs = monotonicMs();
     this.window.heard(this.#nowMs);
     this.pings.answered();
-    this.isRecalled = false;
+    this.recall.isSent = false;
   }
 
   turnEnds(): void {
@@ -279,6 +277,9 @@ export class WorkerHandle implements LinkReceiver, Departing {
         return;
       case ToPool.TAKEN:
         this.#told(id, aux);
+        return;
+      case ToPool.UNRECORDED:
+        this.#launched.progress.close();
         return;
       case ToPool.DROPPED:
         this.#dropped(id);
@@ -384,15 +385,15 @@ export class WorkerHandle implements LinkReceiver, Departing {
     return task;
   }
 
-  closed(): void {
-    this.departure.closed();
+  closed(error?: Error): void {
+    this.departure.closed(error);
   }
 
   /** The worker has ended, and its last bytes were read. */
   over(how: string): void {
     this.state = "ended";
     const { tasks, told, progress } = this.stallFacts();
-    this.#launched.release();
+    this.#launched.progress.close();
     this.#tasks.clear();
     this.#events.ended(this, how, leftTasks(tasks, { progress, told }));
   }

@@ -1,3 +1,5 @@
+import { randomInt } from "node:crypto";
+
 import { MAX_TIMER_MS } from "../base/timers.ts";
 import type { Settings } from "./settings.ts";
 import type { WorkerSetup } from "./protocol.ts";
@@ -7,6 +9,8 @@ export function setupOf(settings: Settings, workerNumber: number, credit: number
   const { worker, name, title, statsMs, telemetry, data } = settings;
   return {
     module: worker.href,
+    // Random, because bytes of other programs have zeros most often.
+    firstNumber: randomInt(2 ** 16),
     pool: name,
     workerNumber,
     title: `${title} ${workerNumber}`,

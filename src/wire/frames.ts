@@ -131,7 +131,8 @@ export class FrameReader {
     end: 0,
   };
   #maxBytes: number;
-  readonly #isOwnWorker: boolean;
+  /** The number of the next frame, if frames have numbers. */
+  #number: number | undefined;
   readonly #firstRoomBytes: number;
   #held = Buffer.alloc(0);
   #heldBytes = 0;
@@ -142,13 +143,13 @@ export class FrameReader {
   #waiting: Buffer[] = [];
 
   /**
-   * @param isOwnWorker - the peer is a worker of this program, or its pool: frames get more memory
-   * at once, and never name a method
+   * @param firstNumber - the peer is a worker of this program, or its pool: frames get more memory
+   * at once, and have consecutive numbers instead of methods
    */
-  constructor(maxFrameBytes: number, onFrame: (frame: Frame) => void, isOwnWorker = false) {
+  constructor(maxFrameBytes: number, onFrame: (frame: Frame) => void, firstNumber?: number) {
     this.#maxBytes = maxFrameBytes;
-    this.#isOwnWorker = isOwnWorker;
-    this.#firstRoomBytes = isOwnWorker ? OWN_ROOM_BYTES : FIRST_ROOM_BYTES;
+    this.#number = firstNumber;
+    this.#firstRoomBytes = firstNumber === undefined ? FIRST_ROOM_BYTES : OWN_ROOM_BYTES;
     this.#onFrame = onFrame;
   }
 
@@ -258,8 +259,9 @@ export class FrameReader {
     // Checked before the body has arrived: the bytes of a foreign program may claim gigabytes.
     const type = buffer[at + 4] ?? 0;
     if (type < 1 || type > LAST_TYPE) throw frameError(`a frame of the unknown type ${type}`);
-    if (this.#isOwnWorker && (buffer[at + 6] !== 0 || buffer[at + 7] !== 0))
-      throw frameError("a frame with a method, which no worker sends");
+    const number = readMethod(buffer, at);
+    if (this.#number !== undefined && number !== this.#number)
+      throw frameError(`frame ${number}, where frame ${this.#number} is next`);
     return bytes;
   }
 
@@ -267,7 +269,8 @@ export class FrameReader {
     const frame = this.#frame;
     frame.type = buffer[at + 4] ?? 0;
     frame.flags = buffer[at + 5] ?? 0;
-    frame.method = (buffer[at + 6] ?? 0) | ((buffer[at + 7] ?? 0) << 8);
+    frame.method = readMethod(buffer, at);
+    if (this.#number !== undefined) this.#number = nextFrameNumber(this.#number);
     frame.id = readU32(buffer, at + 8);
     frame.aux = readU32(buffer, at + 12);
     frame.buffer = buffer;
@@ -275,6 +278,15 @@ export class FrameReader {
     frame.end = end;
     this.#onFrame(frame);
   }
+}
+
+function readMethod(buffer: Buffer, at: number): number {
+  return (buffer[at + 6] ?? 0) | ((buffer[at + 7] ?? 0) << 8);
+}
+
+/** The number of the frame after one, where frames have numbers: 16 bits. */
+export function nextFrameNumber(number: number): number {
+  return (number + 1) & 0xffff;
 }
 
 /** The peer broke the protocol. */

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -197,6 +197,42 @@ test("tasks that wait behind a computing one are recalled, and another worker ru
   const ran = all.map(({ pid, begun }) => `${pid} ${begun}`);
   assert.equal(new Set(ran).size, 40, "each ran once");
   assert.equal(pool.stats().waitTime.count, 20 * 200 + 41, "a recalled task has one wait");
+});
+
+for (const kind of KINDS)
+  test(`${kind}: tasks behind one that never gives its event loop back run in another worker`, async (t) => {
+    const pool = openPool<Tasks>(t, "tasks", { kind, size: 2 });
+    await pool.start();
+    // Both windows hold more than one task; there are not so many that their starts are not announced.
+    for (let round = 0; round < 8; round += 1)
+      await Promise.all(Array.from({ length: 40 }, () => pool.run({ do: "who" })));
+    const file = join(temporaryDirectory(t), "notes");
+    const stuck = pool.run({ do: "spin" });
+    stuck.catch(() => undefined);
+    const all = Array.from({ length: 40 }, () => pool.run({ do: "note", file }));
+    const workers = new Set((await Promise.all(all)).map(({ worker }) => worker));
+    assert.equal(workers.size, 1);
+    assert.equal(readFileSync(file, "utf8").split("\n").length - 1, 40, "each ran once");
+  });
+
+test("tasks that a stopped process has not begun run in another one, once", async (t) => {
+  const pool = openPool<Tasks>(t, "tasks", { size: 2 });
+  await pool.start();
+  for (let n = 0; n < 20; n += 1) await pool.run({ do: "who" });
+  const [{ pid = 0 } = {}] = pool.stats().workers;
+  const file = join(temporaryDirectory(t), "notes");
+  process.kill(pid, "SIGSTOP");
+  try {
+    for (let n = 0; n < 3; n += 1) {
+      const all = Array.from({ length: 20 }, () => pool.run({ do: "note", file }));
+      for (const answer of await Promise.all(all)) assert.notEqual(answer.pid, pid);
+    }
+  } finally {
+    process.kill(pid, "SIGCONT");
+  }
+  const isBack = async (): Promise<boolean> => (await pool.run({ do: "who" })).pid === pid;
+  await eventually(isBack, "it gets tasks again");
+  assert.equal(readFileSync(file, "utf8").split("\n").length - 1, 60, "each ran once");
 });
 
 test("a task of low priority waits longer, but starts eventually", async (t) => {

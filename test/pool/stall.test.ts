@@ -2,7 +2,13 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { growBy, mustRecall, type Crowd } from "../../src/pool/growth.ts";
-import { progressOf, ProgressState, UNKNOWN_PROGRESS } from "../../src/pool/progress.ts";
+import {
+  isTakenBack,
+  progressOf,
+  ProgressState,
+  progressWord,
+  UNKNOWN_PROGRESS,
+} from "../../src/pool/progress.ts";
 import { ABANDONED_MS, judge, type StallFacts, type Verdict } from "../../src/pool/stall.ts";
 
 const FACTS: StallFacts = {
@@ -106,13 +112,27 @@ test("a waiting verdict is re-evaluated when it may change, after killMs / 4 at 
 
 test("a progress record continues from the last report, beyond 32 bits too", () => {
   const told = 2 ** 32 + 5;
-  assert.deepEqual(progressOf(7, ProgressState.STARTING, told), {
-    begun: 2 ** 32 + 8,
-    starting: 2 ** 32 + 8,
+  const read = (taken: number, state: number): unknown =>
+    progressOf(progressWord(taken, state), told);
+  assert.deepEqual(read(told + 2, ProgressState.STARTING), {
+    begun: told + 3,
+    starting: told + 3,
   });
-  assert.deepEqual(progressOf(7, ProgressState.IDLE, told), { begun: 2 ** 32 + 7, starting: 0 });
-  assert.equal(progressOf(7, ProgressState.INEXACT, told), UNKNOWN_PROGRESS);
-  assert.equal(progressOf(4, ProgressState.IDLE, told), UNKNOWN_PROGRESS, "older than the report");
+  assert.deepEqual(read(told + 2, ProgressState.IDLE), { begun: told + 2, starting: 0 });
+  assert.equal(read(told + 2, ProgressState.INEXACT), UNKNOWN_PROGRESS);
+  assert.equal(read(told - 1, ProgressState.IDLE), UNKNOWN_PROGRESS, "older than the report");
+});
+
+test("the range of tasks that a pool took back is exact, beyond 32 bits too", () => {
+  for (const after of [0, 5, 2 ** 31 - 2, 2 ** 32 - 2]) {
+    // As the record keeps them: with and without a sign.
+    for (const words of [new Uint32Array([after, after + 3]), new Int32Array([after, after + 3])]) {
+      const [from = 0, upTo = 0] = words;
+      const taken = [0, 1, 2, 3, 4].filter((ahead) => isTakenBack(after + ahead, from, upTo));
+      assert.deepEqual(taken, [1, 2, 3], `after ${after}`);
+    }
+  }
+  assert.ok(!isTakenBack(1, 0, 0), "an empty record");
 });
 
 test("a pool grows by the tasks that waited for 20 ms, in the pool or in a worker, and at most doubles", () => {
@@ -128,11 +148,11 @@ test("a pool grows by the tasks that waited for 20 ms, in the pool or in a worke
   assert.equal(growBy({ ...crowd, size: 0 }), 1);
 });
 
-test("tasks behind one that keeps its worker silent are recalled once, if other workers can run them", () => {
-  const holder = { untold: 2, silentMs: 20, isRecalled: false };
-  assert.ok(mustRecall(holder, 2));
-  assert.ok(!mustRecall(holder, 1));
-  assert.ok(!mustRecall({ ...holder, untold: 1 }, 2), "it computes that one");
-  assert.ok(!mustRecall({ ...holder, silentMs: 19 }, 2));
-  assert.ok(!mustRecall({ ...holder, isRecalled: true }, 2));
+test("tasks that a silent worker has not begun are recalled once, if other workers can run them", () => {
+  const holder = { unbegun: 1, silentMs: 20, isRecalled: false, hasOthers: true };
+  assert.ok(mustRecall(holder));
+  assert.ok(!mustRecall({ ...holder, hasOthers: false }));
+  assert.ok(!mustRecall({ ...holder, unbegun: 0 }), "it has begun all");
+  assert.ok(!mustRecall({ ...holder, silentMs: 19 }));
+  assert.ok(!mustRecall({ ...holder, isRecalled: true }));
 });

@@ -1,5 +1,5 @@
 // Kills random workers under load: `node test/soak/pool-kills.ts [KILLS]`, by default a thousand.
-// Prints one line; exits with 1 when a task did not settle, ran out of order, or a worker is missing.
+// Prints one line; exits with 1 when a task did not settle once, or a worker is missing.
 import { Pool } from "../../src/pool/pool.ts";
 import type * as TasksModule from "../pool/fixtures/tasks.ts";
 import { killWorkers } from "../pool/kills.ts";

@@ -70,7 +70,7 @@ class Runner implements LinkReceiver, ScopeOwner, ProgramOwner {
   readonly #progress: ProgressWriter;
   /**
    * Running tasks with a deadline or a signal: while there are any, the start of each task is
-   * announced.
+   * announced first.
    */
   #mayBeGivenUp = 0;
   #turnBeganMs = 0;
@@ -84,6 +84,11 @@ class Runner implements LinkReceiver, ScopeOwner, ProgramOwner {
     this.#link = new Link(transport, this);
     this.#messages = new Messages(this.#link);
     this.#outbound = new Outbound(this.#link, host.canClone, () => this.#queue.taken);
+    // Before the next task begins.
+    this.#progress.onBroken = () => {
+      this.#link.send(ToPool.UNRECORDED, 0, 0);
+      this.#outbound.flush();
+    };
     process.once("exit", () => {
       this.#progress.exiting(this.#queue.taken);
       this.#outbound.flush();
@@ -171,6 +176,7 @@ class Runner implements LinkReceiver, ScopeOwner, ProgramOwner {
   }
 
   async #setUp(setup: WorkerSetup): Promise<void> {
+    this.#link.nextNumber = setup.firstNumber;
     try {
       await this.#host.prepare(setup);
       const { workerNumber, pool, data } = setup;
@@ -257,9 +263,10 @@ class Runner implements LinkReceiver, ScopeOwner, ProgramOwner {
     const { taken } = this.#queue;
     const task = this.#queue.shift();
     if (task === undefined) return;
-    const isAnnounced = (task.kind & TaskFlag.MAY_BE_GIVEN_UP) !== 0 || this.#mayBeGivenUp > 0;
-    this.#progress.starting(taken, isAnnounced, this.#nowMs);
-    this.#begin(task);
+    const isLimited = (task.kind & TaskFlag.MAY_BE_GIVEN_UP) !== 0 || this.#mayBeGivenUp > 0;
+    const mayBegin = this.#progress.starting(taken, isLimited, this.#nowMs);
+    if (mayBegin || task.buffer === undefined) this.#begin(task);
+    else this.#outbound.answer(ToPool.DROPPED, task.id, "");
     this.#nowMs = monotonicMs();
   }
 
