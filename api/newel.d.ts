@@ -597,6 +597,10 @@ const ERROR_CODES: {
         readonly text: "…";
         readonly fix: "…";
     };
+    readonly NEWEL_E_SINGLETON_FILE: {
+        readonly text: "…";
+        readonly fix: "…";
+    };
     readonly NEWEL_E_SINGLETON_STATE: {
         readonly text: "…";
         readonly fix: "…";

@@ -339,6 +339,10 @@ export const ERROR_CODES = {
     text: "The process that hosts the singleton {name} did not start: {why}.",
     fix: "The message ends with its last lines; run its module by itself to see more.",
   },
+  NEWEL_E_SINGLETON_FILE: {
+    text: "The file {path} of singletons cannot be used: {why}.",
+    fix: "Restore it, or remove it while no process uses a singleton of this home; a removed record makes the epochs of its singleton begin at 1 again.",
+  },
   NEWEL_E_SINGLETON_STATE: {
     text: "The state of {name} cannot be kept: {why}.",
     fix: "Let save() return JSON data of at most 4 MB.",

@@ -40,7 +40,8 @@ export class Pulse {
     let untold = 0;
     let behind = 0;
     for (const worker of this.#fleet.workers) {
-      if (worker.window.untold === 0) continue;
+      // A worker that starts has the broadcasts that it must run before it is ready.
+      if (worker.state === "starting" || worker.window.untold === 0) continue;
       untold += worker.window.untold;
       behind += this.#behind(worker, nowMs);
     }

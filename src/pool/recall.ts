@@ -42,9 +42,13 @@ export class Recall {
     this.#record.takeBack(told, sent);
     const facts = { told, progress: this.#record.read(told) };
     const taken = this.#tasks.inOrder().filter(
-      ({ body, isSettled, sentNumber }) =>
-        // A value that goes separately may exist in the worker alone by now.
-        !isSettled && !(body instanceof CloneBody) && !mayHaveBegun(sentNumber, facts),
+      ({ body, isSettled, sentNumber, stickyKey }) =>
+        // A value that goes separately may exist in the worker alone by now; a sticky broadcast is for
+        // this worker.
+        !isSettled &&
+        stickyKey === undefined &&
+        !(body instanceof CloneBody) &&
+        !mayHaveBegun(sentNumber, facts),
     );
     for (const task of taken) this.#tasks.takeBack(task);
     return taken;

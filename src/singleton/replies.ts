@@ -38,6 +38,9 @@ function isCount(value: unknown): value is number {
 type Reply = { readonly json: string } | { readonly error: Readonly<Record<string, unknown>> };
 
 interface Asker {
+  /** The time of the last use, by the clock that no adjustment changes. */
+  lastUseMs: number;
+  /** The same for the saved text, which an owner of an earlier release may read. */
   usedMs: number;
   readonly replies: Map<number, Reply | Promise<unknown>>;
 }
@@ -104,13 +107,14 @@ export class Replies {
   }
 
   #asker(name: string): Asker {
-    const asker = this.#askers.get(name) ?? { usedMs: 0, replies: new Map() };
+    const asker = this.#askers.get(name) ?? { lastUseMs: 0, usedMs: 0, replies: new Map() };
+    asker.lastUseMs = performance.now();
     asker.usedMs = Date.now();
     this.#askers.delete(name);
     this.#askers.set(name, asker);
     const [oldest] = this.#askers;
     if (oldest === undefined) return asker;
-    const isTooOld = asker.usedMs - oldest[1].usedMs > KEPT_MS;
+    const isTooOld = asker.lastUseMs - oldest[1].lastUseMs > KEPT_MS;
     if (isTooOld || this.#askers.size > ASKERS) this.#askers.delete(oldest[0]);
     const [first] = asker.replies.keys();
     if (asker.replies.size > REPLIES_EACH && first !== undefined) asker.replies.delete(first);
@@ -125,11 +129,15 @@ export class Replies {
     });
   }
 
-  /** Restores the replies that an earlier owner saved. */
+  /**
+   * Restores the replies that an earlier owner saved. Their time begins again: the wall clock may
+   * have been set in between.
+   */
   restore(saved: unknown): void {
     if (!Array.isArray(saved)) return;
+    const lastUseMs = performance.now();
     for (const [name, usedMs, ...replies] of saved as [string, number, ...[number, Reply][]][])
-      this.#askers.set(name, { usedMs, replies: new Map(replies) });
+      this.#askers.set(name, { lastUseMs, usedMs, replies: new Map(replies) });
   }
 }
 

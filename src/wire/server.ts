@@ -5,7 +5,7 @@ import { OWN_SERVER } from "../base/preload.ts";
 import type { ServedMethod } from "./callee.ts";
 import { methodTable, type Contract } from "./contract.ts";
 import type { WireLimits } from "./limits.ts";
-import { Session } from "./session.ts";
+import { Session, type SessionOptions } from "./session.ts";
 import type { Transport } from "./transport.ts";
 
 /** Options of a server besides the contract and its implementation. */
@@ -40,6 +40,8 @@ export interface WireServer extends AsyncDisposable {
 
 const DEFAULT_MAX_CONNECTIONS = 1_024;
 const DEFAULT_GRACE_MS = 2_000;
+/** The most connections above the limit that get its reason at a time; others are closed at once. */
+const MAX_TURNED_AWAY = 64;
 
 /** The sessions of one listening server. */
 export class Sessions<Api> {
@@ -48,6 +50,7 @@ export class Sessions<Api> {
   readonly #options: ServeOptions;
   readonly #sessions = new Set<Session>();
   readonly #late = new Set<Transport>();
+  readonly #turnedAway = new Set<Session>();
   #isDraining = false;
   #isClosed = false;
 
@@ -87,22 +90,39 @@ export class Sessions<Api> {
     }
     const limit = this.#options.maxConnections ?? DEFAULT_MAX_CONNECTIONS;
     if (this.#sessions.size >= limit) {
-      transport.abort();
       const what = "the number of connections";
-      this.refused(newelError("NEWEL_E_LIMIT", { what, limit, unit: "connections" }), peer);
+      const error = newelError("NEWEL_E_LIMIT", { what, limit, unit: "connections" });
+      this.#turnAway(transport, error);
+      this.refused(error, peer);
       return;
     }
-    const { name, version } = this.#contract;
-    const session = new Session(transport, {
-      serves: { name, version, methods: this.#methods },
-      isServer: true,
-      ...(this.#options.limits === undefined ? {} : { limits: this.#options.limits }),
-    });
+    const session = this.#open(transport);
     this.#sessions.add(session);
     void session.closed.then((reason) => {
       this.#sessions.delete(session);
       if (reason !== undefined) this.refused(reason, peer);
     });
+  }
+
+  #open(transport: Transport, refusal: Pick<SessionOptions, "refusal"> = {}): Session {
+    const { name, version } = this.#contract;
+    return new Session(transport, {
+      serves: { name, version, methods: this.#methods },
+      isServer: true,
+      ...refusal,
+      ...(this.#options.limits === undefined ? {} : { limits: this.#options.limits }),
+    });
+  }
+
+  /** The client learns the reason: it would take a closed connection for a server that ends. */
+  #turnAway(transport: Transport, error: Error): void {
+    if (this.#turnedAway.size >= MAX_TURNED_AWAY) {
+      transport.abort();
+      return;
+    }
+    const session = this.#open(transport, { refusal: error });
+    this.#turnedAway.add(session);
+    void session.closed.then(() => this.#turnedAway.delete(session));
   }
 
   refused(error: Error, peer: string): void {
@@ -118,6 +138,7 @@ export class Sessions<Api> {
     this.#isClosed = true;
     for (const transport of this.#late) transport.abort();
     this.#late.clear();
+    for (const session of this.#turnedAway) void session.close();
     await closed;
   }
 

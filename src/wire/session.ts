@@ -23,6 +23,8 @@ export interface SessionOptions {
    * The side that accepted the connection stops reading from a peer that does not read its answers.
    */
   readonly isServer?: boolean;
+  /** The peer gets this error in place of a HELLO, once its own HELLO was read. */
+  readonly refusal?: Error;
 }
 
 interface Identity {
@@ -98,7 +100,7 @@ export class Session {
     this.closed = this.#closing.promise;
     // A caller that does not await readiness learns of the failure through `closed`.
     this.ready.catch(() => undefined);
-    this.#sayHello();
+    if (options.refusal === undefined) this.#sayHello();
     transport.start({
       bytes: (chunk) => this.#onBytes(chunk),
       drained: () => this.#onDrained(),
@@ -264,6 +266,8 @@ export class Session {
   }
 
   #onHello(frame: Frame): void {
+    // Not earlier: a socket that is closed with unread data is reset, and the reason lost.
+    if (this.#options.refusal !== undefined) throw this.#options.refusal;
     const hello = readHello(frame.aux, () => this.#link.value(frame));
     const { serves, expects } = this.#options;
     // Either side may be the newer one: both check, so that each gets an error that names both

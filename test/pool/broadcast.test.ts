@@ -64,6 +64,14 @@ test("100 sticky broadcasts while workers are killed: every task sees the last s
   assert.ok(pool.stats().restarts >= 15, `${pool.stats().restarts} were replaced`);
 });
 
+test("new workers that block before they have read their sticky broadcasts run them first", async (t) => {
+  const pool = openPool<State>(t, "state", { size: 2, data: { first: 0, blockMs: 200 } });
+  const told = pool.broadcast({ set: 9 }, { sticky: true });
+  const seen = await Promise.all(Array.from({ length: 10 }, () => pool.run({ get: true })));
+  assert.ok(seen.every(({ rates }) => rates === 9));
+  assert.equal((await told).length, 2);
+});
+
 test("workers that are added later get the sticky state too", async (t) => {
   const pool = openPool<State>(t, "state", {
     size: { min: 1, max: 2, idleMs: 100 },

@@ -6,6 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 import { hasCode } from "../../src/base/errors.ts";
 import { cleanUp, eventually, temporaryDirectory, type Scope } from "../helpers/resources.ts";
+import { sendSignal } from "../helpers/signals.ts";
 import type { Pool } from "../../src/pool/pool.ts";
 import type * as TasksModule from "./fixtures/tasks.ts";
 import { KINDS, openPool } from "./pools.ts";
@@ -219,16 +220,16 @@ test("tasks that a stopped process has not begun run in another one, once", asyn
   const pool = openPool<Tasks>(t, "tasks", { size: 2 });
   await pool.start();
   for (let n = 0; n < 20; n += 1) await pool.run({ do: "who" });
-  const [{ pid = 0 } = {}] = pool.stats().workers;
+  const pid = pool.stats().workers[0]?.pid ?? 0;
   const file = join(temporaryDirectory(t), "notes");
-  process.kill(pid, "SIGSTOP");
+  sendSignal(pid, "SIGSTOP");
   try {
     for (let n = 0; n < 3; n += 1) {
       const all = Array.from({ length: 20 }, () => pool.run({ do: "note", file }));
       for (const answer of await Promise.all(all)) assert.notEqual(answer.pid, pid);
     }
   } finally {
-    process.kill(pid, "SIGCONT");
+    sendSignal(pid, "SIGCONT");
   }
   const isBack = async (): Promise<boolean> => (await pool.run({ do: "who" })).pid === pid;
   await eventually(isBack, "it gets tasks again");

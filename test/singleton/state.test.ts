@@ -195,6 +195,25 @@ test("keyed instances have separate owners, and are released when idle with thei
   assert.deepEqual(await rooms[1]?.all(), ["hello 1", "again"]);
 });
 
+test("a step of the wall clock drops no reply, in one owner or between two", async (t) => {
+  t.mock.timers.enable({ apis: ["Date"], now: 1_000_000_000 });
+  const replies = new Replies("counter");
+  let runs = 0;
+  const run = (): number => (runs += 1);
+  const kept = async (): Promise<void> => undefined;
+  await replies.once(["me", 1, 1], run, kept);
+  t.mock.timers.setTime(1_003_600_000);
+  await replies.once(["you", 1, 1], run, kept);
+  assert.equal(await replies.once(["me", 1, 1], run, kept), 1);
+  const heir = new Replies("counter");
+  heir.restore(JSON.parse(JSON.stringify(replies)));
+  t.mock.timers.setTime(1_010_000_000);
+  await heir.once(["new", 1, 1], run, kept);
+  await heir.once(["newer", 1, 1], run, kept);
+  assert.equal(await heir.once(["me", 1, 1], run, kept), 1);
+  assert.equal(await heir.once(["you", 1, 1], run, kept), 2);
+});
+
 test("a reply is kept until its caller has it, and no longer", async () => {
   const replies = new Replies("counter");
   let runs = 0;

@@ -31,7 +31,12 @@ export async function otherProcess<Said = { readonly isOwner: boolean }>(
 ): Promise<{ readonly child: ChildProcess; readonly said: Said }> {
   const path = fileURLToPath(new URL(`fixtures/${program}.ts`, import.meta.url));
   // Its warnings are not those of this run.
-  const quiet = ["NEWEL_E_SECRET", "NEWEL_E_REFUSED_UID", "NEWEL_W_SINGLETON_ARGS"];
+  const quiet = [
+    "NEWEL_E_SECRET",
+    "NEWEL_E_REFUSED_UID",
+    "NEWEL_E_NOT_KEPT",
+    "NEWEL_W_SINGLETON_ARGS",
+  ];
   const execArgv = quiet.map((code) => `--disable-warning=${code}`);
   const child = fork(path, [JSON.stringify(options)], { execArgv });
   cleanUp(scope, async () => {

@@ -323,11 +323,14 @@ test("half a request, no HELLO and silence end in time; an idle connection stays
   assert.equal(await idle.remote.echo(), 0);
 });
 
-test("more connections than allowed are closed on arrival", async (t) => {
+test("more connections than allowed are closed on arrival, with the reason", async (t) => {
   const { path, refusals } = await serve(t, {}, { maxConnections: 2 });
   await using first = await connectUnix(path, TARGET);
   await using _ = await connectUnix(path, TARGET);
-  await assert.rejects(connectUnix(path, TARGET), { code: "NEWEL_E_UNREACHABLE" });
+  await assert.rejects(connectUnix(path, TARGET), {
+    code: "NEWEL_E_LIMIT",
+    message: /number of connections/,
+  });
   assert.equal(await first.remote.echo(1), 1);
   await eventually(() => refusals.length === 1, "it is reported");
   assert.equal(codeOf(refusals[0]), "NEWEL_E_LIMIT");

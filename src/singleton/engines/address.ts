@@ -1,18 +1,11 @@
 import { createHash, randomBytes } from "node:crypto";
-import {
-  closeSync,
-  fsyncSync,
-  linkSync,
-  openSync,
-  readFileSync,
-  unlinkSync,
-  writeSync,
-} from "node:fs";
+import { linkSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 
 import { newelError, systemCode } from "../../base/errors.ts";
 import type { Home } from "../../base/home.ts";
 import type { Identity } from "../identity.ts";
+import { keepFile } from "./kept-file.ts";
 import { prepareRecords } from "./records.ts";
 
 const KEY_BYTES = 16;
@@ -36,25 +29,16 @@ function addressKey(home: Home): string {
   const known = readKey(path);
   if (known !== undefined) return known;
   prepareRecords(home);
-  const { threadId } = process.getBuiltinModule("node:worker_threads");
-  const fresh = `${path}.${process.pid}-${threadId}.new`;
-  const file = openSync(fresh, "w", 0o600);
-  try {
-    writeSync(file, randomBytes(KEY_BYTES).toString("hex"));
-    fsyncSync(file);
-  } finally {
-    closeSync(file);
-  }
-  try {
-    // Of all concurrent attempts exactly one succeeds; unlike a rename, a link replaces no key.
-    linkSync(fresh, path);
-  } catch (error) {
-    if (systemCode(error) !== "EEXIST") throw error;
-  } finally {
-    unlinkSync(fresh);
-  }
+  keepFile(path, randomBytes(KEY_BYTES).toString("hex"), (fresh) => {
+    try {
+      // Of all concurrent attempts exactly one succeeds; unlike a rename, a link replaces no key.
+      linkSync(fresh, path);
+    } catch (error) {
+      if (systemCode(error) !== "EEXIST") throw error;
+    }
+  });
   const key = readKey(path);
-  if (key === undefined) throw newelError("NEWEL_E_INTERNAL", { what: `${path} has no key` });
+  if (key === undefined) throw newelError("NEWEL_E_SINGLETON_FILE", { path, why: "it is missing" });
   return key;
 }
 
@@ -66,5 +50,5 @@ function readKey(path: string): string | undefined {
     if (systemCode(error) === "ENOENT") return undefined;
     throw error;
   }
-  throw newelError("NEWEL_E_INTERNAL", { what: `${path} has no key` });
+  throw newelError("NEWEL_E_SINGLETON_FILE", { path, why: "it has no key" });
 }

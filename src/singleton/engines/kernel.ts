@@ -142,11 +142,20 @@ export class KernelEngine implements Engine {
     // From here on the tenure owns them.
     this.#bid = undefined;
     this.#use = undefined;
+    const release = async (): Promise<void> => {
+      try {
+        await claim.release();
+      } finally {
+        await use.end();
+      }
+    };
     const end = async (): Promise<void> => {
-      recordEnd(this.#identity, record);
-      await server.close(0);
-      await claim.release();
-      await use.end();
+      try {
+        recordEnd(this.#identity, record);
+      } finally {
+        await server.close(0);
+        await release();
+      }
     };
     const store = this.#store(use.client, epoch);
     return { tenure: { epoch, sinceMs: record.sinceMs, server, lost, store, end } };

@@ -1,20 +1,14 @@
-import {
-  closeSync,
-  fsyncSync,
-  openSync,
-  readFileSync,
-  readdirSync,
-  renameSync,
-  writeSync,
-} from "node:fs";
+import { readFileSync, readdirSync, renameSync } from "node:fs";
 import { join } from "node:path";
 
-import { newelError, systemCode } from "../../base/errors.ts";
+import { isNewelError, messageOf, newelError, systemCode } from "../../base/errors.ts";
 import { makeHome, type Home } from "../../base/home.ts";
+import { makeDirectory } from "../../base/make-directory.ts";
+import { pathProblem } from "../../base/path-problem.ts";
 import { look } from "../../kernel/proc.ts";
 import { checkClass } from "../class-name.ts";
 import type { Identity } from "../identity.ts";
-import { makeDirectory } from "../../base/make-directory.ts";
+import { keepFile } from "./kept-file.ts";
 
 /** The present or last owner of a singleton: one file per singleton, in the home. */
 export interface OwnerRecord {
@@ -39,10 +33,19 @@ export interface OwnerRecord {
   readonly ended?: true;
 }
 
-/** Makes the directory of the records, at a moment when the delay does not matter. */
+/**
+ * Makes the directory of the records, at a moment when the delay does not matter.
+ *
+ * @throws NEWEL_E_HOME_ACCESS, NEWEL_E_NOT_KEPT
+ */
 export function prepareRecords(home: Home): void {
   makeHome(home);
-  makeDirectory(directoryOf(home), 0o700);
+  const path = directoryOf(home);
+  try {
+    makeDirectory(path, 0o700);
+  } catch (error) {
+    throw newelError("NEWEL_E_NOT_KEPT", { path, why: pathProblem(path, error) }, error);
+  }
 }
 
 /**
@@ -51,6 +54,7 @@ export function prepareRecords(home: Home): void {
  * owner can have the same epoch.
  *
  * @throws NEWEL_E_SINGLETON_CLASS when the last owner died as an instance of another class
+ * @throws NEWEL_E_NOT_KEPT when the record cannot be written; NEWEL_E_SINGLETON_FILE when the last one cannot be read
  * @param epoch - given if another component counts the epochs
  */
 export function recordOwner(
@@ -75,7 +79,7 @@ export function recordOwner(
     startTicks: process.platform === "linux" ? (look(process.pid)?.startTicks ?? 0) : 0,
     sinceMs: Date.now(),
   };
-  write(pathOf(home, hash), record, epoch === undefined);
+  write(pathOf(home, hash), record);
   return record;
 }
 
@@ -93,12 +97,20 @@ function currentBoot(): string | undefined {
   }
 }
 
-/** Records that an owner has released; its epoch stays known. */
+/**
+ * Records that an owner has released; its epoch stays known. The ownership ends even if that cannot
+ * be written: then a process warning says so, because an owner of another class is refused later.
+ */
 export function recordEnd({ home, hash }: Identity, record: OwnerRecord): void {
   const path = pathOf(home, hash);
-  const now = read(path);
-  // If the kernel revoked the ownership, the next owner may have written already.
-  if (now?.epoch === record.epoch) write(path, { ...record, ended: true }, false);
+  try {
+    const now = read(path);
+    // If the kernel revoked the ownership, the next owner may have written already.
+    if (now?.epoch === record.epoch) write(path, { ...record, ended: true });
+  } catch (error) {
+    if (!isNewelError(error)) throw error;
+    process.emitWarning(error.message, { type: "NewelWarning", code: error.code });
+  }
 }
 
 /** The owners of a home whose processes are alive. */
@@ -135,25 +147,17 @@ function read(path: string): OwnerRecord | undefined {
     return readRecord(JSON.parse(readFileSync(path, "utf8")));
   } catch (error) {
     if (systemCode(error) === "ENOENT") return undefined;
-    throw newelError("NEWEL_E_INTERNAL", { what: `${path} is no owner's record` }, error);
+    throw newelError("NEWEL_E_SINGLETON_FILE", { path, why: messageOf(error) }, error);
   }
 }
 
 function readRecord(value: unknown): OwnerRecord {
-  const record = value as OwnerRecord;
-  if (Number.isSafeInteger(record.epoch) && Number.isSafeInteger(record.pid)) return record;
+  const record = value as OwnerRecord | null;
+  if (record !== null && Number.isSafeInteger(record.epoch) && Number.isSafeInteger(record.pid))
+    return record;
   throw new TypeError("it has neither epoch nor pid");
 }
 
-function write(path: string, record: OwnerRecord, isDurable: boolean): void {
-  const { threadId } = process.getBuiltinModule("node:worker_threads");
-  const fresh = `${path}.${process.pid}-${threadId}.new`;
-  const file = openSync(fresh, "w", 0o600);
-  try {
-    writeSync(file, `${JSON.stringify(record)}\n`);
-    if (isDurable) fsyncSync(file);
-  } finally {
-    closeSync(file);
-  }
-  renameSync(fresh, path);
+function write(path: string, record: OwnerRecord): void {
+  keepFile(path, `${JSON.stringify(record)}\n`, (fresh) => renameSync(fresh, path));
 }

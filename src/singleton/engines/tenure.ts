@@ -17,8 +17,11 @@ export async function beginTenure(
     const { epoch, sinceMs } = record;
     const lost = new AbortController().signal;
     const end = async (): Promise<void> => {
-      recordEnd(identity, record);
-      await server.close(0);
+      try {
+        recordEnd(identity, record);
+      } finally {
+        await server.close(0);
+      }
     };
     return { tenure: { epoch, sinceMs, server, lost, end } };
   } catch (error) {
