@@ -93,7 +93,11 @@ export class Invariants implements Observer {
       twin === undefined,
       () => `${process.number}: generation ${process.generation} next to ${twin?.generation}`,
     );
-    const most = this.#mostReplicas.get(process.generation) ?? 0;
+    // The kernel makes a process after one that was launched later, at times; more may be wanted by then.
+    const since = this.#kernel.trees.filter(({ generation }) => generation > process.generation);
+    const most = Math.max(
+      ...[process, ...since].map(({ generation }) => this.#mostReplicas.get(generation) ?? 0),
+    );
     const others = this.#kernel.trees.filter(({ known }) => known).length;
     if (this.#isStopFirst)
       this.#check(
