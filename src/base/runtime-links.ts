@@ -17,7 +17,7 @@ export function readLink(home: Home, link: RuntimeLink): string | undefined {
 }
 
 /** The target of a symbolic link; `undefined` when there is none. */
-export function readLinkAt(path: string): string | undefined {
+function readLinkAt(path: string): string | undefined {
   try {
     return readlinkSync(path);
   } catch (error) {

@@ -5,6 +5,7 @@ import { pathToFileURL } from "node:url";
 import { parseBuildName } from "./build.ts";
 import { systemCode } from "./errors.ts";
 import type { Home } from "./home.ts";
+import { isDeadLock } from "./file-lock.ts";
 import { isRunning } from "./runtime.ts";
 import { readLink } from "./runtime-links.ts";
 
@@ -19,7 +20,7 @@ const LEFT_BEHIND = /^(?:\..+\.(\d+)(?:-\d+)?\.new|(?:current|next)\.(\d+)(?:-\d
  */
 export function pruneRuntimes(home: Home): readonly string[] {
   const entries = listDirectory(home.runtimeDirectory);
-  for (const entry of entries) if (isLeftBehind(entry)) remove(home, entry);
+  for (const entry of entries) if (isLeftBehind(entry) || isDeadLock(entry)) remove(home, entry);
   const linked = new Set([readLink(home, "current"), readLink(home, "next")]);
   const old = entries.filter((name) => parseBuildName(name) !== undefined && !linked.has(name));
   if (old.length === 0) return [];

@@ -4,11 +4,12 @@ import { join } from "node:path";
 import { type Build, compareVersions, type OwnBuild, ownBuild } from "./build.ts";
 import { messageOf, newelError, systemCode } from "./errors.ts";
 import { type Home, makeHome } from "./home.ts";
+import { lockHolder, tryLock } from "./file-lock.ts";
 import { makeDirectory } from "./make-directory.ts";
 import { programPath } from "./modules.ts";
 import { isNoexec } from "./mounts.ts";
 import { checkOpenFiles } from "./open-files.ts";
-import { readLink, readLinkAt, type RuntimeLink } from "./runtime-links.ts";
+import { readLink, type RuntimeLink } from "./runtime-links.ts";
 import { readCopy, writeCopy } from "./runtime-copy.ts";
 import { sleep } from "./timers.ts";
 import { packageVersion } from "./version.ts";
@@ -157,15 +158,17 @@ async function installBuild(home: Home, build: OwnBuild, source: string): Promis
   try {
     makeDirectory(home.runtimeDirectory, 0o700);
     while (readCopy(directory, build.name) === undefined) {
-      if (takeLock(lock)) {
+      const release = tryLock(lock);
+      if (release !== undefined) {
         try {
           await writeCopy(build, source, directory);
         } finally {
-          rmSync(lock, { force: true });
+          release();
         }
       } else if (performance.now() > until) {
-        throw new Error(`process ${readLinkAt(lock)} has been writing it for ${WAIT_MS / 1000} s`);
-      } else await sleep(POLL_MS);
+        const writer = lockHolder(lock) ?? "of another command";
+        throw new Error(`process ${writer} has been writing it for ${WAIT_MS / 1000} s`);
+      } else await sleep(POLL_MS * (1 + Math.random()));
     }
   } catch (error) {
     throw newelError("NEWEL_E_RUNTIME_COPY", { path: directory, why: messageOf(error) }, error);
@@ -188,21 +191,6 @@ function activateBuild(home: Home, build: Build, link: RuntimeLink): void {
   } catch (error) {
     throw newelError("NEWEL_E_RUNTIME_COPY", { path, why: messageOf(error) }, error);
   }
-}
-
-/**
- * Tries to take the lock for writing the copy. The lock is a link whose target is the pid of its owner, so
- * that it never exists without a pid; a lock whose process is gone is removed.
- */
-function takeLock(path: string): boolean {
-  try {
-    symlinkSync(String(process.pid), path);
-    return true;
-  } catch (error) {
-    if (systemCode(error) !== "EEXIST") throw error;
-  }
-  if (!isRunning(Number(readLinkAt(path)))) rmSync(path, { force: true });
-  return false;
 }
 
 /** Whether the kernel or the supervisor of a home runs, by the pids in their locks. */
