@@ -127,6 +127,7 @@ export interface ServiceView {
     readonly listen: readonly string[];
     readonly processes: readonly ProcessView[];
     readonly tags?: readonly string[];
+    readonly scheduled?: ScheduledView;
     readonly why?: string;
 }
 
@@ -177,6 +178,7 @@ export interface SupervisorEvent {
     readonly state: ServiceState;
     readonly ready: boolean;
     readonly why?: string;
+    readonly note?: string;
 }
 
 export interface SupervisorOptions {
@@ -375,6 +377,12 @@ type ResolvedProbe = {
     readonly hostHeader?: string;
 };
 
+interface ResolvedSchedule {
+    readonly cron: string;
+    readonly tz?: string;
+    readonly missed: "run" | "skip";
+}
+
 interface ResolvedService {
     readonly name: string;
     readonly enabled: boolean;
@@ -402,6 +410,7 @@ interface ResolvedService {
     };
     readonly alive?: ResolvedAlive;
     readonly maxMemoryBytes?: number;
+    readonly schedule?: ResolvedSchedule;
     readonly stop: {
         readonly signal: string;
         readonly graceMs: number;
@@ -420,6 +429,7 @@ interface ResolvedService {
             readonly maxMs: number;
         };
         readonly whenFailed: "refuse" | "wait";
+        readonly cron?: Pick<ResolvedSchedule, "cron" | "tz">;
     };
     readonly dependsOn: Readonly<Record<string, DependencyCondition>>;
     readonly logs: {
@@ -452,6 +462,13 @@ interface ResolvedWatch {
 }
 
 type RestartPolicy = "always" | "on-failure" | "never";
+
+interface ScheduledView {
+    readonly does: "run" | "reload";
+    readonly cron: string;
+    readonly tz?: string;
+    readonly nextMs: number;
+}
 
 type StreamNames<Api> = {
     [Name in keyof Api]: Api[Name] extends AnyMethod ? IsStreaming<Api[Name]> extends true ? Name : never : never;

@@ -143,6 +143,8 @@ export interface RestartConfig {
         readonly max?: Duration;
     };
     readonly whenFailed?: "refuse" | "wait";
+    readonly cron?: string;
+    readonly tz?: string;
 }
 
 export type RestartPolicy = "always" | "on-failure" | "never";
@@ -169,6 +171,7 @@ export interface ServiceSettings<SocketName extends string = string, ServiceName
     readonly maxMemory?: Size;
     readonly stop?: StopConfig;
     readonly reload?: ReloadConfig;
+    readonly schedule?: string | ScheduleConfig;
     readonly restart?: RestartPolicy | RestartConfig;
     readonly dependsOn?: readonly ServiceName[] | {
         readonly [Name in ServiceName]?: DependencyCondition;
@@ -1055,6 +1058,12 @@ const SIZE_BYTES: {
     readonly MiB: 1048576;
     readonly GiB: 1073741824;
 };
+
+interface ScheduleConfig {
+    readonly cron: string;
+    readonly tz?: string;
+    readonly missed?: "run" | "skip";
+}
 
 interface WatchConfig {
     readonly paths?: readonly string[];

@@ -10,7 +10,7 @@ import {
   statSync,
   writeFileSync,
 } from "node:fs";
-import { join } from "node:path";
+import { join, relative, resolve } from "node:path";
 
 import { build } from "esbuild";
 
@@ -18,6 +18,9 @@ const HASH_LENGTH = 12;
 
 // Every file has to be one directory below the root: modules find each other's programs by `../NAME`.
 const PROGRAMS = ["kernel/main", "supervisor/main"];
+
+// Modules with large packages that a daemon loads for few configurations: files of their own.
+const LATE = ["supervisor/cron"];
 
 const PRELOAD = "register/newel-preload.cjs";
 
@@ -46,7 +49,8 @@ export async function bundleRuntime(root, dist) {
     legalComments: "none",
     logLevel: "warning",
     metafile: true,
-    entryPoints: Object.fromEntries(PROGRAMS.map((name) => [name, `src/${name}.ts`])),
+    entryPoints: Object.fromEntries([...PROGRAMS, ...LATE].map((name) => [name, `src/${name}.ts`])),
+    plugins: [late(root)],
   });
   mkdirSync(join(outdir, "register"));
   copyFileSync(join(dist, PRELOAD), join(outdir, PRELOAD));
@@ -54,6 +58,20 @@ export async function bundleRuntime(root, dist) {
   writeFileSync(join(outdir, "package.json"), '{ "type": "commonjs" }\n');
   writeFileSync(join(outdir, "LICENSES"), licenses(root, inputs));
   writeFileSync(join(dist, "build.json"), `${JSON.stringify(describe(outdir), undefined, 2)}\n`);
+}
+
+/** Leaves the dynamic imports of late modules to the time of the call. */
+function late(root) {
+  return {
+    name: "late",
+    setup: (builder) =>
+      builder.onResolve({ filter: /^\./ }, ({ path, resolveDir, kind }) => {
+        const name = relative(join(root, "src"), resolve(resolveDir, path)).replace(/\.ts$/, "");
+        return kind === "dynamic-import" && LATE.includes(name)
+          ? { path: `../${name}.js`, external: true }
+          : undefined;
+      }),
+  };
 }
 
 /** The name of the build by its content, and its files. */

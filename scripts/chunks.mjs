@@ -68,6 +68,7 @@ const CHUNKS = [
   { name: "singleton", folder: "singleton/" },
   { name: "translate", folder: "supervisor/translate/", own: true },
   { name: "define", folder: "supervisor/", roots: ["index"] },
+  { name: "cron", folder: "supervisor/cron.ts", own: true },
   { name: "supervisor-client", folder: "supervisor/", roots: ["supervisor/client"] },
   { name: "config", folder: "supervisor/", roots: ["supervisor/config/load"] },
   { name: "locate", folder: "supervisor/", roots: ["supervisor/config/locate"], own: true },
@@ -96,7 +97,7 @@ const CHUNKS = [
 const WITHOUT_BULLMQ = ["core", "core-rest", "jobs", "jobs-remote", "jobs-runner", "jobs-file"];
 
 /** Packages that are in the bundles, because a small part of them is used; the others stay dependencies. */
-const INLINED = ["valibot", "yaml"];
+const INLINED = ["valibot", "yaml", "cron-parser", "luxon"];
 
 /** The files of inlined packages that need no module of Node.js, where a package has several. */
 const FILES = { yaml: "node_modules/yaml/browser/dist/index.js" };

@@ -1,5 +1,5 @@
 import type { EnqueueOptions, EnqueueRequest, ScheduleRequest, ScheduleSpec } from "./api.ts";
-import { CRON_FORM, cronProblem } from "./cron.ts";
+import { CRON_FORM, cronProblem } from "../base/cron.ts";
 import type { AnyDefinition } from "./definition.ts";
 import { checkInput } from "./input.ts";
 import { checkJson } from "./json.ts";

@@ -93,8 +93,22 @@ export interface ServiceView {
   readonly processes: readonly ProcessView[];
   /** Words by which commands mean it with others: `@backend`. */
   readonly tags?: readonly string[];
+  /** Its `schedule` or `restart.cron`, while it is wanted. */
+  readonly scheduled?: ScheduledView;
   /** The reason for backoff or failure, or the message of a reload that was stopped. */
   readonly why?: string;
+}
+
+/** The times of a service. */
+export interface ScheduledView {
+  /** What happens at each time: a run of work that ends, or a reload. */
+  readonly does: "run" | "reload";
+  /** The cron expression. */
+  readonly cron: string;
+  /** The time zone of `cron`; missing for that of the supervisor. */
+  readonly tz?: string;
+  /** The next time. */
+  readonly nextMs: number;
 }
 
 /** A service in detail, as `newel show` prints it. */
@@ -252,6 +266,8 @@ export interface SupervisorEvent {
   readonly ready: boolean;
   /** The reason, where there is one. */
   readonly why?: string;
+  /** Something that is no change of state: a time of its schedule at which it begins, or does not. */
+  readonly note?: string;
 }
 
 /** The counts of a histogram. */

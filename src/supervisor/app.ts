@@ -37,6 +37,8 @@ export interface StoredApp {
   readonly formerNames?: readonly FormerName[];
   /** By service: the kernel forgets ended processes in time, and all of them with a reboot. */
   readonly completed?: Readonly<Record<string, readonly Completed[]>>;
+  /** By service: every time of its schedule up to this one is settled. */
+  readonly settled?: Readonly<Record<string, number>>;
   /** A first `up` or a `down` was under way: the next supervisor ends the rest of the app. */
   readonly ending?: boolean;
 }
@@ -67,6 +69,8 @@ export class App {
   readonly lock: VerbLock = new VerbLock();
   /** Why sockets of the configuration could not be made, by their kernel names. */
   readonly socketErrors: Map<string, Error> = new Map();
+  /** By service with a schedule: every time up to this one is settled, by the wall clock. */
+  readonly settled: Map<string, number>;
   readonly #parts: AppParts;
   #formerNames: readonly FormerName[];
   #nextRun: number;
@@ -85,6 +89,7 @@ export class App {
     this.#formerNames = stored.formerNames ?? [];
     this.#nextRun = stored.nextRun;
     this.#parts = parts;
+    this.settled = new Map(Object.entries(stored.settled ?? {}));
     for (const spec of this.config.services) {
       const wanted = stored.wanted[spec.name] ?? { up: false, replicas: spec.replicas };
       if (spec.enabled) this.#make(spec, wanted, stored.completed?.[spec.name]);
@@ -294,6 +299,7 @@ export class App {
       nextRun: this.#nextRun,
       ...(formerNames.length === 0 ? {} : { formerNames }),
       completed: this.#completed(),
+      ...(this.settled.size === 0 ? {} : { settled: Object.fromEntries(this.settled) }),
       ...(this.ending && !starts ? { ending: true } : {}),
     };
   }
@@ -346,6 +352,7 @@ export function parseStoredApp(text: string, runsSeen: number): StoredApp {
     nextRun: Math.max(nextRun, runsSeen + 1),
     formerNames: parseFormerNames("formerNames" in value ? value.formerNames : undefined),
     completed: parseCompleted("completed" in value ? value.completed : undefined),
+    settled: parseSettled("settled" in value ? value.settled : undefined),
     ending: stored.ending === true,
   };
 }
@@ -356,6 +363,14 @@ function parseFormerNames(value: unknown): readonly FormerName[] {
     const { name, before }: { name?: unknown; before?: unknown } = Object(entry);
     return typeof name === "string" && typeof before === "number" ? [{ name, before }] : [];
   });
+}
+
+function parseSettled(value: unknown): Record<string, number> {
+  return Object.fromEntries(
+    Object.entries(Object(value)).filter(
+      (entry): entry is [string, number] => typeof entry[1] === "number",
+    ),
+  );
 }
 
 function parseCompleted(value: unknown): Record<string, readonly Completed[]> {

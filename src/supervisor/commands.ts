@@ -1,5 +1,5 @@
 import { newelError } from "../base/errors.ts";
-import type { Progress, ScaleRequest } from "./api.ts";
+import type { Progress, ScaleRequest, Target } from "./api.ts";
 import type { App } from "./app.ts";
 import type { Command } from "./machine/types.ts";
 import { checkStartable } from "./preflight.ts";
@@ -26,6 +26,29 @@ export class Commands {
   async each(found: readonly Found[], command: Command, report: Report): Promise<boolean> {
     const results = await Promise.all(found.map((one) => this.#run(one, command, report)));
     return results.some(({ changed }) => changed);
+  }
+
+  /**
+   * A verb of an operator. A service with a schedule runs at once if it is named; else a start only lets its schedule
+   * continue, and a restart and a reload leave it.
+   */
+  async verb(
+    found: readonly Found[],
+    { names }: Target,
+    command: Command,
+    report: Report,
+  ): Promise<boolean> {
+    const isAll = names.length === 0 && command.kind !== "stop";
+    const results = await Promise.all(
+      found.map((one): Promise<boolean> => {
+        const { spec, wanted } = one.service;
+        if (!isAll || spec.schedule === undefined) return this.each([one], command, report);
+        if (command.kind !== "start") return Promise.resolve(false);
+        const { replicas } = wanted;
+        return this.each([one], { kind: "apply", spec, up: true, replicas }, report);
+      }),
+    );
+    return results.includes(true);
   }
 
   /** All of it, or nothing: services that were scaled go back when another one could not be. */

@@ -20,10 +20,18 @@ export class EventLog {
 
   /** Records the state of a service, if it is another one than before. */
   record(app: App, service: Service): void {
-    const ready = service.readyCount >= service.wanted.replicas && service.wanted.up;
-    const shown = `${service.state} ${ready} ${service.why ?? ""}`;
+    const shown = `${service.state} ${isReady(service)} ${service.why ?? ""}`;
     if (this.#shown.get(service) === shown) return;
     this.#shown.set(service, shown);
+    this.#add(app, service);
+  }
+
+  /** Records something about a service that is no change of its state. */
+  note(app: App, service: Service, note: string): void {
+    this.#add(app, service, note);
+  }
+
+  #add(app: App, service: Service, note?: string): void {
     this.#seq += 1;
     this.#events.push({
       seq: this.#seq,
@@ -31,8 +39,9 @@ export class EventLog {
       app: app.name,
       service: service.name,
       state: service.state,
-      ready,
+      ready: isReady(service),
       ...(service.why === undefined ? {} : { why: service.why }),
+      ...(note === undefined ? {} : { note }),
     });
     this.#events.splice(0, this.#events.length - EVENTS_KEPT);
     this.#wake();
@@ -55,4 +64,8 @@ export class EventLog {
     for (const wake of this.#waiters) wake();
     this.#waiters.clear();
   }
+}
+
+function isReady({ readyCount, wanted }: Service): boolean {
+  return readyCount >= wanted.replicas && wanted.up;
 }

@@ -80,6 +80,7 @@ function planService(
     const reasons = ["enabled is false"];
     return { service, change: slots.length > 0 ? "stop" : "none", reasons, steps: planStop(slots) };
   }
+  if (spec.schedule !== undefined) return planScheduled(spec, present);
   if (present?.completed === true && present.spec.hash === spec.hash)
     return { service, change: "none", reasons: ["completed"], steps: [] };
   if (present === undefined || slots.length === 0) {
@@ -113,6 +114,25 @@ function planService(
   return changed.length > 0
     ? { service, change: "update", reasons: changed, steps: [] }
     : { service, change: "none", reasons: [], steps: [] };
+}
+
+/** A service with a schedule starts at its times alone. */
+function planScheduled(
+  spec: ResolvedService,
+  present: PresentService | undefined,
+): Omit<ServiceChange, "drains"> {
+  const service = spec.name;
+  const steps =
+    present !== undefined && present.spec.schedule === undefined
+      ? planStop(present.copies.map(({ slot }) => slot))
+      : [];
+  const reasons =
+    present === undefined
+      ? ["new, runs by its schedule"]
+      : present.up
+        ? describeChanges({ ...present.spec, replicas: present.replicas }, spec)
+        : ["its schedule continues"];
+  return { service, change: reasons.length > 0 ? "update" : "none", reasons, steps };
 }
 
 /** The services in an order in which each comes after those it depends on. */

@@ -14,5 +14,5 @@ export function serviceState(
   if (kinds.includes("backoff")) return "backoff";
   if (phases.length > 0) return "stopping";
   if (kinds.includes("failed")) return "failed";
-  return kinds.length > 0 ? "completed" : "stopped";
+  return kinds.includes("completed") ? "completed" : "stopped";
 }

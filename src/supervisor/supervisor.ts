@@ -1,4 +1,4 @@
-import { hasCode, messageOf, newelError } from "../base/errors.ts";
+import { messageOf, newelError } from "../base/errors.ts";
 import type { Home } from "../base/home.ts";
 import type { KernelEvent } from "../kernel/api.ts";
 import type { KernelClient } from "../kernel/client-api.ts";
@@ -33,6 +33,7 @@ import { MemoryWatch } from "./memory-watch.ts";
 import { describePlan } from "./plan.ts";
 import { appValueName, deployedApp, parseRunName } from "./process-names.ts";
 import { progressOf } from "./progress.ts";
+import { withSockets } from "./provide-sockets.ts";
 import { findRuns, Reconciler } from "./reconcile.ts";
 import type { SocketHolder } from "./socket-holder.ts";
 import { Refusing } from "./refusing.ts";
@@ -40,7 +41,8 @@ import { Sockets } from "./sockets.ts";
 import { type Found, findServices } from "./targets.ts";
 import { planUpOf } from "./up.ts";
 import { Usages } from "./usage.ts";
-import { viewDetail, viewService } from "./views.ts";
+import { viewDetail, viewService, type ViewParts } from "./views.ts";
+import { Schedules } from "./schedules.ts";
 import { Watches } from "./watches.ts";
 
 /** What an answer may take to leave before this process ends, in milliseconds. */
@@ -77,6 +79,7 @@ export class Supervisor implements SupervisorApi {
   readonly #commands = new Commands((app) => this.#apps.has(app));
   readonly #watches: Watches;
   readonly #deploys: UnfinishedDeploys;
+  readonly #schedules: Schedules;
   /** Calls of `up` and `down` that are not done. */
   #underWay = 0;
   #greeted = false;
@@ -113,6 +116,11 @@ export class Supervisor implements SupervisorApi {
     });
     this.#watches = new Watches({ commands: this.#commands, log });
     this.#deploys = new UnfinishedDeploys(kernel, parts.home, log);
+    this.#schedules = new Schedules({
+      commands: this.#commands,
+      note: (app, service, text) => this.#events.note(app, service, text),
+      log,
+    });
     this.#reconciler = new Reconciler({
       kernel,
       refusing: this.#refusing,
@@ -160,6 +168,7 @@ export class Supervisor implements SupervisorApi {
     this.#refusing.close();
     this.#memory.close();
     this.#watches.close();
+    this.#schedules.close();
     this.#endpoints.close();
     for (const app of this.#apps) for (const service of app.services.values()) service.close();
   }
@@ -251,14 +260,14 @@ export class Supervisor implements SupervisorApi {
   async list(target: Target): Promise<readonly ServiceView[]> {
     const found = findServices(this.#apps.byName, target, "every app");
     const trees = await this.#usages.look(found);
-    return found.map(({ app, service }) => viewService(app, service, trees, this.#listening));
+    return found.map(({ app, service }) => viewService(app, service, trees, this.#views));
   }
 
   async show(target: Target): Promise<readonly ServiceDetail[]> {
     const found = findServices(this.#apps.byName, target, "every app");
     const trees = await this.#usages.look(found);
     return Promise.all(
-      found.map(({ app, service }) => viewDetail(app, service, trees, this.#listening)),
+      found.map(({ app, service }) => viewDetail(app, service, trees, this.#views)),
     );
   }
 
@@ -316,9 +325,13 @@ export class Supervisor implements SupervisorApi {
     setTimeout(() => this.#parts.upgrade(build), ANSWER_MS);
   }
 
+  get #views(): ViewParts {
+    return { listening: this.#listening, schedules: this.#schedules };
+  }
+
   /** One command for all services of a target. */
   #each(target: Target, command: Command): AsyncIterable<Progress> {
-    return progressOf((report) => this.#commands.each(this.#find(target), command, report));
+    return progressOf((report) => this.#commands.verb(this.#find(target), target, command, report));
   }
 
   #find(target: Target): Found[] {
@@ -337,6 +350,7 @@ export class Supervisor implements SupervisorApi {
         this.#events.record(app, service);
         this.#refusing.check(app);
         this.#watches.check(app, service);
+        this.#schedules.check(app, service);
         if (!this.#apps.has(app)) return;
         app
           .saveCompleted()
@@ -381,21 +395,4 @@ export class Supervisor implements SupervisorApi {
       this.#listening.hear(event, app, service);
     service?.hear(event, run);
   }
-}
-
-/** A kernel that makes missing sockets before a process that needs them. */
-function withSockets(
-  kernel: KernelClient,
-  provide: (names: readonly string[]) => Promise<void>,
-): KernelClient {
-  const make: KernelClient["processes"]["make"] = async (request) => {
-    try {
-      return await kernel.processes.make(request);
-    } catch (error) {
-      if (!hasCode(error, "NEWEL_E_SOCKET_MISSING")) throw error;
-      await provide(request.sockets ?? []);
-      return kernel.processes.make(request);
-    }
-  };
-  return { ...kernel, processes: { ...kernel.processes, make } };
 }

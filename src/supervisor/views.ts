@@ -6,17 +6,25 @@ import type { ResolvedCommand, ResolvedService, ResolvedSocket } from "./config/
 import { followsApp } from "./config/sockets.ts";
 import type { Listening } from "./listening.ts";
 import { toWallMs } from "./process-age.ts";
+import type { Schedules } from "./schedules.ts";
 import type { Service } from "./service.ts";
 import { parseRunName, shownName, socketName } from "./process-names.ts";
 import type { Trees } from "./usage.ts";
+
+/** The sources of a view in addition to the service. */
+export interface ViewParts {
+  readonly listening: Listening;
+  readonly schedules: Pick<Schedules, "view">;
+}
 
 /** A service as it is listed. */
 export function viewService(
   app: App,
   service: Service,
   trees: Trees,
-  listening: Listening,
+  { listening, schedules }: ViewParts,
 ): ServiceView {
+  const scheduled = schedules.view(service);
   return {
     app: app.name,
     name: service.name,
@@ -32,6 +40,7 @@ export function viewService(
       return bound.length > 0 ? bound : [shownAddress(socket)];
     }),
     processes: viewProcesses(service, trees),
+    ...(scheduled === undefined ? {} : { scheduled }),
     ...(service.spec.tags === undefined ? {} : { tags: service.spec.tags }),
     ...(service.why === undefined ? {} : { why: service.why }),
   };
@@ -42,11 +51,11 @@ export async function viewDetail(
   app: App,
   service: Service,
   trees: Trees,
-  listening: Listening,
+  parts: ViewParts,
 ): Promise<ServiceDetail> {
   const { spec } = service;
   return {
-    ...viewService(app, service, trees, listening),
+    ...viewService(app, service, trees, parts),
     file: app.config.file,
     command: spec.shownCommand ?? describeCommand(spec.command),
     cwd: spec.cwd,

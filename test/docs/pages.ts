@@ -64,10 +64,7 @@ export const PAGES_FOLLOWED: Readonly<Record<string, Followed>> = {
   },
   "docs/guide/migrate-from-pm2.md": {
     ports: [3000, 3001],
-    notRun: [
-      ["npx pm2 delete all", "pm2 is not installed here, and holds no port"],
-      ["0 3 * * *", "a line of a crontab; its command is run below it"],
-    ],
+    notRun: [["npx pm2 delete all", "pm2 is not installed here, and holds no port"]],
   },
   "docs/guide/reverse-proxy.md": {
     ports: [3000, 8080, 8081],

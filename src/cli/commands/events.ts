@@ -28,7 +28,9 @@ export const events: Command = {
 
 /** `2026-01-02T03:04:05.678Z shop/web running, ready`. */
 export function formatEvent(event: SupervisorEvent): string {
-  const { timeMs, app, service, process, state, ready, why } = event;
+  const { timeMs, app, service, process, state, ready, why, note } = event;
+  if (note !== undefined)
+    return `${new Date(timeMs).toISOString()} ${app}/${service}: ${plain(note)}`;
   const time = new Date(timeMs).toISOString();
   const name = process ?? service;
   return `${time} ${app}/${name} ${state}${ready ? ", ready" : ""}${why === undefined ? "" : `: ${plain(why)}`}`;

@@ -130,7 +130,8 @@ function leftBy(service: string, { name, pids = [] }: ProcessView): string {
   return `${service}: ${which} ${one ? "lives" : "live"} (pid ${pids.join(", ")}); ${end}`;
 }
 
-function isWell({ state, ready, replicas }: ServiceView): boolean {
+function isWell({ state, ready, replicas, scheduled }: ServiceView): boolean {
+  if (scheduled?.does === "run" && state !== "failed") return true;
   return state === "completed" || (state === "running" && ready >= replicas && replicas > 0);
 }
 

@@ -17,6 +17,7 @@ import {
 import { readConfig } from "../config.ts";
 import { EXIT, type ExitCode } from "../exit-codes.ts";
 import { formatPlan } from "../output/plan.ts";
+import { untilText } from "../output/services.ts";
 import { followProgress } from "../output/progress.ts";
 import { findKernel, findSupervisor, reachSupervisor, type Supervisor } from "../reach.ts";
 import { done } from "./service-verb.ts";
@@ -118,7 +119,9 @@ export async function printSummary(
   supervisor: Supervisor,
 ): Promise<void> {
   const services = await supervisor.list({ app, names: [] });
-  const parts = services.map(({ name, state, ready, replicas, listen }) => {
+  const parts = services.map(({ name, state, ready, replicas, listen, scheduled }) => {
+    if (scheduled?.does === "run" && ready === 0)
+      return `${name} runs in ${untilText(scheduled.nextMs, Date.now())}`;
     if (state === "completed") return `${name} completed`;
     const where = listen.length === 0 ? "" : ` on ${listen.join(", ")}`;
     return `${name} ${ready}/${replicas}${where}`;

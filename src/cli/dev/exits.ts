@@ -48,8 +48,8 @@ export class DevExits {
     }
   }
 
-  #hear({ service, state, why }: SupervisorEvent): void {
-    if (this.#reported.has(service)) return;
+  #hear({ service, state, why, note }: SupervisorEvent): void {
+    if (note !== undefined || this.#reported.has(service)) return;
     // A failure under a verb is reported by the verb.
     const isBusy = (this.#busy.get(service) ?? 0) > 0;
     if (state !== "completed" && (state !== "failed" || isBusy)) return;

@@ -22,7 +22,8 @@ export function devConfig(config: ResolvedConfig): ResolvedConfig {
 
 function devService(given: ResolvedService): ResolvedService {
   const { hash: _, ...service } = given;
-  const { stop, ready, restart, replicas } = service;
+  const { stop, ready, replicas } = service;
+  const { cron: _cron, ...restart } = service.restart;
   const changed = {
     ...service,
     replicas: Math.min(1, replicas),

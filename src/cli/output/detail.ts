@@ -1,7 +1,7 @@
 import { formatSize } from "../../base/units.ts";
-import type { LastExit, ProcessView, ServiceDetail } from "../../supervisor/api.ts";
+import type { LastExit, ProcessView, ScheduledView, ServiceDetail } from "../../supervisor/api.ts";
 import { type Output, plain } from "./output.ts";
-import { ago } from "./services.ts";
+import { ago, untilText } from "./services.ts";
 
 /** A service in detail, as `newel show` prints it. */
 export function formatDetail(detail: ServiceDetail, output: Output, nowMs: number): string[] {
@@ -12,6 +12,7 @@ export function formatDetail(detail: ServiceDetail, output: Output, nowMs: numbe
       `${state} for ${ago(detail.sinceMs, nowMs)}, ${ready}/${replicas} ready, wanted ${detail.wanted}`,
     ],
     ...(why === undefined ? [] : ([["why", plain(why)]] as [string, string][])),
+    ...(detail.scheduled === undefined ? [] : [scheduleOf(detail.scheduled, nowMs)]),
     ["listens on", detail.listen.join(", ") || "nothing"],
     ["restarts", restartsOf(detail, nowMs)],
     ["command", plain(detail.command)],
@@ -51,6 +52,12 @@ function restartsOf({ restarts, lastRestartMs }: ServiceDetail, nowMs: number): 
   return lastRestartMs === undefined
     ? `${restarts}`
     : `${restarts}, last ${ago(lastRestartMs, nowMs)} ago`;
+}
+
+function scheduleOf({ does, cron, tz, nextMs }: ScheduledView, nowMs: number): [string, string] {
+  const zone = tz === undefined ? "" : ` (${tz})`;
+  const next = `${new Date(nextMs).toISOString()}, in ${untilText(nextMs, nowMs)}`;
+  return [does === "run" ? "runs at" : "reloads at", `${plain(cron)}${zone}, next ${next}`];
 }
 
 function dependencies({ dependsOn }: ServiceDetail): string {

@@ -31,7 +31,7 @@ export function formatServices(
   output: Output,
   nowMs: number,
 ): string[] {
-  return grouped(services, serviceColumns(output, nowMs), output, ({ app }) => app);
+  return grouped(services, serviceColumns(services, output, nowMs), output, ({ app }) => app);
 }
 
 /** The same, one line per process. */
@@ -66,11 +66,17 @@ function grouped<Row>(
   return [head, ...groups];
 }
 
-function serviceColumns(output: Output, nowMs: number): Column<ServiceView>[] {
+function serviceColumns(
+  services: readonly ServiceView[],
+  output: Output,
+  nowMs: number,
+): Column<ServiceView>[] {
+  const isScheduled = services.some(({ scheduled }) => scheduled !== undefined);
   return [
     { title: "SERVICE", cut: true, cell: ({ name }) => name },
     { title: "STATE", cell: ({ state }) => output.style(STATE_STYLES[state], state) },
     { title: "READY", cell: (service) => readiness(output, service) },
+    ...(isScheduled ? [{ title: "NEXT", drop: 2, cell: next(nowMs) }] : []),
     { title: "UP", drop: 2, cell: ({ state, sinceMs }) => uptime(state, sinceMs, nowMs) },
     { title: "RESTARTS", drop: 3, cell: (service) => restarts(service, nowMs) },
     { title: "CPU", align: "right", drop: 5, cell: ({ processes }) => cpu(processes) },
@@ -101,8 +107,10 @@ function pidOf({ state, pid, pids = [] }: ProcessView): string {
   return pid === undefined ? "-" : String(pid);
 }
 
-function readiness(output: Output, { ready, replicas, wanted, state }: ServiceView): string {
-  if (state === "completed") return "-";
+function readiness(output: Output, service: ServiceView): string {
+  const { ready, replicas, wanted, state, scheduled } = service;
+  const isWaiting = scheduled?.does === "run" && state === "stopped";
+  if (state === "completed" || isWaiting) return "-";
   const text = `${ready}/${replicas}`;
   return wanted === "up" && ready < replicas ? output.style("yellow", text) : text;
 }
@@ -136,6 +144,17 @@ export function memory(processes: readonly Pick<ProcessView, "memoryBytes">[]): 
 
 function until(nextTryMs: number | undefined, nowMs: number): string {
   return nextTryMs === undefined ? "" : `in ${formatDuration(Math.max(0, nextTryMs - nowMs))}`;
+}
+
+/** The next time of a schedule. */
+function next(nowMs: number): (service: ServiceView) => string {
+  return ({ scheduled }) =>
+    scheduled === undefined ? "-" : `in ${untilText(scheduled.nextMs, nowMs)}`;
+}
+
+/** How long until a time, in whole seconds. */
+export function untilText(atMs: number, nowMs: number): string {
+  return formatDuration(Math.max(1, Math.round((atMs - nowMs) / 1_000)) * 1_000);
 }
 
 function sum(numbers: readonly number[]): number {

@@ -105,11 +105,13 @@ function explain(given: Case): Explanation {
 /** A service that is as it should be; its last failure may still be of interest. */
 function explainWell(given: Case): Explanation {
   const { observed, subject, nowMs } = given;
-  const { service, state, why, ready, replicas } = observed;
+  const { service, state, why, ready, replicas, nextRunMs } = observed;
   const what =
-    state === "completed"
-      ? `${service} has completed its work, and its restart policy starts it no more.`
-      : `${service} is as it should be: ${ready} of ${replicas} are ready.`;
+    state !== "running" && nextRunMs !== undefined
+      ? `${service} waits for the next time of its schedule, ${new Date(nextRunMs).toISOString()}.`
+      : state === "completed"
+        ? `${service} has completed its work, and its restart policy starts it no more.`
+        : `${service} is as it should be: ${ready} of ${replicas} are ready.`;
   const facts = why === undefined ? [] : [sentence(why)];
   if (subject?.exitCode === undefined)
     return { cause: "none", what, facts: [...facts, ...dependencyFacts(given)], settings: [] };

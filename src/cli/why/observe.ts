@@ -63,6 +63,7 @@ export function observeSupervised(
     replicas,
     sinceMs,
     restarts,
+    ...(view.scheduled?.does === "run" ? { nextRunMs: view.scheduled.nextMs } : {}),
     ...(why === undefined ? {} : { why }),
     processes,
     exits: "lastExits" in view ? view.lastExits : [],

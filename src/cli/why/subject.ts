@@ -13,8 +13,9 @@ const ORDER: readonly ProcessView["state"][] = [
 ];
 
 /** Whether a service is as its operator wants it. */
-export function isAsWanted({ wanted, state, ready, replicas }: Observed): boolean {
+export function isAsWanted({ wanted, state, ready, replicas, nextRunMs }: Observed): boolean {
   if (wanted === "down") return state === "stopped" || state === "stopping";
+  if (state === "stopped" && nextRunMs !== undefined) return true;
   return state === "completed" || replicas === 0 || (state === "running" && ready >= replicas);
 }
 

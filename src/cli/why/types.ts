@@ -27,6 +27,8 @@ export interface Observed {
   /** The generations that the kernel lists, oldest first. */
   readonly runs: readonly ProcessInfo[];
   readonly dependencies: readonly Dependency[];
+  /** The next time of its schedule; missing without one. */
+  readonly nextRunMs?: number;
 }
 
 /** A service that another one depends on. */

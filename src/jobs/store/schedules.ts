@@ -2,7 +2,7 @@ import { defaultRepeatStrategy, type JobSchedulerJson } from "bullmq";
 
 import { messageOf } from "../../base/errors.ts";
 import type { ScheduleRequest, ScheduleView } from "../api.ts";
-import { CRON_FORM, cronProblem } from "../cron.ts";
+import { CRON_FORM, cronProblem } from "../../base/cron.ts";
 import { optionError } from "../names.ts";
 import { DAMAGE } from "../sqlite/operations/scheduler-fields.ts";
 import { fromStored, toJobsOptions, toStored } from "../stored.ts";

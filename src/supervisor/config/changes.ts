@@ -114,6 +114,7 @@ function policySettings(service: ResolvedService): Settings {
     command,
     listen,
     watch,
+    schedule,
   } = service;
   const { kind, ...probe } = ready.probe;
   return {
@@ -138,6 +139,8 @@ function policySettings(service: ResolvedService): Settings {
     "restart.within": restart.withinMs,
     "restart.backoff": restart.backoff,
     "restart.whenFailed": restart.whenFailed,
+    "restart.cron": restart.cron,
+    schedule,
     watch,
     dependsOn: Object.entries(dependsOn).sort(([a], [b]) => (a < b ? -1 : 1)),
   };

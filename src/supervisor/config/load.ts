@@ -17,6 +17,7 @@ import type { Report } from "./report.ts";
 import type { ResolvedDeploy } from "./deploy-types.ts";
 import type { ResolvedConfig } from "./resolved.ts";
 import { hideValues } from "./secrets.ts";
+import { cronCheckFor } from "./schedule.ts";
 import { validate, validateDeploy } from "./validate.ts";
 
 export interface LoadOptions {
@@ -56,7 +57,13 @@ export async function loadConfig(options: LoadOptions): Promise<ResolvedConfig> 
     (path) => String(interpolate(path, ["include"], (name) => environment[name]).value),
   );
   if (all.failure !== undefined) throw unreadable(all.failure, all.failure.file ?? file, options);
-  const result = validate(all.value, file, environment, options.profiles);
+  const result = validate(
+    all.value,
+    file,
+    environment,
+    options.profiles,
+    await cronCheckFor(all.value),
+  );
   const odd = report.findings;
   if ("config" in result && odd.length === 0 && all.findings.length === 0) return result.config;
   // A value that could not be copied is missing afterwards: that is not reported again.
@@ -118,7 +125,13 @@ async function loadForeign(file: string, options: LoadOptions): Promise<Resolved
   const base = options.file === undefined ? undefined : cwd;
   const translated = await loadTranslated(file, { cwd, environment, base });
   onForeign?.(translated.sentence);
-  const result = validate(translated.value, file, environment, options.profiles);
+  const result = validate(
+    translated.value,
+    file,
+    environment,
+    options.profiles,
+    await cronCheckFor(translated.value),
+  );
   if ("config" in result) return result.config;
   const locate: Locate = (keys) => {
     const line = translated.lineOf(keys);

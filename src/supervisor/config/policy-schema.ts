@@ -7,6 +7,7 @@ import type {
   ReloadConfig,
   RestartConfig,
   RestartPolicy,
+  ScheduleConfig,
   StopConfig,
   WatchConfig,
 } from "./policy-types.ts";
@@ -31,6 +32,19 @@ export interface CheckedAlive extends AliveTiming {
 
 const may = v.exactOptional;
 
+const CRON = 'must be a cron expression: "0 3 * * *".';
+const TIME_ZONE = 'must be a time zone: "Europe/Berlin".';
+
+const schedule: v.GenericSchema<unknown, Partial<ScheduleConfig>> = settings("schedule", {
+  cron: may(text(CRON)),
+  tz: may(text(TIME_ZONE)),
+  missed: may(oneOf(["run", "skip"])),
+});
+
+export const scheduleSetting: v.GenericSchema<unknown, string | Partial<ScheduleConfig>> = v.lazy(
+  (input) => (typeof input === "object" && input !== null ? schedule : text(CRON)),
+);
+
 const policy = oneOf(["always", "on-failure", "never"]);
 
 const restart: v.GenericSchema<unknown, RestartConfig> = settings("restart", {
@@ -39,6 +53,8 @@ const restart: v.GenericSchema<unknown, RestartConfig> = settings("restart", {
   within: may(duration(1)),
   backoff: may(settings("backoff", { min: may(duration(1)), max: may(duration(1)) })),
   whenFailed: may(oneOf(["refuse", "wait"])),
+  cron: may(text(CRON)),
+  tz: may(text(TIME_ZONE)),
 });
 
 const COMMAND = 'must be a command: "pg_isready", or without a shell ["pg_isready", "-q"].';

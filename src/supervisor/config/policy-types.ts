@@ -40,6 +40,26 @@ export interface RestartConfig {
    * `'refuse'`.
    */
   readonly whenFailed?: "refuse" | "wait";
+  /**
+   * A cron expression: at its times the service is reloaded, rolling where it listens. A time that has passed while no
+   * supervisor ran is left out. Default: none.
+   */
+  readonly cron?: string;
+  /** The time zone of `cron`: `'Europe/Berlin'`. Default: that of the supervisor. */
+  readonly tz?: string;
+}
+
+/** The times at which a service runs. */
+export interface ScheduleConfig {
+  /** A cron expression of five fields (`'0 3 * * *'`), or of six with seconds first. */
+  readonly cron: string;
+  /** The time zone of `cron`: `'Europe/Berlin'`. Default: that of the supervisor. */
+  readonly tz?: string;
+  /**
+   * The treatment of times that passed while no supervisor ran, or while the machine slept: `'run'` runs the service once
+   * for all of them, `'skip'` waits for the next time. Default `'run'`.
+   */
+  readonly missed?: "run" | "skip";
 }
 
 /** The order in which a reload starts and stops replicas. */

@@ -28,6 +28,7 @@ import type { CheckedAlive } from "./policy-schema.ts";
 import type { CheckedService } from "./schema.ts";
 import { addressText, listenSockets, parseAddress } from "./sockets.ts";
 import type { EnvironmentConfig } from "./types.ts";
+import { resolveRestartCron, resolveSchedule } from "./schedule.ts";
 import { resolveWatch } from "./watched.ts";
 
 /** Variables from one place of the configuration. */
@@ -82,7 +83,9 @@ export function resolveService(
     cwd,
     processEnvironment(environment)["PATH"],
   );
-  const watch = resolveWatch(service.watch, command, cwd);
+  const schedule = resolveSchedule(service.schedule);
+  // Its next run has the changed files.
+  const watch = schedule === undefined ? resolveWatch(service.watch, command, cwd) : false;
   const resolved = {
     name,
     enabled: service.enabled ?? true,
@@ -101,15 +104,12 @@ export function resolveService(
     replicas: service.replicas === "cpus" ? availableParallelism() : (service.replicas ?? 1),
     ready: resolveReady(service, listen),
     ...resolveFitness(service, listen),
+    ...ifGiven("schedule", schedule),
     stop: resolveStop(service),
     reload: { order: service.reload?.order ?? (listen.length > 0 ? "start-first" : "stop-first") },
     restart: resolveRestart(service),
     dependsOn: Object.fromEntries(wanted),
-    logs: {
-      bufsizeBytes: sizeBytes(service.logs?.bufsize ?? "64MB"),
-      ...(service.logs?.maxAge === undefined ? {} : { maxAgeMs: durationMs(service.logs.maxAge) }),
-      stderr: service.logs?.stderr ?? "separate",
-    },
+    logs: resolveLogs(service),
     ...(watch === undefined ? {} : { watch }),
   } as const;
   return { ...resolved, hash: serviceHash(resolved) };
@@ -195,6 +195,14 @@ function resolveCommand(
   if (typeof run === "string") return { kind: "shell", line: run };
   const program = findProgram(run[0] ?? "", path, cwd);
   return { kind: "exec", args: run, ...(program === undefined ? {} : { program }) };
+}
+
+function resolveLogs({ logs = {} }: CheckedService): ResolvedService["logs"] {
+  return {
+    bufsizeBytes: sizeBytes(logs.bufsize ?? "64MB"),
+    ...(logs.maxAge === undefined ? {} : { maxAgeMs: durationMs(logs.maxAge) }),
+    stderr: logs.stderr ?? "separate",
+  };
 }
 
 function resolveReady(
@@ -306,9 +314,10 @@ function resolveStop({ stop = {} }: CheckedService): ResolvedService["stop"] {
   };
 }
 
-function resolveRestart({ restart = {} }: CheckedService): ResolvedService["restart"] {
+function resolveRestart({ restart = {}, schedule }: CheckedService): ResolvedService["restart"] {
   const given = typeof restart === "string" ? { policy: restart } : restart;
-  const { policy = "always", max = 10, within = "1m", backoff = {}, whenFailed } = given;
+  const usual = schedule === undefined ? "always" : "never";
+  const { policy = usual, max = 10, within = "1m", backoff = {}, whenFailed } = given;
   const minMs = durationMs(backoff.min ?? "100ms");
   return {
     policy,
@@ -316,5 +325,6 @@ function resolveRestart({ restart = {} }: CheckedService): ResolvedService["rest
     withinMs: durationMs(within),
     backoff: { minMs, maxMs: Math.max(minMs, durationMs(backoff.max ?? "15s")) },
     whenFailed: whenFailed ?? "refuse",
+    ...resolveRestartCron(restart),
   };
 }

@@ -137,6 +137,15 @@ export interface ResolvedMetrics {
     | { readonly path: string };
 }
 
+/** The times at which a service runs. */
+export interface ResolvedSchedule {
+  readonly cron: string;
+  /** Missing: the time zone of the supervisor. */
+  readonly tz?: string;
+  /** The treatment of times that passed without a supervisor. */
+  readonly missed: "run" | "skip";
+}
+
 export interface ResolvedService {
   readonly name: string;
   readonly enabled: boolean;
@@ -176,6 +185,8 @@ export interface ResolvedService {
   readonly alive?: ResolvedAlive;
   /** The most memory that the processes of a replica may use together, in bytes; missing: no limit. */
   readonly maxMemoryBytes?: number;
+  /** The service runs at these times alone; missing: it runs always. */
+  readonly schedule?: ResolvedSchedule;
   readonly stop: {
     readonly signal: string;
     readonly graceMs: number;
@@ -190,6 +201,8 @@ export interface ResolvedService {
     readonly backoff: { readonly minMs: number; readonly maxMs: number };
     /** The treatment of clients while every replica is failed. */
     readonly whenFailed: "refuse" | "wait";
+    /** The times of a reload. */
+    readonly cron?: Pick<ResolvedSchedule, "cron" | "tz">;
   };
   /** Enabled services alone. */
   readonly dependsOn: Readonly<Record<string, DependencyCondition>>;
@@ -284,6 +297,8 @@ const watchSchema: v.GenericSchema<unknown, ResolvedWatch> = v.object({
   programs: texts,
 });
 
+const cronSchema = v.object({ cron: v.string(), tz: v.exactOptional(v.string()) });
+
 const serviceSchema: v.GenericSchema<unknown, ResolvedService> = v.object({
   name: v.string(),
   enabled: v.boolean(),
@@ -313,6 +328,9 @@ const serviceSchema: v.GenericSchema<unknown, ResolvedService> = v.object({
   ready: v.object({ probe: probeSchema, afterMs: count, timeoutMs: count, stableMs: count }),
   alive: v.exactOptional(aliveSchema),
   maxMemoryBytes: v.exactOptional(count),
+  schedule: v.exactOptional(
+    v.object({ ...cronSchema.entries, missed: v.picklist(["run", "skip"]) }),
+  ),
   stop: v.object({
     signal: v.string(),
     graceMs: count,
@@ -327,6 +345,7 @@ const serviceSchema: v.GenericSchema<unknown, ResolvedService> = v.object({
     withinMs: count,
     backoff: v.object({ minMs: count, maxMs: count }),
     whenFailed: v.optional(v.picklist(["refuse", "wait"]), "refuse"),
+    cron: v.exactOptional(cronSchema),
   }),
   dependsOn: v.record(v.string(), v.picklist(["started", "ready", "completed"])),
   logs: v.object({

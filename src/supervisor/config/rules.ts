@@ -11,6 +11,7 @@ import { anyOf, type Finding, type Key, quoted } from "./problems.ts";
 import { aliveFindings, readyFindings } from "./probe-rules.ts";
 import { referenceFindings } from "./references.ts";
 import type { ResolvedSocket } from "./resolved.ts";
+import { type CronCheck, scheduleFindings } from "./schedule.ts";
 import type { CheckedService, CheckedSocket } from "./schema.ts";
 import { findSocket, isHost, listenEntries, listenSockets } from "./sockets.ts";
 import type { Config } from "./types.ts";
@@ -67,6 +68,7 @@ export function serviceFindings(
   name: string,
   service: CheckedService,
   sockets: readonly ResolvedSocket[],
+  check?: CronCheck,
 ): readonly Finding[] {
   const inService = (...keys: Key[]): Key[] => ["services", name, ...keys];
   return [
@@ -78,6 +80,7 @@ export function serviceFindings(
     ...environmentFindings(service.env, inService("env")),
     ...profileEnvFindings(service.profileEnv, inService("profileEnv")),
     ...instanceFindings(service, inService),
+    ...scheduleFindings(service, inService, check),
     ...identityFindings(service, inService),
     ...(service.passEnv ?? []).flatMap((pattern, index) =>
       passFinding(pattern, inService("passEnv", index)),
@@ -205,6 +208,12 @@ export function dependencyFindings(
         });
       else if (other === name)
         findings.push({ keys, label, says: `has ${quoted(other)}, which is the service itself.` });
+      else if (active.get(other)?.schedule !== undefined)
+        findings.push({
+          keys,
+          label,
+          says: `has ${quoted(other)}, which runs at the times of its "schedule" alone: leave it out.`,
+        });
       else if (condition === "completed" && endless(other))
         findings.push({
           keys,

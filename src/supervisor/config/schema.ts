@@ -19,6 +19,7 @@ import { type Finding, type Key, kindOf, valueText } from "./problems.ts";
 import { identitySettings } from "./identity.ts";
 import { settings } from "./settings.ts";
 import { type CheckedDeploy, deploySchema } from "./deploy-schema.ts";
+import type { ScheduleConfig } from "./policy-types.ts";
 import {
   alive,
   type CheckedAlive,
@@ -27,6 +28,7 @@ import {
   ready,
   reload,
   restartSetting,
+  scheduleSetting,
   stop,
   watchSetting,
 } from "./policy-schema.ts";
@@ -43,7 +45,7 @@ import type {
 /** A service whose every setting has the right form; whether they fit together is for the rules. */
 export interface CheckedService extends Omit<
   ServiceSettings,
-  "listen" | "ready" | "alive" | "dependsOn"
+  "listen" | "ready" | "alive" | "dependsOn" | "schedule"
 > {
   readonly node?: string;
   readonly run?: string | readonly string[];
@@ -53,6 +55,7 @@ export interface CheckedService extends Omit<
   readonly listen?: string | number | readonly (string | number)[];
   readonly ready?: CheckedReady;
   readonly alive?: CheckedAlive;
+  readonly schedule?: string | Partial<ScheduleConfig>;
   readonly dependsOn?: readonly string[] | Readonly<Record<string, DependencyCondition>>;
 }
 
@@ -181,6 +184,7 @@ const serviceSchema: v.GenericSchema<unknown, CheckedService> = settings("servic
   maxMemory: may(size),
   stop: may(stop),
   reload: may(reload),
+  schedule: may(scheduleSetting),
   restart: may(restartSetting),
   dependsOn: may(dependsOnSetting),
   logs: may(logs),

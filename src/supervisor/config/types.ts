@@ -7,6 +7,7 @@ import type {
   ReloadConfig,
   RestartConfig,
   RestartPolicy,
+  ScheduleConfig,
   StopConfig,
   WatchConfig,
 } from "./policy-types.ts";
@@ -99,7 +100,12 @@ export interface ServiceSettings<
   readonly stop?: StopConfig;
   /** How its replicas are replaced. Default: one by one, a new one first where it listens. */
   readonly reload?: ReloadConfig;
-  /** Default `'always'`. */
+  /**
+   * For work that ends: the service runs at these times, and not at `newel up`. A time at which the former run is not
+   * over is left out. Its `restart` is `'never'` or `'on-failure'`. Default: the service runs always.
+   */
+  readonly schedule?: string | ScheduleConfig;
+  /** Default `'always'`; with `schedule`: `'never'`. */
   readonly restart?: RestartPolicy | RestartConfig;
   /** Services that must be there first; in a list each must be `ready`. */
   readonly dependsOn?:

@@ -31,6 +31,7 @@ import {
 import { dangerousKeys } from "./dangerous-keys.ts";
 import { undecidedSockets, placeSocket } from "./follow.ts";
 import { withoutRunners } from "./programs.ts";
+import type { CronCheck } from "./schedule.ts";
 import { collisions, portRanges, sharedReferences } from "./shared-rules.ts";
 import { resolveSocket } from "./sockets.ts";
 
@@ -51,12 +52,14 @@ type Validated =
  * @param file - absolute
  * @param caller - the environment `up` was called in
  * @param asked - the profiles of `--profile`
+ * @param cronCheck - for a configuration with a cron expression
  */
 export function validate(
   value: unknown,
   file: string,
   caller: NodeJS.ProcessEnv,
   asked?: readonly string[],
+  cronCheck?: CronCheck,
 ): Validated {
   const directory = dirname(file);
   if (!isRecord(value)) {
@@ -69,7 +72,7 @@ export function validate(
   const jobs = readJobs(given.value["jobs"], directory);
   const deploy = readDeploy(given.value["deploy"]);
   const profiles = activeProfiles(asked, caller);
-  const context = { sockets: sockets.declared, directory, jobs: jobs.value, profiles };
+  const context = { sockets: sockets.declared, directory, jobs: jobs.value, profiles, cronCheck };
   const services = readServices(given.value["services"], context);
   const findings = [
     ...dangerousKeys(value, []),
@@ -193,10 +196,11 @@ interface ServicesContext {
   readonly directory: string;
   readonly jobs: Jobs | undefined;
   readonly profiles: readonly string[];
+  readonly cronCheck: CronCheck | undefined;
 }
 
 function readServices(value: unknown, context: ServicesContext): Services {
-  const { sockets, directory, jobs, profiles } = context;
+  const { sockets, directory, jobs, profiles, cronCheck } = context;
   const all = isRecord(value) ? value : {};
   const checked = new Map<string, CheckedService>();
   const files = new Map<string, EnvFiles>();
@@ -213,7 +217,7 @@ function readServices(value: unknown, context: ServicesContext): Services {
     if (told.some(({ keys }) => keys[2] === "restart")) unsure.add(name);
     files.set(name, envFiles);
     findings.push(
-      ...serviceFindings(name, service, sockets).filter((each) => !isTold(each, told)),
+      ...serviceFindings(name, service, sockets, cronCheck).filter((each) => !isTold(each, told)),
       ...(told.some(({ keys }) => keys[2] === "cwd") ? [] : fileFindings(name, service, directory)),
       ...envFiles.findings,
     );
@@ -222,7 +226,7 @@ function readServices(value: unknown, context: ServicesContext): Services {
     const says = 'has the name of the job server\'s service, which "jobs" declares: rename it.';
     return { checked, files, findings: [...findings, { keys: ["services", JOBS_SERVICE], says }] };
   }
-  if (jobs !== undefined) findings.push(...addJobs(jobs, { checked, files }, directory));
+  if (jobs !== undefined) findings.push(...addJobs(jobs, { checked, files }, directory, cronCheck));
   const names = jobs === undefined ? Object.keys(all) : [...Object.keys(all), JOBS_SERVICE];
   const circular = dependencyFindings(checked, names, unsure);
   findings.push(...(jobs === undefined ? circular : toldOfJobs(circular)));
@@ -234,12 +238,13 @@ function addJobs(
   { service }: Jobs,
   into: { readonly checked: Map<string, CheckedService>; readonly files: Map<string, EnvFiles> },
   directory: string,
+  cronCheck: CronCheck | undefined,
 ): readonly Finding[] {
   const envFiles = readEnvFiles(service.envFile, directory, ["jobs", "envFile"]);
   into.checked.set(JOBS_SERVICE, service);
   into.files.set(JOBS_SERVICE, envFiles);
   return toldOfJobs([
-    ...serviceFindings(JOBS_SERVICE, service, []),
+    ...serviceFindings(JOBS_SERVICE, service, [], cronCheck),
     ...fileFindings(JOBS_SERVICE, service, directory),
     ...envFiles.findings,
   ]);

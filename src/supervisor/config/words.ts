@@ -11,6 +11,7 @@ export type Level =
   | "stop"
   | "reload"
   | "restart"
+  | "schedule"
   | "backoff"
   | "jobs"
   | "metrics"
@@ -39,7 +40,7 @@ const PM2: Words = {
   exp_backoff_restart_delay: 'is "backoff" in restart: { backoff: { min: "100ms", max: "15s" } }',
   stop_exit_codes: 'is restart: "on-failure" (exit code 0 is no failure)',
   max_memory_restart: 'is maxMemory: "512MB"',
-  cron_restart: "has no counterpart here; let cron run `newel restart NAME`",
+  cron_restart: 'is restart: { cron: "0 4 * * *" }',
   wait_ready: "is ready: { notify: true }",
   listen_timeout: 'is "timeout" in ready: { timeout: "30s" }',
   kill_timeout: 'is "grace" in stop: { grace: "10s" }',
@@ -162,6 +163,13 @@ const INNER: Readonly<Partial<Record<Level, Words>>> = {
     retries: 'Write it as "max".',
     window: 'Write it as "within".',
   },
+  schedule: {
+    timezone: 'Write it as "tz".',
+    timeZone: 'Write it as "tz".',
+    every: 'Write it as "cron": "*/15 * * * *" is every 15 minutes.',
+    interval: 'Write it as "cron": "*/15 * * * *" is every 15 minutes.',
+    overlap: "A time at which the former run is not over is left out.",
+  },
   socket: {
     address: 'Write it as "host".',
     hostname: 'Write it as "host".',
@@ -220,6 +228,9 @@ const INSIDE: Words = {
   interval: "alive",
   threshold: "alive",
   pattern: "ready",
+  cron: "schedule",
+  tz: "schedule",
+  missed: "schedule",
 };
 
 /** The message about a key that is no setting at its place. */

@@ -15,7 +15,7 @@ export interface Converging {
 
 /**
  * Brings a service to its desired state, between commands: missing replicas are started when their time
- * has come, and replicas that are too many are stopped.
+ * has come, and replicas that are too many are stopped. Those of a service with a schedule wait for a command.
  */
 export function converge(service: Converging): void {
   const { wanted, spec, tracker, table, nowMs } = service;
@@ -34,8 +34,7 @@ export function converge(service: Converging): void {
   if (tracker.size > 0)
     for (const number of tracker.takeDue(nowMs, spec.restart, table.numbers, startRoom(service)))
       table.launch(spec, number, false);
-  for (let number = 1; count(service) < replicas && startRoom(service) > 0; number += 1)
-    if (!isTaken(service, number)) table.launch(spec, number, false);
+  fillMissing(service);
   for (const replica of table.all)
     if (replica.held && replica.ready && replica.acceptByMs === undefined) table.accept(replica);
 }
@@ -54,6 +53,17 @@ export function nextStartMs(service: Converging): number | undefined {
 function startRoom({ wanted, spec, tracker, table }: Converging): number {
   if (spec.reload.order === "start-first") return Infinity;
   return wanted.replicas - table.all.length - completedNumbers(tracker).length;
+}
+
+/** Starts replicas that no number stands for; those of a schedule wait for its times. */
+function fillMissing(service: Converging): void {
+  const { wanted, spec, tracker, table } = service;
+  for (let number = 1; count(service) < wanted.replicas; number += 1) {
+    if (isTaken(service, number)) continue;
+    if (spec.schedule !== undefined) tracker.set(number, { kind: "scheduled" });
+    else if (startRoom(service) > 0) table.launch(spec, number, false);
+    else return;
+  }
 }
 
 /** Drops missing numbers for which there is no room any more, the highest first. */

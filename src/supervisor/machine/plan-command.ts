@@ -68,6 +68,8 @@ export function planCommand(command: Command, present: Present): CommandPlan {
     case "scale": {
       const asked = command.relative ? wanted.replicas + command.replicas : command.replicas;
       const count = Math.max(0, asked);
+      if (spec.schedule !== undefined)
+        return planScheduled({ kind: "apply", spec, up: true, replicas: count }, present);
       return {
         spec,
         wanted: { up: true, replicas: count },
@@ -98,6 +100,7 @@ function planApply(command: Extract<Command, { kind: "apply" }>, present: Presen
   const wanted = { up, replicas };
   const all = present.replicas.map(({ number }) => number);
   const isDone = (command.completed ?? []).length > 0;
+  if (spec.schedule !== undefined && up) return planScheduled(command, present);
   if (!up || isDone) return { spec, wanted, steps: planStop(all), keepsCompleted: false };
   const living = readyFirst(present.replicas.filter(({ phase }) => phase !== "stopping"));
   const ending = present.replicas.filter(({ phase }) => phase === "stopping").map(toNumber);
@@ -124,6 +127,17 @@ function planApply(command: Extract<Command, { kind: "apply" }>, present: Presen
     ...planStop(kept.slice(replicas)),
   ];
   return { spec, wanted, steps, keepsCompleted };
+}
+
+/** A run under way ends with the settings that it has; it is the next one that has these. */
+function planScheduled(
+  { spec, replicas }: Extract<Command, { kind: "apply" }>,
+  present: Present,
+): CommandPlan {
+  const wasEndless = present.spec.schedule === undefined && present.wanted.up;
+  const living = readyFirst(present.replicas.filter(({ phase }) => phase !== "stopping"));
+  const surplus = living.map(toNumber).slice(wasEndless ? 0 : replicas);
+  return { spec, wanted: { up: true, replicas }, steps: planStop(surplus), keepsCompleted: true };
 }
 
 /** Lets held replicas serve before others are stopped. */

@@ -104,8 +104,12 @@ function noteEnded(
     const isDone = exitCode === 0 && spec.restart.policy !== "always" && current;
     const { generation } = each;
     if (isDone) tracker.set(number, { kind: "completed", generation });
-    else if (!rebooted)
-      tracker.ended(number, { generation, exitCode, livedMs: ageMs }, spec.restart, nowMs);
+    else if (!rebooted) {
+      // Work with a schedule waits for its next time.
+      const policy =
+        spec.schedule === undefined ? spec.restart : { ...spec.restart, policy: "never" as const };
+      tracker.ended(number, { generation, exitCode, livedMs: ageMs }, policy, nowMs);
+    }
   }
 }
 

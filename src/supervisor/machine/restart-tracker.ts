@@ -7,6 +7,8 @@ export type Missing =
   | { readonly kind: "backoff"; readonly atMs: number }
   /** It ended with exit code 0, and its restart policy starts no more. Its descendants may keep running. */
   | { readonly kind: "completed"; readonly generation: number }
+  /** It runs at the times of its schedule, and has not run yet. */
+  | { readonly kind: "scheduled" }
   /** Its restart policy gave up; an operator has to act. */
   | { readonly kind: "failed"; readonly why: string };
 

@@ -2,11 +2,7 @@
 
 /** Settings that newel has no counterpart for. */
 export const PM2_DROPPED: Readonly<Record<string, string>> = {
-  cron: "newel has no clock for restarts: let cron run `newel restart NAME`",
-  cron_restart: "newel has no clock for restarts: let cron run `newel restart NAME`",
   watch_options: "newel has watch.paths, watch.ignore and watch.debounce",
-  max_memory_restart:
-    "nodeArgs with --max-old-space-size limits the heap of Node.js; newel restarts a process that ends by that",
   namespace: "name services alike and use a pattern: `newel reload 'shop-*'`",
   log_type: "output is kept as it is; `newel logs --json` prints JSON",
   disable_logs: "output is always kept, at most logs.bufsize of it",
@@ -63,6 +59,9 @@ export const PM2_CARRIED: ReadonlySet<string> = new Set([
   "env",
   "env_file",
   "autorestart",
+  "cron",
+  "cron_restart",
+  "max_memory_restart",
   "max_restarts",
   "restart_delay",
   "exp_backoff_restart_delay",

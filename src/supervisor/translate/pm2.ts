@@ -21,6 +21,7 @@ import type { Pm2App } from "./pm2-app.ts";
 import { pm2Command } from "./pm2-command.ts";
 import { environmentOf, numberedPort, passedVariables } from "./pm2-environment.ts";
 import { PM2_CARRIED, PM2_DROPPED, PM2_NEEDLESS } from "./pm2-keys.ts";
+import { maxMemoryOf, restartOf, scheduleOf } from "./pm2-restart.ts";
 
 /** Reads a pm2 ecosystem file: `{ apps: […] }`, a list of apps, or one app. */
 export function translatePm2(parsed: Parsed): Translation {
@@ -130,6 +131,8 @@ function translateApp(each: Pm2App, profile: string | undefined): Draft {
       ...identityOf(each),
       ready: readyOf(app, listen !== undefined),
       stop: stopOf(app, program),
+      maxMemory: maxMemoryOf(each),
+      schedule: scheduleOf(each),
       restart: restartOf(each),
     },
   };
@@ -225,47 +228,6 @@ function stopOf(app: Pm2App["app"], { source }: Program): Setting {
     ...(isInterrupted ? { signal: "SIGINT" } : {}),
     ...(grace === undefined ? {} : { grace: duration(grace) }),
   };
-}
-
-const LONGEST_BACKOFF_MS = 15_000;
-
-function restartOf({ app, keys, service, parsed, notes }: Pm2App): Setting {
-  const codes = list(app["stop_exit_codes"]).map(Number);
-  if (codes.some((code) => code !== 0))
-    notes.dropped(
-      { line: parsed.lineOf([...keys, "stop_exit_codes"]), service, key: "stop_exit_codes" },
-      'restart: "on-failure" knows exit code 0 alone',
-    );
-  const policy =
-    boolean(app["autorestart"]) === false ? "never" : codes.includes(0) ? "on-failure" : undefined;
-  if (policy === "never") return policy;
-  const max = integer(app["max_restarts"]);
-  const uptimeMs = milliseconds(app["min_uptime"]);
-  const fixed = integer(app["restart_delay"]);
-  const growing = integer(app["exp_backoff_restart_delay"]);
-  const backoff =
-    growing !== undefined && growing > 0
-      ? { min: duration(growing), max: duration(Math.max(growing, LONGEST_BACKOFF_MS)) }
-      : fixed !== undefined && fixed > 0
-        ? { min: duration(fixed), max: duration(fixed) }
-        : undefined;
-  const counted =
-    max === undefined || max < 1
-      ? {}
-      : {
-          max,
-          ...(uptimeMs === undefined ? {} : { within: duration(Math.max(60_000, max * uptimeMs)) }),
-        };
-  if (backoff === undefined && Object.keys(counted).length === 0) return policy;
-  return { ...(policy === undefined ? {} : { policy }), ...counted, ...(backoff && { backoff }) };
-}
-
-/** pm2's durations: milliseconds, or a number with `h`, `m` or `s`. */
-function milliseconds(value: unknown): number | undefined {
-  const text = scalar(value) ?? "";
-  const [, digits, unit = "ms"] = /^(\d+)(ms|s|m|h)?$/.exec(text) ?? [];
-  const factors: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
-  return digits === undefined ? undefined : Number(digits) * (factors[unit] ?? 1);
 }
 
 function reportOthers({ app, keys, service, parsed, notes }: Pm2App): void {

@@ -9,6 +9,8 @@ export const PROCESS_CARRIED: ReadonlySet<string> = new Set([
   "depends_on",
   "availability",
   "readiness_probe",
+  "liveness_probe",
+  "schedule",
   "ready_log_line",
   "shutdown",
   "replicas",
@@ -16,12 +18,10 @@ export const PROCESS_CARRIED: ReadonlySet<string> = new Set([
 ]);
 
 export const PROCESS_DROPPED: Readonly<Record<string, string>> = {
-  liveness_probe: "newel asks a process until it is ready, and not later",
   is_daemon: "newel supervises the program itself: start it in the foreground",
   launch_timeout_seconds: "newel supervises the program itself: start it in the foreground",
   is_elevated: "a service runs as the user that runs newel",
   namespace: "name services alike and use a pattern: `newel reload 'shop-*'`",
-  schedule: "newel has no clock: let cron run `newel start NAME`",
   vars: "newel has no templates: the file is a program, and an expression stands where a value does",
   is_foreground: "services have no terminal: run the program next to newel",
   is_tty: "services have no terminal",

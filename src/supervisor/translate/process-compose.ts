@@ -13,9 +13,9 @@ import {
   type Settings,
   type Translation,
 } from "./draft.ts";
-import { probeOf } from "./health.ts";
 import { commandSettings, listenPort, portNumber, readProgram } from "./node-program.ts";
 import { boolean, integer, list, nearPath, type Parsed, scalar } from "./parsed.ts";
+import { livenessOf, readinessOf, scheduleOf } from "./process-compose-probes.ts";
 import {
   PROCESS_CARRIED,
   PROCESS_DROPPED,
@@ -106,6 +106,9 @@ function translateProcess(
       ? { ...probe, http: URL.parse(scalar(probe?.["http"]) ?? "")?.pathname ?? "/" }
       : probe;
   const files = list(value["env_file"]);
+  const schedule = scheduleOf(value["schedule"], (key, reason) =>
+    notes.dropped(at(`schedule.${key}`), reason),
+  );
   return {
     name: service,
     line: parsed.lineOf(keys()),
@@ -118,48 +121,17 @@ function translateProcess(
       env: Object.keys(env).length === 0 ? undefined : env,
       dependsOn: dependsOn(value["depends_on"], names),
       ready,
+      alive: livenessOf(value, (reason) => notes.dropped(at("liveness_probe"), reason)),
+      schedule,
       stop: stopOf(value["shutdown"], (key, reason) =>
         notes.dropped(at(`shutdown.${key}`), reason),
       ),
-      restart: restartOf(value["availability"], (key, reason) =>
+      restart: restartOf(value["availability"], schedule !== undefined, (key, reason) =>
         notes.dropped(at(`availability.${key}`), reason),
       ),
       enabled: boolean(value["disabled"]) === true ? false : undefined,
     },
   };
-}
-
-function readinessOf(
-  value: Readonly<Record<string, unknown>>,
-  drop: (reason: string) => void,
-): Settings | undefined {
-  const line = scalar(value["ready_log_line"]);
-  if (line !== undefined) return { log: line };
-  const probe = value["readiness_probe"];
-  if (!isRecord(probe)) return undefined;
-  const delay = integer(probe["initial_delay_seconds"]) ?? 0;
-  const tries = integer(probe["failure_threshold"]) ?? 3;
-  const period = integer(probe["period_seconds"]) ?? 10;
-  const timeout = { timeout: duration(Math.max(30, delay + tries * period) * 1000) };
-  const get = probe["http_get"];
-  if (isRecord(get)) {
-    if (scalar(get["scheme"]) === "https") {
-      drop("newel asks by http alone");
-      return undefined;
-    }
-    const host = scalar(get["host"]) ?? "127.0.0.1";
-    const near = host === "localhost" || host === "0.0.0.0" ? "127.0.0.1" : host;
-    return {
-      http: `http://${near}:${scalar(get["port"]) ?? "80"}${scalar(get["path"]) ?? "/"}`,
-      ...timeout,
-    };
-  }
-  const exec = probe["exec"];
-  const command = isRecord(exec) ? (scalar(exec["command"]) ?? "") : "";
-  const found = probeOf(command, undefined, (port) => port);
-  if (found === undefined)
-    drop("its command is no request that newel makes: readiness is by http, tcp or log");
-  return found === undefined ? undefined : { ...found, ...timeout };
 }
 
 const CONDITIONS: Readonly<Record<string, string>> = {
@@ -197,16 +169,21 @@ function stopOf(given: unknown, drop: (key: string, reason: string) => void): Se
 }
 
 /** Without a policy, process-compose starts no process again. */
-function restartOf(given: unknown, drop: (key: string, reason: string) => void): Setting {
+function restartOf(
+  given: unknown,
+  isScheduled: boolean,
+  drop: (key: string, reason: string) => void,
+): Setting {
   const availability = isRecord(given) ? given : {};
   for (const key of ["exit_on_end", "exit_on_skipped"])
     if (boolean(availability[key]) === true) drop(key, "the end of a service stops no other one");
   const word = scalar(availability["restart"]) ?? "no";
   if (word === "exit_on_failure") drop("restart", "the end of a service stops no other one");
-  const policy = word === "always" ? undefined : word === "on_failure" ? "on-failure" : "never";
+  const policy =
+    word === "always" && !isScheduled ? undefined : word === "on_failure" ? "on-failure" : "never";
   const max = integer(availability["max_restarts"]);
   const wait = integer(availability["backoff_seconds"]);
-  if (policy === "never") return policy;
+  if (policy === "never") return isScheduled ? undefined : policy;
   const rest = {
     ...(max === undefined || max < 1 ? {} : { max }),
     ...(wait === undefined || wait < 1

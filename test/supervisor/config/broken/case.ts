@@ -58,6 +58,7 @@ alive
 maxMemory
 stop
 reload
+schedule
 restart
 dependsOn
 logs

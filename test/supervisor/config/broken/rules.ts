@@ -12,6 +12,27 @@ export const RULES: readonly BrokenCase[] = [
     'newel.config.ts:4  services.web.run stands beside "node": write one of them.',
   ],
   [
+    "no cron expression",
+    clock('run: "x", schedule: "61 * * * *"'),
+    'newel.config.ts:3  services.clock.schedule is "61 * * * *", which is no cron expression: Constraint error, got value 61 expected range 0-59. Write minute, hour, day, month and weekday, as in "0 3 * * *".',
+  ],
+  [
+    "an unknown time zone of a schedule",
+    clock('run: "x", schedule: { cron: "0 3 * * *", tz: "Europe/Nowhere" }'),
+    'newel.config.ts:3  services.clock.schedule.tz is "Europe/Nowhere"; must be a time zone: "Europe/Berlin" or "UTC".',
+  ],
+  [
+    "a schedule of a service that runs always",
+    clock('run: "x", schedule: "0 3 * * *", restart: "always", listen: 3000'),
+    'newel.config.ts:3  services.clock.restart is "always", but a service with "schedule" ends and waits for its next time: use "on-failure" or "never".',
+    'newel.config.ts:3  services.clock.listen is for a service that runs always; this one has a "schedule": leave it out.',
+  ],
+  [
+    "cron of a restart with a word",
+    web('restart: { cron: "daily" }'),
+    'newel.config.ts:4  services.web.restart.cron is "daily", which is no cron expression: it has 1 field. Write minute, hour, day, month and weekday, as in "0 3 * * *".',
+  ],
+  [
     "args with run",
     clock('run: "x", args: ["-l"]'),
     'newel.config.ts:3  services.clock.args goes with "node", not with "run": put the arguments into "run".',

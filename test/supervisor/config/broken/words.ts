@@ -29,7 +29,7 @@ export const WORDS_OF_OTHERS: readonly BrokenCase[] = [
   [
     "pm2 cron_restart",
     web('cron_restart: "0 0 * * *"'),
-    'newel.config.ts:4  services.web.cron_restart is not a setting here: pm2\'s "cron_restart" has no counterpart here; let cron run `newel restart NAME`.',
+    'newel.config.ts:4  services.web.cron_restart is not a setting here: pm2\'s "cron_restart" is restart: { cron: "0 4 * * *" }.',
   ],
   [
     "pm2 wait_ready",

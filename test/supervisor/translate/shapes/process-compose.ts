@@ -13,6 +13,10 @@ export const PROCESS_COMPOSE: readonly Shape[] = [
     environment: ["PORT=<PORT>"]
     availability: { restart: always }
     depends_on: { migrate: { condition: process_completed_successfully } }
+    liveness_probe: { exec: { command: "test -e server.js" }, period_seconds: 5, failure_threshold: 2 }
+  report:
+    command: "echo sold"
+    schedule: { cron: "0 3 * * *", timezone: "Europe/Berlin" }
   worker:
     command: |
       echo begin
@@ -24,7 +28,13 @@ export const PROCESS_COMPOSE: readonly Shape[] = [
     },
     services: {
       migrate: { run: "echo migrated", restart: "never" },
-      web: { node: "server.js", listen: 3000, env: { PORT: "3000" } },
+      web: {
+        node: "server.js",
+        listen: 3000,
+        env: { PORT: "3000" },
+        alive: { command: "test -e server.js", interval: "5s", threshold: 2 },
+      },
+      report: { run: "echo sold", schedule: { cron: "0 3 * * *", tz: "Europe/Berlin" } },
       worker: { dependsOn: { web: "started" } },
     },
   },

@@ -1,4 +1,4 @@
-import { counted } from "../base/counted.ts";
+import { counted } from "./counted.ts";
 
 /** The range of each field, seconds first; an expression of five fields has no seconds. */
 const FIELDS = [
