@@ -622,7 +622,7 @@ const ERROR_CODES: {
     };
     readonly NEWEL_E_PORT_RANGE: {
         readonly text: "…";
-        readonly fix: "…";
+        readonly fix: 'Run fewer replicas, or add ports to portRange and run `newel up`. A reload with the order "start-first" needs one port more than there are replicas.';
     };
     readonly NEWEL_E_INIT_EMPTY: {
         readonly text: "…";
@@ -638,7 +638,7 @@ const ERROR_CODES: {
     };
     readonly NEWEL_E_APP_NAME_TAKEN: {
         readonly text: "…";
-        readonly fix: 'Nothing was touched. Write another name into this configuration (name: "shop"), or stop the other app with `newel down --app {name}`.';
+        readonly fix: 'Nothing was changed. Write another name into this configuration (name: "shop"), or stop the other app with `newel down --app {name}`.';
     };
     readonly NEWEL_E_APP_UNRELATED: {
         readonly text: "…";
@@ -906,7 +906,7 @@ const ERROR_CODES: {
     };
     readonly NEWEL_E_JOBS_CONNECTION: {
         readonly text: "…";
-        readonly fix: 'Name a file: "sqlite:./jobs.db".';
+        readonly fix: 'Write the path of a file: "sqlite:./jobs.db".';
     };
     readonly NEWEL_E_JOBS_FILE: {
         readonly text: "…";

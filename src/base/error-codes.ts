@@ -7,11 +7,11 @@ export const ERROR_CODES = {
   // General
   NEWEL_E_INTERNAL: {
     text: "newel reached an unexpected state: {what}.",
-    fix: "This is a bug in newel. Please report it with the lines above.",
+    fix: "This is a bug in newel. Please report it with this message and its stack (NEWEL_DEBUG=1 prints the stack).",
   },
   NEWEL_E_USAGE: {
     text: "{what}",
-    fix: "Run `newel help` for the commands, `newel help COMMAND` for one.",
+    fix: "`newel help` lists the commands, `newel help COMMAND` describes one command.",
   },
   NEWEL_E_DURATION: {
     text: "{what} is {value}, which is not a duration.",
@@ -40,22 +40,22 @@ export const ERROR_CODES = {
     fix: "The operating system refused the call and gave the reason above.",
   },
   NEWEL_E_DESCRIPTORS: {
-    text: "The kernel (pid {pid}) has no file descriptor left for {call} ({errno}): its limit is {limit}.",
-    fix: "`prlimit --pid {pid} --nofile=65536` (as root) raises the limit at once. For later kernels raise it where they are started: `ulimit -n 65536`, or LimitNOFILE=65536 in the systemd unit. Each process takes about 5, each socket 1.",
+    text: "newel's kernel (pid {pid}) has no file descriptor left for {call} ({errno}): its limit is {limit}.",
+    fix: "`prlimit --pid {pid} --nofile=65536` (as root) raises the limit at once. To raise it permanently, run `ulimit -n 65536` before the command that starts newel's kernel, or set LimitNOFILE=65536 in its systemd unit. Each process needs about 5 descriptors, each socket 1.",
   },
   NEWEL_E_OPEN_FILES: {
-    text: "The limit of open files here (`ulimit -n`) is {limit}, which is too low: {why}.",
-    fix: "Raise it before the command: `ulimit -n 65536` in the shell (as root where the hard limit is lower), LimitNOFILE=65536 in a systemd unit, `docker run --ulimit nofile=65536`.",
+    text: "The limit of open files (`ulimit -n`) is {limit}, which is too low: {why}.",
+    fix: "Raise the limit before you run the command: `ulimit -n 65536` in the shell, LimitNOFILE=65536 in a systemd unit, or `docker run --ulimit nofile=65536`. If the hard limit (`ulimit -Hn`) is lower, only root can raise it.",
   },
 
   // Wire
   NEWEL_E_FRAME: {
-    text: "The peer sent bytes that are no frame of this protocol: {why}.",
-    fix: "The connection was closed. Check that both ends run the same newel version.",
+    text: "The other program sent bytes that are no frame of newel's protocol: {why}.",
+    fix: "The connection was closed. Check that both programs use the same version of newel.",
   },
   NEWEL_E_VERSION_SKEW: {
-    text: "The peer speaks protocol version {theirs}, this side speaks {ours}.",
-    fix: "Run the same newel version on both sides; `newel upgrade` moves the daemons of a home to the version that calls it.",
+    text: "The other program uses protocol version {theirs}, this program uses {ours}.",
+    fix: "Use the same version of newel in both programs; `newel upgrade` replaces running daemons by the version of the command.",
   },
   NEWEL_E_LIMIT: {
     text: "A limit was exceeded: {what} is at most {limit} {unit}.",
@@ -63,30 +63,30 @@ export const ERROR_CODES = {
   },
   NEWEL_E_NO_METHOD: {
     text: "The peer has no method {method}.",
-    fix: "Check the name; only methods of the shared contract can be called.",
+    fix: "Check the name. Only methods that both programs declare can be called.",
   },
   NEWEL_E_CONNECTION_LOST: {
     text: "The connection to {peer} ended before the answer came.",
-    fix: "The call may or may not have run. Ask for the state before doing it again.",
+    fix: "The call may or may not have run. Check its effect before you repeat it.",
   },
   NEWEL_E_DEADLINE: {
     text: "{what} did not finish within {limitMs} ms.",
-    fix: "Give it more time, or find the operation that it waits for.",
+    fix: "Raise the time limit, or find the operation that takes so long.",
   },
   NEWEL_E_CANCELLED: {
     text: "{what} was cancelled.",
     fix: "Nothing to do: the caller asked for it.",
   },
   NEWEL_E_REMOTE: {
-    text: "The peer failed: {message}",
-    fix: "The error of the peer is in the `cause` of this error.",
+    text: "The other program failed: {message}",
+    fix: "The error of the other program is the `cause` of this error.",
   },
   NEWEL_E_UNREACHABLE: {
     text: "No process answers at {path}: {why}.",
-    fix: "Check that the program that serves it runs, and runs as the same user.",
+    fix: "Check that the program that listens on this path runs, and that it runs as the same user.",
   },
   NEWEL_E_CLOSED: {
-    text: "The connection to {peer} takes no calls: {why}.",
+    text: "The connection to {peer} cannot be used for calls: {why}.",
     fix: "The call was not made. Connect again and repeat it.",
   },
   NEWEL_E_NOT_SENDABLE: {
@@ -98,8 +98,8 @@ export const ERROR_CODES = {
     fix: "Fix the contract or its implementation.",
   },
   NEWEL_E_SECRET: {
-    text: "The peer at {peer} could not prove that it knows the shared secret: {why}.",
-    fix: "Give both sides the same secret, and let both use it.",
+    text: "The program at {peer} could not prove that it knows the shared secret: {why}.",
+    fix: "Set the same secret in both programs.",
   },
 
   // Pool
@@ -108,11 +108,11 @@ export const ERROR_CODES = {
     fix: "See the options in docs/guide/pool.md.",
   },
   NEWEL_E_POOL_CLOSED: {
-    text: "The pool {pool} takes no tasks: it is {state}.",
-    fix: "Hand tasks over before `stop()` or `close()`.",
+    text: "The pool {pool} accepts no tasks: it is {state}.",
+    fix: "Submit tasks before `stop()` or `close()`.",
   },
   NEWEL_E_POOL_FULL: {
-    text: "The queues of the pool {pool} are full; tasks that wait: {waiting}.",
+    text: "The queues of the pool {pool} are full; number of waiting tasks: {waiting}.",
     fix: "Wait with `await pool.put(task)`, use `run()`, or raise queueSize.",
   },
   NEWEL_E_POOL_NO_WORKER: {
@@ -121,19 +121,19 @@ export const ERROR_CODES = {
   },
   NEWEL_E_POOL_WORKER_LOST: {
     text: "Worker {worker} (pid {pid}) ended while it ran the task: {how}.",
-    fix: "The task may have run in part. Declare `retries` for tasks that may run again.",
+    fix: "The task may have run in part. Set `retries` for tasks that may run twice.",
   },
   NEWEL_E_POOL_WORKER_START: {
     text: "Worker {worker} of the pool {pool} could not start: {why}.",
-    fix: "Run the worker module by itself to see more; its default export comes from `defineWorker` or extends `Worker`.",
+    fix: "Run the worker module with `node` to see its errors. Its default export must come from `defineWorker` or extend `Worker`.",
   },
   NEWEL_E_POOL_STUCK: {
-    text: "The task was still running {graceMs} ms after the pool {pool} was closed, and was ended.",
-    fix: "Give `close()` a longer graceMs, or let the task listen to `ctx.signal`.",
+    text: "The task was still running {graceMs} ms after the pool {pool} was closed, so its worker was killed.",
+    fix: "Pass a longer graceMs to `close()`, or let the task end when `ctx.signal` aborts.",
   },
   NEWEL_E_POOL_UNREAD: {
-    text: "The results of the pool {pool} are not read, and their limit of {limit} is reached: no more tasks of `put` start, and `post` in the workers waits.",
-    fix: "Give the pool an `onResult`, iterate over it, or listen to `message`; tasks whose results do not matter return undefined.",
+    text: "The program does not read the results of the pool {pool}, and the limit of {limit} results is reached: no more tasks of `put` start, and `post` in the workers waits.",
+    fix: "Set `onResult` of the pool, iterate over the pool, or listen to `message`. If a result does not matter, let the task return undefined.",
   },
   NEWEL_E_POOL_BLOCKED: {
     text: "Worker {worker} (pid {pid}) of the pool {pool} has been blocked for {blockedMs} ms; the tasks it has begun: {tasks}.",
@@ -148,12 +148,12 @@ export const ERROR_CODES = {
     fix: "Raise `memoryBytes`, or let the task work in smaller pieces.",
   },
   NEWEL_E_POOL_NO_ANSWER: {
-    text: "The question has no answer: {why}.",
-    fix: "Give `run()` an `onAsk`, and ask while the task runs.",
+    text: "The question of the task has no answer: {why}.",
+    fix: "Pass `onAsk` to `run()`, and call `ctx.ask()` only while the task runs.",
   },
   NEWEL_E_POOL_NO_STREAM: {
-    text: "The task gave no stream: it returned {what}.",
-    fix: "Write it as a generator, or call it with `run()` or `fn()`.",
+    text: "The task did not return a stream: it returned {what}.",
+    fix: "Write the task as a generator, or call it with `run()` or `fn()`.",
   },
   NEWEL_E_POOL_NO_FUNCTION: {
     text: "The worker module of the pool {pool} exports no function {name}.",
@@ -161,10 +161,10 @@ export const ERROR_CODES = {
   },
   NEWEL_E_POOL_NO_CONTEXT: {
     text: "taskContext() was called outside of a task.",
-    fix: "Call it in a function that a pool runs, before its first `await`; a generator may call it again after each `yield`.",
+    fix: "Call taskContext() in a function that a pool runs, before the first `await` of this function; a generator may call it again after each `yield`.",
   },
   NEWEL_E_POOL_GUARD: {
-    text: "The pool {pool} has no guard: {why}. If this program is killed, processes started by its workers may survive.",
+    text: "The pool {pool} has no guard process: {why}. If this program is killed, processes started by its workers may survive.",
     fix: "Provide a POSIX shell as /bin/sh, or leave `processGroup` out.",
   },
 
@@ -175,11 +175,11 @@ export const ERROR_CODES = {
   },
   NEWEL_E_BUS_LISTENERS: {
     text: 'Listeners of the channel "{channel}" failed ({count}): {first}',
-    fix: "Every listener ran; each failure is in `errors`.",
+    fix: "All listeners were called; the property `errors` has each error.",
   },
   NEWEL_E_BUS_TIMEOUT: {
     text: 'The listener {listener} of the channel "{channel}" did not finish within {limitMs} ms.',
-    fix: "Raise its timeoutMs, or find the operation that it waits for.",
+    fix: "Raise `timeoutMs` of the listener, or find the operation that it waits for.",
   },
   NEWEL_E_BUS_NO_RESTART: {
     text: "This bus cannot restart its program: it has no restart plugin.",
@@ -187,7 +187,7 @@ export const ERROR_CODES = {
   },
   NEWEL_E_BUS_RESTART_REFUSED: {
     text: "The program was not restarted: {why}.",
-    fix: "It continues as it was. Fix the cause and restart again.",
+    fix: "The program continues to run the old code. Fix the cause and restart again.",
   },
   NEWEL_E_BUS_PIDFILE: {
     text: "The pidfile {path} belongs to {holder}.",
@@ -195,7 +195,7 @@ export const ERROR_CODES = {
   },
   NEWEL_E_BUS_FILE: {
     text: "The {what} {path} cannot be used: {why}.",
-    fix: "Make its directory, give this user the right to write there, or name another path.",
+    fix: "Create its directory, allow this user to write there, or use another path.",
   },
   NEWEL_E_BUS_PRIVILEGES: {
     text: "The privileges could not be dropped to the user {user}: {why}.",
@@ -203,11 +203,11 @@ export const ERROR_CODES = {
   },
   NEWEL_E_BUS_CHILD: {
     text: "The child process {name} did not start: {why}.",
-    fix: "Its stderr is printed above; run its module by itself to see more.",
+    fix: "Its stderr was printed before this error; run its module with `node` to see more.",
   },
   NEWEL_E_BUS_SIGNAL: {
     text: "There is no signal {signal} on this platform.",
-    fix: "Use a name or number of `kill -l`: SIGTERM, SIGHUP, SIGUSR2.",
+    fix: "Use a name or number that `kill -l` lists, such as SIGTERM, SIGHUP or SIGUSR2.",
   },
 
   // Kernel
@@ -217,37 +217,37 @@ export const ERROR_CODES = {
   },
   NEWEL_E_HOME_ACCESS: {
     text: "The home directory {home} cannot be used: {why}.",
-    fix: "Give it to the user that runs newel (mode 0700), or set NEWEL_HOME to another directory.",
+    fix: "Make the user that runs newel the owner of the directory (mode 0700), or set NEWEL_HOME to another directory.",
   },
   NEWEL_E_RUNTIME_COPY: {
-    text: "The programs of the daemons could not be copied to {path}: {why}.",
-    fix: "Make room there or make it writable, or set NEWEL_HOME to another directory; nothing was started.",
+    text: "newel could not copy the programs of its daemons to {path}: {why}.",
+    fix: "Nothing was started. Free space on that disk, make the directory writable, or set NEWEL_HOME to another directory.",
   },
   NEWEL_E_RUNTIME_NOEXEC: {
-    text: "The daemons run from {path}, which is on a file system that is mounted noexec.",
-    fix: "Mount it without noexec, or set NEWEL_HOME to a directory on another file system.",
+    text: "newel's daemons must run from {path}, but this file system is mounted noexec.",
+    fix: "Mount the file system without noexec, or set NEWEL_HOME to a directory on another file system.",
   },
   NEWEL_E_OLDER_CALLER: {
-    text: "This newel is {ours}, older than the {theirs} that {home} runs: nothing was changed.",
-    fix: "Use newel {theirs} or newer here (`npm install newel@{theirs}`). To go back to {ours} on purpose, run `newel upgrade --downgrade`.",
+    text: "This command is newel {ours}, older than the daemons of {home} ({theirs}): nothing was changed.",
+    fix: "Install newel {theirs} or newer (`npm install newel@{theirs}`). To go back to {ours} on purpose, run `newel upgrade --downgrade`.",
   },
   NEWEL_E_KERNEL_RUNNING: {
-    text: "A kernel already serves {home}{holder}.",
-    fix: "Use that one, or set NEWEL_HOME to run a second kernel.",
+    text: "newel's kernel already runs for {home}{holder}.",
+    fix: "Use the running kernel, or set NEWEL_HOME to another directory to run a second one.",
   },
   NEWEL_E_KERNEL_UNREACHABLE: {
-    text: "No kernel answers at {path}: {why}.",
-    fix: "Start one with `newel kernel --detach`, or let `newel up` do it.",
+    text: "newel's kernel does not answer at {path}: {why}.",
+    fix: "Start it with `newel kernel --detach`; `newel up` also starts it.",
   },
   NEWEL_E_COMMAND: { text: "{what}", fix: "Send `help` for the commands." },
-  NEWEL_E_NOT_FOUND: { text: "{name} not found", fix: "List the present names: `list {noun}`." },
+  NEWEL_E_NOT_FOUND: { text: "{name} not found", fix: "`list {noun}` lists the names that exist." },
   NEWEL_E_EXISTS: {
     text: "{noun} {name} exists with other settings: {existing}",
-    fix: "Remove it first, or use another name.",
+    fix: "Remove the existing {noun} first, or use another name.",
   },
   NEWEL_E_BAD_REQUEST: {
-    text: "The request is not usable: {why}.",
-    fix: "See docs/reference/kernel-protocol.md.",
+    text: "The request is not valid: {why}.",
+    fix: "docs/reference/kernel-protocol.md describes the requests.",
   },
   NEWEL_E_BAD_COMMAND: {
     text: "Bad command - {command}: {why}",
@@ -255,15 +255,15 @@ export const ERROR_CODES = {
   },
   NEWEL_E_BAD_WORKING_DIR: {
     text: "Bad working_dir - {path}: {why}",
-    fix: "Check that the directory exists and may be entered.",
+    fix: "Check that the directory exists and that the user of the process may enter it.",
   },
   NEWEL_E_NOT_ROOT: {
-    text: "A process cannot be started as {who}: the kernel runs as uid {own}.",
-    fix: "Leave uid and gid out, or run the kernel as root.",
+    text: "A process cannot be started as {who}: newel's kernel runs as uid {own}.",
+    fix: "Leave uid and gid out, or run newel's kernel as root.",
   },
   NEWEL_E_SOCKET_SERVED: {
-    text: "The socket {name} cannot refuse its clients: {processes} running processes were given it.",
-    fix: "Stop those processes first; `newel ps` and `list processes` show them.",
+    text: "The socket {name} cannot refuse its clients, because {processes} running processes have the socket.",
+    fix: "Stop these processes first; `newel ps` and `list processes` show them.",
   },
   NEWEL_E_SOCKET_MISSING: {
     text: "Socket {name} not found",
@@ -271,61 +271,61 @@ export const ERROR_CODES = {
   },
   NEWEL_E_ADDRESS_IN_USE: {
     text: "The address {address} is in use by another program.",
-    fix: "Find it with `ss -ltnp`, stop it, or choose another port.",
+    fix: "`ss -ltnp` shows the other program. Stop it, or choose another port.",
   },
   NEWEL_E_PATH_IN_USE: {
-    text: "No socket was made at {path}: there is {what}.",
+    text: "No socket was made at {path}, because there is {what}.",
     fix: "{todo} Nothing was removed.",
   },
   NEWEL_E_PORT_RIGHTS: {
-    text: "Port {port} needs rights that newel does not have: this machine keeps ports below {first} for privileged programs.",
-    fix: "Use a port from {first} on behind a proxy, or allow it: `sudo sysctl net.ipv4.ip_unprivileged_port_start={port}`, AmbientCapabilities=CAP_NET_BIND_SERVICE in the systemd unit, or newel run as root.",
+    text: "newel is not permitted to bind port {port}: on this machine only privileged programs may bind ports below {first}.",
+    fix: "Use port {first} or higher behind a proxy; or run `sudo sysctl net.ipv4.ip_unprivileged_port_start={port}`; or set AmbientCapabilities=CAP_NET_BIND_SERVICE in the systemd unit; or run newel as root.",
   },
   NEWEL_E_DISK_FULL: {
-    text: "There is no room to write {path}.",
-    fix: "Free space on that file system; newel continues and counts the bytes that it could not keep.",
+    text: "The disk is full: {path} cannot be written.",
+    fix: "Free space on that file system. newel continues, and counts the bytes of output that it could not store.",
   },
   NEWEL_E_NOT_KEPT: {
     text: "Nothing was changed, because the change cannot be written to {path}: {why}.",
     fix: "Free space on that file system, or make it writable again, then repeat the command.",
   },
   NEWEL_E_OUTPUT_WRITE: {
-    text: "Output of processes cannot be kept: {errno} ({why}).",
-    fix: "Repair the file system of the home or raise the limit; newel counts the bytes that it drops and tries again.",
+    text: "Output of processes cannot be stored: {errno} ({why}).",
+    fix: "Free space on the file system of NEWEL_HOME or repair it, or raise the quota or the limit of file sizes. newel counts the bytes that it drops and tries again.",
   },
   NEWEL_E_UPGRADE_REFUSED: {
-    text: "The build {program} cannot take over: {why}.",
-    fix: "The running kernel continues. Fix the installation and upgrade again.",
+    text: "The build {program} cannot replace the running daemon: {why}.",
+    fix: "The running daemon continues. Fix the installation of newel, then run `newel upgrade` again.",
   },
   NEWEL_E_REFUSED_UID: {
-    text: "The process at the other end belongs to another user (uid {uid}), which is not trusted.",
-    fix: "Run both as one user, the one that owns the home directory; over a port, give both the same secret. `ss -lxtnp` shows which process has an address.",
+    text: "The process at the other end of the connection belongs to another user (uid {uid}), which is not trusted.",
+    fix: "Run both processes as the user that owns NEWEL_HOME; for a connection over a port, set the same secret in both. `ss -lxtnp` shows which process listens on an address.",
   },
 
   // Singleton
   NEWEL_E_SINGLETON: {
     text: "The singleton {name} cannot be used this way: {why}.",
-    fix: "See docs/guide/singleton.md.",
+    fix: "docs/guide/singleton.md describes the options and limits.",
   },
   NEWEL_E_SINGLETON_CLASS: {
-    text: "The singleton {name} belongs to the class {theirs}; this process has the class {ours} under that name.",
-    fix: "Give one of them another name. After a rename, or where a bundler shortens names, set the option className; a deliberate break is the option version.",
+    text: "The singleton {name} has the class {theirs}, but this process uses the class {ours} for this name.",
+    fix: "Use another name for one of the two singletons. If you renamed the class, or if a bundler shortens names, set the option className. For a deliberate incompatible change, raise the option version.",
   },
   NEWEL_E_OWNER_LACKS: {
     text: "The owner of {name} has no method {method} of this kind ({owner}).",
-    fix: "It runs another release of the class. Call it again when that release is replaced; `newel owners release NAME` lets another process take over.",
+    fix: "The owner runs another release of the class. Repeat the call when that release has been replaced; `newel owners release NAME` lets another process take over.",
   },
   NEWEL_E_OWNER_SILENT: {
     text: "The owner of {name} has answered no heartbeat for {limitMs} ms, so the call of {method} was given up; it may have run.",
-    fix: "Its event loop is blocked, or it is stopped, or the network is down. `newel owners` shows its pid; the option unresponsiveMs sets the limit.",
+    fix: "The event loop of the owner is blocked, the owner is stopped (SIGSTOP), or the network is down. `newel owners` shows its pid; the option unresponsiveMs sets the limit.",
   },
   NEWEL_E_OWNER_LOST: {
-    text: "The owner of {name} ended before the answer of {method} came.",
-    fix: "The call may or may not have run. Ask for the state before calling again, or declare the method idempotent.",
+    text: "The owner of {name} ended before it answered the call of {method}.",
+    fix: "The call may or may not have run. Check its effect before you repeat it, or declare the method idempotent.",
   },
   NEWEL_E_NO_OWNER: {
     text: "No owner of {name} answered within {limitMs} ms: {why}.",
-    fix: "`newel owners` lists the owners; `newel owners release NAME --force` takes it from a process that hangs.",
+    fix: "`newel owners` lists the owners. If the owner hangs, `newel owners release NAME --force` lets another process take over.",
   },
   NEWEL_E_NO_SINGLETON: {
     text: "The singleton {name} has no owner.",
@@ -333,18 +333,18 @@ export const ERROR_CODES = {
   },
   NEWEL_E_SUPERSEDED: {
     text: "The ownership of {name} with the epoch {epoch} has ended.",
-    fix: "Another process may own it now. Nothing was written.",
+    fix: "Nothing was written. Another process may be the owner now.",
   },
   NEWEL_E_SINGLETON_HOST: {
-    text: "The process that hosts the singleton {name} did not start: {why}.",
-    fix: "The message ends with its last lines; run its module by itself to see more.",
+    text: "The process of the singleton {name} did not start: {why}.",
+    fix: "The message ends with the last lines of the process; run its module with `node` to see more.",
   },
   NEWEL_E_SINGLETON_FILE: {
     text: "The file {path} of singletons cannot be used: {why}.",
     fix: "Restore it, or remove it while no process uses a singleton of this home; a removed record makes the epochs of its singleton begin at 1 again.",
   },
   NEWEL_E_SINGLETON_STATE: {
-    text: "The state of {name} cannot be kept: {why}.",
+    text: "The state of the singleton {name} cannot be stored: {why}.",
     fix: "Let save() return JSON data of at most 4 MB.",
   },
 
@@ -355,15 +355,15 @@ export const ERROR_CODES = {
   },
   NEWEL_E_STARTUP: {
     text: "The systemd unit {path} cannot be written or removed: {why}.",
-    fix: "`newel startup` prints the units, so that they can be installed by hand; for the units of the machine run it as root.",
+    fix: "`newel startup` prints the units, so that you can install them by hand. To install units for the whole machine, run it as root.",
   },
   NEWEL_E_CONFIG_MISSING: {
     text: "No configuration found: {looked}.",
     fix: "Write a newel.config.ts (see `newel help config`), or name a file with -c FILE.",
   },
   NEWEL_E_PORT_RANGE: {
-    text: "Replica {replica} of {service} has no port: portRange {range} has {ports}.",
-    fix: "Run fewer replicas, or give portRange more ports and run `newel up`. A reload with order start-first needs one more port than there are replicas.",
+    text: "There is no port for replica {replica} of {service}: portRange {range} has {ports}.",
+    fix: 'Run fewer replicas, or add ports to portRange and run `newel up`. A reload with the order "start-first" needs one port more than there are replicas.',
   },
   NEWEL_E_INIT_EMPTY: {
     text: "{file} has no service that newel could start.",
@@ -371,7 +371,7 @@ export const ERROR_CODES = {
   },
   NEWEL_E_INIT_EXISTS: {
     text: "{file} exists already.",
-    fix: "Nothing was written. `newel init --print` prints the configuration, `newel init --force` replaces the one that is there.",
+    fix: "Nothing was written. `newel init --print` prints the new configuration, `newel init --force` replaces the existing file.",
   },
   NEWEL_E_CONFIG_STORED: {
     text: "The stored configuration cannot be read: {why}.",
@@ -380,50 +380,50 @@ export const ERROR_CODES = {
 
   // Apps
   NEWEL_E_APP_NAME_TAKEN: {
-    text: "The app name {name} is in use by {file}. The configuration here, {here}, has no name: it would get the name of its directory, {word}.",
-    fix: 'Nothing was touched. Write another name into this configuration (name: "shop"), or stop the other app with `newel down --app {name}`.',
+    text: "The app name {name} is in use by {file}. The configuration {here} sets no name, so its name would be that of its directory, {word}.",
+    fix: 'Nothing was changed. Write another name into this configuration (name: "shop"), or stop the other app with `newel down --app {name}`.',
   },
   NEWEL_E_APP_UNRELATED: {
-    text: "The app {name} runs from {file} and has no service in common with the configuration here, {here}.",
-    fix: "Nothing was touched. Give this configuration another name, or replace every service of the app with `newel up --move`.",
+    text: "The app {name} runs from {file} and has no service in common with the configuration {here}.",
+    fix: "Nothing was changed. Write another name into this configuration, or run `newel up --move` to replace the services of the running app by those of this configuration.",
   },
   NEWEL_E_APP_ELSEWHERE: {
-    text: "The app {name} runs from {file}, not from the configuration here, {here}.",
-    fix: "Nothing was touched. `newel up` applies the configuration here (`newel up --plan` shows the changes); with --app {name} the command acts on the app as it runs.",
+    text: "The app {name} runs from {file}, not from the configuration in this directory, {here}.",
+    fix: "Nothing was changed. `newel up` applies the configuration of this directory (`newel up --plan` shows the changes). With --app {name}, the command applies to the running app with its present configuration.",
   },
   NEWEL_E_NOT_UP: {
     text: "{what}.",
-    fix: "Nothing was touched. `newel up` starts the app of a configuration; `newel ps` shows what is up.",
+    fix: "Nothing was changed. `newel up` starts the app of a configuration; `newel ps` lists the apps that are up.",
   },
   NEWEL_E_NO_REPLICAS: {
-    text: "{service} has 0 replicas, so there is none to start.",
-    fix: "Nothing was touched. `newel scale {service}=1` starts one.",
+    text: "{service} is configured with 0 replicas, so no process can be started.",
+    fix: "Nothing was changed. `newel scale {service}=1` starts one replica.",
   },
 
   // Supervisor
   NEWEL_E_SUPERVISOR_UNREACHABLE: {
     text: "No supervisor answers at {path}: {why}.",
-    fix: "Run `newel up`; its log is {log}.",
+    fix: "Run `newel up`, which starts it. The log of the supervisor is {log}.",
   },
   NEWEL_E_SUPERVISOR_HANGS: {
     text: "The supervisor (pid {pid}) does not answer within {waitedMs} ms.{advice}",
-    fix: "`kill -KILL {pid} && newel up` replaces it: services run on and are not restarted.",
+    fix: "`kill -KILL {pid} && newel up` replaces the supervisor; services continue to run.",
   },
   NEWEL_E_KERNEL_HANGS: {
-    text: "The kernel (pid {pid}) does not answer.{advice}",
-    fix: "`kill -KILL {pid} && newel ps` replaces it: services run on and are not restarted. A command that it did not answer may still be carried out once it continues.",
+    text: "newel's kernel (pid {pid}) does not answer.{advice}",
+    fix: "`kill -KILL {pid} && newel ps` replaces newel's kernel; services continue to run. If you do not replace it, it may still carry out the unanswered command when it continues.",
   },
   NEWEL_E_SUPERVISOR_RUNNING: {
-    text: "A supervisor already serves {home}.",
-    fix: "Use that one, or set NEWEL_HOME to run a second supervisor.",
+    text: "A supervisor already runs for {home}.",
+    fix: "Use the running supervisor, or set NEWEL_HOME to another directory to run a second one.",
   },
   NEWEL_E_NO_SERVICE: {
     text: "There is no service {name}{hint}.",
     fix: "Run `newel ps` to list the services.",
   },
   NEWEL_E_AMBIGUOUS: {
-    text: "{name} stands for more than one service: {matches}.",
-    fix: "Write one of them in full, such as shop/web, or name the app with --app NAME.",
+    text: "{name} matches more than one service: {matches}.",
+    fix: "Write the full name, such as shop/web, or name the app with --app NAME.",
   },
   NEWEL_E_NOT_READY: {
     text: "{name} did not get ready: {why}.",
@@ -431,7 +431,7 @@ export const ERROR_CODES = {
   },
   NEWEL_E_NOT_STOPPED: {
     text: "{name} could not be stopped: {why}. newel tries again.",
-    fix: "See `newel ps` for its pid; a process that waits for a disk in state D ends when the disk answers.",
+    fix: "`newel ps` shows its pid. A process that waits for a disk (state D in `ps`) ends only when the disk answers.",
   },
   NEWEL_E_RELOAD_FAILED: {
     text: "The reload of {service} failed: {why}. The old replicas continue to serve.",
@@ -446,76 +446,76 @@ export const ERROR_CODES = {
     fix: "{step}",
   },
   NEWEL_E_LISTEN_WIDER: {
-    text: "listen: the app asks for {asked}, and the socket of its configuration is {held}, which more clients reach: write {setting}.",
-    fix: "Write that line into the configuration and run `newel up`, or have the app listen on the configured address.",
+    text: "listen: the app asks for {asked}, but the configured socket is {held}, which more clients can reach: write {setting}.",
+    fix: "Write this setting into the configuration and run `newel up`, or let the app listen on the configured address.",
   },
   NEWEL_E_LISTEN_UNANSWERED: {
-    text: "listen: newel's supervisor did not answer within 60 s where {asked} may be served.",
-    fix: "Run any command, such as `newel ps`: it starts a supervisor that is missing. Then start the service again.",
+    text: "listen: the app asked newel's supervisor for {asked}, but the supervisor did not answer within 60 s.",
+    fix: "Run `newel up`, which starts a supervisor if none runs. Then restart the service.",
   },
   NEWEL_E_METRICS_ADDRESS: {
     text: "The metrics cannot be served at {address}: {why}.",
-    fix: "Nothing was changed. Write another address into `metrics.prometheus`, or end the program that has it (`ss -ltnp` shows it), then run the command again.",
+    fix: "Nothing was changed. Write another address into `metrics.prometheus`, or stop the program that uses this address (`ss -ltnp` shows it), then run the command again.",
   },
   NEWEL_E_CANNOT_START: {
     text: "{service} cannot be started: {why}.",
-    fix: "Nothing was changed. Correct the configuration or put the file in its place, then run the command again.",
+    fix: "Nothing was changed. Correct the configuration or restore the missing file, then run the command again.",
   },
   NEWEL_E_APP_FILE_USED: {
     text: "{file} already runs as the app {former}, so it cannot also run as {app}.",
-    fix: "If {app} replaces it, run `newel down --app {former}` first; a second app needs a configuration file for itself.",
+    fix: "If {app} should replace {former}, run `newel down --app {former}` first. If both should run, {app} needs another configuration file.",
   },
   NEWEL_E_DEV_RUNNING: {
-    text: "`newel dev` of {app} runs already (pid {pid}).",
-    fix: "End it there with Ctrl-C, or by `kill {pid}`. Another program of the same directory needs another name: `--name`.",
+    text: "`newel dev` already runs for {app} (pid {pid}).",
+    fix: "End the other `newel dev` with Ctrl-C, or with `kill {pid}`. To run another program of the same directory, pass another name with `--name`.",
   },
   NEWEL_E_WATCH_LIMIT: {
-    text: "{directory} cannot be watched ({code}): the limit {limit} of this user is used up.",
-    fix: "`sudo sysctl {limit}=524288` raises it until the next boot; a line in /etc/sysctl.d keeps it. Or watch fewer directories, by `watch.paths` and `watch.ignore` of the service.",
+    text: "{directory} cannot be watched ({code}): this user has reached the limit {limit}.",
+    fix: "`sudo sysctl {limit}=524288` raises the limit until the next boot; a file in /etc/sysctl.d makes it permanent. Or watch fewer directories: set `watch.paths` and `watch.ignore` of the service.",
   },
   NEWEL_E_WATCH: {
     text: "{directory} cannot be watched: {code}.",
-    fix: "Check that the directory is on a local file system. Changes in it cause no reload.",
+    fix: "Changes in this directory cause no reload. Check that it is on a local file system.",
   },
   NEWEL_E_DEPLOY_SOURCE: {
     text: "{source} cannot be deployed: {why}.",
-    fix: "Name a directory, a commit, branch or tag of the repository you are in, or - for a tar stream on stdin.",
+    fix: "Name a directory; or a commit, branch or tag of the repository in the working directory; or - for a tar stream on stdin.",
   },
   NEWEL_E_DEPLOY_COMMAND: {
     text: "`{line}` {how}.",
-    fix: "Its output stands above. The command comes from `deploy` of the configuration.",
+    fix: "The output of the command was printed before this error. The command is set in `deploy` of the configuration.",
   },
   NEWEL_E_DEPLOY_RUNNING: {
-    text: "A deploy of {app} is under way already.",
-    fix: "`newel deploy --attach` follows it, `newel deploy --cancel` ends and undoes it.",
+    text: "Another deploy of {app} is running.",
+    fix: "`newel deploy --attach` shows its progress, `newel deploy --cancel` stops and undoes it.",
   },
   NEWEL_E_DEPLOY_NOT_RUNNING: {
-    text: "No deploy of {app} is under way.",
+    text: "No deploy of {app} is running.",
     fix: "`newel releases` lists the releases.",
   },
   NEWEL_E_DEPLOY_DISK: {
     text: "The disk of {path} has {free} left, and a release needs about {needed}. Nothing was changed.",
-    fix: "Make room, or keep fewer releases: `keep` in `deploy` of the configuration.",
+    fix: "Free space on the disk, or keep fewer releases: set `keep` in `deploy` of the configuration.",
   },
   NEWEL_E_DEPLOY_DATA: {
-    text: "The job store {path} lies in the directory of the release, so that no later release would have its jobs.",
-    fix: "Share its directory between releases: add it to `shared` in `deploy` of the configuration.",
+    text: "The job store {path} is in the directory of the release, so the jobs would be missing in the next release.",
+    fix: "Add the directory of the job store to `shared` in `deploy` of the configuration, so that all releases use the same store.",
   },
   NEWEL_E_DEPLOY_NAME: {
-    text: "Release {number} is of the app {theirs}, not of {app}.",
-    fix: "Deploy it by its own name, or give the configuration that name.",
+    text: "The configuration of release {number} has the name {theirs}, but you deploy the app {app}.",
+    fix: "Deploy with the name {theirs}, or change `name` in the configuration to {app}.",
   },
   NEWEL_E_DEPLOY_FAILED: {
     text: "Release {number} of {app} failed at {step}: {why}.{state}",
     fix: "`newel releases --log {number}` shows its output; its directory is kept for inspection.",
   },
   NEWEL_E_DEPLOY_NO_RELEASE: {
-    text: "There is no release {number} of {app} that was live.",
+    text: "No release {number} of {app} was ever live.",
     fix: "`newel releases` lists the releases.",
   },
   NEWEL_E_DEPLOY_NO_APP: {
-    text: "It is not known which app this is: there is no configuration here.",
-    fix: "Name the app: newel deploy NAME -, newel releases NAME.",
+    text: "The command does not name an app, and there is no configuration in this directory.",
+    fix: "Name the app: `newel deploy NAME -`, `newel releases NAME`.",
   },
   NEWEL_E_UP_FAILED: {
     text: "The configuration of {app} was not applied, because {services} failed: {why}. {state}",
@@ -527,9 +527,12 @@ export const ERROR_CODES = {
   },
   NEWEL_E_DOWN_FAILED: {
     text: "{app} is not down: {services} could not be stopped: {why}.",
-    fix: "Its sockets are kept and nothing is started again. Run `newel down --app {app}` again; `newel ps` shows the rest.",
+    fix: "The sockets of the app stay open, and newel starts no process of it again. Run `newel down --app {app}` again; `newel ps` shows the remaining processes.",
   },
-  NEWEL_E_OPERATION_FAILED: { text: "{what}", fix: "See `newel ps` and `newel logs`." },
+  NEWEL_E_OPERATION_FAILED: {
+    text: "{what}",
+    fix: "`newel ps` shows the state of the services, `newel logs` their output.",
+  },
 
   // Dashboard
   NEWEL_E_DASH_ADDRESS: {
@@ -571,32 +574,32 @@ export const ERROR_CODES = {
 
   // Jobs
   NEWEL_E_JOB_OPTION: {
-    text: "The option {option} of {of} is {value}, which cannot be used.",
-    fix: "Write {write}.",
+    text: "The option {option} of {of} is {value}, which is not valid.",
+    fix: "Use {write}.",
   },
   NEWEL_E_JOB_DEFINED: {
     text: "The job {name} is defined twice: at {other}, and at {place}.",
-    fix: "Give one of them another name; runs are found by it.",
+    fix: "Use another name for one of the two jobs; the name of a job must be unique.",
   },
   NEWEL_E_JOB_INPUT: {
     text: "The input of {job} does not fit its schema: {problems}.",
-    fix: "Nothing was enqueued. Fix the input; dates and the like travel as JSON, so let the schema take their text.",
+    fix: "Nothing was enqueued. Fix the input. Input is sent as JSON, in which a Date is a string: the schema must accept this string.",
   },
   NEWEL_E_JOB_VALUE: {
-    text: "{what} cannot be kept as JSON: {why}.",
-    fix: "Send plain data: objects, lists, texts, numbers, booleans and null.",
+    text: "{what} cannot be stored as JSON: {why}.",
+    fix: "Use plain data: objects, lists, strings, numbers, booleans and null.",
   },
   NEWEL_E_JOB_PAYLOAD: {
     text: "{what} is larger than {limit} as JSON.",
-    fix: "Put it into a file, a database or an object store and send its name, or raise the limit by the option `payload` of `jobs.use()`.",
+    fix: "Write the data to a file, a database or an object store and pass its name, or raise the limit with the option `payload` of `jobs.use()`.",
   },
   NEWEL_E_JOB_STEPS: {
-    text: "The steps of this run of {job} are more than {limit}, which is the limit.",
-    fix: "Do several rows in one step, keep large results in a file or a database and return their name, or enqueue a run for each part.",
+    text: "The steps of this run of {job} exceed the limit: {limit}.",
+    fix: "Process several rows in one step, store large results in a file or a database and return its name, or enqueue a run for each part.",
   },
   NEWEL_E_JOB_BY: {
-    text: "`by` is {value}, which names no user or session.",
-    fix: "Give the id of the user or session whose runs are meant; leave `by` out for the runs of all users.",
+    text: "`by` is {value}, which is not the id of a user or session.",
+    fix: "Pass the id of the user or session that owns the runs; leave `by` out for the runs of all users.",
   },
   NEWEL_E_JOB_RETRY: {
     text: "The run {run} cannot be retried now: it is {state}.",
@@ -608,27 +611,27 @@ export const ERROR_CODES = {
   },
   NEWEL_E_JOB_OWN_KEY: {
     text: 'The run {run} of {job} cannot enqueue another run with its own key "{key}": it holds that key until it ends. Nothing was enqueued.',
-    fix: "Give the next run another key or none, use a schedule, or enqueue it from the program that follows this run to its end.",
+    fix: "Use another key or no key for the next run, use a schedule, or let the program that waits for the end of this run enqueue the next one.",
   },
   NEWEL_E_JOBS_STORE: {
     text: 'The store "{url}" cannot be used: {why}.',
     fix: 'Write "sqlite:./data/jobs.db", "redis://host:6379" or "postgres://user@host/database".',
   },
   NEWEL_E_JOBS_NO_STORE: {
-    text: "There are no jobs at {path} (from {by}).",
-    fix: "Nothing was made. Run the command where the app is, or name the store with --store URL.",
+    text: "There is no job store at {path} (from {by}).",
+    fix: "Nothing was created. Run the command in the directory of the app, or name the store with --store URL.",
   },
   NEWEL_E_JOBS_NO_QUEUE: {
     text: "There is no queue {queue}{hint}.",
     fix: "Run `newel jobs stats` to list the queues.",
   },
   NEWEL_E_JOBS_IN_USE: {
-    text: "These jobs are already in use with another store.",
-    fix: "Call `jobs.use()` before anything else, or make another `new Jobs()` with its own store.",
+    text: "`jobs` is already in use with another store.",
+    fix: "Call `jobs.use()` before every other call of `jobs`, or create another `new Jobs()` with its own store.",
   },
   NEWEL_E_JOBS_UNREACHABLE: {
     text: "The store {url} does not answer: {why}.",
-    fix: "Check that the server runs and may be reached from here.",
+    fix: "Check that the server runs and that this machine can reach it.",
   },
   NEWEL_E_JOBS_BULLMQ: {
     text: "Jobs need the package bullmq: {why}.",
@@ -636,49 +639,49 @@ export const ERROR_CODES = {
   },
   NEWEL_E_JOBS_DRIVER: {
     text: "The store {url} needs the package {driver}, which is not installed.",
-    fix: "Install it next to newel: `npm install {driver}`.",
+    fix: "Install it in the same project as newel: `npm install {driver}`.",
   },
   NEWEL_E_JOB_REQUEST: {
     text: "The job server cannot read the request: {why}.",
-    fix: "Run the same version of newel here and there.",
+    fix: "Use the same version of newel in the client and in the job server.",
   },
 
   // Jobs on a file
   NEWEL_E_JOB_FORBIDDEN: {
     text: "The run {id} belongs to another user.",
-    fix: "Give the `by` that the run was enqueued with.",
+    fix: "Pass the same `by` with which the run was enqueued.",
   },
   NEWEL_E_JOB_NO_RUN: {
     text: "There is no run {id}.",
-    fix: "It was removed, or its retention has ended; see `keep` of its job.",
+    fix: "Check the id. Finished runs are removed after the time that the option `keep` of their job sets.",
   },
   NEWEL_E_JOBS_CONNECTION: {
     text: "The connection {value} cannot be used: {why}.",
-    fix: 'Name a file: "sqlite:./jobs.db".',
+    fix: 'Write the path of a file: "sqlite:./jobs.db".',
   },
   NEWEL_E_JOBS_FILE: {
-    text: "The jobs at {path} cannot be reached: {why}.",
-    fix: "Nothing of the call was written. Check that the file and its directory are there and writable for this user.",
+    text: "The job store {path} cannot be used: {why}.",
+    fix: "The call wrote nothing. Check that the file and its directory exist and that this user may write to both.",
   },
   NEWEL_E_JOBS_FULL: {
-    text: "The disk of {path} is full: nothing of the call was written.",
-    fix: "Make room; the next call works again.",
+    text: "The disk of {path} is full: the call wrote nothing.",
+    fix: "Free space on the disk; then calls work again.",
   },
   NEWEL_E_JOBS_GONE: {
-    text: "The file {part} was deleted or replaced while the jobs at {path} were in use: the call failed.",
-    fix: "Jobs of a deleted file are lost unless there is a backup. The next call opens, or makes, the file at {path}.",
+    text: "The file {part} was deleted or replaced while the job store {path} was in use: the call failed.",
+    fix: "The jobs of a deleted file are lost unless there is a backup. The next call opens the file at {path}, or creates it.",
   },
   NEWEL_E_JOBS_DAMAGED: {
     text: "The file {path} is damaged: {why}{copy}.",
-    fix: "Put a backup in its place, or move the file away to begin with an empty one; `sqlite3 FILE .recover` may save some of it.",
+    fix: "Replace the file by a backup, or move it away to begin with an empty store; `sqlite3 FILE .recover` may recover some of the jobs.",
   },
   NEWEL_E_JOBS_NEWER: {
-    text: "The file {path} was written by a newer newel: its tables have version {theirs}, this one knows {ours}.",
-    fix: "Run the newer newel here too.",
+    text: "A newer version of newel has written the file {path}: its tables have version {theirs}, but this newel supports only {ours}.",
+    fix: "Install the newer version of newel in this project too.",
   },
   NEWEL_E_JOBS_UNSAFE: {
-    text: "The disk of {path} failed to keep jobs that were written ({why}): the call is refused, because a power cut could undo it.",
-    fix: "See the system's log for errors of the disk. Each call tries to write everything again; calls are answered when that succeeds.",
+    text: "The disk of {path} failed to store jobs ({why}): the call is refused, because a power cut could undo it.",
+    fix: "Check the system's log for disk errors. Each call first tries to write the jobs again; calls work again when this succeeds.",
   },
   NEWEL_E_JOBS_NETWORK: {
     text: "The file {path} is on a network file system ({kind}), where the locks of SQLite are not reliable: jobs may be lost or run twice.",
@@ -689,16 +692,16 @@ export const ERROR_CODES = {
     fix: "Nothing was changed. Remove the other name (`find DIRECTORY -samefile FILE` lists all), or replace it by a symbolic link or a copy.",
   },
   NEWEL_E_JOBS_REPLACED: {
-    text: "The file {path} was put in the place of another one. The WAL of that one was set aside as {kept} and not applied.",
-    fix: "Nothing, if a backup was restored. Jobs that were added after the backup are in the WAL and the old file alone.",
+    text: "The file {path} has replaced another file of jobs. The WAL of the old file was renamed to {kept} and not applied.",
+    fix: "If you restored a backup, nothing is to be done. Jobs that were added after the backup are only in the old file and its WAL.",
   },
   NEWEL_E_JOBS_SQLITE: {
-    text: "SQLite {sqlite} of this Node.js {node} can lose committed transactions (the WAL-reset bug of SQLite 3.7.0 to 3.51.2).",
-    fix: "Install Node.js 24.15 or later, which has SQLite 3.51.3 or later. `allowUnsafeSqlite: true` of the connection opens the file all the same.",
+    text: "Node.js {node} contains SQLite {sqlite}, which can lose committed transactions (the WAL-reset bug of SQLite 3.7.0 to 3.51.2).",
+    fix: "Install Node.js 24.15 or later, which contains SQLite 3.51.3 or later. To open the file with this SQLite despite the risk, set `allowUnsafeSqlite: true` in the connection.",
   },
   NEWEL_E_JOBS_BUSY: {
-    text: "Another process kept the jobs locked for more than {seconds} s: nothing of the call was written.",
-    fix: "Find the process that has a transaction open on the file: a shell of sqlite3, a backup program.",
+    text: "Another process kept the job store locked for more than {seconds} s: the call wrote nothing.",
+    fix: "Find the process that has an open transaction on the file, such as a sqlite3 shell or a backup program.",
   },
 
   NEWEL_E_JOB_UNREADABLE: {
@@ -711,61 +714,61 @@ export const ERROR_CODES = {
   },
   NEWEL_E_STORE_ARGUMENT: {
     text: "{what} cannot be stored: {why}.",
-    fix: "Nothing of the call was written; the store remains usable. Pass a text, a number or plain JSON data.",
+    fix: "The call wrote nothing; the store remains usable. Pass a string, a number or plain JSON data.",
   },
 
   // Job server
   NEWEL_E_JOB_UNKNOWN: {
     text: "No module of this job server defines {job}, which is in the queue {queue}.",
-    fix: "Let --modules name the file that defines it, and restart a server whose files have changed.",
+    fix: "Add the file that defines the job to --modules, and restart the job server if its files have changed.",
   },
   NEWEL_E_JOB_THROWN: {
     text: "The handler of {job} threw {value}, which is not an Error.",
-    fix: "Throw an Error: it has a message, a stack and may have a code.",
+    fix: "Throw an Error: it has a message and a stack, and it may have a code.",
   },
   NEWEL_E_JOB_CANCELLED: {
     text: "The run {run} was cancelled.",
-    fix: "A client asked for it; `newel jobs retry` requeues it.",
+    fix: "A client requested it; `newel jobs retry` requeues the run.",
   },
   NEWEL_E_JOB_TIMEOUT: {
-    text: "{job} was not done within {timeout}, its timeout.",
-    fix: "Raise `timeout`, or do less in one run.",
+    text: "{job} was not done within its timeout of {timeout}.",
+    fix: "Raise `timeout`, or do less work in one run.",
   },
   NEWEL_E_JOB_MEMORY: {
     text: "{job} and the processes it started used {used} of memory, more than {limit}, and was killed.",
-    fix: "Raise `memory`, or work in smaller pieces.",
+    fix: "Raise `memory`, or let the job process smaller pieces of data.",
   },
   NEWEL_E_JOB_WORKER_LOST: {
     text: "The process that ran {job} ended before the job was done: {how}.",
-    fix: "Look at the output of the job server; native code and process.exit() end a process.",
+    fix: "Check the output of the job server. Typical causes are a crash in native code and a call of process.exit().",
   },
   NEWEL_E_JOB_SERVER_STOPPING: {
     text: "The job server stops: a job that does not end within {grace} runs again later.",
-    fix: "End early, or continue: the run is requeued and its attempts are unchanged.",
+    fix: "The handler may end early or continue. A run that does not end in time is requeued, with its number of attempts unchanged.",
   },
   NEWEL_E_JOB_CHILDREN: {
     text: "{job} was not executed: runs that it waits for have failed.",
-    fix: "Fix them, then run `newel jobs retry` for this run; it retries them and waits.",
+    fix: "Fix the cause of these failures, then run `newel jobs retry` for this run: it also retries the failed runs, and waits for them.",
   },
   NEWEL_E_JOB_LEASE_LOST: {
-    text: "This job server has lost the lease of the run {run}: another server may have it now.",
-    fix: "End at once; nothing more of this attempt is stored. It happens when the server, its machine or the store was stopped or blocked.",
+    text: "This job server has lost the lease of the run {run}: another server may execute the run now.",
+    fix: "Let the handler end at once; the server stores nothing more of this attempt. The cause is that the server, its machine or the store was stopped or blocked.",
   },
   NEWEL_E_JOB_DEADLOCK: {
-    text: "Runs wait for runs that cannot start, because waiting runs hold all permits ({limits}): {runs}.",
+    text: "A deadlock: runs wait for other runs that cannot start, because the waiting runs hold all permits ({limits}): {runs}.",
     fix: "Raise the limit (--processes, share, concurrency), let another server run the awaited job, or make the waiting run the parent of a flow (jobs.flow), which holds no permit while it waits.",
   },
   NEWEL_E_JOBS_MODULE: {
-    text: "The module {module} cannot be loaded by the job server: {why}",
-    fix: "Fix the module; `node FILE` by itself shows the same.",
+    text: "The job server cannot load the module {module}: {why}",
+    fix: "Fix the module; `node FILE` shows the same error.",
   },
   NEWEL_E_JOBS_NONE: {
     text: "The modules of the job server define no job: {modules}.",
-    fix: "Define one with job(name, options, handler) of newel/jobs, or let --modules name the files that do.",
+    fix: "Define a job with job(name, options, handler) of newel/jobs, or set --modules to the files that define jobs.",
   },
   NEWEL_E_JOBS_SETTING: {
     text: 'The setting "{setting}" of the job server {why}.',
-    fix: "Give {write}.",
+    fix: "Set {write}.",
   },
 } as const;
 

@@ -23,7 +23,7 @@ export const EXIT_MEANINGS: Readonly<Record<keyof typeof EXIT, string>> = {
   notRunning: "not running, not ready, or no supervisor runs (`ps NAME`, `why`)",
   noSuchName: "no service, process, singleton, queue or run has that name",
   unreachable: "kernel, supervisor or jobs could not be reached",
-  configInvalid: "the configuration is missing or wrong; nothing was touched",
+  configInvalid: "the configuration is missing or wrong; nothing was changed",
   timeout: "--timeout passed before the end",
 };
 

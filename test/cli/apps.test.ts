@@ -44,7 +44,7 @@ test("several apps: grouped in ps; a name of two services is refused without its
   const before = await pidsByApp(world);
   const refused = (ran: Ran): void => {
     assert.equal(ran.code, 2);
-    assert.match(ran.stderr, /web stands for more than one service: shop\/web, blog\/web\./);
+    assert.match(ran.stderr, /web matches more than one service: shop\/web, blog\/web\./);
   };
   refused(await world.newel("restart", "web"));
   assert.deepEqual(await pidsByApp(world), before);

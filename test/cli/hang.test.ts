@@ -52,7 +52,7 @@ test("while the kernel is stopped, commands that need it fail, with its pid and 
   const [before] = await world.json<Listed[]>("ps");
   const pid = Number(readFileSync(homeAt(world.home).kernelLock, "utf8"));
   const hangs = new RegExp(
-    `The kernel \\(pid ${pid}\\) does not answer\\. .*kill -CONT ${pid}[^]*kill -KILL ${pid} && newel ps`,
+    `newel's kernel \\(pid ${pid}\\) does not answer\\. .*kill -CONT ${pid}[^]*kill -KILL ${pid} && newel ps`,
   );
   sendSignal(pid, "SIGSTOP");
   try {

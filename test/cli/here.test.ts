@@ -104,7 +104,7 @@ test("with an app, given or configured here, a name means a service of that app 
     ["scale", "w*=2"],
     ["logs", "--prune", "web"],
   ])
-    await refused(/stands for more than one service: .*\/web, .*\/web/, 2, ...words);
+    await refused(/matches more than one service: .*\/web, .*\/web/, 2, ...words);
   await refused(/No app is configured here or above: name services/, 2, "logs", "--prune");
   assert.deepEqual(await pids(world), before);
   world.moveTo("blog");
@@ -240,7 +240,7 @@ test("start of a service without replicas, or of an unknown one, fails and start
   for (const verb of ["start", "restart"]) {
     const { code, stderr } = await world.newel(verb, "web");
     assert.equal(code, 3);
-    assert.match(stderr, /web has 0 replicas.*\n.*newel scale web=1/);
+    assert.match(stderr, /web is configured with 0 replicas.*\n.*newel scale web=1/);
   }
   await world.succeed("stop", "worker");
   await world.succeed("start");

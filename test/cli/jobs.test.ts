@@ -55,7 +55,7 @@ test("reading creates no file, and the error names the path", async (t) => {
     assert.deepEqual([code, stdout], [5, ""]);
     assert.match(
       stderr,
-      /no jobs at .*\/data\/jobs\.db \(from the default in .*NEWEL_E_JOBS_NO_STORE/s,
+      /no job store at .*\/data\/jobs\.db \(from the default in .*NEWEL_E_JOBS_NO_STORE/s,
     );
   }
   assert.ok(!existsSync(join(directory, "data")));

@@ -136,7 +136,7 @@ test("the kernel: status, --detach, and a second one in the foreground is refuse
   assert.match((await world.succeed("kernel", "status")).stdout, /^kernel .* \(pid \d+\) in /);
   const { code, stderr } = await world.newel("kernel");
   assert.equal(code, 1);
-  assert.match(stderr, /A kernel already serves .*\(NEWEL_E_KERNEL_RUNNING\)\n$/s);
+  assert.match(stderr, /newel's kernel already runs for .*\(NEWEL_E_KERNEL_RUNNING\)\n$/s);
 });
 
 test("kernel and supervisor serve in the foreground until a signal ends them", async (t) => {

@@ -19,7 +19,7 @@ for (const limit of [24, 32, 48, 64]) {
     const { kernelLock, supervisorLock, runtimeDirectory } = homeAt(world.home);
     const up = await world.newelAfter(`ulimit -n ${limit}`, "up");
     assert.equal(up.code, 5, up.stderr);
-    assert.match(up.stderr, new RegExp(`limit of open files here .* is ${limit}, .* too low: `));
+    assert.match(up.stderr, new RegExp(`limit of open files .* is ${limit}, .* too low: `));
     assert.match(up.stderr, /ulimit -n 65536.*\(NEWEL_E_OPEN_FILES\)/);
     const down = await world.newelAfter(`ulimit -n ${limit}`, "down");
     assert.deepEqual([down.code, down.stderr], [0, "Nothing to do: nothing runs.\n"]);

@@ -108,7 +108,7 @@ describe("from a pipe", () => {
     assert.ok(there.stdout.includes(`home=${home.directory}`));
     const gone = await say("/nonexistent", ["status"], "--port", "1");
     assert.equal(gone.code, 5);
-    assert.match(gone.stderr, /No kernel answers at port 1: connect ECONNREFUSED/);
+    assert.match(gone.stderr, /newel's kernel does not answer at port 1: connect ECONNREFUSED/);
     const wrong = await say("/nonexistent", [], "--port", "x");
     assert.equal(wrong.code, 2);
     assert.match(wrong.stderr, /--port x is no port/);

@@ -99,7 +99,7 @@ test("a full disk: the kernel continues, the child ends, and lost output is coun
   }, isRefusal);
   const full = await kernel.status();
   assert.equal(full.pid, pid, "the kernel goes on");
-  assert.match(full.notices.join("\n"), /no room to write output/);
+  assert.match(full.notices.join("\n"), /disk is full: output/);
   assert.match(full.notices.join("\n"), /journal cannot be written: the disk is full \(ENOSPC\)/);
   await assert.rejects(
     kernel.processes.make({ name: "more", args: ["/bin/sleep", "1"] }),

@@ -71,7 +71,10 @@ for (const [name, breakTarget] of Object.entries(FAULTS))
       await eventually(() => counts.skipped === 5 * lines, `${lines} lines are counted`);
     }
     assert.ok(notices.length > 0, "it is reported");
-    assert.match(notices[0] ?? "", name === "ENOSPC" ? /no room/ : /cannot be kept: E[A-Z]+ \(/);
+    assert.match(
+      notices[0] ?? "",
+      name === "ENOSPC" ? /disk is full/ : /cannot be stored: E[A-Z]+ \(/,
+    );
     // Without bytes to move, the pump makes no attempt: a busy loop would continue to ask.
     const { asked } = counts;
     for (let turn = 0; turn < 200; turn += 1) await new Promise((next) => setImmediate(next));

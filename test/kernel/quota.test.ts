@@ -26,7 +26,7 @@ test(
     const directory = nobodysDirectory(t);
     const printed = runAsNobody(t, "test/fixtures/programs/become-root.ts", [directory]);
     const refusal = (who: string): string =>
-      `NEWEL_E_NOT_ROOT: A process cannot be started as ${who}: the kernel runs as uid ${NOBODY}.`;
+      `NEWEL_E_NOT_ROOT: A process cannot be started as ${who}: newel's kernel runs as uid ${NOBODY}.`;
     assert.deepEqual(JSON.parse(printed), {
       said: [refusal("uid 0"), refusal("uid 0"), refusal("gid 0"), "p"],
       made: 1,

@@ -80,7 +80,8 @@ test("a question is refused without onAsk, from a given-up task, and after the t
   await sleep(50);
   assert.deepEqual(await pool.run({ do: "tell later" }), {
     reason: "E_LEFT: the user left",
-    refusal: "NEWEL_E_POOL_NO_ANSWER: The question has no answer: the task was given up.",
+    refusal:
+      "NEWEL_E_POOL_NO_ANSWER: The question of the task has no answer: the task was given up.",
   });
 
   await pool.run({ do: "later" }, { onAsk });

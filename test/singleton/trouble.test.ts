@@ -68,7 +68,7 @@ test("another class under the same name is refused, with both names", async (t) 
   }
   const refused = {
     code: "NEWEL_E_SINGLETON_CLASS",
-    message: /belongs to the class Counter; this process has the class Invoices/,
+    message: /has the class Counter, but this process uses the class Invoices/,
   };
   await assert.rejects(singleton(Invoices, { name: "numbers", home }), refused);
   // A process of this class does not follow a dead owner of the other class either.

@@ -34,7 +34,11 @@ export function readRemoteUrl(url: string, given: AuthKey = {}): RemoteAddress {
   if (parts === null) throw setting("store", `is "${url}"`, '"jobs://HOST:PORT"');
   const [, user, host = "", port = ""] = parts;
   if (user !== undefined)
-    throw setting("store", "has a user or a password in its URL", "the auth key beside it");
+    throw setting(
+      "store",
+      "has a user or a password in its URL",
+      "the auth key as a separate setting",
+    );
   if (port === "" || Number(port) < 1 || Number(port) > 65_535)
     throw setting("port", "is missing in the store's URL, or is none", '"jobs://HOST:PORT"');
   const name = host.replace(/^\[(.*)\]$/, "$1");
@@ -66,7 +70,11 @@ export function readAuthKey({
   }
   const [line = ""] = text.split("\n", 1);
   if (line.trim() === "")
-    throw setting("auth key", `is not in ${authKeyFile}`, "a file whose first line it is");
+    throw setting(
+      "auth key",
+      `is not in ${authKeyFile}`,
+      "a file whose first line is the auth key",
+    );
   return line.trim();
 }
 

@@ -60,8 +60,8 @@ function findModules(patterns: readonly string[], directory: string): readonly s
     if (files.length === 0)
       throw refused(
         "modules",
-        `has ${JSON.stringify(pattern)}, which no file in ${directory} fits`,
-        "a pattern of files that are there",
+        `contains ${JSON.stringify(pattern)}, which matches no file in ${directory}`,
+        "a pattern that matches files",
       );
     for (const file of files.sort()) found.add(file);
   }
@@ -88,7 +88,11 @@ function readListen(
 ): RemoteAddress | undefined {
   if (host === undefined && port === undefined && authkeyFile === undefined) return undefined;
   if (host === undefined)
-    throw refused("host", "is missing", 'an address of this machine, or "" for loopback alone');
+    throw refused(
+      "host",
+      "is missing",
+      'an address of this machine, or "" for the loopback interface',
+    );
   if (port === undefined) throw refused("port", "is missing", "a number from 1 to 65535");
   const number = Number(port);
   if (!Number.isInteger(number) || number < 1 || number > 65_535)

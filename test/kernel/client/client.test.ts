@@ -362,7 +362,7 @@ describe("autostart", () => {
     assert.equal(second.exitCode, 75);
     assert.match(
       said,
-      new RegExp(`A kernel already serves ${home.directory} \\(pid ${child.pid}\\)`),
+      new RegExp(`newel's kernel already runs for ${home.directory} \\(pid ${child.pid}\\)`),
     );
   });
 

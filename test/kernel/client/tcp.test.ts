@@ -66,7 +66,7 @@ test(
       assert.match(
         said,
         new RegExp(
-          `^Error: The process at the other end belongs to another user \\(uid ${NOBODY}\\)`,
+          `^Error: The process at the other end of the connection belongs to another user \\(uid ${NOBODY}\\)`,
         ),
       );
     }
@@ -100,7 +100,7 @@ test(
     assert.match(
       said,
       new RegExp(
-        `^Error: The process at the other end belongs to another user \\(uid ${NOBODY}\\)`,
+        `^Error: The process at the other end of the connection belongs to another user \\(uid ${NOBODY}\\)`,
       ),
     );
     assert.equal(await client.values.get("evil"), undefined);

@@ -47,7 +47,7 @@ describe("limits", () => {
   test("text that is not UTF-8, or has a NUL, is refused", async () => {
     const wire = await open();
     wire.send(Buffer.from([0x73, 0x65, 0x74, 0x20, 0xff, 0xfe, 0x0a]));
-    await wire.expect("Error: The request is not usable: it is not UTF-8.\n> ");
+    await wire.expect("Error: The request is not valid: it is not UTF-8.\n> ");
     wire.send(
       Buffer.concat([Buffer.from('{"id":1,"do":"'), Buffer.from([0xff]), Buffer.from('"}\n')]),
     );
