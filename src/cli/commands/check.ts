@@ -21,10 +21,10 @@ function sqliteOf(services: readonly ResolvedService[]): string | undefined {
 
 export const check: Command = {
   name: "check",
-  summary: "Check the configuration; nothing is started",
+  summary: "Check the configuration without starting it",
   usage: "[-c FILE] [--profile NAMES]",
   options: { ...CONFIG_OPTION, ...PROFILE_OPTION },
-  examples: [{ line: "newel check -c newel.config.ts", does: "exit code 6 when it is wrong" }],
+  examples: [{ line: "newel check -c newel.config.ts", does: "exit code 6 if it has a mistake" }],
   async run(args, context) {
     const { name, file, services, sockets } = await readConfig(args, context);
     const sqlite = sqliteOf(services);

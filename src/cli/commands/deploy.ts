@@ -20,15 +20,15 @@ import { findKernel } from "../reach.ts";
 
 export const deploy: Command = {
   name: "deploy",
-  summary: "Make a release and switch the app to it, or leave it as it is",
+  summary: "Deploy a release, or leave the running app unchanged",
   usage: "[[APP] COMMIT|DIRECTORY|-] [--attach | --cancel]",
   words: { max: 2 },
   options: {
-    attach: { summary: "follow the deploy that is under way" },
-    cancel: { summary: "end the deploy that is under way, and undo it" },
+    attach: { summary: "show the progress of the running deploy" },
+    cancel: { summary: "stop the running deploy, and undo it" },
   },
   examples: [
-    { line: "newel deploy", does: "deploy HEAD of the repository you are in" },
+    { line: "newel deploy", does: "deploy HEAD of the repository here" },
     { line: "newel deploy v1.4.2", does: "deploy a tag, branch or commit" },
     { line: "newel deploy ./build", does: "deploy a directory" },
     {

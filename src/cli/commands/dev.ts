@@ -26,7 +26,7 @@ interface Chosen {
 
 export const dev: Command = {
   name: "dev",
-  summary: "Run the app while you edit it: restarts refuse no client",
+  summary: "Run an app, and restart it at each edit without refused clients",
   usage:
     "[SERVICE…] [-c FILE] [--profile NAMES] [--port PORT] [--name NAME] [--time] [-- COMMAND…]",
   words: { max: Infinity },
@@ -36,14 +36,14 @@ export const dev: Command = {
     port: {
       short: "p",
       value: "PORT",
-      summary: "the port of COMMAND or of the script, also as PORT",
+      summary: "the port on which COMMAND or the script listens; also set as PORT",
     },
-    name: { value: "NAME", summary: "the name of the service that COMMAND or the script is" },
+    name: { value: "NAME", summary: "the name of the service that runs COMMAND or the script" },
     time: { short: "t", summary: "the time before each line" },
   },
   examples: [
     { line: "newel dev", does: "the services of newel.config.ts, else the script dev or start" },
-    { line: "newel dev web", does: "one service, and those that it depends on" },
+    { line: "newel dev web", does: "one service, and its dependencies" },
     { line: "newel dev -- node server.js", does: "a program, without any configuration" },
   ],
   notes: [

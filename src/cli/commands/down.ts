@@ -9,10 +9,10 @@ import { done } from "./service-verb.ts";
 
 export const down: Command = {
   name: "down",
-  summary: "Stop an app for good, its sockets too, then idle daemons",
+  summary: "Stop an app and close its sockets, then end idle daemons",
   usage: "[--now] [--app NAME | --all] [--timeout TIME]",
   options: {
-    now: { summary: "kill at once, without the grace" },
+    now: { summary: "kill the processes at once" },
     all: { summary: "every app of this home" },
     ...APP_OPTION,
     ...TIMEOUT_OPTION,

@@ -9,7 +9,7 @@ export const events: Command = {
   summary: "Print every change of a service's state as it happens",
   usage: "",
   options: {},
-  examples: [{ line: "newel events --json", does: "one JSON object a line" }],
+  examples: [{ line: "newel events --json", does: "one JSON object in each line" }],
   async run(_args, context) {
     const { output } = context;
     const connection = await reachSupervisor(context);

@@ -3,7 +3,7 @@ import { logs } from "./logs.ts";
 
 export const flush: Command = {
   name: "flush",
-  summary: "Drop the kept output of services",
+  summary: "Delete the stored output of services",
   usage: "[SERVICE…] [--app NAME | --all]",
   words: { max: Infinity },
   options: {
@@ -11,7 +11,7 @@ export const flush: Command = {
     all: { summary: "the output of every app" },
   },
   examples: [
-    { line: "newel flush web", does: "drop the kept output of web" },
+    { line: "newel flush web", does: "delete the stored output of web" },
     { line: "newel flush --all", does: "the output of every app" },
   ],
   notes: ["It is `newel logs --prune`, as pm2 names it: later output is kept."],

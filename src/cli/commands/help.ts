@@ -6,14 +6,14 @@ import { commandNames, loadCommand } from "../table.ts";
 
 export const help: Command = {
   name: "help",
-  summary: "Print all commands, or all about one command or error code",
+  summary: "List all commands, or explain one command or error code",
   usage: "[COMMAND | CODE | config]",
   words: { max: 2 },
   options: {},
   examples: [
-    { line: "newel help reload", does: "examples first" },
+    { line: "newel help reload", does: "the help of a command, with examples first" },
     { line: "newel help config", does: "a configuration to start from" },
-    { line: "newel help NEWEL_E_ADDRESS_TAKEN", does: "an error, and what to do" },
+    { line: "newel help NEWEL_E_ADDRESS_TAKEN", does: "an error, and how to fix it" },
   ],
   async run(args, { output }) {
     const word = args.words.length === 0 ? undefined : args.words.join(" ");

@@ -23,10 +23,10 @@ export const init: Command = {
         "a file of pm2, compose, process-compose, supervisord or systemd, a Procfile, or package.json (default: the one here)",
     },
     print: { summary: "print the configuration; write nothing" },
-    force: { summary: "replace a configuration that is there" },
+    force: { summary: "replace an existing configuration" },
   },
   examples: [
-    { line: "newel init", does: "from the file of another tool here" },
+    { line: "newel init", does: "from the file of another tool in this directory" },
     { line: "newel init --from ecosystem.config.js --print", does: "look at the result first" },
     { line: "newel init --from web.service worker.service", does: "from units of systemd" },
   ],

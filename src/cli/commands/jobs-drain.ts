@@ -6,7 +6,7 @@ import { STORE_OPTION } from "../jobs/store.ts";
 
 export const jobsDrain: Command = {
   name: "jobs drain",
-  summary: "Remove the waiting runs of a queue for good",
+  summary: "Remove the waiting runs of a queue",
   usage: "QUEUE [--delayed]",
   words: { min: 1, max: 1 },
   options: {

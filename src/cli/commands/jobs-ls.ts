@@ -18,7 +18,7 @@ export const jobsLs: Command = {
     ...STORE_OPTION,
   },
   examples: [
-    { line: "newel jobs ls --state running,waiting", does: "what is under way" },
+    { line: "newel jobs ls --state running,waiting", does: "unfinished runs" },
     { line: "newel jobs ls --error ECONNREFUSED --since 1h", does: "what failed for that reason" },
   ],
   run(args, context) {

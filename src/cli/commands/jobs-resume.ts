@@ -5,7 +5,7 @@ import { STORE_OPTION } from "../jobs/store.ts";
 
 export const jobsResume: Command = {
   name: "jobs resume",
-  summary: "Let runs of a paused queue start again",
+  summary: "Allow runs of a paused queue to start again",
   usage: "QUEUE",
   words: { min: 1, max: 1 },
   options: { ...STORE_OPTION },

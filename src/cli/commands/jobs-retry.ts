@@ -3,7 +3,7 @@ import { CHANGE_OPTIONS, changeRuns } from "../jobs/change.ts";
 
 export const jobsRetry: Command = {
   name: "jobs retry",
-  summary: "Requeue runs that failed or were cancelled",
+  summary: "Requeue failed or cancelled runs",
   usage: "RUN… | --all-matching [--queue NAME] [--name NAME] [--error TEXT] …",
   words: { max: Infinity },
   options: CHANGE_OPTIONS,

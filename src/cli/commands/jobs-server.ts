@@ -16,7 +16,7 @@ type Verb = (typeof VERBS)[number];
 
 export const jobsServer: Command = {
   name: "jobs server",
-  summary: "Run the job server, here or in the background",
+  summary: "Run the job server, in the foreground or in the background",
   usage: "--modules GLOB… [--start|--stop|--restart|--status] [--pidfile FILE]",
   words: { max: Infinity },
   options: {

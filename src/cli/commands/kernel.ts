@@ -11,18 +11,18 @@ import { WAIT_OPTION } from "../wait-option.ts";
 
 export const kernel: Command = {
   name: "kernel",
-  summary: "Run the kernel in the foreground, or print its status",
+  summary: "Run newel's kernel in the foreground, or print its status",
   usage: "[--port N] [--wait] [--detach | status | upgrade]",
   words: { max: 1 },
   options: {
-    detach: { summary: "start it in the background, if none runs" },
-    port: { value: "N", summary: "listen on this loopback port too (papa's is 20202)" },
+    detach: { summary: "start the kernel in the background, if none runs" },
+    port: { value: "N", summary: "also listen on this port of the loopback interface (papa uses 20202)" },
     ...WAIT_OPTION,
   },
   examples: [
     { line: "newel kernel --detach", does: "start the kernel if none runs" },
     { line: "newel kernel status", does: "its pid, memory, sockets and processes" },
-    { line: "newel kernel upgrade", does: "replace it by this version; nothing stops" },
+    { line: "newel kernel upgrade", does: "replace the kernel by this version; no process stops" },
   ],
   notes: ["Commands and clients that need the kernel start it."],
   async run(args, context) {

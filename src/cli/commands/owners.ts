@@ -14,14 +14,14 @@ export const owners: Command = {
   words: { max: Infinity },
   options: {
     force: {
-      summary: "with release: take it from the owner without asking, kill an owner that hangs",
+      summary: "with release: take the singleton without asking its owner; kill an owner that hangs",
     },
   },
   examples: [
     { line: "newel owners", does: "every singleton of this home" },
     { line: 'newel owners "room/*" --json', does: "the singletons of all rooms, for programs" },
     { line: "newel owners release counter", does: "let another process take over" },
-    { line: "newel owners release counter --force", does: "also when the owner hangs" },
+    { line: "newel owners release counter --force", does: "even if the owner hangs" },
   ],
   notes: [
     "Without --force the owner finishes its calls and saves its state first. After --force the writes of the old owner are discarded; an owner by socket or port is killed, because its address cannot be taken from it.",

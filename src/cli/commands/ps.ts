@@ -24,7 +24,7 @@ export const ps: Command = {
   usage: "[SERVICE…] [-a] [--watch]",
   words: { max: Infinity },
   options: {
-    all: { short: "a", summary: "one line per process" },
+    all: { short: "a", summary: "one line for each process" },
     watch: { short: "w", summary: "refresh every second" },
   },
   examples: [

@@ -19,7 +19,7 @@ export const releases: Command = {
   words: { max: 1 },
   options: { log: { value: "RELEASE", summary: "print the output of that deploy" } },
   examples: [
-    { line: "newel releases", does: "number, state, source, age, size of each" },
+    { line: "newel releases", does: "number, state, source, age and size of each release" },
     { line: "newel releases --log 12", does: "the output of deploy 12" },
   ],
   async run(args, context) {

@@ -3,9 +3,9 @@ import { serviceVerb } from "./service-verb.ts";
 
 export const reload: Command = serviceVerb({
   name: "reload",
-  summary: "Replace processes one by one: start new, wait, drain old",
+  summary: "Replace processes: start a new one, wait, drain an old one",
   examples: [
-    { line: "newel reload web", does: "bring new code into service, without a failed request" },
+    { line: "newel reload web", does: "run new code, without a failed request" },
     { line: "newel reload", does: "reload every service of the app" },
   ],
   notes: [

@@ -4,7 +4,7 @@ import { serviceVerb } from "./service-verb.ts";
 
 export const restart: Command = serviceVerb({
   name: "restart",
-  summary: "Stop services, then start them; requests wait in between",
+  summary: "Stop and start services; requests wait in the meantime",
   examples: [{ line: "newel restart worker", does: "stop and start one service" }],
   notes: ["`newel reload` replaces the processes without an interruption."],
   concern: "code",

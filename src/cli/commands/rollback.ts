@@ -17,8 +17,8 @@ export const rollback: Command = {
     app: { value: "NAME", summary: "the app (default: the one configured here or above)" },
   },
   examples: [
-    { line: "newel rollback", does: "back to the release that was live before" },
-    { line: "newel rollback 12", does: "back to release 12" },
+    { line: "newel rollback", does: "switch back to the release that was live before" },
+    { line: "newel rollback 12", does: "switch back to release 12" },
   ],
   async run(args, context) {
     const home = findHome(context.environment);

@@ -5,7 +5,7 @@ import { readConfig } from "../config.ts";
 
 export const run: Command = {
   name: "run",
-  summary: "Bring the app up and stay: output here, Ctrl-C takes it down",
+  summary: "Run the app in the foreground; Ctrl-C stops it",
   usage: "[-c FILE] [--profile NAMES] [--time]",
   options: {
     ...CONFIG_OPTION,
@@ -13,7 +13,7 @@ export const run: Command = {
     time: { short: "t", summary: "the time before each line" },
   },
   examples: [
-    { line: "newel run", does: "in a terminal, while working on it" },
+    { line: "newel run", does: "in a terminal" },
     { line: "exec newel run -c newel.config.ts", does: "as the program of a container" },
   ],
   notes: [

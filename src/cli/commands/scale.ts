@@ -15,7 +15,7 @@ export const scale: Command = {
   options: { ...APP_OPTION, ...TIMEOUT_OPTION },
   examples: [
     { line: "newel scale web=3", does: "three processes" },
-    { line: "newel scale web=+1 worker=-1", does: "one more, one less" },
+    { line: "newel scale web=+1 worker=-1", does: "one process more, one process less" },
   ],
   notes: ["The number holds until the next `newel up`, which applies the configuration again."],
   async run(args, context) {

@@ -13,12 +13,12 @@ export const signal: Command = {
   usage: "SIGNAL SERVICE… [--group] [--app NAME]",
   words: { min: 2, max: Infinity },
   options: {
-    group: { summary: "to the whole process group of each" },
+    group: { summary: "send the signal to the process group of each process" },
     ...APP_OPTION,
   },
   examples: [
     { line: "newel signal HUP web", does: "SIGHUP to every process of web" },
-    { line: "newel signal SIGUSR2 web.1", does: "to one process" },
+    { line: "newel signal SIGUSR2 web.1", does: "SIGUSR2 to one process" },
   ],
   async run(args, context) {
     const [word = "", ...names] = args.words;

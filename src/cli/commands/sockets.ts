@@ -34,7 +34,7 @@ export const sockets: Command = {
   options: {},
   examples: [
     { line: "newel sockets", does: "every socket of this home" },
-    { line: "newel sockets 'shop/*' --json", does: "those of one app, for programs" },
+    { line: "newel sockets 'shop/*' --json", does: "the sockets of one app, for programs" },
   ],
   notes: [
     "QUEUE is the number of connections that no process has accepted yet, and the backlog, for TCP on Linux. STATE is `bound`, `unbound` (its app has not listened yet) or `refusing` (every replica has failed).",

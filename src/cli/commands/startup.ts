@@ -32,8 +32,8 @@ export const startup: Command = {
   options: {
     install: { summary: "write the units, and print the commands that enable them" },
     remove: { summary: "remove units that --install wrote" },
-    system: { summary: "for the machine, in /etc/systemd/system (default for root)" },
-    user: { summary: "for one user, in ~/.config/systemd/user (default for other users)" },
+    system: { summary: "units of the machine, in /etc/systemd/system (default for root)" },
+    user: { summary: "units of one user, in ~/.config/systemd/user (default for other users)" },
   },
   examples: [
     { line: "newel startup", does: "print the units, change nothing" },

@@ -12,14 +12,14 @@ import type { Noun } from "../telnet/completion.ts";
 
 export const telnet: Command = {
   name: "telnet",
-  summary: "Talk with the kernel by hand, at a prompt",
+  summary: "Send commands to newel's kernel, at a prompt",
   usage: "[--port N]",
   options: {
-    port: { value: "N", summary: "a kernel that listens on this loopback port" },
+    port: { value: "N", summary: "connect to a kernel at this port of the loopback interface" },
   },
   examples: [
-    { line: "newel telnet", does: "type help there; Tab completes, Ctrl-D leaves" },
-    { line: "echo list processes | newel telnet", does: "in a script: the answers alone" },
+    { line: "newel telnet", does: "type `help` for the commands; Tab completes, Ctrl-D leaves" },
+    { line: "echo list processes | newel telnet", does: "in a script: prints only the answers" },
   ],
   notes: [
     "The commands: docs/reference/kernel-protocol.md. Every word may be abbreviated: l p is list processes.",

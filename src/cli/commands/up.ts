@@ -24,20 +24,20 @@ import { done } from "./service-verb.ts";
 
 export const up: Command = {
   name: "up",
-  summary: "Apply the configuration: start new, reload changed, stop gone",
+  summary: "Apply the configuration: start, reload and stop services",
   usage: "[-c FILE] [--profile NAMES] [--plan] [--no-wait] [--move] [--timeout TIME]",
   options: {
     ...CONFIG_OPTION,
     ...PROFILE_OPTION,
     plan: { summary: "print the steps and their reasons; change nothing" },
     "no-wait": { summary: "return at once, not when everything is ready" },
-    move: { summary: "replace an app of the same name that has no service in common" },
+    move: { summary: "replace a running app of the same name that has other services" },
     ...TIMEOUT_OPTION,
     detach: { short: "d", summary: "understood, without effect: it always returns", hidden: true },
   },
   examples: [
-    { line: "newel up", does: "start the app of the newel.config.ts here or above" },
-    { line: "newel up --profile development", does: "with the services of a profile" },
+    { line: "newel up", does: "start the app of the configuration here or above" },
+    { line: "newel up --profile development", does: "also start the services of a profile" },
     { line: "newel up --plan", does: "print the plan, change nothing" },
   ],
   notes: [

@@ -7,10 +7,10 @@ import { moveDaemons, type Moves } from "../move-daemons.ts";
 
 export const upgrade: Command = {
   name: "upgrade",
-  summary: "Move the daemons to this version; no service restarts",
+  summary: "Replace the daemons by this version; no service restarts",
   usage: "[--downgrade]",
   options: {
-    downgrade: { summary: "also when the daemons are of a newer version" },
+    downgrade: { summary: "replace the daemons even if they have a newer version" },
   },
   examples: [
     { line: "npm install newel@latest && npx newel upgrade", does: "in the directory of an app" },

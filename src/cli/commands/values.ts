@@ -12,14 +12,14 @@ const VERBS = ["ls", "get", "set", "rm"] as const;
 
 export const values: Command = {
   name: "values",
-  summary: "List, print, set or remove values that the kernel keeps",
+  summary: "List, print, set or remove values in newel's kernel",
   usage: "[ls [NAME…] | get NAME | set NAME VALUE | rm NAME]",
   words: { max: Infinity },
   options: {},
   examples: [
     { line: "newel values", does: "the names of all values" },
-    { line: "newel values set feature/new-cart on", does: "keep a value, also over a reboot" },
-    { line: "newel values get feature/new-cart", does: "print it" },
+    { line: "newel values set feature/new-cart on", does: "store a value; it survives a reboot" },
+    { line: "newel values get feature/new-cart", does: "print the value" },
   ],
   notes: [
     "Values are texts that services share by a kernel client. Those whose name begins with newel/ belong to newel itself: they are not listed, and cannot be printed or changed here.",

@@ -10,8 +10,8 @@ export const why: Command = {
   words: { max: Infinity },
   options: { app: { value: "NAME", summary: "the app (default: every app of the home)" } },
   examples: [
-    { line: "newel why", does: "every service that is not as it should be; exit code 0 if none" },
-    { line: "newel why web", does: "its state, or its last failure if it is well now" },
+    { line: "newel why", does: "every service with a problem; exit code 0 if there is none" },
+    { line: "newel why web", does: "the state of web, or its last failure if it works now" },
     { line: "newel why --json", does: "for programs" },
   ],
   notes: [
