@@ -16,7 +16,10 @@ export const kernel: Command = {
   words: { max: 1 },
   options: {
     detach: { summary: "start the kernel in the background, if none runs" },
-    port: { value: "N", summary: "also listen on this port of the loopback interface (papa uses 20202)" },
+    port: {
+      value: "N",
+      summary: "also listen on this port of the loopback interface (papa uses 20202)",
+    },
     ...WAIT_OPTION,
   },
   examples: [

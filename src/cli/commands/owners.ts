@@ -14,7 +14,8 @@ export const owners: Command = {
   words: { max: Infinity },
   options: {
     force: {
-      summary: "with release: take the singleton without asking its owner; kill an owner that hangs",
+      summary:
+        "with release: take the singleton without asking its owner; kill an owner that hangs",
     },
   },
   examples: [
