@@ -232,7 +232,7 @@ test(
     assert.equal(status, 0);
     assert.match(
       stdout,
-      /^NEWEL_E_WATCH_LIMIT .*\/[a-e] cannot be watched \(ENOSPC\): this user has reached the limit fs\.inotify\.max_user_watches .*\n$/,
+      /^NEWEL_E_WATCH_LIMIT .*\/[a-e] cannot be watched \(ENOSPC\): this user has reached the limit fs\.inotify\.max_user_watches\.\n$/,
     );
   },
 );
