@@ -1,5 +1,5 @@
 import { messageOf, newelError } from "../base/errors.ts";
-import type { Act } from "./messages.ts";
+import { type Act, lineOf } from "./messages.ts";
 import type { Source } from "./source.ts";
 
 const KEPT = 50;
@@ -60,12 +60,4 @@ export class Acts {
     this.#acts = this.#acts.map((act) => (act.id === id ? { ...act, ...change(act) } : act));
     this.#changed(this.#acts);
   }
-}
-
-/** The command line of words, which a shell reads as they are. */
-function lineOf(words: readonly string[]): string {
-  const quoted = words.map((word) =>
-    /^[\w./:=@%+-]+$/.test(word) ? word : `'${word.replaceAll("'", String.raw`'\''`)}'`,
-  );
-  return ["newel", ...quoted].join(" ");
 }

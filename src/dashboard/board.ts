@@ -2,7 +2,18 @@ import { messageOf } from "../base/errors.ts";
 import { sleep } from "../base/timers.ts";
 import type { ServiceView, SupervisorEvent } from "../supervisor/api.ts";
 import { figuresOf } from "./figures.ts";
-import type { Act, MessageName, Messages, Point, ReplicaFigures, Why } from "./messages.ts";
+import {
+  type Act,
+  commandOfView,
+  keyOfView,
+  type MessageName,
+  type Messages,
+  type Point,
+  type ReplicaFigures,
+  type ViewRequest,
+  type Watched,
+  type Why,
+} from "./messages.ts";
 import type { PageStream } from "./page-stream.ts";
 import { Repeated } from "./repeated.ts";
 import type { Source } from "./source.ts";
@@ -22,8 +33,7 @@ const EVENTS = 500;
  */
 export class Board {
   readonly #source: Source;
-  /** Each page with the service that it shows in detail. */
-  readonly #pages = new Map<PageStream, string | undefined>();
+  readonly #pages = new Map<PageStream, Shown>();
   #stop: AbortController | undefined;
   #services = new Map<string, { readonly view: ServiceView; readonly text: string }>();
   #points = new Map<string, Point[]>();
@@ -46,7 +56,7 @@ export class Board {
 
   /** Sends the whole state to a page, and the changes until {@link detach}. */
   attach(page: PageStream): void {
-    this.#pages.set(page, undefined);
+    this.#pages.set(page, {});
     if (this.#stop === undefined) this.#begin();
     else page.send("services", this.#allServices());
     if (this.#why !== undefined) page.send("why", this.#why);
@@ -62,17 +72,20 @@ export class Board {
     this.#stop = undefined;
   }
 
-  /** Sends the details of a service to a page from now on, in place of those of another one. */
-  show(page: PageStream, key: string | undefined): void {
+  /** Sends the details of a service, or the data of a view, to a page from now on, in place of those before. */
+  show(page: PageStream, shown: Shown): void {
     if (!this.#pages.has(page)) return;
-    this.#pages.set(page, key);
-    if (key !== undefined) void this.#guarded("service", () => this.#readDetail(key, true));
+    this.#pages.set(page, shown);
+    const { service, view } = shown;
+    if (service !== undefined) void this.#guarded("service", () => this.#readDetail(service, true));
+    if (view !== undefined) void this.#readView(view);
   }
 
   showActs(acts: readonly Act[]): void {
     this.#acts = acts;
     this.#broadcast("acts", acts);
     void this.#reading.ask();
+    if (acts.every(({ endedMs }) => endedMs !== undefined)) void this.#readViews();
   }
 
   #begin(): void {
@@ -92,7 +105,7 @@ export class Board {
         void this.#explaining.ask();
         nextWhyMs = performance.now() + WHY_MS;
       }
-      await this.#readDetails();
+      await Promise.all([this.#readDetails(), this.#readViews()]);
       await sleep(TICK_MS, signal);
     }
   }
@@ -164,7 +177,7 @@ export class Board {
   }
 
   async #readDetails(): Promise<void> {
-    const keys = new Set([...this.#pages.values()].filter((key) => key !== undefined));
+    const keys = new Set([...this.#pages.values()].flatMap(({ service }) => service ?? []));
     const withFigures = this.#tick % (FIGURES_MS / TICK_MS) === 0;
     for (const key of keys)
       await this.#guarded("service", () => this.#readDetail(key, withFigures));
@@ -182,7 +195,26 @@ export class Board {
     }
     const figures = this.#figures.get(key) ?? [];
     const message = { key, figures, ...(detail === undefined ? {} : { detail }) };
-    for (const [page, shown] of this.#pages) if (shown === key) page.send("service", message);
+    for (const [page, { service: shown }] of this.#pages)
+      if (shown === key) page.send("service", message);
+  }
+
+  async #readViews(): Promise<void> {
+    const views = [...this.#pages.values()].flatMap(({ view }) => view ?? []);
+    const distinct = new Map(views.map((view) => [keyOfView(view), view]));
+    await Promise.all([...distinct.values()].map((view) => this.#readView(view)));
+  }
+
+  async #readView(view: ViewRequest): Promise<void> {
+    const key = keyOfView(view);
+    let message: Messages["view"];
+    try {
+      message = { key, data: await this.#source.document(commandOfView(view)) };
+    } catch (error) {
+      message = { key, error: messageOf(error) };
+    }
+    for (const [page, { view: shown }] of this.#pages)
+      if (shown !== undefined && keyOfView(shown) === key) page.send("view", message);
   }
 
   /** An error is shown on the pages, and the next reading may succeed. */
@@ -206,6 +238,9 @@ export class Board {
     for (const page of this.#pages.keys()) page.send(name, data);
   }
 }
+
+/** The things that a page shows besides the overview. */
+type Shown = Pick<Watched, "service" | "view">;
 
 /** `shop/web` */
 function keyOf({ app, name }: ServiceView): string {

@@ -118,6 +118,14 @@ export interface Messages {
     readonly skipped: number;
     readonly isFirst?: true;
   };
+  readonly view: {
+    /** {@link keyOfView} of the request that it answers. */
+    readonly key: string;
+    /** The document that the command of the view prints with `--json`. */
+    readonly data?: unknown;
+    /** Why there is none. */
+    readonly error?: string;
+  };
   /** Something that cannot be read at present. */
   readonly trouble: { readonly text: string };
 }
@@ -130,6 +138,55 @@ export interface Watched {
   /** `shop/web` */
   readonly service?: string;
   readonly logs?: LogsWanted;
+  readonly view?: ViewRequest;
+}
+
+/** The views whose data is the output of one command. */
+export const VIEWS = ["deploys", "queues", "runs", "run", "sockets", "singletons"] as const;
+
+/** The filters of runs: options of `newel jobs ls`. */
+export const RUN_FILTERS = ["state", "queue", "name", "error"] as const;
+
+export interface ViewRequest {
+  readonly name: (typeof VIEWS)[number];
+  /** Of `deploys`. */
+  readonly app?: string;
+  /** Of `run`. */
+  readonly run?: string;
+  /** Of `runs`. */
+  readonly filter?: Readonly<Partial<Record<(typeof RUN_FILTERS)[number], string>>>;
+}
+
+export function keyOfView({ name, app = "", run = "", filter = {} }: ViewRequest): string {
+  return JSON.stringify([name, app, run, ...RUN_FILTERS.map((each) => filter[each] ?? "")]);
+}
+
+/** The most runs of a view. */
+const RUNS_SHOWN = 200;
+
+/** The words behind `newel` whose `--json` a view shows. */
+export function commandOfView(request: ViewRequest): readonly string[] {
+  switch (request.name) {
+    case "deploys":
+      return ["releases", request.app ?? ""];
+    case "queues":
+      return ["jobs", "stats"];
+    case "runs":
+      return ["jobs", "ls", "--limit", String(RUNS_SHOWN), ...filterWords(request.filter)];
+    case "run":
+      return ["jobs", "show", request.run ?? ""];
+    case "sockets":
+      return ["sockets"];
+    case "singletons":
+      return ["owners"];
+  }
+}
+
+function filterWords(filter: ViewRequest["filter"] = {}): string[] {
+  return RUN_FILTERS.flatMap((name) => {
+    const value = filter[name] ?? "";
+    return value === "" ? [] : [`--${name}=${value}`];
+  });
 }
 
 export interface LogsWanted {
@@ -141,23 +198,63 @@ export interface LogsWanted {
   readonly text: string;
 }
 
-/** The verbs that the page may carry out. */
-export const VERBS = ["start", "stop", "restart", "reload", "scale"] as const;
-
-type Verb = (typeof VERBS)[number];
+/** The verbs of a service. */
+export const SERVICE_VERBS = ["start", "stop", "restart", "reload", "scale"] as const;
+/** The verbs of a run and of a queue, behind `newel jobs`. */
+export const RUN_VERBS = ["retry", "cancel"] as const;
+export const QUEUE_VERBS = ["pause", "resume", "drain"] as const;
 
 /** A request of the page to carry out a command. */
-export interface ActRequest {
-  readonly verb: Verb;
-  readonly app: string;
-  readonly service: string;
-  /** With `scale` alone. */
-  readonly replicas?: number;
-}
+export type ActRequest =
+  | {
+      readonly verb: (typeof SERVICE_VERBS)[number];
+      readonly app: string;
+      readonly service: string;
+      /** With `scale` alone. */
+      readonly replicas?: number;
+    }
+  | { readonly verb: "rollback"; readonly app: string; readonly release: number }
+  /** Takes a singleton from its owner. */
+  | { readonly verb: "release"; readonly id: string }
+  | { readonly verb: (typeof RUN_VERBS)[number]; readonly run: string }
+  /** Retries every failed run that the filter finds. */
+  | { readonly verb: "retry all"; readonly filter: NonNullable<ViewRequest["filter"]> }
+  | { readonly verb: (typeof QUEUE_VERBS)[number]; readonly queue: string };
 
 /** The words behind `newel` of a request; the page shows them, and the server runs them. */
-export function commandOf({ verb, app, service, replicas }: ActRequest): readonly string[] {
-  return verb === "scale"
-    ? [verb, `${service}=${replicas ?? 1}`, "--app", app]
-    : [verb, service, "--app", app];
+export function commandOf(request: ActRequest): readonly string[] {
+  switch (request.verb) {
+    case "scale":
+      return ["scale", `${request.service}=${request.replicas ?? 1}`, "--app", request.app];
+    case "start":
+    case "stop":
+    case "restart":
+    case "reload":
+      return [request.verb, request.service, "--app", request.app];
+    case "rollback":
+      return ["rollback", String(request.release), "--app", request.app];
+    case "release":
+      return ["owners", "release", request.id];
+    case "retry":
+    case "cancel":
+      return ["jobs", request.verb, request.run];
+    case "retry all":
+      return ["jobs", "retry", "--all-matching", ...failedWords(request.filter)];
+    case "pause":
+    case "resume":
+    case "drain":
+      return ["jobs", request.verb, request.queue];
+  }
+}
+
+function failedWords(filter: ViewRequest["filter"]): string[] {
+  return filterWords({ ...filter, state: "failed" });
+}
+
+/** The command line of words, as a shell reads it. */
+export function lineOf(words: readonly string[]): string {
+  const quoted = words.map((word) =>
+    /^[\w./:=@%+~-]+$/.test(word) ? word : `'${word.replaceAll("'", String.raw`'\''`)}'`,
+  );
+  return ["newel", ...quoted].join(" ");
 }

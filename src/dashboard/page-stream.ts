@@ -9,7 +9,7 @@ const HEARTBEAT_MS = 5_000;
 const WAITING_BYTES = 8 * 1_048_576;
 
 /** Of these a newer message replaces the one that waits. */
-const REPLACED: ReadonlySet<MessageName> = new Set(["why", "acts", "service", "trouble"]);
+const REPLACED: ReadonlySet<MessageName> = new Set(["why", "acts", "service", "view", "trouble"]);
 
 const HEADERS: Readonly<Record<string, string>> = {
   "content-type": "text/event-stream",

@@ -204,11 +204,11 @@ class Site {
   }
 
   async #watch(session: string, request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const { stream, service, logs } = readWatched(await readBody(request));
+    const { stream, logs, ...shown } = readWatched(await readBody(request));
     const tab = this.#tabs.get(stream);
     if (tab === undefined || tab.session !== session)
       throw newelError("NEWEL_E_DASH_REQUEST", { why: "its stream has ended" });
-    this.#board.show(tab.stream, service);
+    this.#board.show(tab.stream, shown);
     tab.logs?.stop();
     tab.logs = logs === undefined ? undefined : new LogFeed(tab.stream, logs, this.#options.source);
     sendJson(response, 200, {});
@@ -217,12 +217,15 @@ class Site {
   async #act(request: IncomingMessage, response: ServerResponse): Promise<void> {
     if (this.#options.readOnly) throw newelError("NEWEL_E_DASH_READ_ONLY", {});
     const wanted = readAct(await readBody(request));
-    const { app, service } = wanted;
-    // A name that is no service, such as a pattern or an option, never reaches the command line.
+    if ("service" in wanted) await this.#checkService(wanted);
+    sendJson(response, 202, { id: this.#acts.begin(commandOf(wanted)).id });
+  }
+
+  /** A name that is no service, such as a pattern, never reaches the command line. */
+  async #checkService({ app, service }: { readonly app: string; readonly service: string }) {
     const services = (await this.#options.source.services()) ?? [];
     if (!services.some((each) => each.app === app && each.name === service))
       throw newelError("NEWEL_E_NO_SERVICE", { name: service, hint: ` in the app ${app}` });
-    sendJson(response, 202, { id: this.#acts.begin(commandOf(wanted)).id });
   }
 }
 

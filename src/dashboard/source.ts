@@ -28,6 +28,12 @@ export interface Source {
   events(signal: AbortSignal): AsyncIterable<SupervisorEvent>;
   /** The kept lines and the new ones until the signal. */
   logs(wanted: LogsWanted, taker: LineTaker, signal: AbortSignal): Promise<void>;
+  /**
+   * The document that `newel WORDS… --json` prints.
+   *
+   * @throws the error that it prints
+   */
+  document(words: readonly string[]): Promise<unknown>;
   /** Runs the command line `newel WORDS…` in this process and passes on each line that it prints. */
   run(words: readonly string[], print: (line: string) => void): Promise<number>;
 }

@@ -7,6 +7,7 @@ import { after, before, describe, test } from "node:test";
 import type { Page } from "playwright-core";
 
 import type { ServiceDetail, ServiceView } from "../../src/supervisor/api.ts";
+import { type Ran, runHere } from "../cli/capture.ts";
 import { World } from "../cli/world.ts";
 import { withoutRoot } from "../helpers/as-nobody.ts";
 import { startChromium, withoutChromium } from "../helpers/chromium.ts";
@@ -29,6 +30,11 @@ const SECRET = "a-secret-of-the-app";
 
 const scope = { after };
 const world = new World(scope);
+/** Runs a command line in this process, which takes less time than another process. */
+const newel = (...argv: string[]): Promise<Ran> =>
+  runHere(argv, { home: world.home, cwd: world.directory });
+const json = async <Value>(...argv: string[]): Promise<Value> =>
+  JSON.parse((await newel(...argv, "--json")).stdout) as Value;
 let port = 0;
 let dash: Dash;
 
@@ -47,6 +53,7 @@ before(async () => {
       },
       mailer: { node: "mailer.mjs", restart: "never" },
     },
+    deploy: { verify: { for: "100ms" } },
   });
   await world.succeed("up");
   dash = await startDash(world, "--listen", "127.0.0.1:0");
@@ -70,13 +77,13 @@ describe("access", () => {
 
   test("a POST of another site, or without Origin, is refused and does not use the link up", async () => {
     const body = { link: linkOf(dash) };
-    const { origin, ...json } = pageHeaders(dash);
+    const { origin, ...rest } = pageHeaders(dash);
     const foreign: Record<string, string>[] = [
-      { ...json },
-      { ...json, origin: "http://evil.example" },
-      { ...json, origin: "null" },
-      { ...json, origin: `http://localhost:${port}` },
-      { ...json, origin: origin ?? "", "sec-fetch-site": "same-site" },
+      { ...rest },
+      { ...rest, origin: "http://evil.example" },
+      { ...rest, origin: "null" },
+      { ...rest, origin: `http://localhost:${port}` },
+      { ...rest, origin: origin ?? "", "sec-fetch-site": "same-site" },
     ];
     for (const headers of foreign) {
       const answer = await ask(dash, { path: "/api/enter", headers, body });
@@ -95,14 +102,14 @@ describe("access", () => {
   });
 
   test("data and actions need both the cookie and the token", async () => {
-    const { cookie = "", "x-newel-token": token = "", ...json } = await entered(dash);
+    const { cookie = "", "x-newel-token": token = "", ...basic } = await entered(dash);
     const act = { verb: "stop", app: "shop", service: "web" };
     const partial = [
-      json,
-      { ...json, cookie },
-      { ...json, "x-newel-token": token },
-      { ...json, cookie, "x-newel-token": token.toUpperCase() },
-      { ...json, cookie: `${cookie}x`, "x-newel-token": token },
+      basic,
+      { ...basic, cookie },
+      { ...basic, "x-newel-token": token },
+      { ...basic, cookie, "x-newel-token": token.toUpperCase() },
+      { ...basic, cookie: `${cookie}x`, "x-newel-token": token },
     ];
     for (const headers of partial) {
       for (const asked of [{ path: "/api/stream" }, { path: "/api/act", body: act }]) {
@@ -110,7 +117,7 @@ describe("access", () => {
         assert.deepEqual([status, code], [401, "NEWEL_E_DASH_SIGNED_OUT"]);
       }
     }
-    assert.equal((await world.json<ServiceView[]>("ps", "web"))[0]?.state, "running");
+    assert.equal((await json<ServiceView[]>("ps", "web"))[0]?.state, "running");
   });
 
   test("an action that is no action on an existing service reaches no command line", async () => {
@@ -119,10 +126,13 @@ describe("access", () => {
     const bad: readonly (readonly [object | string, number])[] = [
       [{ ...basic, service: "*" }, 404],
       [{ ...basic, service: "web.1" }, 404],
-      [{ ...basic, service: "--all" }, 404],
+      [{ ...basic, service: "--all" }, 400],
       [{ ...basic, app: "other" }, 404],
       [{ ...basic, service: ["web"] }, 400],
       [{ ...basic, verb: "down" }, 400],
+      [{ verb: "cancel", run: "--all-matching" }, 400],
+      [{ verb: "release", id: "--force" }, 400],
+      [{ verb: "rollback", app: "shop", release: "1; rm" }, 400],
       [{ ...basic, verb: "scale", replicas: -1 }, 400],
       [{ ...basic, verb: "scale", replicas: "2" }, 400],
       ["no JSON", 400],
@@ -136,7 +146,7 @@ describe("access", () => {
     const form = { ...headers, "content-type": "text/plain" };
     assert.equal((await ask(dash, { path: "/api/act", headers: form, body: basic })).status, 400);
     assert.equal((await ask(dash, { path: "/api/act", headers, method: "GET" })).status, 405);
-    assert.equal((await world.json<ServiceView[]>("ps", "web"))[0]?.state, "running");
+    assert.equal((await json<ServiceView[]>("ps", "web"))[0]?.state, "running");
   });
 
   test("the page runs its own files alone, is shown in no frame and is kept in no cache", async () => {
@@ -159,7 +169,7 @@ describe("access", () => {
     const headers = await entered(site);
     const { status, code } = await ask(site, { path: "/api/act", headers, body });
     assert.deepEqual([status, code], [403, "NEWEL_E_DASH_READ_ONLY"]);
-    assert.equal((await world.json<ServiceView[]>("ps", "web"))[0]?.state, "running");
+    assert.equal((await json<ServiceView[]>("ps", "web"))[0]?.state, "running");
   });
 
   test("another user of the machine gets no data", { skip: withoutRoot }, () => {
@@ -168,11 +178,11 @@ describe("access", () => {
 
   test("an address that other machines reach, or that is taken, is refused", async () => {
     for (const address of ["[::]:7070", "example.com:7070"]) {
-      const { code, stderr } = await world.newel("dash", "--listen", address);
+      const { code, stderr } = await newel("dash", "--listen", address);
       assert.equal(code, 2, address);
       assert.match(stderr, /NEWEL_E_DASH_PUBLIC/);
     }
-    const taken = await world.newel("dash", "--listen", dash.address);
+    const taken = await newel("dash", "--listen", dash.address);
     assert.equal(taken.code, 1);
     assert.match(taken.stderr, /NEWEL_E_DASH_ADDRESS/);
   });
@@ -211,7 +221,7 @@ describe("the page in Chromium", { skip: withoutChromium }, () => {
   const open = async (view: string): Promise<void> => {
     await page.evaluate(`location.hash = ${JSON.stringify(view)}; undefined`);
   };
-  const list = (...names: string[]): Promise<ServiceView[]> => world.json("ps", ...names);
+  const list = (...names: string[]): Promise<ServiceView[]> => json("ps", ...names);
   /** Opens the question of an action by its button, and runs it. */
   const act = async (button: string, line: string): Promise<void> => {
     await page.getByRole("button", { name: button, exact: true }).first().click();
@@ -241,7 +251,7 @@ describe("the page in Chromium", { skip: withoutChromium }, () => {
     world.write("crash", "");
     await shows("h1", "1 thing is wrong");
     await shows(".reason .state", "failed");
-    const { services } = await world.json<{
+    const { services } = await json<{
       services: { what: string; facts: string[]; fix: string; advice: string }[];
     }>("why");
     const [reason] = services;
@@ -284,7 +294,7 @@ describe("the page in Chromium", { skip: withoutChromium }, () => {
 
   test("one service: as newel show prints it, without a value of its environment", async () => {
     await open("#/service/shop/web");
-    const [shown] = await world.json<ServiceDetail[]>("show", "web");
+    const [shown] = await json<ServiceDetail[]>("show", "web");
     assert.ok(shown !== undefined);
     await shows(".facts", shown.envKeys.join(" "));
     await shows(".facts", shown.command);
@@ -317,6 +327,68 @@ describe("the page in Chromium", { skip: withoutChromium }, () => {
     await shows(".act", "newel scale web=2 --app shop");
   });
 
+  test("sockets are shown as newel sockets lists them", async () => {
+    await open("#/sockets");
+    const sockets = await json<{ name: string; backlog: number }[]>("sockets");
+    assert.ok(sockets.length > 0);
+    for (const { name, backlog } of sockets)
+      await shows("tbody tr", new RegExp(`${name}.*127.0.0.1:${port}.*/${backlog}.*bound`, "s"));
+    await open("#/singletons");
+    await shows("main", "No singleton has an owner here.");
+  });
+
+  test("queues and runs: filters of the address, and every action acts", async () => {
+    const runs: string[] = [];
+    for (const input of ["<b>ann</b>", "bob"]) {
+      const words = ["mail", JSON.stringify({ to: input }), "--queue", "mails", "--by", input];
+      runs.push((await newel("jobs", "add", ...words)).stdout.trim());
+    }
+    const [first = ""] = runs;
+    const stateOf = async (id: string): Promise<string> =>
+      (await json<{ state: string }>("jobs", "show", id)).state;
+    await open("#/queues");
+    const row = "tr:has(th:has-text('mails'))";
+    await shows(row, /mails\s+2\s+0\s+0/);
+    await act("Pause mails", "newel jobs pause mails");
+    await shows(row, "paused");
+    assert.equal((await json<{ paused: boolean }[]>("jobs", "stats"))[0]?.paused, true);
+    await act("Resume mails", "newel jobs resume mails");
+    await page.locator(`${row} a`, { hasText: "2" }).click();
+    await shows("h1", "Runs");
+    assert.match(page.url(), /#\/runs\?queue=mails&state=waiting$/);
+    await eventually(async () => (await page.locator("tbody tr").count()) === 2, "2 runs");
+    await page.locator(`tbody a[title="${first}"]`).click();
+    await shows(".facts", '"to": "<b>ann</b>"');
+    await act(`Cancel ${first}`, `newel jobs cancel ${first}`);
+    await shows("main .state", "cancelled");
+    assert.equal(await stateOf(first), "cancelled");
+    await act(`Retry ${first}`, `newel jobs retry ${first}`);
+    assert.equal(await stateOf(first), "waiting");
+    await open("#/queues");
+    await act("Drain mails", "newel jobs drain mails");
+    await shows(row, /mails\s+0\s+0\s+0/);
+    await open("#/runs?state=nonsense");
+    await shows(".note", "nonsense");
+  });
+
+  test("deploys: the releases as newel releases lists them, and the way back", async () => {
+    await world.succeed("deploy", ".");
+    await world.succeed("deploy", ".");
+    await open("#/deploys");
+    await shows("tbody tr", /^\s*2\s.*live/s);
+    await shows("tbody tr", /^\s*1\s.*former/s);
+    await act("Roll back to release 1", "newel rollback 1 --app shop");
+    const releases = await json<{ number: number; state: string }[]>("releases", "shop");
+    assert.deepEqual(
+      releases.map(({ number, state }) => [number, state]),
+      [
+        [1, "live"],
+        [2, "former"],
+      ],
+    );
+    await shows("tbody tr", /^\s*1\s.*live/s);
+  });
+
   test("the keyboard alone reaches a service and its actions", async () => {
     await page.keyboard.press("Control+k");
     await page.keyboard.type("restart shop/mailer");
@@ -331,8 +403,9 @@ describe("the page in Chromium", { skip: withoutChromium }, () => {
 
   test("on a narrow screen nothing but tables and lines is wider than the screen", async () => {
     await page.setViewportSize({ width: 360, height: 740 });
-    for (const view of ["#/", "#/services", "#/service/shop/web", "#/logs", "#/events"]) {
-      await open(view);
+    const views = ["", "services", "service/shop/web", "logs", "deploys", "queues", "runs"];
+    for (const view of [...views, "sockets", "singletons", "events"]) {
+      await open(`#/${view}`);
       await page.locator("h1").first().waitFor();
       const width = await page.evaluate<number>("document.documentElement.scrollWidth");
       assert.ok(width <= 360, `${view} is ${width} px wide`);

@@ -26,7 +26,7 @@ export const dash: Command = {
     { line: "newel dash --read-only --listen 7071", does: "to watch, at another port" },
   ],
   notes: [
-    "The page shows the same as `ps`, `why`, `show`, `logs` and `events`, and each of its actions is a command line that it prints. Enter in its terminal prints another link, for another browser. Nothing of it runs before this command or after it.",
+    "The page shows the same as `ps`, `why`, `show`, `logs` and the other commands, and each of its actions is a command line that it prints. Enter in its terminal prints another link, for another browser. Nothing of it runs before this command or after it.",
   ],
   async run(args, context) {
     const { environment, cwd } = context;

@@ -1,7 +1,7 @@
 import { Writable } from "node:stream";
 import { stripVTControlCharacters } from "node:util";
 
-import { hasCode } from "../../base/errors.ts";
+import { hasCode, revive } from "../../base/errors.ts";
 import type { LogsWanted, PageLine } from "../../dashboard/messages.ts";
 import type { LineTaker, Source } from "../../dashboard/source.ts";
 import type { SupervisorEvent } from "../../supervisor/api.ts";
@@ -53,12 +53,34 @@ export function dashboardSource(context: Context): Source & { close(): Promise<v
       (await link.ask((supervisor) => supervisor.metrics({ apps: [app] }))) ?? [],
     events: (signal) => followEvents(link, signal),
     logs: (wanted, taker, signal) => readLogs(quiet, wanted, taker, signal),
+    document: (words) => readDocument(words, context),
     run: (words, print) => {
       const [stdout, stderr] = [lineSink(print), lineSink(print)];
       return execute(words, { stdout, stderr, cwd, environment });
     },
     close: () => link.close(),
   };
+}
+
+/** Runs a command with `--json` in this process. */
+async function readDocument(
+  words: readonly string[],
+  { cwd, environment }: Context,
+): Promise<unknown> {
+  const pieces: string[] = [];
+  const stdout = new Writable({
+    write(chunk: Buffer, _encoding, done) {
+      pieces.push(chunk.toString("utf8"));
+      done();
+    },
+  });
+  const stderr = lineSink(() => undefined);
+  await execute([...words, "--json"], { stdout, stderr, cwd, environment });
+  const document: unknown = JSON.parse(pieces.join("") || "null");
+  if (typeof document !== "object" || document === null || !("error" in document)) return document;
+  // An error takes the place of the document; a run has an error too, and an id.
+  if ("id" in document) return document;
+  throw revive(document.error as Parameters<typeof revive>[0]);
 }
 
 async function* followEvents(

@@ -1,17 +1,55 @@
 import type { JSX } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 
-import { type ActRequest, commandOf } from "../messages.ts";
+import { type ActRequest, commandOf, lineOf } from "../messages.ts";
 import { post } from "./session.ts";
 
-/** What each verb does, for a person who is about to use it. */
+/** The effect of each verb, for a person who is about to use it. */
 const MEANINGS: Readonly<Record<ActRequest["verb"], string>> = {
   start: "Starts its processes and waits until they are ready.",
   stop: "Drains and stops its processes. Clients wait or are refused until it is started.",
   restart: "Stops its processes, then starts them again; requests wait in the socket.",
   reload: "Starts new processes, waits until they are ready, then drains the old ones.",
   scale: "Sets the number of its processes until the next `newel up`.",
+  rollback: "Switches the services of the app back to this release.",
+  release: "The owner finishes its calls and saves; the next process that asks becomes the owner.",
+  retry: "Puts the run into its queue again, with all of its attempts.",
+  cancel: "Cancels the run; a running handler gets a signal.",
+  "retry all": "Puts every failed run that the filters find into its queue again.",
+  pause: "Starts no further run of the queue; running ones continue.",
+  resume: "Starts runs of the queue again.",
+  drain: "Removes the waiting runs of the queue for good; running ones continue.",
 };
+
+/** Verbs that take something away. */
+const DANGEROUS: ReadonlySet<ActRequest["verb"]> = new Set(["stop", "drain", "cancel", "release"]);
+
+/** `Restart web`, `Retry all` */
+function titleOf(request: ActRequest): string {
+  const { verb } = request;
+  const title = `${verb[0]?.toUpperCase()}${verb.slice(1)}`;
+  switch (verb) {
+    case "rollback":
+      return `Roll ${request.app} back to release ${request.release}`;
+    case "release":
+      return `Release ${request.id}`;
+    case "retry":
+    case "cancel":
+      return `${title} ${request.run}`;
+    case "retry all":
+      return "Retry all failed runs";
+    case "pause":
+    case "resume":
+    case "drain":
+      return `${title} ${request.queue}`;
+    case "start":
+    case "stop":
+    case "restart":
+    case "reload":
+    case "scale":
+      return `${title} ${request.service}`;
+  }
+}
 
 let asked: ((request: ActRequest) => void) | undefined;
 
@@ -59,7 +97,7 @@ export function Confirm(): JSX.Element {
             <button type="button" onClick={close}>
               Cancel
             </button>
-            <button type="submit" class={request.verb === "stop" ? "danger" : "primary"}>
+            <button type="submit" class={DANGEROUS.has(request.verb) ? "danger" : "primary"}>
               Run
             </button>
           </p>
@@ -74,15 +112,11 @@ function Question(props: {
   change: (request: ActRequest) => void;
 }): JSX.Element {
   const { request, change } = props;
-  const { verb, service, replicas } = request;
   return (
     <>
-      <h2 id="confirm-title">
-        {verb[0]?.toUpperCase()}
-        {verb.slice(1)} {service}?
-      </h2>
-      <p>{MEANINGS[verb]}</p>
-      {verb === "scale" && (
+      <h2 id="confirm-title">{titleOf(request)}?</h2>
+      <p>{MEANINGS[request.verb]}</p>
+      {request.verb === "scale" && (
         <label>
           Processes{" "}
           <input
@@ -90,7 +124,7 @@ function Question(props: {
             min={0}
             max={10_000}
             required
-            value={replicas}
+            value={request.replicas}
             onInput={({ currentTarget: { valueAsNumber } }) =>
               change({ ...request, replicas: valueAsNumber || 0 })
             }
@@ -98,7 +132,7 @@ function Question(props: {
         </label>
       )}
       <p class="command">
-        <code>newel {commandOf(request).join(" ")}</code>
+        <code>{lineOf(commandOf(request))}</code>
       </p>
     </>
   );

@@ -1,5 +1,5 @@
 import { readEvents } from "../../jobs/web/browser/event-reader.ts";
-import type { LogsWanted } from "../messages.ts";
+import type { Watched } from "../messages.ts";
 import { forget, isSignedIn, openStream, post, Refused } from "./session.ts";
 import { changed, state, take } from "./store.ts";
 import { parseMessage } from "./text.ts";
@@ -8,7 +8,7 @@ import { parseMessage } from "./text.ts";
 const SILENCE_MS = 15_000;
 const RETRY_MS = { first: 500, most: 8_000 };
 
-let wanted: { service?: string; logs?: LogsWanted } = {};
+let wanted: Omit<Watched, "stream"> = {};
 let current: AbortController | undefined;
 let failures = 0;
 
@@ -84,7 +84,7 @@ async function readStream(signal: AbortSignal): Promise<void> {
   }
 }
 
-/** Asks for the details of a service or for lines, in place of those before. */
+/** Asks for the details of a service, for lines or for a view, in place of those before. */
 export function watch(next: typeof wanted): void {
   wanted = next;
   void sendWanted();

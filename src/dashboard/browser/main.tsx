@@ -4,19 +4,28 @@ import { useEffect, useRef } from "preact/hooks";
 import { Events, Running } from "./activity.tsx";
 import { Confirm } from "./confirm.tsx";
 import { connect } from "./connect.ts";
+import { Deploys } from "./deploys.tsx";
 import { Logs } from "./logs.tsx";
 import { Overview } from "./overview.tsx";
 import { Palette } from "./palette.tsx";
 import { useRoute } from "./router.ts";
+import { RunView } from "./run.tsx";
+import { Queues, Runs } from "./runs.tsx";
 import { Service } from "./service.tsx";
 import { Services } from "./services.tsx";
 import { enter, Refused } from "./session.ts";
+import { Singletons, Sockets } from "./sockets.tsx";
 import { type Connection, state, useStore } from "./store.ts";
 
 const VIEWS: readonly (readonly [title: string, link: string, name: string])[] = [
   ["Overview", "#/", ""],
   ["Services", "#/services", "services"],
   ["Logs", "#/logs", "logs"],
+  ["Deploys", "#/deploys", "deploys"],
+  ["Queues", "#/queues", "queues"],
+  ["Runs", "#/runs", "runs"],
+  ["Sockets", "#/sockets", "sockets"],
+  ["Singletons", "#/singletons", "singletons"],
   ["Events", "#/events", "events"],
 ];
 
@@ -102,7 +111,11 @@ function Header(props: { view: string; wrong: number; skip: () => void }): JSX.E
 }
 
 function isCurrent(view: string, name: string): boolean {
-  return view === name || (view === "service" && name === "services");
+  return (
+    view === name ||
+    (view === "service" && name === "services") ||
+    (view === "run" && name === "runs")
+  );
 }
 
 function viewOf(route: ReturnType<typeof useRoute>): JSX.Element {
@@ -113,6 +126,18 @@ function viewOf(route: ReturnType<typeof useRoute>): JSX.Element {
       return <Service route={route} />;
     case "logs":
       return <Logs route={route} />;
+    case "deploys":
+      return <Deploys route={route} />;
+    case "queues":
+      return <Queues />;
+    case "runs":
+      return <Runs route={route} />;
+    case "run":
+      return <RunView route={route} />;
+    case "sockets":
+      return <Sockets />;
+    case "singletons":
+      return <Singletons />;
     case "events":
       return <Events />;
     default:

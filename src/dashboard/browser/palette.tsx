@@ -1,7 +1,7 @@
 import type { JSX } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 
-import { type ActRequest, VERBS } from "../messages.ts";
+import { type ActRequest, SERVICE_VERBS } from "../messages.ts";
 import { ask } from "./confirm.tsx";
 import { go, logsLink, serviceLink } from "./router.ts";
 import { state } from "./store.ts";
@@ -109,7 +109,7 @@ function Found(props: {
 
 function entriesOf(views: readonly (readonly [string, string])[]): Entry[] {
   const services = [...state.services.values()];
-  const acts = state.about?.readOnly === false ? VERBS : [];
+  const acts = state.about?.readOnly === false ? SERVICE_VERBS : [];
   return [
     ...views.map(([title, link]) => ({ title, run: () => go(link) })),
     ...services.map(({ app, name }) => ({

@@ -3,7 +3,7 @@ import { useState } from "preact/hooks";
 
 import type { ServiceView } from "../../supervisor/api.ts";
 import type { ActRequest, Point } from "../messages.ts";
-import { commandOf } from "../messages.ts";
+import { commandOf, lineOf } from "../messages.ts";
 import { ask } from "./confirm.tsx";
 import { state } from "./store.ts";
 
@@ -18,6 +18,18 @@ const SIGNS: Readonly<Record<string, string>> = {
   failed: "✕",
   stopped: "○",
   "not up": "○",
+  paused: "▲",
+  refusing: "✕",
+  unbound: "○",
+  bound: "●",
+  interrupted: "▲",
+  deploying: "◐",
+  former: "○",
+  live: "●",
+  cancelled: "–",
+  done: "✓",
+  delayed: "◷",
+  waiting: "◦",
 };
 
 export function State({ of, ready }: { of: string; ready?: boolean }): JSX.Element {
@@ -81,6 +93,29 @@ export function CommandLine({ line }: { line: string }): JSX.Element {
   );
 }
 
+/** A button that asks, with the command line that does the same; nothing when the dashboard is read-only. */
+export function ActButton(props: {
+  request: ActRequest;
+  label: string;
+  /** Its name for a screen reader: with the thing that it acts on. */
+  name: string;
+  small?: boolean;
+}): JSX.Element | null {
+  const { request, label, name, small } = props;
+  if (state.about?.readOnly !== false) return null;
+  return (
+    <button
+      type="button"
+      class={small === true ? "small" : ""}
+      title={lineOf(commandOf(request))}
+      aria-label={name}
+      onClick={() => ask(request)}
+    >
+      {label}
+    </button>
+  );
+}
+
 /** The buttons of a service: each asks first, with the command line that does the same. */
 export function Actions({
   service,
@@ -94,15 +129,7 @@ export function Actions({
   const isDown = wanted === "down" || now === "completed" || now === "stopped";
   const isBroken = now === "failed" || now === "backoff";
   const button = (request: ActRequest, label: string): JSX.Element => (
-    <button
-      type="button"
-      class={small ? "small" : ""}
-      title={`newel ${commandOf(request).join(" ")}`}
-      aria-label={`${label} ${name}`}
-      onClick={() => ask(request)}
-    >
-      {label}
-    </button>
+    <ActButton request={request} label={label} name={`${label} ${name}`} small={small === true} />
   );
   const basic = { app, service: name } as const;
   return (
@@ -111,16 +138,7 @@ export function Actions({
       {!isDown && !isBroken && button({ ...basic, verb: "reload" }, "Reload")}
       {!isDown && button({ ...basic, verb: "restart" }, "Restart")}
       {!isDown && button({ ...basic, verb: "stop" }, "Stop")}
-      {!small && !isDown && (
-        <button
-          type="button"
-          title={`newel scale ${name}=${replicas + 1} --app ${app}`}
-          aria-label={`Scale ${name}`}
-          onClick={() => ask({ ...basic, verb: "scale", replicas })}
-        >
-          Scale…
-        </button>
-      )}
+      {!small && !isDown && button({ ...basic, verb: "scale", replicas }, "Scale")}
     </span>
   );
 }

@@ -1,7 +1,7 @@
 import type { JSX } from "preact";
 
 import type { ActRequest, Reason } from "../messages.ts";
-import { VERBS } from "../messages.ts";
+import { SERVICE_VERBS } from "../messages.ts";
 import { ask } from "./confirm.tsx";
 import { CommandLine, State } from "./parts.tsx";
 import { logsLink, serviceLink } from "./router.ts";
@@ -13,7 +13,7 @@ const SHOWN_LINES = 6;
 /** The action that a fix stands for, when it is one of the page: `newel restart web`. */
 function actionOf({ app, service, fix = "" }: Reason): ActRequest | undefined {
   const [newel, word, target = "", ...rest] = fix.split(" ");
-  const verb = VERBS.find((each) => each === word);
+  const verb = SERVICE_VERBS.find((each) => each === word);
   if (newel !== "newel" || verb === undefined || rest.length > 0) return undefined;
   if (verb !== "scale") return target === service ? { verb, app, service } : undefined;
   const replicas = Number(/=(\d+)$/.exec(target)?.[1]);

@@ -43,6 +43,15 @@ export function logsLink(app: string, service: string): string {
   return `#/logs?service=${encodeURIComponent(`${app}/${service}`)}`;
 }
 
+export function runLink(id: string): string {
+  return `#/run/${encodeURIComponent(id)}`;
+}
+
+/** `#/runs?queue=mails&state=failed` */
+export function runsLink(filter: Readonly<Record<string, string>>): string {
+  return `#/runs?${new URLSearchParams(filter).toString()}`;
+}
+
 export function go(link: string): void {
   location.hash = link;
 }

@@ -26,6 +26,7 @@ export interface State {
   events: readonly SupervisorEvent[];
   acts: readonly Act[];
   detail: Messages["service"] | undefined;
+  view: Messages["view"] | undefined;
   trouble: string;
   logs: {
     request: number;
@@ -51,6 +52,7 @@ export const state: State = {
   events: [],
   acts: [],
   detail: undefined,
+  view: undefined,
   trouble: "",
   logs: { request: 0, lines: [], waiting: [], skipped: 0, isPaused: false, isLoaded: false },
 };
@@ -106,6 +108,9 @@ const TAKERS: { readonly [Name in MessageName]: (data: Messages[Name]) => void }
     state.detail = detail;
   },
   logs: takeLogs,
+  view(view) {
+    state.view = view;
+  },
   trouble({ text }) {
     state.trouble = text;
   },
