@@ -948,6 +948,10 @@ const ERROR_CODES: {
         readonly text: "…";
         readonly fix: "…";
     };
+    readonly NEWEL_E_JOBS_BACKUP: {
+        readonly text: "…";
+        readonly fix: "…";
+    };
     readonly NEWEL_E_JOBS_BUSY: {
         readonly text: "…";
         readonly fix: "…";

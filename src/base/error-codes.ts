@@ -699,6 +699,10 @@ export const ERROR_CODES = {
     text: "Node.js {node} contains SQLite {sqlite}, which can lose committed transactions (the WAL-reset bug of SQLite 3.7.0 to 3.51.2).",
     fix: "Install Node.js 24.15 or later, which contains SQLite 3.51.3 or later. To open the file with this SQLite despite the risk, set `allowUnsafeSqlite: true` in the connection.",
   },
+  NEWEL_E_JOBS_BACKUP: {
+    text: "The backup cannot be written to {path}: {why}.",
+    fix: "Nothing was changed. Name a new file, or a former backup that no program has open.",
+  },
   NEWEL_E_JOBS_BUSY: {
     text: "Another process kept the job store locked for more than {seconds} s: the call wrote nothing.",
     fix: "Find the process that has an open transaction on the file, such as a sqlite3 shell or a backup program.",

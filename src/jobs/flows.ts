@@ -37,7 +37,12 @@ export interface FlowChild {
  * @throws as `enqueueRequest`, for any run of the flow
  */
 export async function flowRequest(flow: FlowChild, limitBytes: number): Promise<FlowRequest> {
-  const { job, input, options = {}, children = [] } = flow;
+  const { job, input, options = {}, children = [] } = flow ?? {};
+  // A program in JavaScript may pass anything.
+  if (typeof job?.keyOf !== "function")
+    throw optionError("a flow", "job", job, "the definition of a job, as `job` returns it");
+  if (!Array.isArray(children))
+    throw optionError(`a run of ${job.name} in a flow`, "children", children, "a list of runs");
   const given: EnqueueOptions = options;
   if (given.key !== undefined)
     throw optionError(
@@ -48,12 +53,12 @@ export async function flowRequest(flow: FlowChild, limitBytes: number): Promise<
     );
   const { key: _, ...run } = await enqueueRequest(job, input, options, limitBytes);
   const below: FlowRequest[] = [];
-  for (const child of children)
-    below.push(await flowRequest({ ...child, options: inherit(options, child) }, limitBytes));
+  for (const child of children) below.push(await flowRequest(inherit(options, child), limitBytes));
   return { run, children: below };
 }
 
-function inherit(above: FlowOptions, { options = {} }: FlowChild): FlowOptions {
-  if (above.by === undefined || "by" in options) return options;
-  return { ...options, by: above.by };
+function inherit(above: FlowOptions, child: FlowChild): FlowChild {
+  const { options = {} } = child ?? {};
+  if (above.by === undefined || "by" in options) return child;
+  return { ...child, options: { ...options, by: above.by } };
 }

@@ -61,9 +61,9 @@ export function scheduleRequest(
   spec: ScheduleSpec,
   run: EnqueueRequest,
 ): ScheduleRequest {
-  const of = `the schedule ${id}`;
   const problem = jobNameProblem(id);
   if (problem !== undefined) throw optionError("a schedule", "id", id, problem);
+  const of = `the schedule ${id}`;
   checkNames(of, spec ?? null, ["cron", "tz", "every"]);
   const { cron, tz, every } = spec;
   if ((cron === undefined) === (every === undefined))

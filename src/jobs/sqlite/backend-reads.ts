@@ -20,6 +20,7 @@ import type { SqliteConnection } from "./connection.ts";
 import type { WorkerSettings } from "./requests.ts";
 import { CHILD, type Child } from "./states.ts";
 import type { StoreClient, Waiting } from "./store-client.ts";
+import { keyText } from "./values.ts";
 
 /** The arguments that BullMQ's classes pass to their backend. */
 export type BackendOptions = QueueBaseOptions<SqliteConnection> &
@@ -228,7 +229,7 @@ export class SqliteQueueReads extends EventEmitter {
     opts: { start: number; end: number; fetchJobs?: boolean },
   ): Promise<Page> {
     const match = /^(?<id>.*):(?<list>processed|dependencies)$/.exec(
-      key.slice(this.qualifiedName.length + 1),
+      keyText(key, "The key").slice(this.qualifiedName.length + 1),
     );
     const { id = "", list } = match?.groups ?? {};
     const processed = list === "processed";

@@ -107,7 +107,12 @@ function isOfCaller(error: unknown): boolean {
 
 /** Whether the file has to be opened again before the next operation. */
 export function needsReopening(error: NewelError): boolean {
-  return error.code !== "NEWEL_E_JOBS_FULL" && error.code !== "NEWEL_E_JOBS_BUSY";
+  const others: readonly string[] = [
+    "NEWEL_E_JOBS_FULL",
+    "NEWEL_E_JOBS_BUSY",
+    "NEWEL_E_JOBS_BACKUP",
+  ];
+  return !others.includes(error.code);
 }
 
 /** The coded error for an error of SQLite or of the file system. */

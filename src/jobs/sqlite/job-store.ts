@@ -3,6 +3,7 @@ import type { JobJson } from "bullmq";
 import { durationMs, type Duration } from "../../base/units.ts";
 import { newelError } from "../../base/errors.ts";
 import { parseConnection, type SqliteConnection } from "./connection.ts";
+import { checkFilter, checkPage } from "./filters.ts";
 import { jobJson } from "./job-json.ts";
 import type { JobFilter } from "./operations/search.ts";
 import { StoreClient } from "./store-client.ts";
@@ -70,13 +71,26 @@ export async function openJobStore(connection: SqliteConnection): Promise<JobSto
   return {
     search: (filter = {}, options = {}) => search(client, filter, options),
     counts: () => client.call("countAll", ""),
-    count: (filter) => client.call("countFound", "", filter),
+    count: async (filter) => {
+      checkFilter(filter);
+      return client.call("countFound", "", filter);
+    },
     prune: (filter) => prune(client, filter),
-    check: async (kind = "full") => (await client.upkeep("check", kind)) as string[],
+    check: async (kind = "full") => {
+      if (kind !== "quick" && kind !== "full")
+        throw newelError("NEWEL_E_STORE_ARGUMENT", {
+          what: "The kind of check",
+          why: "it is neither quick nor full",
+        });
+      return (await client.upkeep("check", kind)) as string[];
+    },
     vacuum: async () => void (await client.upkeep("vacuum")),
     backup: async (path) => {
-      if (path === "")
-        throw newelError("NEWEL_E_JOBS_CONNECTION", { value: '""', why: "it names no file" });
+      if (typeof path !== "string" || path === "" || path.includes("\0"))
+        throw newelError("NEWEL_E_JOBS_CONNECTION", {
+          value: JSON.stringify(path) ?? "undefined",
+          why: "it names no file",
+        });
       await client.upkeep("backup", path);
     },
     close: () => client.release(),
@@ -88,6 +102,8 @@ async function search(
   filter: JobFilter,
   { limit = LIMIT, cursor }: { readonly limit?: number; readonly cursor?: number | undefined },
 ): Promise<FoundJobs> {
+  checkFilter(filter);
+  checkPage({ limit, cursor });
   const bounded = Math.max(1, Math.min(limit, MOST));
   const rows = await client.call("searchJobs", "", filter, bounded, cursor ?? null);
   return {
@@ -104,8 +120,10 @@ async function search(
 /** Jobs that one transaction removes: a few hundred, so that workers do not wait long. */
 async function prune(
   client: StoreClient,
-  { olderThan, ...filter }: JobFilter & { readonly olderThan?: Duration },
+  given: JobFilter & { readonly olderThan?: Duration },
 ): Promise<number> {
+  checkFilter(given, true);
+  const { olderThan, ...filter } = given;
   const before =
     olderThan === undefined
       ? {}

@@ -52,8 +52,10 @@ const TEMPORARY = ".new-";
  * @throws NEWEL_E_JOBS_LINKED
  */
 export function assertOneName(path: string): void {
-  if (statSync(path).nlink < 2) return;
-  const { dev, ino } = statSync(path);
+  const file = statSync(path);
+  // A directory has a name in each directory that it holds; SQLite says that it is no file.
+  if (!file.isFile() || file.nlink < 2) return;
+  const { dev, ino } = file;
   const directory = dirname(path);
   const others = readdirSync(directory)
     .filter((name) => name !== basename(path))

@@ -1,5 +1,6 @@
 import { backup, DatabaseSync } from "node:sqlite";
 
+import { assertBackupTarget } from "./backup-target.ts";
 import { integrityProblems } from "./database.ts";
 import { patiently } from "./group.ts";
 import type { UpkeepKind } from "./messages.ts";
@@ -19,6 +20,7 @@ const UPKEEP: Readonly<Record<UpkeepKind, (store: Store, argument: string) => un
     patiently(() => store.database.exec("VACUUM"));
   },
   backup: async (store, path) => {
+    assertBackupTarget(store.path, path);
     makePrivateFile(path);
     await backup(store.database, path);
     endSession(path);

@@ -301,3 +301,21 @@ test("the store is chosen before the first call", async (t) => {
   assert.equal((await jobs.list()).runs.length, 1);
   assert.throws(() => jobs.use({ store: "" }), { code: "NEWEL_E_JOB_OPTION" });
 });
+
+test("a flow without a definition, or with children that are no list, is refused", async (scope) => {
+  const jobs = await openJobs(scope, store);
+  const wrong: unknown[] = [
+    [undefined, null, 5, "flow", {}, { job: {} }, { job: plain.name, input: 1 }],
+    [
+      { job: plain, children: {} },
+      { job: plain, children: [undefined] },
+    ],
+    [
+      { job: plain, children: [{ job: null }] },
+      { job: plain, children: "ab" },
+    ],
+  ].flat();
+  for (const flow of wrong)
+    await assert.rejects(jobs.flow(flow as never), { code: "NEWEL_E_JOB_OPTION" });
+  assert.deepEqual((await jobs.list()).runs, []);
+});
