@@ -116,16 +116,29 @@ export interface Subscription {
 /** A listener of a channel that is unknown to the compiler. */
 export type AnyListener = (...args: unknown[]) => unknown;
 
+/** The listeners of one channel. */
+interface Channel {
+  /** In run order. */
+  listeners: Subscription[];
+  /** Whether a publish may read the array: it is then replaced, not changed. */
+  isRead: boolean;
+  readonly byListener: Map<AnyListener, Subscription>;
+}
+
 /**
- * The listeners of each channel, in run order. An array is never changed, only replaced, so that a
- * running publish continues with the array that it began with.
+ * The listeners of each channel, in run order. A running publish continues with the listeners that
+ * it began with: an array that was handed out is never changed. Arrays between two publishes are, so
+ * that many subscriptions do not copy the array each.
  */
 export class ChannelTable {
-  readonly #channels = new Map<string, readonly Subscription[]>();
+  readonly #channels = new Map<string, Channel>();
 
   /** The listeners in run order, or `undefined` when there are none. */
   get(channel: string): readonly Subscription[] | undefined {
-    return this.#channels.get(channel);
+    const found = this.#channels.get(channel);
+    if (found === undefined) return undefined;
+    found.isRead = true;
+    return found.listeners;
   }
 
   /**
@@ -133,24 +146,49 @@ export class ChannelTable {
    * change.
    */
   add(channel: string, added: Subscription): void {
-    const others = (this.#channels.get(channel) ?? []).filter(
-      (present) => present.listener !== added.listener,
-    );
-    const behind = others.findIndex((present) => present.priority > added.priority);
-    const at = behind === -1 ? others.length : behind;
-    this.#channels.set(channel, others.toSpliced(at, 0, added));
+    this.remove(channel, added.listener);
+    const found = this.#channels.get(channel) ?? {
+      listeners: [],
+      isRead: false,
+      byListener: new Map<AnyListener, Subscription>(),
+    };
+    this.#channels.set(channel, found);
+    const listeners = ownArray(found);
+    const last = listeners.at(-1);
+    const isLast = last === undefined || !(last.priority > added.priority);
+    if (isLast) listeners.push(added);
+    else
+      listeners.splice(
+        listeners.findIndex((present) => present.priority > added.priority),
+        0,
+        added,
+      );
+    found.byListener.set(added.listener, added);
   }
 
   /** Removes a listener; does nothing when it is not subscribed. */
   remove(channel: string, listener: AnyListener): void {
-    const left = this.#channels.get(channel)?.filter((present) => present.listener !== listener);
-    if (left === undefined) return;
-    if (left.length === 0) this.#channels.delete(channel);
-    else this.#channels.set(channel, left);
+    const found = this.#channels.get(channel);
+    const present = found?.byListener.get(listener);
+    if (found === undefined || present === undefined) return;
+    found.byListener.delete(listener);
+    if (found.byListener.size === 0) {
+      this.#channels.delete(channel);
+      return;
+    }
+    const listeners = ownArray(found);
+    listeners.splice(listeners.indexOf(present), 1);
   }
 
   /** The names of the channels that have listeners. */
   names(): string[] {
     return [...this.#channels.keys()];
   }
+}
+
+/** The array of a channel, for a change. */
+function ownArray(channel: Channel): Subscription[] {
+  if (channel.isRead) channel.listeners = [...channel.listeners];
+  channel.isRead = false;
+  return channel.listeners;
 }

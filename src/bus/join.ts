@@ -90,7 +90,7 @@ export function parseJoinMessage(value: unknown): JoinMessage | undefined {
         ? { say, channel, text }
         : undefined;
     case "handled":
-      return typeof count === "number" ? { say, count } : undefined;
+      return isCount(count) ? { say, count } : undefined;
     case "signal":
       return typeof signal === "string" ? { say, signal } : undefined;
     default:
@@ -103,6 +103,13 @@ export function wrapJoinMessage(message: JoinMessage): object {
   return { newelBus: message };
 }
 
+function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && Number(value) >= 0;
+}
+
+/** The last time that a Date can have, in milliseconds since the epoch. */
+const LAST_DATE_MS = 8.64e15;
+
 function isState(value: unknown): value is BusState {
   return BUS_STATES.some((state) => state === value);
 }
@@ -110,8 +117,9 @@ function isState(value: unknown): value is BusState {
 function parseEntry(value: unknown): JoinMessage | undefined {
   if (typeof value !== "object" || value === null) return undefined;
   const { timeMs, level, message, bus, pid } = value as Record<string, unknown>;
-  if (typeof timeMs !== "number" || typeof message !== "string" || typeof bus !== "string")
-    return undefined;
+  // A listener that shows a time that no Date has would fail.
+  if (typeof timeMs !== "number" || !(Math.abs(timeMs) <= LAST_DATE_MS)) return undefined;
+  if (typeof message !== "string" || typeof bus !== "string") return undefined;
   if (typeof pid !== "number" || !LEVELS.includes(level)) return undefined;
   return { say: "log", entry: { timeMs, level: level as LogLevel, message, bus, pid } };
 }

@@ -1,7 +1,6 @@
-import { createRequire } from "node:module";
-
 import type * as Api from "@opentelemetry/api";
 
+import { loadApi } from "../base/open-telemetry.ts";
 import { withContext, type Body } from "./body.ts";
 import type { PoolStats } from "./stats.ts";
 
@@ -28,17 +27,6 @@ export function callerTelemetry(stats: () => PoolStats): CallerTelemetry | undef
     },
     stop,
   };
-}
-
-/** The API package of OpenTelemetry, if the program has it. */
-export function loadApi(): typeof Api | undefined {
-  try {
-    return createRequire(import.meta.url)("@opentelemetry/api") as typeof Api;
-  } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "MODULE_NOT_FOUND")
-      return undefined;
-    throw error;
-  }
 }
 
 /** Gauges and counters of the pool, read when the SDK collects. */

@@ -277,6 +277,7 @@ test("the death of the parent ends the child", async (t) => {
 });
 
 test("foreign and malformed messages are ignored", () => {
+  const entry = { level: "info", message: "hello", bus: "child", pid: 1 };
   for (const value of [
     undefined,
     7,
@@ -286,8 +287,14 @@ test("foreign and malformed messages are ignored", () => {
     { newelBus: { say: "state", state: "happy" } },
     { newelBus: { say: "publish", channel: 1, args: [] } },
     { newelBus: { say: "log", entry: { level: "loud" } } },
+    { newelBus: { say: "log", entry: { ...entry, timeMs: 1e300 } } },
+    { newelBus: { say: "log", entry: { ...entry, timeMs: Number.NaN } } },
+    { newelBus: { say: "handled", count: -1 } },
+    { newelBus: { say: "handled", count: 0.5 } },
   ])
     assert.equal(parseJoinMessage(value), undefined);
+  const sound = { newelBus: { say: "log", entry: { ...entry, timeMs: 1 } } };
+  assert.deepEqual(parseJoinMessage(sound), sound.newelBus);
 });
 
 test("the bank-broker example: every order is carried out, and Ctrl-C ends both cleanly", async (t) => {

@@ -1,7 +1,7 @@
 import type * as Api from "@opentelemetry/api";
 
 import { messageOf, systemCode } from "../../base/errors.ts";
-import { loadApi } from "../../pool/telemetry.ts";
+import { loadApi } from "../../base/open-telemetry.ts";
 import type { RunTask } from "./protocol.ts";
 
 /** The span around one attempt. */
