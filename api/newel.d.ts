@@ -768,6 +768,10 @@ const ERROR_CODES: {
         readonly text: "…";
         readonly fix: "…";
     };
+    readonly NEWEL_E_DEPLOY_SSH: {
+        readonly text: "…";
+        readonly fix: "…";
+    };
     readonly NEWEL_E_DEPLOY_NO_APP: {
         readonly text: "…";
         readonly fix: "…";

@@ -513,6 +513,10 @@ export const ERROR_CODES = {
     text: "No release {number} of {app} was ever live.",
     fix: "`newel releases` lists the releases.",
   },
+  NEWEL_E_DEPLOY_SSH: {
+    text: "The deploy on {host} could not be reached to its end: {why}.",
+    fix: "The message of ssh stands above. `newel deploy --host {host} --attach` follows a deploy that has begun.",
+  },
   NEWEL_E_DEPLOY_NO_APP: {
     text: "The command does not name an app, and there is no configuration in this directory.",
     fix: "Name the app: `newel deploy NAME -`, `newel releases NAME`.",

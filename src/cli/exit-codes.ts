@@ -59,6 +59,7 @@ const OF_ERROR: Partial<Record<ErrorCode, ExitCode>> = {
   NEWEL_E_OPEN_FILES: EXIT.unreachable,
   NEWEL_E_RUNTIME_COPY: EXIT.unreachable,
   NEWEL_E_RUNTIME_NOEXEC: EXIT.unreachable,
+  NEWEL_E_DEPLOY_SSH: EXIT.unreachable,
   NEWEL_E_CONFIG: EXIT.configInvalid,
   NEWEL_E_CONFIG_MISSING: EXIT.configInvalid,
   NEWEL_E_CONFIG_STORED: EXIT.configInvalid,

@@ -1,7 +1,7 @@
 import { newelError } from "../base/errors.ts";
 import { closest, matches } from "../base/names.ts";
 import type { ProcessInfo } from "../kernel/process-api.ts";
-import { parseRunName, type RunName, shownName } from "../supervisor/process-names.ts";
+import { deployedApp, parseRunName, type RunName, shownName } from "../supervisor/process-names.ts";
 
 /** A process of the kernel, as the operator knows it. */
 export interface Source {
@@ -13,6 +13,14 @@ export interface Source {
 }
 
 export function toSource(info: ProcessInfo): Source {
+  const deployed = deployedApp(info.name);
+  // The marks of deploys stand among the lines of the services.
+  if (deployed !== undefined)
+    return {
+      info,
+      run: { app: deployed, service: "deploy", slot: 0, run: info.startedMs, hash: "" },
+      name: "deploy",
+    };
   const run = parseRunName(info.name) ?? parseJoined(info);
   if (run?.slot === 0) return { info, run, name: run.service };
   return run === undefined ? { info, name: info.name } : { info, run, name: shownName(run) };

@@ -202,10 +202,15 @@ export class Deploy {
     const { signal } = this.#parts;
     const supervisor = await this.#parts.supervisor();
     const services = () => supervisor.list({ app: name, names: [] });
+    const metrics = () => supervisor.metrics({ apps: [name] });
     const { forMs, http, command } = settings.verify;
     this.#say(`verify: watching for ${forMs / 1_000}s${http === undefined ? "" : `, ${http}`}`);
     const baseline = baselineOf(await services());
-    const trouble = await watchRelease(settings.verify, baseline, { services, signal });
+    const trouble = await watchRelease(settings.verify, baseline, {
+      services,
+      metrics,
+      signal,
+    });
     if (trouble !== undefined) throw new Error(trouble);
     if (command === undefined) return;
     await this.#command("test", { ...settings, commands: { test: command } }, {});

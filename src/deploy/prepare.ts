@@ -47,7 +47,9 @@ export async function prepareRelease(
       state: "deploying",
       step: "fetch",
       source: describeSource(source),
-      ...(source.kind === "git" ? { commit: source.commit } : {}),
+      ...(source.kind === "directory" || source.commit === undefined
+        ? {}
+        : { commit: source.commit }),
       file: findConfig(join(top, below), undefined),
       beganMs: Date.now(),
       by: userInfo().username,

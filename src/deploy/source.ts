@@ -1,7 +1,7 @@
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { mkdirSync, realpathSync, statSync } from "node:fs";
 import { basename, dirname, join, relative, resolve } from "node:path";
-import type { Readable } from "node:stream";
+import { type Readable, Transform } from "node:stream";
 import { promisify } from "node:util";
 
 import { messageOf, newelError, systemCode } from "../base/errors.ts";
@@ -18,7 +18,13 @@ export type Source =
       readonly commit: string;
     }
   | { readonly kind: "directory"; readonly directory: string }
-  | { readonly kind: "stdin"; readonly stream: Readable };
+  | {
+      readonly kind: "stdin";
+      readonly stream: Readable;
+      /** Where the stream comes from, in words, and its commit, where another machine has said so. */
+      readonly from?: string;
+      readonly commit?: string;
+    };
 
 /**
  * Reads what `newel deploy` was given: `-`, a directory, or a ref of the repository of the caller's directory.
@@ -44,7 +50,7 @@ export async function findSource(
 /** The source in words. */
 export function describeSource(source: Source): string {
   if (source.kind === "git") return `git ${source.ref}`;
-  return source.kind === "directory" ? source.directory : "stdin";
+  return source.kind === "directory" ? source.directory : (source.from ?? "stdin");
 }
 
 /**
@@ -59,7 +65,8 @@ export async function fetchSource(source: Source, into: string, name: string): P
   const target = join(into, directoryName(source, name));
   mkdirSync(target, { recursive: true });
   const unpack = spawn("tar", ["-x", "-C", target], { stdio: ["pipe", "ignore", "pipe"] });
-  if (source.kind === "stdin") source.stream.pipe(unpack.stdin);
+  const whole = new WholeTar();
+  if (source.kind === "stdin") source.stream.pipe(whole).pipe(unpack.stdin);
   const pack = source.kind === "stdin" ? undefined : packing(source, into);
   pack?.stdout?.pipe(unpack.stdin);
   // The process that ends first breaks the pipe of the other: its exit code is the reason.
@@ -68,18 +75,39 @@ export async function fetchSource(source: Source, into: string, name: string): P
     pack === undefined ? "" : failureOf(pack),
     failureOf(unpack),
   ]);
-  const why = failures.find((failure) => failure !== "");
+  const cut =
+    source.kind === "stdin" && !whole.isWhole
+      ? "the stream ended before the end of the archive"
+      : "";
+  const why = [...failures, cut].find((failure) => failure !== "");
   if (why !== undefined)
     throw newelError("NEWEL_E_DEPLOY_SOURCE", { source: describeSource(source), why });
   return target;
 }
+
+/** A tar archive ends with two blocks of zeros. Without the check, a lost connection would give a part of a release. */
+class WholeTar extends Transform {
+  #last = Buffer.alloc(0);
+
+  override _transform(chunk: Buffer, _: string, done: (error: null, chunk: Buffer) => void): void {
+    this.#last = Buffer.concat([this.#last, chunk]).subarray(-END_BYTES);
+    done(null, chunk);
+  }
+
+  get isWhole(): boolean {
+    return this.#last.length === END_BYTES && this.#last.every((byte) => byte === 0);
+  }
+}
+
+/** Two blocks. */
+const END_BYTES = 1_024;
 
 function directoryName(source: Source, name: string): string {
   if (source.kind === "git") return basename(source.top);
   return source.kind === "directory" ? basename(source.directory) : name;
 }
 
-function packing(source: Exclude<Source, { kind: "stdin" }>, into: string): ChildProcess {
+function packing(source: Exclude<Source, { kind: "stdin" }>, into?: string): ChildProcess {
   const stdio = ["ignore", "pipe", "pipe"] as const;
   if (source.kind === "git")
     return spawn("git", ["archive", "--format=tar", source.commit], {
@@ -87,7 +115,7 @@ function packing(source: Exclude<Source, { kind: "stdin" }>, into: string): Chil
       stdio: [...stdio],
     });
   // The releases may lie in the directory that is deployed.
-  const own = relative(source.directory, dirname(into));
+  const own = into === undefined ? ".." : relative(source.directory, dirname(into));
   const without = own.startsWith("..") ? [] : [`--exclude=./${own}`];
   return spawn("tar", ["-c", "--exclude=./.git", ...without, "-C", source.directory, "."], {
     stdio: [...stdio],
@@ -111,6 +139,19 @@ async function failureOf(child: ChildProcess): Promise<string> {
   if (child.exitCode === 0) return "";
   const said = words.trim();
   return said === "" ? `${child.spawnfile} ended with ${child.exitCode ?? child.signalCode}` : said;
+}
+
+/** A source as a tar stream. */
+export function packSource(source: Source): {
+  readonly stream: Readable;
+  /** Why it could not be read to its end; empty when it could. */
+  readonly failure: () => Promise<string>;
+} {
+  if (source.kind === "stdin") return { stream: source.stream, failure: async () => "" };
+  const pack = packing(source);
+  const failed = failureOf(pack);
+  if (pack.stdout === null) throw new Error("a process without a pipe");
+  return { stream: pack.stdout, failure: () => failed };
 }
 
 async function git(args: readonly string[], cwd: string, ref: string): Promise<string> {

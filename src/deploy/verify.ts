@@ -2,7 +2,7 @@ import { request } from "node:http";
 
 import { messageOf } from "../base/errors.ts";
 import { sleep } from "../base/timers.ts";
-import type { ServiceView } from "../supervisor/api.ts";
+import type { MetricFamily, ServiceView } from "../supervisor/api.ts";
 import type { ResolvedDeploy } from "../supervisor/config/deploy-types.ts";
 
 /** The services of an app right after the switch, to which later states are compared. */
@@ -33,13 +33,40 @@ export function troubleOf(
   return undefined;
 }
 
+/** The responses with a status of 500 or more, by the labels of their replicas. */
+type Failures = ReadonlyMap<string, number>;
+
+function failuresOf(families: readonly MetricFamily[]): Failures {
+  const responses = families.find(({ name }) => name === "newel_http_server_responses");
+  const failed = (responses?.samples ?? []).filter(
+    ({ labels }) => labels["status_class"] === "5xx",
+  );
+  return new Map(failed.map(({ labels, value }) => [JSON.stringify(labels), value]));
+}
+
+/** How many error responses were given since an earlier reading. */
+export function failuresSince(
+  families: readonly MetricFamily[],
+  before: readonly MetricFamily[],
+): number {
+  const earlier = failuresOf(before);
+  return [...failuresOf(families)].reduce(
+    (sum, [labels, count]) => sum + Math.max(0, count - (earlier.get(labels) ?? 0)),
+    0,
+  );
+}
+
 /** The parts of a verification that touch the outside. */
 export interface Watched {
   readonly services: () => Promise<readonly ServiceView[]>;
+  /** The metrics of the app, in which the preloads count responses. */
+  readonly metrics: () => Promise<readonly MetricFamily[]>;
   readonly signal: AbortSignal;
 }
 
 const POLL_MS = 250;
+/** The time between two readings of the metrics, in milliseconds. */
+const METRICS_MS = 1_000;
 /** The time for one answer, in milliseconds. */
 const ANSWER_MS = 5_000;
 
@@ -51,20 +78,29 @@ const ANSWER_MS = 5_000;
 export async function watchRelease(
   { forMs, http, maxErrors }: ResolvedDeploy["verify"],
   baseline: Baseline,
-  { services, signal }: Watched,
+  { services, metrics, signal }: Watched,
 ): Promise<string | undefined> {
+  const before = maxErrors === undefined ? [] : await metrics();
   const until = performance.now() + forMs;
+  let nextMetrics = performance.now() + METRICS_MS;
   let errors = 0;
-  do {
+  for (;;) {
+    const isLast = performance.now() >= until;
     if (signal.aborted) return "it was cancelled";
     const trouble = troubleOf(await services(), baseline);
     if (trouble !== undefined) return trouble;
     const failure = http === undefined ? undefined : await ask(http);
-    if (failure !== undefined && (errors += 1) > maxErrors)
-      return `${http} ${failure}${maxErrors === 0 ? "" : `, the ${errors}th error`}`;
+    if (failure !== undefined && (errors += 1) > (maxErrors ?? 0))
+      return `${http} ${failure}${errors === 1 ? "" : `, the ${errors}th error`}`;
+    if (maxErrors !== undefined && (isLast || performance.now() >= nextMetrics)) {
+      nextMetrics = performance.now() + METRICS_MS;
+      const failed = failuresSince(await metrics(), before);
+      if (failed > maxErrors)
+        return `${failed} responses had a status of 500 or more, and ${maxErrors} are allowed`;
+    }
+    if (isLast) return undefined;
     await sleep(Math.max(0, Math.min(POLL_MS, until - performance.now())));
-  } while (performance.now() < until);
-  return undefined;
+  }
 }
 
 /** Why a URL does not answer with a status below 400. */

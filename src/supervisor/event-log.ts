@@ -32,10 +32,7 @@ export class EventLog {
   }
 
   #add(app: App, service: Service, note?: string): void {
-    this.#seq += 1;
-    this.#events.push({
-      seq: this.#seq,
-      timeMs: Date.now(),
+    this.add({
       app: app.name,
       service: service.name,
       state: service.state,
@@ -43,6 +40,12 @@ export class EventLog {
       ...(service.why === undefined ? {} : { why: service.why }),
       ...(note === undefined ? {} : { note }),
     });
+  }
+
+  /** Records an event of this moment. */
+  add(event: Omit<SupervisorEvent, "seq" | "timeMs">): void {
+    this.#seq += 1;
+    this.#events.push({ seq: this.#seq, timeMs: Date.now(), ...event });
     this.#events.splice(0, this.#events.length - EVENTS_KEPT);
     this.#wake();
   }

@@ -23,6 +23,7 @@ import { Apps } from "./apps.ts";
 import { Commands } from "./commands.ts";
 import type { ResolvedConfig } from "./config/resolved.ts";
 import { pendingChanges } from "./config/running.ts";
+import { DeployMarks } from "./deploy-marks.ts";
 import { UnfinishedDeploys } from "./deploy-process.ts";
 import { EventLog } from "./event-log.ts";
 import { ListenEvents } from "./listen-events.ts";
@@ -80,6 +81,7 @@ export class Supervisor implements SupervisorApi {
   readonly #watches: Watches;
   readonly #deploys: UnfinishedDeploys;
   readonly #schedules: Schedules;
+  readonly #marks = new DeployMarks();
   /** Calls of `up` and `down` that are not done. */
   #underWay = 0;
   #greeted = false;
@@ -303,6 +305,7 @@ export class Supervisor implements SupervisorApi {
       version,
       apps: () => this.#apps,
       look: (found) => this.#usages.look(found),
+      marks: this.#marks,
     });
     return this.#collector.collect(options.apps);
   }
@@ -382,11 +385,17 @@ export class Supervisor implements SupervisorApi {
       .catch((error: unknown) => log(`The kernel's sockets are not held: ${messageOf(error)}`));
   }
 
+  #hearDeploy(app: string, event: KernelEvent): void {
+    if (event.type === "ended") void this.#deploys.check(app);
+    const mark = event.type === "status" ? this.#marks.hear(app, event.status ?? "") : undefined;
+    if (mark !== undefined) this.#events.add(mark);
+  }
+
   #hear(event: KernelEvent): void {
     if (event.noun === "socket") this.#parts.holder.receiveSoon();
     if (event.noun !== "process") return;
     const deployed = deployedApp(event.name);
-    if (deployed !== undefined && event.type === "ended") void this.#deploys.check(deployed);
+    if (deployed !== undefined) this.#hearDeploy(deployed, event);
     const run = parseRunName(event.name);
     if (run === undefined) return;
     const { app, service } = this.#apps.find(run);

@@ -31,7 +31,8 @@ export class World {
   readonly home: string;
   readonly directory: string;
   readonly #scope: Scope;
-  readonly #main: string;
+  /** The program of the command line. */
+  readonly main: string;
   #cwd: string;
 
   /**
@@ -43,7 +44,7 @@ export class World {
     { main = MAIN, home }: { readonly main?: string; readonly home?: string } = {},
   ) {
     this.#scope = scope;
-    this.#main = main;
+    this.main = main;
     // Hooks run in the order they are made: the daemons have to end before their home goes.
     scope.after(() => this.#end());
     this.home = home ?? temporaryDirectory(scope);
@@ -85,6 +86,15 @@ export class World {
     return { code, stdout: stdout(), stderr: stderr() };
   }
 
+  /** The same with another environment. */
+  async newelWith(env: NodeJS.ProcessEnv, ...args: string[]): Promise<Ran> {
+    const options = { cwd: this.#cwd, env };
+    return this.#ended(
+      startProcess(this.#scope, process.execPath, [this.main, ...args], options),
+      args,
+    );
+  }
+
   /** The same in a directory below that is removed before newel begins. */
   newelInRemoved(name: string, ...args: string[]): Promise<Ran> {
     const script = 'cd "$0" && rmdir "$0" && exec "$@"';
@@ -107,7 +117,7 @@ export class World {
   }
 
   async #shell(script: string, word: string, args: readonly string[]): Promise<Ran> {
-    const command = ["-c", script, word, process.execPath, this.#main, ...args];
+    const command = ["-c", script, word, process.execPath, this.main, ...args];
     const options = { cwd: this.#cwd, env: this.environment };
     return this.#ended(startProcess(this.#scope, "/bin/sh", command, options), args);
   }
@@ -132,7 +142,7 @@ export class World {
   }
 
   #spawn(home: string, args: readonly string[]): ChildProcess {
-    return startProcess(this.#scope, process.execPath, [this.#main, ...args], {
+    return startProcess(this.#scope, process.execPath, [this.main, ...args], {
       cwd: this.#cwd,
       env: { ...this.environment, NEWEL_HOME: home },
     });
@@ -159,7 +169,7 @@ export class World {
       .flatMap(readPid)
       .filter((pid) => isOf(pid, this.home));
     if (daemons.length === 0) return;
-    await runQuietly([this.#main, "down", "--all", "--timeout", "2m"], this.environment);
+    await runQuietly([this.main, "down", "--all", "--timeout", "2m"], this.environment);
     // A supervisor that still runs would start the kernel again.
     for (const pid of [...daemons].reverse()) {
       if (isAlive(pid)) sendSignal(pid, "SIGTERM");

@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { existsSync, mkdirSync, readFileSync, readlinkSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 
 import { homeAt } from "../../src/base/home.ts";
 import { connectKernel } from "../../src/kernel/client/client.ts";
-import { World } from "../cli/world.ts";
+import { collect, World } from "../cli/world.ts";
 import { asOtherBoot } from "../helpers/reboot.ts";
 import { eventually, freePort, isAlive } from "../helpers/resources.ts";
 import { sendSignal } from "../helpers/signals.ts";
@@ -18,10 +18,9 @@ const BROKEN = [
   "install fails",
   "throws at boot",
   "a migration is undone",
-  "a page answers 404",
-  "the command of verify fails",
+  "its clients get error responses",
 ];
-const BLOWS = ["supervisor during switch", "deploy during switch", "kernel during verify"];
+const BLOWS = ["deploy during switch", "supervisor during switch", "kernel during switch"];
 
 test("newel deploy", async (t) => {
   const world = new World(t);
@@ -42,6 +41,44 @@ test("newel deploy", async (t) => {
     );
     assert.equal(existsSync(join(world.directory, "built")), false, "the repository is untouched");
     assert.match((await world.succeed("releases", "shop", "--log", "1")).stdout, /build: echo/);
+    assert.match((await world.succeed("logs", "deploy/1")).stdout, /build: echo/);
+    assert.match((await world.newel("logs", "deploy/9")).stderr, /NEWEL_E_DEPLOY_NO_RELEASE/);
+  });
+
+  await t.test("a deploy leaves marks in logs, events and metrics", async () => {
+    const events = world.start("events");
+    const seen = collect(events.stdout);
+    // The first events prove that it follows.
+    await world.succeed("restart", "web", "--app", "shop");
+    await eventually(() => seen().includes("shop/web"), "events are followed");
+    const marks = (await world.succeed("logs", "--app", "shop")).stdout;
+    assert.match(marks, /deploy.*release 1 of shop: switch\n[^]*deploy.*release 1 of shop: live/);
+    repository.commit("refused", { deploy: { build: "exit 3" } });
+    await world.newel("deploy");
+    await eventually(() => /deploy\/2 failed: failed at build/.test(seen()), "the event");
+    assert.match(seen(), /deploy\/2 running: build/);
+    events.kill();
+    const metrics = (await world.succeed("metrics")).stdout;
+    assert.match(metrics, /^newel_release\{service_namespace="shop"\} 1$/m);
+    assert.match(metrics, /^newel_deploys_total\{service_namespace="shop",result="live"\} 1$/m);
+    assert.match(metrics, /^newel_deploys_total\{service_namespace="shop",result="failed"\} 1$/m);
+  });
+
+  await t.test("a plan prints the steps and leaves nothing", async () => {
+    repository.commit("planned", { web: { replicas: 2 }, deploy: { migrate: "exit 1" } });
+    const { stdout } = await world.succeed("deploy", "--plan");
+    assert.match(stdout, /^Release 3 of shop: git HEAD [0-9a-f]{8}, .* free$/m);
+    assert.match(stdout, /build: echo built-planned > built {2}\(at most 10m\)[^]*migrate: exit 1/);
+    assert.match(stdout, /web {2}(?:reload|scale)/);
+    assert.deepEqual(
+      readdirSync(layout.directory).filter((name) => name.startsWith("plan-")),
+      [],
+    );
+    const plan = await world.json<{ release: number; deploy: { keep: number } }>(
+      "deploy",
+      "--plan",
+    );
+    assert.deepEqual([plan.release, plan.deploy.keep], [3, 50]);
   });
 
   const requests = load(t, repository.port);

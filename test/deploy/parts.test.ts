@@ -32,8 +32,8 @@ import {
 import { linkAssets, linkShared } from "../../src/deploy/shared.ts";
 import { readUndoNote, removeUndoNote, writeUndoNote } from "../../src/deploy/undo-note.ts";
 import { findSource } from "../../src/deploy/source.ts";
-import { baselineOf, troubleOf } from "../../src/deploy/verify.ts";
-import type { ServiceView } from "../../src/supervisor/api.ts";
+import { baselineOf, failuresSince, troubleOf } from "../../src/deploy/verify.ts";
+import type { MetricFamily, ServiceView } from "../../src/supervisor/api.ts";
 import { eventually, isAlive, type Scope, temporaryDirectory } from "../helpers/resources.ts";
 
 function layoutFor(scope: Scope): Layout {
@@ -341,4 +341,22 @@ test("a release is not well while a service failed, restarted since the switch, 
   assert.match(trouble({ ready: 1 }) ?? "", /only 1 of 2/);
   assert.equal(trouble({ wanted: "down", state: "stopped", ready: 0 }), undefined);
   assert.equal(trouble({ state: "completed", ready: 0 }), undefined);
+});
+
+test("error responses count from the switch on, and those of a new replica from its start", () => {
+  const families = (counts: Readonly<Record<string, number>>): readonly MetricFamily[] => [
+    {
+      name: "newel_http_server_responses",
+      type: "counter",
+      help: "",
+      samples: Object.entries(counts).flatMap(([replica, value]) => [
+        { labels: { service_instance_id: replica, status_class: "5xx" }, value },
+        { labels: { service_instance_id: replica, status_class: "2xx" }, value: 1_000 },
+      ]),
+    },
+  ];
+  const before = families({ "web.1": 3, "web.2": 1 });
+  assert.equal(failuresSince(families({ "web.1": 3, "web.2": 1 }), before), 0);
+  assert.equal(failuresSince(families({ "web.1": 5, "web.3": 4 }), before), 6);
+  assert.equal(failuresSince(families({ "web.1": 0 }), before), 0);
 });

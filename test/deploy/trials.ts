@@ -156,6 +156,14 @@ export function brokenVersions({ notFound }: Ports): readonly Trial[] {
       says: /failed at verify: .*answered 404/s,
     },
     {
+      name: "its clients get error responses",
+      change: {
+        server: 'server.prependListener("request", (_, response) => (response.statusCode = 500));',
+        deploy: { verify: { for: "5s", maxErrors: 3 } },
+      },
+      says: /failed at verify: .*responses had a status of 500/s,
+    },
+    {
       name: "the command of verify fails",
       change: { deploy: { verify: { for: "0ms", command: "exit 5" } } },
       says: /failed at verify: `exit 5` ended/,

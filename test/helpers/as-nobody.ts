@@ -47,7 +47,7 @@ export function runAsNobody(scope: Scope, program: string, args: readonly string
 }
 
 /** The checkout, or a copy of the needed files if another user may not enter it. */
-function readableRepo(scope: Scope): string {
+export function readableRepo(scope: Scope): string {
   const test = spawnSync(
     "/bin/sh",
     ["-c", 'test -r "$0" && test -x "$1"', join(REPO, "package.json"), process.execPath],

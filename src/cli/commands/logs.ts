@@ -8,6 +8,7 @@ import { usageError } from "../arguments.ts";
 import { APP_OPTION, type Arguments, type Command, type Context } from "../command.ts";
 import { EXIT, type ExitCode } from "../exit-codes.ts";
 import { chooseOutputApp } from "../here.ts";
+import { deployWord, printDeployLog } from "../logs/deploy-log.ts";
 import { LINE_OPTIONS, lineFilter, previousRuns } from "../logs/select-lines.ts";
 import { LinePrinter } from "../logs/printer.ts";
 import { showLogs } from "../logs/show.ts";
@@ -50,6 +51,7 @@ export const logs: Command = {
     },
     { line: "newel logs web --previous", does: "the output of the last process that ended" },
     { line: "newel logs --err --json", does: "stderr of all services, for programs" },
+    { line: "newel logs deploy/12", does: "the output of deploy 12 of the app configured here" },
     { line: "newel logs --prune web", does: "delete the stored output of web" },
   ],
   notes: [
@@ -66,6 +68,13 @@ export const logs: Command = {
     const isOfTime = args.text("since") !== undefined || args.text("until") !== undefined;
     const lines =
       args.text("lines") === undefined && isOfTime ? Infinity : lineCount(args.text("lines"));
+    const deployed = args.words.length === 1 ? deployWord(args.words[0]) : undefined;
+    if (deployed !== undefined) {
+      const shown = args.text("lines") === undefined ? Infinity : lines;
+      const follow = args.has("follow");
+      await printDeployLog(deployed, { app: args.text("app"), lines: shown, follow }, context);
+      return EXIT.done;
+    }
     const kernel = await reachKernel(context);
     if (args.has("prune")) return pruneLogs(args, context, kernel);
     const { signal } = new AbortController();

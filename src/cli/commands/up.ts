@@ -1,11 +1,6 @@
-import { existsSync } from "node:fs";
-
 import { findHome } from "../../base/home.ts";
 import { refuseOlderCaller } from "../../base/runtime.ts";
-import type { UpPlan } from "../../supervisor/api.ts";
 import type { ResolvedConfig } from "../../supervisor/config/resolved.ts";
-import { appValueName } from "../../supervisor/process-names.ts";
-import { storedApps } from "../../supervisor/stored-apps.ts";
 import { timeoutOf } from "../arguments.ts";
 import {
   type Command,
@@ -18,8 +13,9 @@ import { readConfig } from "../config.ts";
 import { EXIT, type ExitCode } from "../exit-codes.ts";
 import { formatPlan } from "../output/plan.ts";
 import { untilText } from "../output/services.ts";
+import { planOf } from "../plan-of.ts";
 import { followProgress } from "../output/progress.ts";
-import { findKernel, findSupervisor, reachSupervisor, type Supervisor } from "../reach.ts";
+import { reachSupervisor, type Supervisor } from "../reach.ts";
 import { done } from "./service-verb.ts";
 
 export const up: Command = {
@@ -83,33 +79,6 @@ async function printPlan(
     output.printDocument(plan.changes.map((change) => ({ ...change, ...more })));
   } else for (const line of formatPlan(config.name, plan, output)) output.print(line);
   return EXIT.done;
-}
-
-/** The supervisor's plan; without a supervisor, a plan from the stored state, because `--plan` starts nothing. */
-async function planOf(config: ResolvedConfig, move: boolean, context: Context): Promise<UpPlan> {
-  const connection = await findSupervisor(context);
-  if (connection === undefined) return planAlone(config, move, context);
-  try {
-    return await connection.remote.plan(config, { move });
-  } finally {
-    await connection.close();
-  }
-}
-
-async function planAlone(config: ResolvedConfig, move: boolean, context: Context): Promise<UpPlan> {
-  const { planOffline } = await import("../../supervisor/offline-plan.ts");
-  const options = { move, isThere: existsSync };
-  const kernel = await findKernel(context);
-  if (kernel === undefined) {
-    const stored = storedApps(findHome(context.environment)).get(config.name);
-    return planOffline(config, { stored, processes: [], ...options });
-  }
-  try {
-    const stored = await kernel.values.get(appValueName(config.name));
-    return planOffline(config, { stored, processes: await kernel.processes.list(), ...options });
-  } finally {
-    await kernel.close();
-  }
 }
 
 /** One line with the services that are up and their addresses. */

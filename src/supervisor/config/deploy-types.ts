@@ -6,7 +6,11 @@ interface DeployVerifyConfig {
   readonly for?: Duration;
   /** A URL that must answer with a status below 400, asked four times a second. */
   readonly http?: `http://${string}`;
-  /** How many of those answers may be errors. Default 0. */
+  /**
+   * How many error responses there may be: answers of `http` that are errors, and responses with a status of 500 or more
+   * that the Node.js processes of the release give to all clients. Default: no answer of `http`, and responses to clients
+   * do not count.
+   */
   readonly maxErrors?: number;
   /** A line for /bin/sh -c in the directory of the release, run at the end: another exit code than 0 undoes the deploy. */
   readonly command?: string;
@@ -54,7 +58,8 @@ export interface ResolvedDeploy {
   readonly verify: {
     readonly forMs: number;
     readonly http?: string;
-    readonly maxErrors: number;
+    /** Missing: no answer of `http`, and responses to clients do not count. */
+    readonly maxErrors?: number;
     readonly command?: string;
   };
 }

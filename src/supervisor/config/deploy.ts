@@ -47,7 +47,7 @@ function resolveDeploy(deploy: CheckedDeploy): ResolvedDeploy {
     verify: {
       forMs: durationMs(verify.for ?? DEFAULT_VERIFY),
       ...(verify.http === undefined ? {} : { http: verify.http }),
-      maxErrors: verify.maxErrors ?? 0,
+      ...(verify.maxErrors === undefined ? {} : { maxErrors: verify.maxErrors }),
       ...(verify.command === undefined ? {} : { command: verify.command }),
     },
   };

@@ -12,6 +12,7 @@ import { readAcceptQueue } from "../../posix/accept-queue.ts";
 import type { MetricFamily } from "../api.ts";
 import type { App } from "../app.ts";
 import { askFigures, controlPath } from "../control.ts";
+import { type DeployMarks, releaseOf } from "../deploy-marks.ts";
 import { groupOf } from "../listening.ts";
 import { processAgeMs } from "../process-age.ts";
 import { programSocketName } from "../process-names.ts";
@@ -34,6 +35,8 @@ export interface CollectorParts {
   readonly apps: () => Iterable<App>;
   /** Reads the process trees of services. */
   readonly look: (found: readonly { readonly service: Service }[]) => Promise<Trees>;
+  /** The ends of deploys. */
+  readonly marks: DeployMarks;
 }
 
 type Labels = Readonly<Record<string, string>>;
@@ -97,8 +100,18 @@ export class Collector {
     holder.receive();
     const sockets = await kernel.sockets.list();
     for (const app of apps) addSockets(samples, app, sockets, holder);
+    for (const app of apps) this.#addDeploys(samples, app);
     await addDaemons(samples, kernel);
     return samples.families;
+  }
+
+  #addDeploys(samples: Samples, { name, config }: App): void {
+    const { home, marks } = this.#parts;
+    const labels = { service_namespace: name };
+    const release = releaseOf(home, name, config.file);
+    if (release !== undefined) samples.add("newel_release", labels, release);
+    for (const [result, count] of marks.countsOf(name))
+      samples.add("newel_deploys", { ...labels, result }, count);
   }
 }
 

@@ -31,7 +31,9 @@ export type FamilyName =
   | "newel_http_server_connections"
   | "newel_socket_accept_queue_length"
   | "newel_socket_accept_queue_limit"
-  | "newel_socket_accept_queue_overflows";
+  | "newel_socket_accept_queue_overflows"
+  | "newel_release"
+  | "newel_deploys";
 
 /**
  * Every metric family, in the order of the output. Names that OpenTelemetry has are its names in the form that
@@ -144,5 +146,13 @@ export const FAMILIES: Readonly<Record<FamilyName, Family>> = {
   newel_socket_accept_queue_overflows: {
     type: "counter",
     help: "Connection attempts that Linux dropped at a held TCP socket, because its accept queue was full.",
+  },
+  newel_release: {
+    type: "gauge",
+    help: "The number of the release that the app runs; missing for an app that was not deployed.",
+  },
+  newel_deploys: {
+    type: "counter",
+    help: "Ended deploys and rollbacks by result: live, failed, interrupted.",
   },
 };
