@@ -22,7 +22,7 @@ export function cronProblem(cron: unknown): string | undefined {
   const named = FIELDS.slice(6 - fields.length);
   for (const [at, { name, size }] of named.entries()) {
     const field = fields[at] ?? "";
-    // "H" stands for a random number, which differs each time it is parsed.
+    // "H" means a random number, which differs each time the expression is parsed.
     if (/h/i.test(field.replaceAll(/thu/gi, ""))) return `"${field}" is no value for the ${name}`;
     const steps = [...field.matchAll(/\/(\d+)/g)].map(([, step]) => Number(step));
     const tooLarge = steps.find((step) => step > size);

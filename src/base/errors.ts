@@ -14,9 +14,9 @@ export type ErrorParameters<Code extends ErrorCode> = {
 };
 
 /**
- * An error of newel: `code` is stable and documented (docs/errors.md), `message` says why the operation
- * failed, `fix` says how to correct it. Recognise one with {@link isNewelError}, which also accepts errors of
- * another copy of this module; `instanceof` would not.
+ * An error of newel: `code` is stable and documented (docs/errors.md), `message` says why the operation failed,
+ * `fix` says how to correct it. Test a value with {@link isNewelError}, which also accepts errors of another
+ * copy of this module; `instanceof` does not.
  */
 export class NewelError extends Error {
   /** The name of the class, in a bundle too. */
@@ -73,7 +73,7 @@ function fill(text: string, data: Readonly<Record<string, string | number>>): st
   return text.replace(/\{(\w+)\}/g, (hole, name: string) => String(data[name] ?? hole));
 }
 
-/** Whether a value is an error of newel, of this copy of the module or another. */
+/** Whether a value is an error of newel. Errors of another copy of this module count too. */
 export function isNewelError(value: unknown): value is NewelError {
   try {
     return (

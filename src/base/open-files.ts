@@ -34,7 +34,10 @@ export function checkOpenFiles(): void {
     throw newelError("NEWEL_E_OPEN_FILES", { limit, why: `newel needs ${LEAST}` });
 }
 
-/** The coded error for a failure because this process has no descriptor left; `undefined` for any other failure. */
+/**
+ * Returns the coded error if a call failed because this process has no descriptor left; `undefined` for any
+ * other failure.
+ */
 export function asOpenFiles(error: unknown): NewelError | undefined {
   if (!(error instanceof Error)) return undefined;
   if (systemCode(error) !== "EMFILE") return asOpenFiles(error.cause);

@@ -17,7 +17,7 @@ interface BlockedBus {
   /** Resolves when the bus has exited. */
   readonly exited: Promise<void>;
   readonly exitCode: number;
-  /** Whether `main` is to be published: the bus is started, and nothing has asked for its end. */
+  /** Whether `main` is to be published: the bus is started, and no stop or exit was requested. */
   wantsMain(): boolean;
   publishMain(): Promise<Outcome>;
   exit(code: number): void;
@@ -62,7 +62,7 @@ export class Blocking {
     else this.#tasks.add(name, task);
   }
 
-  /** Begins the rounds of `main` where it is wanted now. */
+  /** Begins to publish `main` if the bus is in a state that needs it. */
   wakeMain(): void {
     this.#loop.wake();
   }

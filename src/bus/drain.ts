@@ -91,7 +91,7 @@ export class Connections {
   constructor(server: NetServer) {
     this.#server = server;
     this.#http = "headersTimeout" in server || "updateSettings" in server;
-    // A test by the class would load node:tls into every program.
+    // `instanceof tls.Server` would load node:tls into every program.
     const isTls = "setSecureContext" in server;
     server.on("connection", (socket: Socket) => {
       this.#accepted += 1;

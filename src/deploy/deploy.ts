@@ -24,7 +24,7 @@ export interface DeployParts extends Daemons {
   readonly environment: NodeJS.ProcessEnv;
   /** Aborts when the deploy is cancelled. */
   readonly signal: AbortSignal;
-  /** Gets the output of the deploy, as text with its line ends. */
+  /** Receives the output of the deploy, as text that includes the line breaks. */
   readonly print: (text: string) => void;
   /** Gets the step or the state that a release has reached: `install`, `live`, `failed`. */
   readonly mark: (release: Release, reached: string) => void;
@@ -260,7 +260,7 @@ export class Deploy {
     return "Its directory was removed, because the disk is nearly full.";
   }
 
-  /** Nothing of it can undo a release that is live. */
+  /** An error of this work cannot undo a release that is already live. */
   #finish(): void {
     this.#parts.mark(this.#release, "live");
     try {

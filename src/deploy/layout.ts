@@ -10,7 +10,7 @@ export interface Layout {
   readonly releases: string;
   /** The files that all releases share. */
   readonly shared: string;
-  /** A symbolic link to the live release, for people. */
+  /** A symbolic link to the live release, for the operator: newel does not use it. */
   readonly current: string;
 }
 

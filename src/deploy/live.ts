@@ -20,7 +20,10 @@ export function makeLive(layout: Layout, release: Release): Release {
   return live;
 }
 
-/** Of several releases that are recorded as live, the one that became it last is; `current` names it. */
+/**
+ * If several releases are recorded as live, the live one is the one that became live last; `current` links to
+ * it.
+ */
 export function settleLive(layout: Layout): void {
   const live = readReleases(layout)
     .filter(({ state }) => state === "live")

@@ -77,7 +77,7 @@ export function removeAbandoned(layout: Layout): void {
   }
 }
 
-/** Whether the process that fetches a release, or is about to start its deploy, lives. */
+/** Whether the process that fetches a release, or starts its deploy, is running. */
 export function isBeingFetched(layout: Layout, number: number): boolean {
   try {
     const [pid, startTicks] = readFileSync(fetchPath(layout, number), "utf8")

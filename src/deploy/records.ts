@@ -28,7 +28,7 @@ export type Step = (typeof STEPS)[number];
  */
 export type ReleaseState = "deploying" | "live" | "former" | "failed" | "interrupted";
 
-/** A release as it is stored, and as `newel releases --json` prints it. */
+/** The stored record of a release, which `newel releases --json` prints. */
 export interface Release {
   readonly number: number;
   readonly app: string;
@@ -39,7 +39,7 @@ export interface Release {
   readonly source: string;
   /** The commit, for a release of git. */
   readonly commit?: string | undefined;
-  /** The configuration file, absolute, in the directory of the release. */
+  /** The absolute path of the configuration file in the directory of the release. */
   readonly file: string;
   /** When it was begun, in milliseconds since the epoch. */
   readonly beganMs: number;
@@ -134,7 +134,7 @@ function namesIn(directory: string): readonly string[] {
   }
 }
 
-/** Every file below a directory, relative to it; links are not followed. */
+/** The paths of all files below a directory, relative to it; symbolic links are not followed. */
 export function filesBelow(directory: string, below = ""): string[] {
   const files: string[] = [];
   let entries;

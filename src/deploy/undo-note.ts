@@ -58,7 +58,7 @@ export function writeWhole(path: string, text: string): void {
     for (let rest = Buffer.from(text); rest.length > 0;) rest = rest.subarray(writeSync(fd, rest));
     fsyncSync(fd);
   } catch (error) {
-    // On a full disk half a file takes space and is of no use.
+    // On a full disk an incomplete file only takes space.
     rmSync(temporary, { force: true });
     throw error;
   } finally {

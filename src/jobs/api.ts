@@ -82,7 +82,7 @@ export interface Run<Input = unknown, Result = unknown> {
   readonly by?: string;
   /** The key that makes it unique while it is unfinished; absent without one. */
   readonly key?: string;
-  /** The priority: 1 is the most urgent; 0, for no priority, goes first. */
+  /** The priority. 0 means no priority: such runs start first. Among the others, 1 is the highest priority. */
   readonly priority: number;
   /** When the run was enqueued, in milliseconds since 1970, as all times that follow. */
   readonly enqueuedMs: number;
@@ -128,7 +128,9 @@ export interface EnqueueOptions {
   readonly group?: string;
   /** The earliest start: `"10m"`, milliseconds, or a date. */
   readonly delay?: string | number | Date;
-  /** The priority: 1 is the most urgent; runs without a priority go first. Default: the definition's. */
+  /**
+   * The priority: 1 is the highest. Runs without a priority start before all others. Default: the definition's.
+   */
   readonly priority?: number;
 }
 

@@ -77,7 +77,9 @@ export interface JobOptions<Schema extends StandardSchemaV1 | undefined = undefi
   readonly key?: (input: InputOf<Schema>) => string;
   /** The group of a run, from its input. */
   readonly group?: (input: InputOf<Schema>) => string;
-  /** The priority of a run: 1 is the most urgent; runs without a priority go first. Default: none. */
+  /**
+   * The priority of a run: 1 is the highest. Runs without a priority start before all others. Default: none.
+   */
   readonly priority?: number;
   /** The time limit of one attempt. Default: none. */
   readonly timeout?: string | number;

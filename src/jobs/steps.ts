@@ -14,7 +14,7 @@ export const STEPS_LIMIT_BYTES = 50_000_000;
 
 const LINE = /^step ("(?:[^"\\]|\\.)*") /;
 
-/** A finished step as it is read back. */
+/** A finished step, read from the store. */
 export interface FinishedStep {
   readonly name: string;
   /** Its result as JSON. */

@@ -63,7 +63,9 @@ export function toJobsOptions(
   };
 }
 
-/** How long a finished run is kept, in milliseconds; `undefined` when newel has not enqueued it. */
+/**
+ * How long a finished run is stored, in milliseconds; `undefined` when BullMQ's own classes enqueued the job.
+ */
 export function keptMs(opts: JobsOptions, state: "done" | "failed"): number | undefined {
   const keep = (opts as Readonly<Record<string, unknown>>)[KEEP];
   const ms = isRecord(keep) ? keep[state] : earlierKeep(opts, state);
@@ -86,7 +88,7 @@ export function withoutAges(opts: JobsOptions): JobsOptions {
   return { ...opts, ...own, ...({ [KEEP]: keep } as object) };
 }
 
-/** The backoff that a run was enqueued with; `undefined` when newel has not enqueued it. */
+/** The backoff with which a run was enqueued; `undefined` when BullMQ's own classes enqueued the job. */
 export function readBackoff({ backoff }: { readonly backoff?: unknown }): RetryBackoff | undefined {
   if (!isRecord(backoff) || backoff["type"] !== BACKOFF) return undefined;
   const { delay: minMs, maxMs } = backoff;

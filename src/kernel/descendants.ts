@@ -180,7 +180,7 @@ function wasWithin({ startTicks }: Seen, { record, endedTicks = Infinity }: Root
   return startTicks >= record.startTicks && startTicks <= endedTicks;
 }
 
-/** Sends a signal to exactly this process; `false` when it is gone or another user's. */
+/** Sends a signal to exactly this process; `false` when the process has ended or belongs to another user. */
 export function signalSeen(seen: Seen, signal: number): boolean {
   const pidfd = openPidfd(seen.pid);
   if (pidfd === undefined) return false;

@@ -34,7 +34,7 @@ export function endsWithLine(fd: number, sizeBytes: number): boolean {
 
 /** A journal that was just written. */
 interface NewJournal {
-  /** Open to append to it: an open that comes after the renaming could fail. */
+  /** The descriptor for appending. It is opened before the renaming, because an open after it could fail. */
   readonly fd: number;
   readonly sizeBytes: number;
 }

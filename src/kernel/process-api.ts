@@ -70,7 +70,10 @@ export interface ProcessInfo {
   readonly startedMs: number;
   /** When its end was noticed; missing while it runs. */
   readonly endedMs?: number;
-  /** A signal is negative (-9). `null`: it ended while no kernel could learn how. Missing while it runs. */
+  /**
+   * The exit code, or the negative number of the signal that ended the process (-9). `null`: the process ended
+   * while no kernel ran that could read the code. Missing while the process runs.
+   */
   readonly exitCode?: number | null;
   /** Whether the process has ended and its output was read to the end once. */
   readonly closed: boolean;

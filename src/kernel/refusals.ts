@@ -93,7 +93,10 @@ export class Refusals {
     } else limitAccept(socket.fd, 0);
   }
 
-  /** Makes a descriptor refuse if its socket is to: after it was opened, taken back or passed on. */
+  /**
+   * Makes a descriptor refuse clients if its socket must refuse: after the descriptor was opened, recovered or
+   * received.
+   */
   apply({ fd, info, address }: Refusable): void {
     if (!this.#names.has(info.name) || isUnbound(info)) return;
     if (isTcp(info)) {

@@ -52,7 +52,7 @@ export class Results {
     return this.#events.handler !== undefined || this.#iterations > 0;
   }
 
-  /** Accepts a result; `onTaken` is called when a reader has processed it. */
+  /** Accepts a result. `onTaken` is called when a reader has processed the result. */
   deliver(value: unknown, info: ResultInfo, onTaken: () => void): void {
     const wasHeard = this.#events.emit(value, info);
     const { handler } = this.#events;

@@ -190,7 +190,8 @@ function waits(traffic: Traffic, plan: DrainPlan): boolean {
 }
 
 function isAwaited({ server, socket }: Connection, plan: DrainPlan): boolean {
-  // Only the app knows the state of a raw connection: it has the grace, or the app's handlers.
+  // Only the app knows the state of a raw TCP connection: it is closed by the handlers of the app, else at the
+  // end of the grace.
   return isHttp(server) ? !isUpgraded(socket) : !plan.appHandles();
 }
 

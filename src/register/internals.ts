@@ -54,8 +54,9 @@ export function listenArguments(args: readonly unknown[]): {
 }
 
 /**
- * Opens an inherited descriptor as a server handle that does not listen yet. `listen({ fd })` would do both
- * at once, and leave no room for hold and the check of the address.
+ * Opens an inherited descriptor as a server handle that does not listen yet. `listen({ fd })` would open and
+ * listen at once, but newel first checks the address, and during a reload holds the process back before it
+ * listens.
  */
 export function openServerHandle(fd: number): ServerHandle | undefined {
   const handle = internals._createServerHandle(null, null, null, fd);

@@ -296,7 +296,8 @@ function asksFor(options: Readonly<Record<string, unknown>>, target: Target): bo
 /** Whether a socket is reached by no client that the asked hosts exclude. */
 function isNarrow(handle: ServerHandle, hosts: readonly string[], { follows }: Target): boolean {
   const host = hostOf(handle);
-  // Node.js cannot distinguish a `::` without IPv4 from one with it; the supervisor made the socket as asked.
+  // Node.js cannot distinguish a `::` socket with IPv4 from one without; the supervisor has made the requested
+  // kind.
   const isOnly = host === "::" && follows === true && hosts.includes(IPV6_ONLY);
   return host === undefined || isOnly || isWithin(host, hosts);
 }

@@ -17,7 +17,7 @@ export type ServiceState =
   /** It ended with exit code 0, and its restart policy starts no further process. */
   | "completed";
 
-/** The exit code of a process. A signal is negative; `null`: the code is unknown. */
+/** The end of a process. */
 export interface LastExit {
   /** The name of the replica: `web.1`. */
   readonly process: string;
@@ -25,7 +25,7 @@ export interface LastExit {
   readonly pid: number;
   /** When it ended. */
   readonly atMs: number;
-  /** The exit code. A signal is negative (-9); `null` when it is unknown. */
+  /** The exit code; the negative number of the signal that ended the process (-9); `null` when unknown. */
   readonly exitCode: number | null;
   /** Whether newel requested the end. */
   readonly asked: boolean;
@@ -51,9 +51,12 @@ export interface ProcessView {
   readonly kernelName: string;
   /** The process id; missing while none runs. */
   readonly pid?: number;
-  /** Every living process of it: the process itself and its descendants. */
+  /** The pids of the process and its living descendants. */
   readonly pids?: readonly number[];
-  /** `left`: the process has ended, and processes that it started live; `pids` are these. */
+  /**
+   * The state; `left` means that the process has ended, but processes that it started still run: `pids` lists
+   * them.
+   */
   readonly state: ServiceState | "left";
   /** Whether it is ready. */
   readonly ready: boolean;
@@ -61,7 +64,7 @@ export interface ProcessView {
   readonly startedMs?: number;
   /** The memory of all its processes, in bytes; missing when it is not known. */
   readonly memoryBytes?: number;
-  /** Of one core, since the last time it was asked for, in percent. */
+  /** The processor time since the previous call, in percent of one core. */
   readonly cpuPercent?: number;
   /** When it is in backoff: the time of the next try. */
   readonly nextTryMs?: number;
@@ -73,7 +76,7 @@ export interface ServiceView {
   readonly app: string;
   /** The name of the service. */
   readonly name: string;
-  /** The state that the operator asked for. */
+  /** The state that the operator requested. */
   readonly wanted: "up" | "down";
   /** The actual state. */
   readonly state: ServiceState;
@@ -154,7 +157,7 @@ export interface UpPlan {
   readonly changes: readonly PlannedChange[];
 }
 
-/** How `up` is meant. */
+/** The options of `up`. */
 export interface UpOptions {
   /** Return when everything is ready; otherwise at once. */
   readonly wait: boolean;

@@ -191,7 +191,7 @@ export class AppVerbs {
     for (const { info } of ended) await this.#parts.kernel.processes.remove(info.name);
   }
 
-  /** Processes of an app that no service of it has, and their descendants. */
+  /** Ends processes of an app that belong to none of its services, and their descendants. */
   async #endStrays(app: App): Promise<void> {
     const { kernel } = this.#parts;
     const names = (await this.#runs()).flatMap(({ run, info }) =>

@@ -35,7 +35,10 @@ export interface StoredApp {
   readonly wanted: Readonly<Record<string, Wanted>>;
   readonly nextRun: number;
   readonly formerNames?: readonly FormerName[];
-  /** By service: the kernel forgets ended processes in time, and all of them with a reboot. */
+  /**
+   * The completed replicas by service. They are stored here, because the kernel removes ended processes after
+   * some time and at a reboot.
+   */
   readonly completed?: Readonly<Record<string, readonly Completed[]>>;
   /** By service: every time of its schedule up to this one is settled. */
   readonly settled?: Readonly<Record<string, number>>;
@@ -61,9 +64,9 @@ export class App {
   /** The configuration that an `up` under way applies. */
   coming: ResolvedConfig | undefined;
   ending: boolean;
-  /** A `down` has been asked for: an `up` under way gives up and restores nothing. */
+  /** A `down` was requested: a running `up` ends without restoring the former state. */
   goingDown = false;
-  /** Services that a `stop` was asked for during the `up` under way. */
+  /** The services for which a `stop` was requested during the running `up`. */
   readonly stopped: Set<string> = new Set();
   readonly services: Map<string, Service> = new Map();
   readonly lock: VerbLock = new VerbLock();

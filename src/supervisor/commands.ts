@@ -51,7 +51,7 @@ export class Commands {
     return results.includes(true);
   }
 
-  /** All of it, or nothing: services that were scaled go back when another one could not be. */
+  /** Scales all given services or none: if one fails, the others get back their former numbers. */
   async scale(targets: readonly Scaling[], report: Report): Promise<boolean> {
     const results = await Promise.all(
       targets.map(async ({ found, request: { replicas, relative } }) => {
@@ -94,7 +94,7 @@ export class Commands {
       }
     };
     if (command.kind === "stop" && app.coming !== undefined) {
-      // The \`up\` under way fails by it, or keeps the service stopped.
+      // A running `up` fails because of this, or keeps the service stopped.
       app.stopped.add(service.name);
       return run();
     }

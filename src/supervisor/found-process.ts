@@ -10,7 +10,7 @@ import { isOfHash, type RunName } from "./process-names.ts";
 export interface FoundProcess {
   readonly run: RunName;
   readonly info: ProcessInfo;
-  /** Whether a process of its tree lives. */
+  /** Whether a process of the tree is running. */
   readonly isAlive: boolean;
   /** The signals that processes of its tree were sent by an earlier stop. */
   readonly asked: readonly number[];

@@ -27,7 +27,7 @@ export function canHold(spec: ResolvedService): boolean {
   return spec.listen.length > 0;
 }
 
-/** Whether the Node.js processes of a service have the preload: in others there is nothing to do for it. */
+/** Whether the Node.js processes of a service get the preload. */
 function hasPreload({ command, listen }: ResolvedService): boolean {
   return command.kind === "node" || listen.length > 0;
 }

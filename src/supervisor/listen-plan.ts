@@ -37,7 +37,7 @@ export function toMembers(sockets: readonly SocketInfo[]): Member[] {
 /** The action for one of the hosts that a process asks for. */
 export type HostStep =
   | { readonly do: "use"; readonly host: string; readonly name: string }
-  /** Bind a spare to the first of these hosts that this machine has. */
+  /** Bind an unused socket of the kernel to the first of these hosts that this machine has. */
   | {
       readonly do: "bind";
       readonly host: string;

@@ -2,7 +2,7 @@ import { parseReport } from "../base/listening.ts";
 import type { KernelEvent } from "../kernel/api.ts";
 import type { ResolvedService } from "./config/resolved.ts";
 
-/** How many generations of a service are remembered. */
+/** How many generations (starts of replicas) of a service are remembered. */
 const KEPT = 20;
 
 /** Remarks of a service's processes about a listen() that did not get the declared socket. */

@@ -80,7 +80,7 @@ function findHeld(
   held: readonly SocketInfo[],
   appOf: (kernelName: string) => string | undefined,
 ): SocketInfo | undefined {
-  // Any free port was asked for: the socket of that name has one.
+  // The configuration asks for any free port, and the existing socket of this name already has one.
   const found =
     socket.path === undefined && (socket.port ?? 0) === 0
       ? held.find((info) => isAnyPort(socket, info, config, appOf(info.name)))
@@ -112,7 +112,7 @@ function isSameAddress(socket: ResolvedSocket, info: SocketInfo): boolean {
   return info.path === undefined && socket.port === info.port && sameHost(socket, info);
 }
 
-/** A socket without a host goes where its app listened first. */
+/** A socket without a host is bound to the address on which its app listened first. */
 function sameHost(socket: ResolvedSocket, info: SocketInfo): boolean {
   return socket.host === undefined || (socket.host === info.host && info.ipv6Only !== true);
 }

@@ -128,7 +128,7 @@ export class Reconciler {
       this.#name(info.name, `${info.name} (pid ${info.pid}) belongs to no app that is known here`);
       return;
     }
-    // A verb under way knows of it.
+    // The running command handles this process.
     if (app.lock.isExclusive) return;
     this.#parts.log(`${info.name} (pid ${info.pid}) belongs to no service any more: it is stopped`);
     await endStray(this.#parts.kernel, info.name);
@@ -192,7 +192,7 @@ function socketErrorOf(app: App, service: Service): Error | undefined {
     .find((error) => error !== undefined);
 }
 
-/** Ends a process of the kernel that no replica stands for, with all of its tree. */
+/** Ends a process of the kernel that belongs to no replica, with its whole process tree. */
 export async function endStray(kernel: KernelClient, name: string): Promise<void> {
   await stopTree(kernel, name, { signal: "SIGTERM", scope: "auto", graceMs: STRAY_GRACE_MS });
 }

@@ -86,7 +86,7 @@ export class Service {
     });
   }
 
-  /** The settings that are in force: those of the last command that succeeded. */
+  /** The present settings: those of the last command that succeeded. */
   get spec(): ResolvedService {
     return this.#machine.spec;
   }
@@ -134,7 +134,7 @@ export class Service {
     return [...this.#ended.names, ...this.replicas.map(({ kernelName }) => kernelName)];
   }
 
-  /** Kernel names of ended runs; processes that they started may still live. */
+  /** The kernel names of ended generations, whose descendants may still run. */
   get endedRuns(): readonly string[] {
     return this.#ended.names;
   }

@@ -14,7 +14,7 @@ import { socketName } from "./process-names.ts";
 const COPY_TRIES = 40;
 const COPY_MS = 50;
 
-/** A process that newel started, as a message names it. */
+/** The names by which a message refers to a process that newel started. */
 export interface OwnProcess {
   readonly app: string;
   readonly service: string;

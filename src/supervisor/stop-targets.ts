@@ -32,11 +32,11 @@ type Standing =
    * bash may take a SIGINT and then become the last command of its line, which has not got it.
    */
   | { readonly kind: "asked"; readonly guards: boolean; readonly shell?: string }
-  /** A process that got the signal answers for it. */
+  /** A process that got the signal is responsible for this one. */
   | { readonly kind: "guarded"; readonly by: string }
   /** A shell has just forked it and may be about to execute a program: a signal could be lost in between. */
   | { readonly kind: "forked"; readonly args: string; readonly sinceMs: number }
-  /** It reads what others write; since when none of them is left. */
+  /** The process reads the output of others: the time since which none of them runs. */
   | { readonly kind: "reads"; readonly aloneSinceMs?: number }
   /** It is passed over; since when it has no children. */
   | { readonly kind: "passes"; readonly aloneSinceMs?: number };
@@ -44,7 +44,7 @@ type Standing =
 /** Standings by `PID:STARTTICKS`. */
 export type Ledger = ReadonlyMap<string, Standing>;
 
-/** How the stop of a tree was asked for. */
+/** How the stop of a process tree was requested. */
 export interface StopTerms {
   /** The number of the stop signal. */
   readonly signal: number;
@@ -118,7 +118,7 @@ class Choice {
   targets(): Targets {
     for (const each of this.#tree.processes)
       if (!this.#byPid.has(each.parent)) this.#visit(each, undefined);
-    // Processes that have ended keep their standing: others refer to it.
+    // Processes that have ended keep their entries, because entries of other processes refer to them.
     return { signal: this.#chosen, ledger: new Map([...this.#before, ...this.#next]) };
   }
 
@@ -201,7 +201,10 @@ class Choice {
     return isFork;
   }
 
-  /** `a | b`: b ends once it has read all that a wrote; the signal would take the last of it away. */
+  /**
+   * In `a | b`, b ends by itself once it has read all output of a; with the signal, the last output would be
+   * lost.
+   */
   #isReading(one: TreeProcess, before: Standing | undefined): boolean {
     const { stdin = "" } = one.detail ?? {};
     const isPipe = /^(pipe|socket):/.test(stdin);

@@ -31,7 +31,8 @@ export function findServices(
     [...each.services.values()].map((service) => ({ app: each, service })),
   );
   if (names.length === 0) {
-    // It may have gone down since the caller read the list of apps; then no other app is meant.
+    // The app may have gone down since the caller read the list of apps; the name must not match another app
+    // then.
     if (app !== undefined && reach === "one app" && !apps.has(app)) throw noSuchApp(app);
     return app === undefined ? all : all.filter((found) => found.app.name === app);
   }
@@ -41,7 +42,7 @@ export function findServices(
   );
 }
 
-/** A name as it was written, and the app that is meant without one in the name. */
+/** A name as the operator wrote it, and the app for a name that contains none. */
 interface Named {
   readonly app: string | undefined;
   readonly name: string;
@@ -64,7 +65,7 @@ function findTagged(all: readonly Found[], { app, name }: Named, reach: Reach): 
 
 function findOne(all: readonly Found[], { app, name }: Named, reach: Reach): Found[] {
   if (name.startsWith("@")) return findTagged(all, { app, name }, reach);
-  // `web.1` stands for its service where there is none of that very name.
+  // `web.1` means the service `web`, unless a service is called `web.1`.
   for (const candidate of [name, name.replace(/\.\d+$/, "")]) {
     const found = all.filter((each) => isNamed(each, candidate, app));
     const apps = new Set(found.map((each) => each.app));

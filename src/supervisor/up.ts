@@ -319,7 +319,7 @@ async function stop(service: Service, report: Report): Promise<void> {
   await service.command({ kind: "stop", now: false }, report);
 }
 
-/** Does something when the signal comes, until it is cleared. */
+/** Calls a function when the signal aborts, unless it was cleared before. */
 function whenAborted(
   signal: AbortSignal,
   act: () => Promise<void>,

@@ -7,7 +7,7 @@ import type { KernelClient } from "../kernel/client-api.ts";
 const TICKS_PER_SECOND = 100;
 /** A tree that was not read for this long counts as new: most of these have ended. */
 const FORGET_MS = 3_600_000;
-/** Trees that are remembered in addition to those of the present read, for quick restarts. */
+/** How many process trees are remembered in addition to those of the last reading, for quick restarts. */
 const OTHERS_KEPT = 1_000;
 /** A kernel that takes longer is busy or not there: services are shown without their usage. */
 const ANSWER_MS = 2_000;

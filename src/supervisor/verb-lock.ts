@@ -1,4 +1,4 @@
-/** A verb that has its turn or waits for it. */
+/** A command that holds the lock or waits for it. */
 interface Turn {
   readonly verb: string;
   readonly exclusive: boolean;
@@ -28,10 +28,10 @@ export class VerbLock {
   }
 
   /**
-   * Runs a verb when its turn comes.
+   * Runs a command (`up`, `down`, `reload`, …) as soon as the lock admits it.
    *
    * @param work - gets a signal that asks it to end early
-   * @param onWait - called with the verb that is waited for, if there is one
+   * @param onWait - called with the command that holds the lock, if this one has to wait
    */
   async run<T>(
     verb: string,

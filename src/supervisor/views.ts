@@ -17,7 +17,7 @@ export interface ViewParts {
   readonly schedules: Pick<Schedules, "view">;
 }
 
-/** A service as it is listed. */
+/** The view of a service for lists. */
 export function viewService(
   app: App,
   service: Service,

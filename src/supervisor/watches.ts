@@ -17,7 +17,7 @@ interface Watched {
   close(): void;
 }
 
-/** Reloads services with `watch` when their files change, while they are wanted. */
+/** Reloads running services with `watch` when their files change. */
 export class Watches {
   readonly #parts: WatchesParts;
   readonly #watched = new Map<Service, Watched>();

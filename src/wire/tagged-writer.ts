@@ -199,7 +199,7 @@ class Writer {
     return record;
   }
 
-  /** The properties of an error. Properties of a thrown error that cannot be sent are left out. */
+  /** The properties of an error. If the error was thrown, properties that cannot be sent are left out. */
   #details(value: object, depth: number): { [key: string]: Json } {
     if (this.#objectsLeft === undefined) return this.#record(value, depth);
     const record: { [key: string]: Json } = {};

@@ -52,7 +52,8 @@ export async function serveUnix<Api>(
     throw error;
   }
   let closing: Promise<void> | undefined;
-  // Only once: by a second call the lock's descriptor may belong to another file.
+  // The lock is released only once: at a second close() the number of its descriptor may belong to another
+  // file.
   return ownFace(
     sessions,
     (graceMs) => (closing ??= sessions.close(server, graceMs).then(() => lock?.release())),

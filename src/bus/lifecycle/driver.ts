@@ -18,7 +18,7 @@ import { Turns } from "./turns.ts";
 /** The parts of the bus that the driver uses. None of them throws. */
 interface DrivenBus {
   log(message: string, level: LogLevel, error?: unknown): void;
-  /** Calls the listeners of a state's channel, all of them. */
+  /** Calls all listeners of the channel of a state. */
   publishState(state: BusState): void;
   /** A state was entered and its listeners were called. */
   entered(life: Life): void;

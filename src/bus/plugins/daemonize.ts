@@ -115,7 +115,7 @@ function settleIn(options: DaemonOptions): void {
   process.umask(options.umask ?? 0o022);
 }
 
-/** Sends one line to the launcher, then removes all traces of it. */
+/** Sends one line to the launcher, then removes its descriptor and variables. */
 function reportStart(bus: Bus, options: DaemonOptions, priority: number): void {
   let redirect: typeof redirectToFile | undefined;
   const load = async (): Promise<void> => {

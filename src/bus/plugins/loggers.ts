@@ -30,10 +30,9 @@ export function formatEntry({ timeMs, level, bus, pid, message }: LogEntry): str
 const MOST_WAITING_BYTES = 16_000_000;
 
 /**
- * Writes the bus's log to a stream. A stream that cannot be written, because its reader
- * disconnected or its terminal was closed, never ends the program: entries are lost, and a process
- * warning reports that once. While 16 MB wait for a slow reader, further entries are dropped and
- * counted.
+ * Writes the bus's log to a stream. If writing to the stream fails (EPIPE), because its reader disconnected or
+ * its terminal was closed, the program continues: entries are lost, and a process warning reports that once.
+ * While 16 MB wait for a slow reader, further entries are dropped and counted.
  *
  * @param stream - default stderr
  * @returns a function that removes the logger

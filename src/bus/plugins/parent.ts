@@ -74,7 +74,7 @@ class ParentEnd {
     const heard = (value: unknown): void => hearJoinMessage(value, actions);
     const orphaned = (): void => this.#orphaned();
     const signalled = ENDING_SIGNALS.map((signal) => {
-      // The program's own handlers, and those of `signals(bus)`, decide for themselves.
+      // If the program or `signals(bus)` has handlers for the signal, only these handlers act on it.
       const handler = (): void => {
         if (process.listenerCount(signal) === 1) this.#leaveTo(signal);
       };

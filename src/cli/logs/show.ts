@@ -102,7 +102,7 @@ async function* allOf(
   }
 }
 
-/** The last lines of a lane, read from its newest process backwards. */
+/** The last lines of processes of one name, read from the newest process backwards. */
 async function tailOf(
   lane: readonly ProcessReader[],
   count: number,

@@ -226,7 +226,7 @@ function until(atMs: number, nowMs: number): string {
   return formatDuration(Math.max(0, Math.ceil((atMs - nowMs) / 1_000)) * 1_000 || 1_000);
 }
 
-/** A whole sentence of a reason, without control characters. */
+/** Makes a reason a sentence: without control characters, with a full stop at its end. */
 function sentence(text: string): string {
   const shown = plain(text).trim();
   return /[.!?]$/.test(shown) ? shown : `${shown}.`;

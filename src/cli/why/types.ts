@@ -48,7 +48,7 @@ export interface Subject {
   readonly pid?: number;
   readonly startedMs?: number;
   readonly endedMs?: number;
-  /** Missing while it runs; a signal is negative. */
+  /** The exit code, or the negative number of the signal that ended the process; missing while it runs. */
   readonly exitCode?: number | null;
   /** The supervisor's record of the end. */
   readonly exit?: LastExit;

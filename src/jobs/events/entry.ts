@@ -1,7 +1,7 @@
 import type { Progress, RunState } from "../api.ts";
 import { parseStored } from "../stored-json.ts";
 
-/** One event of a queue's stream about a run, as it is stored. */
+/** One stored event of a queue's stream about a run. */
 export interface Entry {
   readonly id: string;
   /** BullMQ's id of the job. */

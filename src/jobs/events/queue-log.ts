@@ -84,9 +84,9 @@ export class QueueLog {
   }
 
   /**
-   * The events of a job up to an event, and after it.
+   * Returns the events of a job, divided at an event: `before` ends with that event, `since` has the later ones.
    *
-   * @returns `undefined` when that event is not in the stream, or is not kept any more
+   * @returns `undefined` when that event is not in the stream, or was removed from it
    */
   around(job: string, id: string): { before: Entry[]; since: Entry[] } | undefined {
     if (!this.#has(id)) return undefined;

@@ -18,7 +18,7 @@ export interface AuthKey {
   readonly authKeyFile?: string;
 }
 
-/** The host that a blank host stands for. */
+/** The host that is used for an empty host. */
 export const LOOPBACK = "127.0.0.1";
 /** Parsed without `URL`, which rejects a blank host; a blank host means this machine. */
 const URL_FORM = /^jobs:\/\/([^/?#@]*@)?(\[[^\]]+\]|[^:/?#@[\]]*)(?::(\d*))?\/?$/;

@@ -1,7 +1,7 @@
 import type { RunWaitsNotes } from "./current.ts";
 import type { Ask, WaitReport } from "./protocol.ts";
 
-/** Two reads of a run within this time count as waiting for it, in milliseconds. */
+/** If a handler reads a run twice within this time, it counts as waiting for the run. In milliseconds. */
 const AGAIN_MS = 15_000;
 /** The shortest interval between two reports about the same run, in milliseconds. */
 const REPORT_EVERY_MS = 3_000;

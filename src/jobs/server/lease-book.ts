@@ -73,7 +73,10 @@ const RENEW_SHARE = 1 / 3;
 /** A write is sent without a renewal while less than this share of the lock time has passed. */
 const SURE_SHARE = 2 / 3;
 
-/** All leases of a queue that a server has. Times are of a clock that only goes forward, also in a suspended machine, in milliseconds. */
+/**
+ * All leases of a queue that a server holds. Times are in milliseconds of a monotonic clock that includes
+ * suspension of the machine.
+ */
 export class LeaseBook {
   readonly #terms: LeaseTerms;
   readonly #entries = new Map<number, Entry>();

@@ -14,7 +14,7 @@ const LEASE_MS = 15_000;
 const CLEAN_EVERY_MS = 60_000;
 const CLEAN_MOST = 1_000;
 
-/** The mark of a group in ids, independent of the characters of its name. */
+/** A hash that stands for a group in ids, because the name of a group may contain any character. */
 export function groupMark(name: string, group: string): string {
   return createHash("sha256").update(`${name}~${group}`).digest("base64url");
 }

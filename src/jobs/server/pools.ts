@@ -60,7 +60,8 @@ export class Pools {
         return largest();
       },
     };
-    // One process more than permits: it takes the job of a process that died, until the replacement has started.
+    // The pool has one process more than the server has permits: it takes the job of a process that died, until
+    // the replacement has started.
     this.#exclusive = this.#make("jobs", 1, processes + 1, processes + 1);
   }
 

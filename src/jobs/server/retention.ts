@@ -115,7 +115,7 @@ export class Retention {
     const id = parseRunId(run);
     if (id === undefined) return;
     const job = await this.#queues.writer(id.queue).getJob(id.job);
-    // A retried run is not finished; its next end is noted again.
+    // A run that was retried in the meantime is not finished; its next end schedules its removal again.
     const state = await job?.getState();
     if (job !== undefined && (state === "completed" || state === "failed"))
       await removeIfOver(job, state === "completed" ? "done" : "failed");

@@ -87,7 +87,7 @@ export function readArguments<Name extends OperationName>(
 ): Arguments<Name> {
   const readers = READERS[operation];
   if (readers === undefined) return args;
-  // A reader gives what the operation declares in its place: the table is the proof.
+  // Each reader returns the type that the operation declares at its position: the table guarantees it.
   return (args as readonly unknown[]).map((value, at) =>
     (readers[at] ?? asIs)(value),
   ) as Arguments<Name>;

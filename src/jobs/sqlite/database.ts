@@ -136,7 +136,7 @@ function pragma(database: DatabaseSync, name: string): number {
   return Number(database.prepare(`PRAGMA ${name}`).get()?.[name] ?? 0);
 }
 
-/** The error of a damaged file; one copy of the file is kept as it was found. */
+/** The error of a damaged file. One unchanged copy of the file is kept. */
 function damaged(path: string, error: unknown, close: () => void): Error {
   const kept = keepDamagedCopy(path, close);
   const copy = kept === undefined ? "" : `; a copy is kept as ${kept}`;

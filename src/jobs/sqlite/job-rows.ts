@@ -30,7 +30,7 @@ export interface JobHead {
 export const HEAD = `key, id, state, delay, priority, attempts_made, token, locked_until, parent_key, parent,
   scheduler, deduplication, returnvalue, blockers`;
 
-/** A job as it is sent to the main thread: the columns of {@link COLUMNS} in their order. */
+/** The form in which a job is sent to the main thread: the columns of {@link COLUMNS} in their order. */
 export type JobTuple = readonly SQLOutputValue[];
 
 /** The columns of a {@link JobTuple}; job-json.ts reads them by position. */

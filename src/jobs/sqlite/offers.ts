@@ -9,7 +9,7 @@ const PLACES = 64;
 /** How long the worker waits for the commit before it asks for a job in the usual way. */
 const COMMIT_MS = 5_000;
 
-/** A job that the store thread took for a waiting worker before the worker asked for one. */
+/** A job that the store thread has taken for a waiting worker, before the worker requests the next job. */
 export interface Offer {
   readonly place: number;
   readonly id: string;

@@ -23,7 +23,9 @@ export interface FileEvents {
 /** Opens the database of a file. */
 export type OpenDatabase = () => DatabaseSync;
 
-/** The objects of one opening of the file; all of them are replaced when the file is opened again. */
+/**
+ * The objects that belong to one open database file; all of them are replaced when the file is opened again.
+ */
 export class OpenFile {
   readonly store: Store;
   readonly owners: Owners;
@@ -86,7 +88,7 @@ export class OpenFile {
   }
 }
 
-/** Requeues the jobs of dead processes. A number of one of them may be damaged, and the file has to open all the same. */
+/** Requeues the jobs of dead processes. If a row of one of them is damaged, the file is opened nevertheless. */
 function recoverRepairing(owners: Owners, store: Store): ReturnType<Owners["recover"]> {
   try {
     return owners.recover();

@@ -69,7 +69,10 @@ export class Outbox {
     for (const delivery of batch.deliveries) this.send(delivery);
   }
 
-  /** Many answers are sent in two halves: while the main thread reads the second, this thread runs the calls that follow the first. */
+  /**
+   * Sends a large number of answers in two messages: while the main thread reads the second, this thread runs
+   * the calls that the program made after the first.
+   */
   #sendAnswers(replies: readonly ReplyMessage[]): void {
     if (replies.length < HALVED || this.#isSlow()) {
       this.send({ replies });

@@ -86,7 +86,7 @@ export function countOf(queue: QueueRecord, state: number): number {
   return queue.counts[state] ?? 0;
 }
 
-/** Whether no job may be taken: the queue is paused, or as many are active as it allows. */
+/** Whether no job may be taken, because the queue is paused or has reached its limit of active jobs. */
 export function isPausedOrMaxed(queue: QueueRecord): boolean {
   return queue.meta["paused"] !== undefined || isMaxed(queue);
 }

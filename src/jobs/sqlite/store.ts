@@ -11,8 +11,8 @@ import { STATE, STATE_NAMES, type State } from "./states.ts";
 const TRIM_SLACK = 500;
 const DEFAULT_MAX_EVENTS = 10_000;
 /**
- * A shorter wait for the write lock is not reported; during a longer one it is reported at this interval, in
- * milliseconds.
+ * The interval at which a wait for the write lock is reported, in milliseconds. A wait that is shorter is not
+ * reported.
  */
 const SAY_BLOCKED_MS = 100;
 /** How many events one row has at most, so that a reader of a few events need not parse a whole bulk. */

@@ -11,7 +11,7 @@ export interface Wait {
   readonly queue: string;
   /** The id of the last event seen, for a wait for events; `null` for a wait for a job. */
   readonly after: string | null;
-  /** The worker that takes the job, if it may be taken at once. */
+  /** The worker that takes a job for this wait; `null` if the wait only announces that there is a job. */
   readonly taker: Taker | null;
 }
 

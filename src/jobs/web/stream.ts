@@ -37,7 +37,7 @@ export interface StreamOptions {
   readonly authorize?: (() => boolean | Promise<boolean>) | undefined;
 }
 
-/** An event, or the HTTP status that stands for a run in a stream of several. */
+/** An event; or, in a stream of several runs, the HTTP status of a run that has no events. */
 type Piece = RunEvent | { readonly run: string; readonly status: number };
 
 /** Produces the text of one event stream to a browser. */

@@ -64,7 +64,7 @@ export async function reachKernel(
     try {
       const channel = await Channel.open(address, onStream);
       if (target.keepAlive === false) channel.unref();
-      // The kernel answered, so a later end of it is not a failed start.
+      // The kernel has answered, so its later end is not a failed start.
       if (startIn !== undefined) starts.delete(startIn.directory);
       return channel;
     } catch (error) {

@@ -46,7 +46,10 @@ export class ConnectionClaims {
     this.#asked.set(name, asked);
   }
 
-  /** Releases a claim or ends the wait for it; returns `false` when there was neither. */
+  /**
+   * Releases a claim, or ends a wait for a claim; returns `false` if the session neither held it nor waited for
+   * it.
+   */
   release(name: string): boolean {
     const asked = this.#asked.get(name);
     this.#asked.delete(name);

@@ -49,7 +49,7 @@ export interface JoinOptions {
   readonly timeoutMs: number;
   /** Whether a caller waits for an owner in this process. */
   readonly isUrgent: () => boolean;
-  /** Ends the attempts; `join` then rejects with the reason of the signal. */
+  /** When this signal aborts, the attempts to join end, and `join` rejects with the reason of the signal. */
   readonly signal: AbortSignal;
 }
 

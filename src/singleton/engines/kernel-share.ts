@@ -10,7 +10,7 @@ interface Share {
 /** By home: all owners of one thread share a connection, and close it with the last owner. */
 const shares = new Map<string, Share>();
 
-/** A kernel client for as long as it is needed. */
+/** One use of the shared kernel client; `end` of the last use closes the client. */
 export interface KernelUse {
   readonly client: KernelClient;
   end(): Promise<void>;

@@ -78,7 +78,8 @@ function processSettings(service: Omit<ResolvedService, "hash">): Settings {
     "logs.bufsize": logs.bufsizeBytes,
     "logs.maxAge": logs.maxAgeMs,
     "logs.stderr": logs.stderr,
-    // A process that says READY has a descriptor for it from its start.
+    // The descriptor for READY=1 is passed when a process starts, so a change of `ready.notify` needs new
+    // processes.
     "ready.notify": ready.probe.kind === "notify" && (ready.probe.app === true ? "app" : true),
     // The preload has these from its environment; other programs get the signal and know no more.
     ...(command.kind === "node" || listen.length > 0

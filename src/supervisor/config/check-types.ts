@@ -3,13 +3,13 @@ import type { Duration } from "../../base/units.ts";
 /** The settings of every kind of readiness. */
 export interface ReadyTiming {
   /**
-   * How long a process must have run before it can be ready. Default: `'1s'` where nothing else
-   * reports readiness, else none.
+   * How long a process must have run before it can be ready. Default: `'1s'` if no other setting reports
+   * readiness, else none.
    */
   readonly after?: Duration;
-  /** A process that is not ready by then has failed to start. Default `'30s'`. */
+  /** The start has failed if the process is not ready after this time. Default `'30s'`. */
   readonly timeout?: Duration;
-  /** How long the first new process of a reload must live before old ones are drained. Default `'3s'`. */
+  /** How long the first new process of a reload must run before old ones are drained. Default `'3s'`. */
   readonly stable?: Duration;
 }
 
@@ -49,11 +49,13 @@ export interface LogReadyConfig extends ReadyTiming {
   readonly command?: never;
 }
 
-/** Ready when it says so, which the preload does for a Node service when it listens. */
+/**
+ * Ready when the process writes READY=1; for a Node.js service the preload does so when the program listens.
+ */
 export interface NotifyReadyConfig extends ReadyTiming {
   /**
-   * `true`: wait for `READY=1` on the descriptor in NEWEL_NOTIFY_FD. Default `true` for a Node
-   * service with `listen`; `false` makes it ready by `after` alone.
+   * `true`: wait for `READY=1` on the descriptor in NEWEL_NOTIFY_FD. Default `true` for a Node service with
+   * `listen`; with `false` only `after` decides.
    */
   readonly notify?: boolean;
   readonly http?: never;
@@ -80,8 +82,8 @@ export interface PatternReadyConfig extends ReadyTiming {
 /** Ready when a command ends with exit code 0. */
 export interface CommandReadyConfig extends ReadyTiming {
   /**
-   * A string is run by /bin/sh -c, a list without a shell: in `cwd`, with the environment of the service. It is
-   * repeated until it ends with 0; each try may take 10 s.
+   * A string is run by /bin/sh -c, a list without a shell: in `cwd`, with the environment of the service. The
+   * command is repeated until it ends with exit code 0; each run may take 10 s.
    */
   readonly command: string | readonly [string, ...string[]];
   readonly http?: never;
@@ -102,11 +104,11 @@ export type ReadyConfig =
 
 /** How often a process is checked, and when it counts as failed. */
 export interface AliveTiming {
-  /** From the end of one check to the begin of the next. Default `'10s'`. */
+  /** The time from the end of a check to the beginning of the next one. Default `'10s'`. */
   readonly interval?: Duration;
-  /** A check without a result by then has failed. Default `'5s'`. */
+  /** A check that takes longer has failed. Default `'5s'`. */
   readonly timeout?: Duration;
-  /** After this many failed checks in a row the process is replaced. Default 3. */
+  /** The number of consecutive failed checks after which the process is replaced. Default 3. */
   readonly threshold?: number;
 }
 

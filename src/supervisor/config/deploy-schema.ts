@@ -4,7 +4,7 @@ import type { DeployConfig } from "./deploy-types.ts";
 import { duration, integer, text } from "./leaves.ts";
 import { settings } from "./settings.ts";
 
-/** `deploy`, as far as it has the right form. */
+/** The valid part of the setting `deploy`. */
 export type CheckedDeploy = DeployConfig;
 
 const may = v.exactOptional;

@@ -1,6 +1,6 @@
 import type { Duration } from "../../base/units.ts";
 
-/** The watch over a release after its services were switched to it. */
+/** How a release is monitored after its services were switched. */
 interface DeployVerifyConfig {
   /** How long it is watched: a service that fails, restarts or is not ready undoes the deploy. Default `'10s'`. */
   readonly for?: Duration;
@@ -34,7 +34,7 @@ export interface DeployConfig {
   readonly shared?: readonly string[];
   /** Directories whose files stay reachable in later releases, relative to the configuration file: `['dist/assets']`. */
   readonly assets?: readonly string[];
-  /** How many releases are kept, the live one included; at least 2. Default 5. */
+  /** How many releases are kept, including the live one; at least 2. Default 5. */
   readonly keep?: number;
   /** The watch over a release after the switch. */
   readonly verify?: DeployVerifyConfig;

@@ -75,7 +75,7 @@ async function evaluateProgram(options: EvaluateOptions): Promise<Report> {
     { cwd, env: environmentWithoutPreload(environment), stdio: ["ignore", 2, 2, "pipe"] },
   );
   const fail = (message: string): Report => ({ type: "failure", file, message });
-  // "error" when it cannot even start; its pipe has closed by then.
+  // The event "error" means that the child process could not be started; its pipe is already closed then.
   const exit = once(child, "exit").then(
     ([code]) => exitMessage(code),
     (error: unknown) => `The file could not be read: ${messageOf(error)}.`,

@@ -1,5 +1,5 @@
-// The short-lived child that evaluates a configuration: `node evaluator.ts FILE`. It runs the
-// operator's code in the caller's directory and environment, so that nothing of it stays in newel.
+// The short-lived child that evaluates a configuration: `node evaluator.ts FILE`. It runs the operator's code
+// in the caller's directory and environment, so that the code cannot change the state of newel.
 import { readFileSync, writeSync } from "node:fs";
 import { registerHooks, stripTypeScriptTypes } from "node:module";
 import { extname } from "node:path";

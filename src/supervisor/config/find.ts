@@ -30,11 +30,11 @@ const USUAL =
   /^(?:ecosystem\.config\.(?:[cm]?js|json|ya?ml)|ecosystem\.json|pm2\.config\.[cm]?js|pm2\.json|Procfile)$/;
 
 /**
- * The configuration file: the one named, else the first `newel.config.{ts,mts,js,mjs,json}` in the directory or the
- * nearest one above it. A directory without one that has a file of pm2 or a Procfile means that file. A directory with a
- * configuration that newel cannot read ends the search, so that the one of a parent directory is never applied in its
- * place. Links in the path of the directory are resolved: a
- * release has the same name through `current` and through its own path.
+ * Finds the configuration file: the named file, else the first `newel.config.{ts,mts,js,mjs,json}` in the
+ * directory or the nearest one above it. If a directory has no `newel.config`, but a file of pm2 or a Procfile,
+ * that file is used. A configuration that newel cannot read ends the search, so that the configuration of a
+ * parent directory is never applied instead. Symbolic links in the path of the directory are resolved, so that
+ * the file of a release has the same path whether it is reached through `current` or directly.
  *
  * @throws NEWEL_E_CONFIG_MISSING, and NEWEL_E_CONFIG when the file is of another kind
  */

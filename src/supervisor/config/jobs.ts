@@ -77,7 +77,10 @@ function absolute(store: string, directory: string): string {
   return path === undefined ? store : `sqlite:${resolve(directory, path)}${options}`;
 }
 
-/** The store is in the environment, because a password must not appear in the list of processes. */
+/**
+ * The URL of the store is passed in the environment, because its password must not appear in the list of
+ * processes.
+ */
 function toService(jobs: CheckedJobs, directory: string): CheckedService {
   const { modules: _modules, store: _store, processes, grace, listen, ...others } = jobs;
   const { nodeArgs = [], ...rest } = others;

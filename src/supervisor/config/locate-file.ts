@@ -16,7 +16,7 @@ export function locateInFile(file: string): Locate {
   }
 }
 
-/** Node.js prints a warning at the first call, which says nothing about the configuration. */
+/** Removes the types of a source, without the ExperimentalWarning that Node.js prints at the first call. */
 function withoutTypes(source: string): string {
   const emitWarning = process.emitWarning.bind(process);
   process.emitWarning = () => {};

@@ -17,9 +17,9 @@ export interface StopConfig {
    */
   readonly scope?: "auto" | "main" | "group" | "tree";
   /**
-   * How long a stopping server still waits for a request on each open connection without one. It counts
-   * time in which a client could act: up to twice as long on a crowded machine, up to four times as long
-   * after stalls, always within the grace. Default `'1s'`.
+   * How long a stopping server keeps each idle connection open for one more request. It counts time in which a
+   * client could act: up to twice as long on a crowded machine, up to four times as long after stalls, always
+   * within the grace. Default `'1s'`.
    */
   readonly linger?: Duration;
 }
@@ -28,14 +28,17 @@ export interface StopConfig {
 export interface RestartConfig {
   /** Default `'always'`. */
   readonly policy?: RestartPolicy;
-  /** More restarts than this `within` that time, and the process is left `failed`. Default 10. */
+  /**
+   * After more restarts than this in the time `within`, the replica is `failed` and is not restarted. Default
+   * 10.
+   */
   readonly max?: number;
   /** Default `'1m'`. */
   readonly within?: Duration;
-  /** The wait before a restart: it doubles with each failure in a row. Default `'100ms'` to `'15s'`. */
+  /** The wait before a restart, doubled with each consecutive failure. Default `'100ms'` to `'15s'`. */
   readonly backoff?: { readonly min?: Duration; readonly max?: Duration };
   /**
-   * The clients of a service of which every replica is `failed`: `'refuse'` refuses them at once,
+   * How clients are treated while every replica of the service is `failed`: `'refuse'` refuses them at once,
    * `'wait'` lets them wait for the next `newel start`. The address stays taken in both cases. Default
    * `'refuse'`.
    */
@@ -76,8 +79,8 @@ export interface ReloadConfig {
 /** How much output of a service is kept, and in which streams. */
 export interface LogsConfig {
   /**
-   * How much output of each stream is kept, over all replicas and generations of the service together; the
-   * oldest is dropped first. Default `'64MB'`.
+   * How much output of each stream is stored, for all present and earlier processes of the service together;
+   * the oldest is dropped first. Default `'64MB'`.
    */
   readonly bufsize?: Size;
   /**
@@ -85,7 +88,7 @@ export interface LogsConfig {
    * `bufsize` bounds what is kept.
    */
   readonly maxAge?: Duration;
-  /** `'stdout'` puts stderr into the same spool. Default `'separate'`. */
+  /** With `'stdout'`, stdout and stderr are stored as one stream. Default `'separate'`. */
   readonly stderr?: "separate" | "stdout";
 }
 

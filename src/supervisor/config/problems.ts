@@ -13,11 +13,11 @@ export interface Finding {
   readonly label?: readonly Key[];
   /** The rest of the sentence after the path: `is "allways"; use "always" or "never".` */
   readonly says: string;
-  /** The problem stands in another file, such as a .env file. */
+  /** The file of the problem, if it is another file, such as a .env file. */
   readonly elsewhere?: { readonly file: string; readonly line: number };
 }
 
-/** A problem of the configuration, as it is reported. */
+/** A problem of the configuration, in the form in which it is reported. */
 export interface Problem {
   /** Absolute. */
   readonly file: string;
@@ -28,7 +28,7 @@ export interface Problem {
   readonly message: string;
 }
 
-/** Whether a finding is about a value that has another finding already, or about a part of it. */
+/** Whether another finding already reports the same value, or a value that contains it. */
 export function isWithin({ keys }: Finding, others: readonly Finding[]): boolean {
   return others.some((finding) => {
     const shorter = Math.min(keys.length, finding.keys.length);

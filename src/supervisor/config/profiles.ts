@@ -27,7 +27,10 @@ export function profileLayers(
   );
 }
 
-/** Profiles of `--profile` that the configuration does not have: the typing error would start nothing of them. */
+/**
+ * The profiles in `--profile` that the configuration does not have: with a typing error no service of the
+ * profile would start.
+ */
 export function profileFindings(
   asked: readonly string[] | undefined,
   top: CheckedTop,

@@ -160,7 +160,7 @@ export interface ResolvedService {
   /** The `node_modules/.bin` of `cwd` and of the directories above it, nearest first; not compared. */
   readonly binDirectories: readonly string[];
   readonly umask?: number;
-  /** Words by which commands mean the service, with others. */
+  /** Names of groups of services, for commands. */
   readonly tags?: readonly string[];
   /** Another user or group than that of newel. */
   readonly identity?: ResolvedIdentity;
@@ -171,7 +171,7 @@ export interface ResolvedService {
   readonly portRange?: PortRange;
   /** The command as it is written, where variables in it were replaced: it shows none of their values. */
   readonly shownCommand?: string;
-  /** A variable with the number of the replica less 1. */
+  /** A variable whose value is the number of the replica minus 1. */
   readonly instanceVar?: string;
   readonly listen: readonly ResolvedSocket[];
   readonly replicas: number;

@@ -11,7 +11,7 @@ export interface Move {
   readonly to: string;
 }
 
-/** A configuration as it may be applied to the app that runs under its name. */
+/** A configuration that may be applied to the running app of the same name. */
 export interface Admitted {
   readonly config: ResolvedConfig;
   /** The app runs from another file now. */

@@ -69,7 +69,7 @@ export interface CheckedSocket {
   readonly backlog?: number;
 }
 
-/** `jobs`, as far as it has the right form. */
+/** The valid part of the setting `jobs`. */
 export type CheckedJobs = Omit<JobsConfig, "modules" | "dependsOn" | "listen"> &
   Pick<CheckedService, "dependsOn"> & {
     readonly modules?: string | readonly string[];
@@ -260,7 +260,7 @@ const topSchema: v.GenericSchema<unknown, CheckedTop> = settings("top", {
 
 /** The valid part of a value, and the problems of the rest. */
 export interface Checked<Value> {
-  /** Without the wrong settings; missing when nothing of it can be used. */
+  /** The value without its invalid settings; missing when no part of it can be used. */
   readonly value?: Value;
   readonly findings: readonly Finding[];
 }

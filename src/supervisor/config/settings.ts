@@ -14,7 +14,8 @@ export function settings<const Entries extends v.ObjectEntries>(
     record(`must be an object: { ${sample}${names.length > 3 ? ", …" : ""} }.`),
     v.looseObject(entries),
     v.rawCheck(({ dataset: { value }, addIssue }) => {
-      // A value with wrong settings comes here too: its unknown keys are reported in the same run.
+      // Values with invalid settings are checked here too, so that their unknown keys are reported in the same
+      // run.
       if (typeof value !== "object" || value === null) return;
       const input: Record<string, unknown> = { ...value };
       for (const key of Object.keys(input)) {

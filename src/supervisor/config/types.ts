@@ -72,19 +72,22 @@ export interface ServiceSettings<
   SocketName extends string = string,
   ServiceName extends string = string,
 > {
-  /** The sockets its processes serve; the app's own `listen()` stays as it is. */
+  /** The sockets that the processes of the service serve. The app calls `listen()` as without newel. */
   readonly listen?: ListenConfig<SocketName> | readonly ListenConfig<SocketName>[];
   /** How many processes; `'cpus'`: one for each processor. Default 1; 0 declares it without running any. */
   readonly replicas?: number | "cpus";
-  /** Variables of its processes; they win over `envFile` and over those of the app. */
+  /** Variables of the processes; they override those of `envFile` and of the app. */
   readonly env?: EnvironmentConfig;
   /** Files of variables, read before `env`. */
   readonly envFile?: EnvFileConfig;
-  /** Variables of the caller's environment to hand on: names, or beginnings such as `'AWS_*'`. */
+  /** Variables of the caller's environment that the service gets: names, or prefixes such as `'AWS_*'`. */
   readonly passEnv?: readonly string[];
   /** Working directory, relative to the configuration file. Default: that file's directory. */
   readonly cwd?: string;
-  /** Default: by `notify` for a Node service with `listen`, else one second after the start. */
+  /**
+   * How newel detects that a process is ready. Default: `notify` for a Node.js service with `listen`, else one
+   * second after the start.
+   */
   readonly ready?: ReadyConfig;
   /**
    * Checks each ready process again and again; a process that fails is replaced: the new one first where
@@ -107,7 +110,7 @@ export interface ServiceSettings<
   readonly schedule?: string | ScheduleConfig;
   /** Default `'always'`; with `schedule`: `'never'`. */
   readonly restart?: RestartPolicy | RestartConfig;
-  /** Services that must be there first; in a list each must be `ready`. */
+  /** Services that must be started before this one; in a list, each must be `ready`. */
   readonly dependsOn?:
     | readonly ServiceName[]
     | { readonly [Name in ServiceName]?: DependencyCondition };
@@ -119,8 +122,9 @@ export interface ServiceSettings<
    */
   readonly watch?: boolean | WatchConfig;
   /**
-   * A variable that gets the number of the replica less 1: `'NODE_APP_INSTANCE'`, as pm2 sets it. During a reload
-   * two replicas do the same work, and their numbers change. Default: none; NEWEL_REPLICA has the number itself.
+   * A variable that is set to the number of the replica minus 1: `'NODE_APP_INSTANCE'`, as pm2 sets it. During
+   * a reload two replicas do the same work, and their numbers change. Default: none; NEWEL_REPLICA has the
+   * number itself.
    */
   readonly instanceVar?: string;
   /**
@@ -128,7 +132,7 @@ export interface ServiceSettings<
    * first one for replica 1. There is one for each replica, and one more with reload order `'start-first'`. Default: none.
    */
   readonly portRange?: `${number}-${number}`;
-  /** Octal digits: the permissions that new files do not get: `'022'`. Default: the kernel's own. */
+  /** The umask of the processes, in octal digits: `'022'`. Default: the umask of newel's kernel. */
   readonly umask?: string;
   /**
    * The user that its processes run as, by name or uid, with the groups of that user; only for root. HOME, USER, LOGNAME
@@ -139,15 +143,15 @@ export interface ServiceSettings<
   readonly group?: string | number;
   /** Limits of the operating system for each process. Default: those of the kernel. */
   readonly limits?: LimitsConfig;
-  /** Added to the priority of newel's kernel, as by nice(1): -20 to 19; less than 0 only for root. Default 0. */
+  /** The nice value, added to that of newel's kernel: -20 to 19; below 0 only for root. Default 0. */
   readonly nice?: number;
   /** The service starts only with one of these profiles (`newel up --profile NAME`, NEWEL_PROFILES). Default: always. */
   readonly profiles?: readonly string[];
   /** Variables by profile: those of an active profile win over `env`. */
   readonly profileEnv?: Readonly<Record<string, EnvironmentConfig>>;
-  /** Words by which commands mean the service, with others: `newel restart @backend`. */
+  /** Names of groups of services, for commands: `newel restart @backend`. */
   readonly tags?: readonly string[];
-  /** `false` leaves the service out, and out of every `dependsOn`. Default `true`. */
+  /** With `false` the service is not started, and every `dependsOn` ignores it. Default `true`. */
   readonly enabled?: boolean;
 }
 
@@ -237,16 +241,16 @@ export interface MetricsConfig {
 export interface Config<SocketName extends string = string, ServiceName extends string = string> {
   /** The app's name. Default: the name of the configuration file's directory. */
   readonly name?: string;
-  /** Variables for every service; a service's own win. */
+  /** Variables for every service. Variables of a service override them. */
   readonly env?: EnvironmentConfig;
   /** Variables for every service by profile: those of an active profile win over `env`. */
   readonly profileEnv?: Readonly<Record<string, EnvironmentConfig>>;
   /**
-   * Other configuration files, relative to this one, whose `services` and `sockets` are added; each may include more.
-   * Their relative paths count from their own directory.
+   * Other configuration files, relative to this one, whose `services` and `sockets` are added; each may include
+   * more. Relative paths in such a file are relative to its directory.
    */
   readonly include?: string | readonly string[];
-  /** Before `env`, for every service. */
+  /** Files of variables for every service; `env` overrides them. */
   readonly envFile?: EnvFileConfig;
   /** Sockets by name. A port in `listen` needs no entry here. */
   readonly sockets?: { readonly [Name in SocketName]: SocketConfig };
@@ -261,6 +265,6 @@ export interface Config<SocketName extends string = string, ServiceName extends 
   };
   /** The job server, as a service named `jobs`. */
   readonly jobs?: JobsConfig<NoInfer<ServiceName>>;
-  /** An endpoint with the metrics of the app. Default: none, and nothing of it is loaded. */
+  /** An endpoint with the metrics of the app. Default: none. */
   readonly metrics?: MetricsConfig;
 }

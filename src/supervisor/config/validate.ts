@@ -173,7 +173,7 @@ function readSockets(value: unknown, directory: string): Sockets {
   const findings: Finding[] = [];
   for (const [name, raw] of Object.entries(isRecord(value) ? value : {})) {
     const { value: checked = {}, findings: told } = checkSocket(name, raw);
-    // Of a wrong socket the name is kept, so that no "listen" is blamed for it.
+    // The name of an invalid socket is kept, so that no "listen" is reported as unknown because of it.
     const socket = resolveSocket(name, checked, directory);
     declared.push(socket);
     // A socket that is no object has none of the settings.

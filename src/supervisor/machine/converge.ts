@@ -39,7 +39,7 @@ export function converge(service: Converging): void {
     if (replica.held && replica.ready && replica.acceptByMs === undefined) table.accept(replica);
 }
 
-/** When the next missing replica is to be started; `undefined` when an event comes before. */
+/** When the next missing replica is to be started; `undefined` if this depends on an event. */
 export function nextStartMs(service: Converging): number | undefined {
   const { tracker, table } = service;
   if (tracker.size === 0 || startRoom(service) <= 0) return undefined;

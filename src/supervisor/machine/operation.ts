@@ -72,7 +72,7 @@ export class Operation {
   #isHurried = false;
   readonly #planned: number;
   readonly #former: Former;
-  /** The generations that this operation launched, by replica number: the newest of each. */
+  /** The newest generation (start of a replica) that this operation launched, by replica number. */
   readonly #launched = new Map<number, number>();
   readonly #controls: Controls;
 

@@ -161,7 +161,7 @@ function toNumber({ number }: ReplicaState): number {
   return number;
 }
 
-/** Numbers whose work is done under these settings: they are not run again unless asked for. */
+/** The numbers of replicas that have completed with these settings: only a command runs them again. */
 function completed({ spec: former, tracker }: Present, spec: ResolvedService): number[] {
   if (former.hash !== spec.hash) return [];
   return completedNumbers(tracker);

@@ -64,7 +64,8 @@ function adopt(found: FoundReplica, { machine, nowMs, ...act }: Reconciler): voi
   const replica: ReplicaState = {
     ...newReplica(generation, number, spec, nowMs - ageMs),
     launched: true,
-    // It may have been held when its supervisor died; a process that accepts is not changed by it.
+    // The process may have been held back when the earlier supervisor died. The order to accept does not change
+    // a process that accepts already.
     held: spec.listen.length > 0,
     // Its former supervisor may have died at any time, so it has the whole time limit again.
     readyByMs: isProven ? undefined : nowMs + timeoutMs,

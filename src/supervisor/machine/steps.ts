@@ -7,7 +7,7 @@
 export type Step =
   | { readonly do: "start"; readonly slots: readonly number[]; readonly hold: boolean }
   | { readonly do: "wait ready"; readonly slots: readonly number[] }
-  /** The first new replica of a reload has to live for a while before an old one goes. */
+  /** The first new replica of a reload has to run for the time `ready.stable` before an old one is drained. */
   | { readonly do: "wait stable"; readonly slots: readonly number[] }
   | { readonly do: "accept"; readonly slots: readonly number[] }
   | { readonly do: "stop"; readonly slots: readonly number[]; readonly of?: Stopped };

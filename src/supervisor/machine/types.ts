@@ -72,7 +72,7 @@ export interface FoundReplica {
   /** Whether these are the settings the service has now. */
   readonly current: boolean;
   readonly running: boolean;
-  /** Whether its process has ended and descendants of it run on. */
+  /** Whether the process has ended, but descendants of the process still run. */
   readonly hasDescendants: boolean;
   /** Whether an earlier supervisor has sent it the stop signal. */
   readonly isStopping?: boolean;
@@ -96,7 +96,7 @@ export type Command =
   /** Replaces one replica that is not fit any more: the new one first. The machine's own command. */
   | { readonly kind: "replace"; readonly generation: number }
   | { readonly kind: "scale"; readonly replicas: number; readonly relative: boolean }
-  /** Brings the service to these settings; the steps are planned when its turn comes. */
+  /** Applies these settings to the service; the steps are planned when the command begins. */
   | {
       readonly kind: "apply";
       readonly spec: ResolvedService;

@@ -40,7 +40,7 @@ export class Endpoints {
       : this.#inTurn(() => this.#ensure(metrics.prometheus));
   }
 
-  /** Opens and closes endpoints until they are those of the apps. */
+  /** Opens and closes endpoints until they match the settings of the apps. */
   settle(): Promise<void> {
     return this.#inTurn(async () => {
       clearTimeout(this.#timer);

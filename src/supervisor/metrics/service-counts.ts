@@ -5,7 +5,7 @@ export type ExitReason = "requested" | "completed" | "error" | "signal" | "not_r
 
 /** The end of a replica, as the service machine reports it. */
 interface Exit {
-  /** A signal is negative; `null`: unknown. */
+  /** The exit code; the negative number of the signal that ended the process; `null` when unknown. */
   readonly exitCode: number | null;
   /** Whether newel requested the end. */
   readonly asked: boolean;

@@ -135,7 +135,7 @@ export function toConfig(translation: Translation, environment: NodeJS.ProcessEn
   return { ...(typeof app === "object" ? app : {}), services: Object.fromEntries(services) };
 }
 
-/** A text that newel takes as it is: `${` would begin a variable. */
+/** Escapes `${` in a text, so that newel does not read it as a variable. */
 const escapeVariables = (text: string): string => text.replaceAll("${", () => "$${");
 
 /** Settings whose texts newel takes as they are; a `run` text is the shell's. */

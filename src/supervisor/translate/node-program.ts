@@ -137,7 +137,7 @@ export function listenPort(program: Program, given: number | undefined): number 
   return source.port ?? given ?? usualPort;
 }
 
-/** The port of a command whose tool has no setting for it. */
+/** The port of a command, for files of tools without a setting for the port. */
 export function usualListen(
   command: Settings,
   env: Setting,

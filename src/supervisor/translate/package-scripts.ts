@@ -8,7 +8,7 @@ import { passedVariables } from "./pm2-environment.ts";
 /** Names of scripts that run a service. */
 const SERVICE =
   /^(?:start|serve|server|worker|web|api|production|prod)(?:[:_-][\w:-]+)?$|^[\w-]+:(?:start|serve|worker)$/;
-/** Variants of them for development and checks. */
+/** Names of scripts for development and checks. */
 const OTHER =
   /(?:^|[:_-])(?:dev|development|debug|watch|test|e2e|ci|build|docker|hmr|local|inspect|mock)(?:$|[:_-])/;
 
@@ -51,7 +51,7 @@ function isHook(name: string, names: readonly string[]): boolean {
   return /^(?:pre|post)/.test(name) && names.includes(name.replace(/^(?:pre|post)/, ""));
 }
 
-/** The scripts that are services; of `start` and `start:prod` the second. */
+/** Chooses the scripts that are services. If both `start` and `start:prod` exist, only `start:prod` is one. */
 function choose(names: readonly string[]): readonly string[] {
   const all = names.filter(
     (name) => SERVICE.test(name) && !OTHER.test(name) && !isHook(name, names),

@@ -249,7 +249,10 @@ function reasonOf(key: string, value: unknown): string {
     : "newel has no such setting, and pm2's documentation neither";
 }
 
-/** A port that several apps have in their variables is that of one of them: which one is not known. */
+/**
+ * If several apps have the same port in their variables, only one of them listens on it, and the file does not
+ * say which.
+ */
 function sharedPorts(services: readonly Draft[], notes: Notes): readonly Draft[] {
   const ports = services
     .map(({ settings }) => settings["listen"])

@@ -95,7 +95,7 @@ function translateLine(
   const { source } = program;
   const isWeb = name === "web" || names || source?.readsPort === true;
   const listen = isWeb ? listenPort(program, port) : undefined;
-  // Another program binds $PORT itself, so that readiness is a connection to it.
+  // A program that is not a Node.js program binds $PORT itself, so it is ready when it accepts a connection.
   const ready = listen === undefined && names ? { tcp: `127.0.0.1:${port}` } : undefined;
   const passEnv = passedVariables(program, new Environment({ PORT: port }, new Map()), undefined);
   return {

@@ -13,7 +13,7 @@ export interface Unit {
   readonly entries: readonly IniEntry[];
 }
 
-/** The units that a name on the command line means: a file, or those of a directory. */
+/** The units that a path on the command line names: one file, or all units of a directory. */
 export function unitFiles(path: string): readonly string[] {
   if (!statSync(path).isDirectory()) return [path];
   return readdirSync(path)

@@ -12,7 +12,7 @@ export interface ServiceWatchOptions extends ResolvedWatch {
    * are passed on after it.
    */
   readonly restart: (files: readonly string[]) => Promise<void>;
-  /** Called when a new change comes while `restart` is under way. */
+  /** Called when a file changes while `restart` runs. */
   readonly interrupted?: () => void;
   /** Called once with a file that the program writes by itself, which is watched no more. */
   readonly leftOut: (file: string) => void;

@@ -5,7 +5,7 @@ import { dirname, matchesGlob, relative, resolve, sep } from "node:path";
 export interface WatchRoot {
   /** The directory that is watched with all directories below it, absolute. */
   readonly directory: string;
-  /** Whether a file below the directory is meant. */
+  /** Whether the pattern matches a file below the directory. */
   readonly includes: (path: string) => boolean;
   /** Whether a directory below it can contain such a file. */
   readonly enters: (path: string) => boolean;
