@@ -15,7 +15,10 @@ import { systemCode } from "./errors.ts";
  * whether it may remove the lock of another. `START` is the start time of the process, as a pid is used again.
  */
 
-/** Tries to take a lock. Returns its release; `undefined` when a living process has it or is trying. */
+/**
+ * Tries to take a lock. Returns the function that releases it; `undefined` when another running process holds
+ * it or tries to take it.
+ */
 export function tryLock(path: string): (() => void) | undefined {
   if (lockHolder(path) !== undefined) return undefined;
   const { threadId } = process.getBuiltinModule("node:worker_threads");
@@ -40,7 +43,7 @@ export function lockHolder(path: string, own?: string): number | undefined {
   return undefined;
 }
 
-/** Whether the name of a file is that of a lock whose process is gone. */
+/** Whether a file name is that of a lock whose process has ended. */
 export function isDeadLock(name: string): boolean {
   const owner = /^\..+\.lock\.(\d+)-(\d+)-\d+$/.exec(name);
   return owner !== null && startOf(Number(owner[1])) !== owner[2];

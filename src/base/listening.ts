@@ -12,7 +12,7 @@ import { isIP, isIPv4, isIPv6 } from "node:net";
 
 export const EVERY = "every";
 export const IPV6_ONLY = "ipv6-only";
-/** The addresses of `localhost`, as far as this machine has the families. */
+/** The addresses of `localhost` for the address families that this machine has. */
 export const LOOPBACK: readonly string[] = ["127.0.0.1", "::1"];
 
 /** How many hosts one listen() can have. */

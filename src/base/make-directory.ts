@@ -15,7 +15,7 @@ export function makeDirectory(path: string, mode = 0o777): void {
   } catch (error) {
     if (systemCode(error) !== "ENOENT") throw error;
     mkdirSync(firstMissing(path), { mode });
-    // Another process had removed a parent, which is there again.
+    // Another process had removed a parent directory, which has been created again.
     mkdirSync(path, { recursive: true, mode });
   }
 }

@@ -2,7 +2,10 @@
 interface ForeignWord {
   /** The answer: the reason why nothing is to be done, or the command of newel. */
   readonly says: string;
-  /** There is nothing to do, so that a script of the other tool goes on. */
+  /**
+   * newel needs no such command: it prints this text and ends with 0, so that scripts for the other tool
+   * continue.
+   */
   readonly isDone?: true;
 }
 

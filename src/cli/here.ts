@@ -180,7 +180,7 @@ async function lookHere(context: Context, apps: readonly AppView[]): Promise<Her
 function compare(config: ResolvedConfig, apps: readonly AppView[]): Here {
   const app = apps.find(({ name }) => name === config.name);
   if (app?.file === config.file) return { kind: "running", app };
-  // Two directories may have one name: that makes them no app.
+  // A name that comes from the directory identifies no app, because two directories may have the same name.
   if (app === undefined || config.nameFrom === "directory") return { kind: "not up", config };
   return { kind: "elsewhere", app, config };
 }

@@ -46,7 +46,7 @@ export async function watchingKernel<T>(
   }
 }
 
-/** Whether the kernel answers in time; a kernel that is not there has no command waiting. */
+/** Whether the kernel answers in time. If no kernel runs, no command waits for it, so the result is true. */
 async function answers(environment: NodeJS.ProcessEnv): Promise<boolean> {
   const { connectKernel } = await import("../kernel/client/client.ts");
   let kernel: KernelClient | undefined;

@@ -16,7 +16,10 @@ import type { Context } from "./command.ts";
 export type Supervisor = Remote<SupervisorApi>;
 export type SupervisorConnection = Awaited<ReturnType<typeof connectSupervisor>>;
 
-/** How long a supervisor that is just ending may take to make room for the next, in milliseconds. */
+/**
+ * How long a supervisor that is ending may hold the lock of the home before the next one can start, in
+ * milliseconds.
+ */
 const ENDING_MS = 10_000;
 
 /**

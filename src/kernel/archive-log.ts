@@ -73,7 +73,7 @@ export class ArchiveLog {
     return state;
   }
 
-  /** @returns whether {@link write} is due */
+  /** @returns whether the caller has to call {@link write} */
   append(chapter: Chapter): boolean {
     appendFileSync(this.#path, `${JSON.stringify(chapter)}\n`, { mode: 0o600 });
     this.#lines += 1;

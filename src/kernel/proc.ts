@@ -113,7 +113,7 @@ export function readVariable(pid: number, name: string): string | null | undefin
   return variables.slice(begin, end < 0 ? undefined : end);
 }
 
-/** The files that a process has open, as far as they may be seen. */
+/** The open files of a process; empty if this user may not read them. */
 export function openFiles(
   pid: number,
 ): readonly { readonly path: string; readonly isWritable: boolean }[] {

@@ -342,7 +342,7 @@ export class ProcessTable {
     this.#ending.add(ending);
   }
 
-  /** Removes the process from the list once it has ended, and records that for the next kernel. */
+  /** Removes an ended process from the list, and records the removal for the next kernel. */
   #leaveLater(managed: ManagedProcess): void {
     if (managed.leaving) return;
     this.#parts.journal.release({ type: "process leaving", id: managed.record.id });

@@ -62,7 +62,7 @@ export class ReaderTable {
     );
   }
 
-  /** Forgets the readers of a process that is gone with its output. */
+  /** Removes the readers of a process that was removed together with its output. */
   forget({ name, pid }: { readonly name: string; readonly pid: number }): void {
     if (this.#byProcess.get(name)?.pid === pid) this.#byProcess.delete(name);
   }

@@ -143,7 +143,7 @@ function apply(state: Replayed, record: JournalRecord): void {
   }
 }
 
-/** Drops the readers of processes that are gone. */
+/** Removes the readers of processes that are not in the list any more. */
 function livingReaders(
   readers: ReadonlyMap<string, ReaderRecord>,
   processes: ReadonlyMap<string, PastProcess>,

@@ -8,7 +8,7 @@ import { describeEnd, type WorkerEnd } from "./worker-end.ts";
 /** Milliseconds that the end of a worker's connection may come after the worker's own end. */
 const LAST_BYTES_MS = 1_000;
 
-/** The worker that departs, as far as its departure has to know it. */
+/** The facts about a worker that its departure needs. */
 export interface Departing {
   readonly number: number;
   readonly tasks: readonly Task[];
@@ -71,7 +71,7 @@ export class Departure {
     this.kill(why);
   }
 
-  /** Its event loop stands still over a given-up task. */
+  /** Kills the worker, because a given-up task blocks its event loop. */
   killStalled(blocker: Task, isKnown: boolean): void {
     const waitedMs = Math.round(monotonicMs() - (blocker.givenUpMs ?? 0));
     this.blocker ??= blocker;
@@ -102,7 +102,9 @@ export class Departure {
     this.#worker.replace();
   }
 
-  /** Ends a task that was told to end: first its processes, then the whole group. */
+  /**
+   * Ends the worker if a task does not end after its signal was aborted: SIGTERM to the group, then SIGKILL.
+   */
   end(task: Task, graceMs: number): void {
     this.#isSpent = true;
     this.#worker.leave();
@@ -120,7 +122,7 @@ export class Departure {
     });
   }
 
-  /** Given-up tasks that did not end in time do not delay its exit. */
+  /** Given-up tasks that did not end in time do not delay the exit of the worker. */
   look(): void {
     const { inFlight, givenUp } = this.#worker;
     if (inFlight === 0) this.#dismiss();

@@ -243,7 +243,7 @@ export class Dispatcher {
     this.#work.watch();
   }
 
-  /** Sends waiting tasks to a worker, as far as it has room. */
+  /** Sends waiting tasks to a worker while the worker has room. */
   refill(slot: WorkerSlot): void {
     const { worker } = slot;
     if (worker === undefined || (this.#shared.size === 0 && slot.own.size === 0)) return;

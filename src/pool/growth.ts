@@ -34,7 +34,7 @@ export function growBy({ max, size, starting, waiting, oldestMs, behind }: Crowd
 
 /** The facts about a worker that decide whether it must return tasks. */
 export interface Holder {
-  /** Tasks that were sent to it and that it has not begun, as far as that is known. */
+  /** The tasks that were sent to the worker and that, by its reports, it has not begun. */
   readonly unbegun: number;
   readonly silentMs: number;
   /** The worker was asked for its tasks and has not answered. */

@@ -20,7 +20,7 @@ type Path = readonly string[];
 /** The texts of a value, and the places from which they were taken. */
 type Texts = Map<Path, string>;
 
-/** Whether a plain value has a large text, as far as a short search finds it. */
+/** Whether a short search finds a large text in a plain value. */
 export function holdsLargeText(value: unknown, depth: number = LOOK_DEPTH): boolean {
   if (typeof value === "string") return value.length >= LARGE_TEXT;
   if (!isContainer(value) || depth === 0) return false;
@@ -40,7 +40,7 @@ export interface SeparateTexts {
   readonly texts: readonly string[];
 }
 
-/** Takes the large texts out of a plain value; the value itself stays as it is. */
+/** Separates the large texts from a plain value, which is not changed. */
 export function takeTexts(value: unknown): SeparateTexts {
   const found: Texts = new Map();
   const rest = withoutTexts(value, [], found);

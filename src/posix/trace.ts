@@ -22,7 +22,7 @@ const WNOHANG = 1;
 const WALL = 0x4000_0000;
 const PR_SET_PTRACER = 0x5961_6d61;
 
-/** An event of a traced thread. After any event but `ended` the thread stands still until it is resumed. */
+/** An event of a traced thread. After any event except `ended` the thread is stopped until it is resumed. */
 export interface TraceEvent {
   readonly thread: number;
   readonly kind: "signal" | "executed" | "other" | "ended";

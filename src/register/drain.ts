@@ -207,7 +207,8 @@ function closeQuiet(connection: Connection): void {
 }
 
 // A response that has begun ends with FIN. Only an event stream gets a proper end, because its client
-// reconnects by itself. Any other response must be recognisably cut, or a half of it would look complete.
+// reconnects by itself. Any other response must be cut in a way that the client detects; otherwise an
+// incomplete response would look complete.
 function endStreams(traffic: Traffic): void {
   for (const { running, socket } of traffic.connections.values()) {
     for (const response of running) {

@@ -223,7 +223,7 @@ async function join(
     return makeProxy({
       member,
       calls,
-      // The fields of the instance are known to its owner alone.
+      // Only the owner knows the fields of the instance.
       shape: { ...shape, ...member.options.shape },
       createdNewInstance: isFirst && isOwner,
       leave,

@@ -10,7 +10,7 @@ export interface ListenAddress {
   readonly path?: string;
 }
 
-/** The process that listens on an address, as far as this user may know it. */
+/** The process that listens on an address, with the facts that this user may read. */
 export interface AddressOwner {
   /** Missing for a process of another user. */
   readonly pid?: number;
@@ -114,7 +114,7 @@ export function findSocketOwner(inode: string, first: number): number | undefine
   return ownerOf(inode, undefined).pid;
 }
 
-/** Whether a process has a socket open, as far as this user may know it. */
+/** Whether a process has a socket open; `false` if this user may not read its descriptors. */
 export function processHoldsSocket(pid: number, inode: string): boolean {
   return hasSocket(String(pid), inode);
 }

@@ -52,7 +52,7 @@ export async function letAccept(path: string): Promise<void> {
 
 /**
  * The figures of each process of a replica that has a control socket, by pid; `undefined` for one that does not
- * answer now, or whose preload has none.
+ * answer now, or whose preload has no control socket.
  */
 export async function askFigures(
   path: string,

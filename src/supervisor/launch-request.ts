@@ -34,7 +34,7 @@ function hasPreload({ command, listen }: ResolvedService): boolean {
 
 /** Settings of one start that are not part of the service's configuration. */
 export interface LaunchOptions {
-  /** Listen, but accept nothing until the supervisor asks for it. */
+  /** Listen, but accept no connection before the supervisor allows it. */
   readonly hold: boolean;
   /** Beginning of the path of the control socket that the preload opens. */
   readonly controlPath: string;

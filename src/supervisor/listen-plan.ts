@@ -17,7 +17,7 @@ import type { SocketInfo } from "../kernel/api.ts";
  * old and new replicas run, each serves its own addresses.
  */
 
-/** A socket of a group, as far as decisions need it. */
+/** The facts about a socket of a group that the decisions need. */
 export interface Member {
   readonly name: string;
   readonly family: "inet" | "inet6";

@@ -8,7 +8,7 @@ import { socketName } from "./process-names.ts";
 /** After a socket could not be switched it is tried again, in milliseconds. */
 const RETRY_MS = 1_000;
 
-/** A service that gets a socket, as far as its clients are concerned. */
+/** The facts about a service with a socket that decide how its clients are treated. */
 export interface SocketUser {
   readonly state: ServiceState;
   readonly whenFailed: "refuse" | "wait";

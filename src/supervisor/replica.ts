@@ -46,7 +46,7 @@ export class Replica {
   #isOver = false;
 
   /**
-   * @param look - the machine's state of this generation, while it has one
+   * @param look - returns the machine's state of this generation, while the machine has it
    * @param onEnded - called once, when its process has ended and its output is complete
    */
   constructor(

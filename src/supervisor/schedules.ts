@@ -131,7 +131,8 @@ export class Schedules {
     const { app, service, timetable } = entry;
     const { note, log, commands } = this.#parts;
     const what = `the ${timetable.command.kind === "start" ? "run" : "reload"} of ${new Date(dueMs).toISOString()}`;
-    // First, so that no time leads to two runs when this supervisor ends in between.
+    // The time is stored before the run starts, so that it does not run twice if this supervisor ends in
+    // between.
     await app.save().catch((error: unknown) => log(`${nameOf(entry)}: ${messageOf(error)}`));
     if (act === "overlap")
       return note(app, service, `${what} is left out, because the one before is not over`);

@@ -26,7 +26,7 @@ export interface StopTreeOptions {
   readonly scope: StopScope;
   /** From the stop signal to SIGKILL, for the whole tree, in milliseconds. */
   readonly graceMs: number;
-  /** Resolves when the process itself has ended: a reason to look at once. */
+  /** Resolves when the process itself has ended: then the tree is read at once. */
   readonly ended?: Promise<unknown>;
 }
 

@@ -16,7 +16,9 @@ const ANSWER_MS = 2_000;
 interface Usage {
   /** The sum over its processes; a page that several of them share counts for each. */
   readonly memoryBytes: number;
-  /** Of one core, since the last look at the same tree; missing at the first. */
+  /**
+   * The CPU time in percent of one core since the previous reading of this tree; missing in the first reading.
+   */
   readonly cpuPercent?: number;
 }
 
@@ -61,12 +63,12 @@ export class Usages {
   }
 }
 
-/** Sums the memory and the CPU time of process trees, and remembers the last look at each tree. */
+/** Sums the memory and the CPU time of process trees, and remembers the last reading of each tree. */
 export class UsageMeter {
   readonly #last = new Map<string, Last>();
 
   /**
-   * Takes the trees of one look at the kernel.
+   * Evaluates the process trees of one reading of the kernel.
    *
    * @param nowMs - by a monotonic clock
    * @returns the usage of each tree by its name
@@ -78,7 +80,7 @@ export class UsageMeter {
     for (const { name, processes } of trees) {
       const last = this.#last.get(name);
       const ticks = new Map(processes.map((each) => [keyOf(each), each.cpuTicks]));
-      // The latest look is the last entry.
+      // The latest reading is the last entry.
       this.#last.delete(name);
       this.#last.set(name, { atMs: nowMs, ticks });
       const memoryBytes = processes.reduce((sum, each) => sum + each.memoryBytes, 0);
@@ -93,7 +95,7 @@ export class UsageMeter {
   }
 }
 
-/** A process that is new since the last look has used all of its CPU time since then. */
+/** A process that is new since the last reading has used all of its CPU time since that reading. */
 function percentOf(
   { atMs, ticks: before }: Last,
   ticks: ReadonlyMap<string, number>,

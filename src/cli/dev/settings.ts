@@ -13,8 +13,8 @@ const LINGER_MS = 100;
 const GRACE_MS = 5_000;
 
 /**
- * A configuration as `newel dev` runs it: one replica a service, no restart without a change, clients wait while a
- * program is broken, and the old program makes room at once.
+ * A configuration as `newel dev` runs it: one replica a service, no restart without a change, clients wait
+ * while a program is broken, and the old program is stopped before the new one starts.
  */
 export function devConfig(config: ResolvedConfig): ResolvedConfig {
   return { ...config, services: config.services.map(devService) };

@@ -21,7 +21,7 @@ export interface DevSource {
 export interface Ports {
   /** Whether the program was given its port by `--port`. */
   readonly isFixed: boolean;
-  /** The program listens on a port that was not expected; returns whether that is news. */
+  /** Records a port on which the program listens unexpectedly; returns whether the port was unknown before. */
   learn(port: number): boolean;
   /** The program listens on an expected port. */
   confirm(): void;

@@ -115,7 +115,7 @@ function causeOfSignal(signal: number, evidence: Evidence, facts: readonly strin
   return { cause: "killed", facts: [known, ...facts], settings };
 }
 
-/** The possible senders of a SIGKILL that newel did not send, as far as the system reports them. */
+/** The possible senders of a SIGKILL that newel did not send, from the records of the system. */
 function senderOf(memory: Evidence["outOfMemory"]): string {
   const other = "an operator or another program did";
   if (memory?.kind === "none")

@@ -15,7 +15,7 @@ export interface Entry {
   readonly detail?: string;
 }
 
-/** `look`: the run has changed and has to be read. `removed`: the run does not exist any more. */
+/** `look`: the run has changed and has to be read again. `removed`: the run was removed. */
 type EntryKind = "state" | "progress" | "look" | "removed";
 
 const STATES: Readonly<Record<string, RunState>> = {

@@ -2,7 +2,7 @@ import type { WaitReport } from "../runner/protocol.ts";
 
 /** How long a wait by reads is assumed to continue without another read, in milliseconds. */
 const READS_MS = 15_000;
-/** The largest number of runs that an attempt is known to wait for. */
+/** The largest number of runs for which the server remembers that an attempt waits for them. */
 const MOST = 1_000;
 
 /** The runs that an attempt waits for, as its process reports them. */

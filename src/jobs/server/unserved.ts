@@ -9,7 +9,9 @@ import { groupMark } from "./places.ts";
 /** The shortest and longest delay of a run that is left to other servers, in milliseconds. */
 const SHORTEST_MS = 1_000;
 const LONGEST_MS = 15_000;
-/** A run that is due for longer than this waits this share of the time beyond it. */
+/**
+ * A run that has been due for longer than `DEPLOY_MS` is delayed by this share of the time beyond `DEPLOY_MS`.
+ */
 const DEPLOY_MS = 60_000;
 const SHARE = 0.25;
 /** The shortest interval between two notes and log lines about a job, in milliseconds. */

@@ -318,7 +318,10 @@ export class SqliteQueueBackend extends SqliteQueueTurns implements IQueueBacken
     return typeof added === "number" ? refuse(added, "addJobScheduler", {}) : added;
   }
 
-  /** Adds the next job of a job scheduler. @returns its id; `null` when the scheduler is gone or has one */
+  /**
+   * Adds the next job of a job scheduler. @returns its id; `null` when the scheduler does not exist or already
+   * has a next job
+   */
   async updateJobSchedulerNextMillis(
     id: string,
     nextMillis: number,

@@ -197,7 +197,7 @@ export class Store {
     this.#onChange();
   }
 
-  /** Checkpoints the WAL as far as no reader prevents it. @returns whether the whole WAL was copied */
+  /** Checkpoints the part of the WAL that no reader needs. @returns whether the whole WAL was copied */
   checkpoint(): boolean {
     const [busy, pages, moved] = this.tuple("PRAGMA wal_checkpoint(PASSIVE)") ?? [];
     return busy === 0 && pages === moved;

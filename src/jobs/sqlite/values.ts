@@ -36,7 +36,7 @@ export function optionalKey(value: unknown, what: string): string | null {
   return value === undefined || value === null ? null : keyText(value, what);
 }
 
-/** A point in time, a count or a priority: fractions are cut. @throws NEWEL_E_STORE_ARGUMENT */
+/** Reads a point in time, a count or a priority, rounded down. @throws NEWEL_E_STORE_ARGUMENT */
 export function whole(value: unknown, what: string): number {
   return bounded(Math.floor(numberOf(value, what)));
 }
@@ -76,7 +76,7 @@ export function numberOr(value: unknown, otherwise: number): number {
   return bounded(Number.isNaN(number) ? otherwise : number);
 }
 
-/** JSON of a value; `undefined` has none. @throws NEWEL_E_STORE_ARGUMENT */
+/** Returns the JSON of a value; `undefined` for a value without JSON. @throws NEWEL_E_STORE_ARGUMENT */
 export function jsonOf(value: unknown, what: string): string | undefined {
   try {
     return JSON.stringify(value);

@@ -29,7 +29,7 @@ export class EnvelopeError extends Error {
   }
 }
 
-/** Reads a JSON line as far as its id and its command's name. Throws an {@link EnvelopeError}. */
+/** Reads the id and the name of the command from a JSON line. Throws an {@link EnvelopeError}. */
 export function parseEnvelope(line: string): Envelope {
   const value = parsed(line);
   if (typeof value !== "object" || value === null || Array.isArray(value))

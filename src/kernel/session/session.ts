@@ -60,7 +60,7 @@ export function serveConnection(
     connection.end();
   };
 
-  /** The client says no more, and gets the answers to what it has said. */
+  /** The client has closed its sending side; it still gets the answers to its requests. */
   const finish = async (): Promise<void> => {
     await json.answered();
     end();

@@ -83,7 +83,10 @@ export function recordOwner(
   return record;
 }
 
-/** Whether the last owner released in order, or had another version: then any class may follow. */
+/**
+ * Whether the last owner released the ownership in order, or had another version: then an owner of any class
+ * may follow.
+ */
 function isOver(last: OwnerRecord | undefined, version: number): boolean {
   return last === undefined || last.ended === true || last.version !== version;
 }

@@ -133,7 +133,9 @@ function sorted(variables: ReadonlyMap<string, string>): Variables {
   return Object.fromEntries([...variables].sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
-/** The base variables of another user: those of the caller would lead to the caller's files. */
+/**
+ * The base variables of another user, because HOME and similar variables of the caller name the caller's files.
+ */
 function withIdentity(base: Variables, { uid, variables }: ResolvedIdentity): Variables {
   if (uid === undefined) return base;
   const { HOME: _home, USER: _user, LOGNAME: _name, SHELL: _shell, ...others } = base;

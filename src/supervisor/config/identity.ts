@@ -10,7 +10,7 @@ import type { LimitsConfig } from "./policy-types.ts";
 
 // The settings of a process that only the system may grant: its user and group, its limits, its priority.
 
-/** The settings of a service, as far as they have the right form. */
+/** The valid settings of a service. */
 export interface CheckedIdentity {
   readonly user?: string | number;
   readonly group?: string | number;

@@ -86,7 +86,7 @@ export async function loadConfig(options: LoadOptions): Promise<ResolvedConfig> 
 }
 
 /**
- * Finds and evaluates the configuration, and checks its `deploy` alone; included files have none.
+ * Finds and evaluates the configuration, and checks only its `deploy`, which included files cannot have.
  *
  * @throws NEWEL_E_CONFIG_MISSING when there is no file
  * @throws NEWEL_E_CONFIG with one line for each problem, in the order of the file

@@ -5,7 +5,10 @@ import type { CheckedService } from "./schema.ts";
 
 // The settings `schedule` and `restart.cron`.
 
-/** The reason why a text is no cron expression; it needs a library that is loaded only where a configuration has one. */
+/**
+ * The reason why a text is no cron expression. The check needs a library, which is loaded only for
+ * configurations with a cron expression.
+ */
 export type CronCheck = (cron: string) => string | undefined;
 
 /** Whether a configuration has a cron expression. */
@@ -17,7 +20,7 @@ function hasCron(value: unknown): boolean {
   });
 }
 
-/** Loads the check of cron expressions where a configuration has one. */
+/** Loads the check of cron expressions if the configuration has a cron expression. */
 export async function cronCheckFor(value: unknown): Promise<CronCheck | undefined> {
   return hasCron(value) ? (await import("../cron.ts")).cronProblem : undefined;
 }

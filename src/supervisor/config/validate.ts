@@ -176,7 +176,7 @@ function readSockets(value: unknown, directory: string): Sockets {
     // The name of an invalid socket is kept, so that no "listen" is reported as unknown because of it.
     const socket = resolveSocket(name, checked, directory);
     declared.push(socket);
-    // A socket that is no object has none of the settings.
+    // A socket that is not an object has no settings to check.
     const misfits = isRecord(raw)
       ? socketFindings(name, checked, socket).filter((each) => !isTold(each, told))
       : [];

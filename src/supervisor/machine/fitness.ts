@@ -15,7 +15,7 @@ export interface Unfit {
 
 /** The results of the liveness checks and memory samples of one replica. */
 export interface Fitness {
-  /** When the next liveness check is due; `undefined` while one is under way. */
+  /** When the next liveness check is due; `undefined` while a check runs. */
   checkAtMs: number | undefined;
   isChecking: boolean;
   /** Liveness checks in a row that failed. */

@@ -118,7 +118,7 @@ export class ServiceMachine {
     return effects;
   }
 
-  /** When the next `tick` is due; `undefined`: time alone changes nothing. */
+  /** When the next `tick` is due; `undefined` if no change depends on time. */
   nextWakeMs(): number | undefined {
     const times = [this.#commands.nextWakeMs()];
     if (!this.isChanging) times.push(nextStartMs(this.#converging));

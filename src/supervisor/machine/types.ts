@@ -67,7 +67,7 @@ export interface ReplicaState {
 export interface FoundReplica {
   readonly generation: number;
   readonly number: number;
-  /** The settings it was started with, as far as they are known. */
+  /** The settings with which the replica was started, if they are known. */
   readonly spec: ResolvedService;
   /** Whether these are the settings the service has now. */
   readonly current: boolean;
