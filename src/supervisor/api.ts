@@ -41,7 +41,7 @@ export interface LastExit {
  * Why newel stopped a replica: a command, a late readiness, too many replicas, failed liveness checks, or more memory
  * than `maxMemory`.
  */
-type ExitReason = "command" | "late" | "excess" | "liveness" | "memory";
+export type ExitReason = "command" | "late" | "excess" | "liveness" | "memory";
 
 /** One replica of a service: `web.1`. */
 export interface ProcessView {

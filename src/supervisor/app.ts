@@ -6,14 +6,15 @@ import {
   type ResolvedConfig,
   type ResolvedService,
 } from "./config/resolved.ts";
-import type { Completed } from "./ended-runs.ts";
+import { type Completed, parseCompleted } from "./ended-runs.ts";
 import { groupOf } from "./listening.ts";
 import { nameSockets } from "./plan-sockets.ts";
 import { appValueName, type RunName, socketName } from "./process-names.ts";
 import type { FoundProcess } from "./found-process.ts";
 import type { Replica } from "./replica.ts";
-import { Service, type ServiceParts } from "./service.ts";
+import { Service, type ServiceParts, type ServicePast } from "./service.ts";
 import { SharedWrite } from "./shared-write.ts";
+import { exitsToStore, parseExits, type StoredExits, urgentExits } from "./stored-exits.ts";
 import { VerbLock } from "./verb-lock.ts";
 
 /** A service's desired state. */
@@ -42,6 +43,8 @@ export interface StoredApp {
   readonly completed?: Readonly<Record<string, readonly Completed[]>>;
   /** By service: every time of its schedule up to this one is settled. */
   readonly settled?: Readonly<Record<string, number>>;
+  /** By service. */
+  readonly exits?: StoredExits;
   /** A first `up` or a `down` was under way: the next supervisor ends the rest of the app. */
   readonly ending?: boolean;
 }
@@ -83,7 +86,7 @@ export class App {
   readonly #underWay = new Map<string, Wanted>();
   readonly #writing = new SharedWrite(() => this.#write());
   #saved = "";
-  #savedCompleted: string;
+  #savedFacts: string;
 
   constructor(stored: StoredApp, parts: AppParts) {
     // Earlier versions stored no names of the kernel.
@@ -95,9 +98,14 @@ export class App {
     this.settled = new Map(Object.entries(stored.settled ?? {}));
     for (const spec of this.config.services) {
       const wanted = stored.wanted[spec.name] ?? { up: false, replicas: spec.replicas };
-      if (spec.enabled) this.#make(spec, wanted, stored.completed?.[spec.name]);
+      if (!spec.enabled) continue;
+      const { completed, exits } = stored;
+      this.#make(spec, wanted, {
+        completed: completed?.[spec.name] ?? [],
+        exits: exits?.[spec.name] ?? [],
+      });
     }
-    this.#savedCompleted = JSON.stringify(stored.completed ?? {});
+    this.#savedFacts = JSON.stringify([stored.completed ?? {}, urgentExits(this.services)]);
   }
 
   get name(): string {
@@ -191,7 +199,7 @@ export class App {
     return service;
   }
 
-  #make(spec: ResolvedService, wanted: Wanted, completed: readonly Completed[] = []): Service {
+  #make(spec: ResolvedService, wanted: Wanted, past?: ServicePast): Service {
     const name = (): string => this.coming?.name ?? this.name;
     const parts: ServiceParts = {
       kernel: this.#parts.kernel,
@@ -205,7 +213,7 @@ export class App {
       changed: (service) => this.#parts.changed(this, service),
       isServed: (socket, except) => this.#isServed(socket, except),
     };
-    const service = new Service(spec, wanted, parts, completed);
+    const service = new Service(spec, wanted, parts, past);
     this.services.set(spec.name, service);
     return service;
   }
@@ -239,18 +247,19 @@ export class App {
   }
 
   /**
-   * Saves once which replicas have completed, when that has changed.
+   * Saves once which replicas have completed and which ones newel has ended by its own decision, when that has
+   * changed: a next supervisor cannot learn it from the kernel.
    *
    * @throws as {@link save}
    */
-  async saveCompleted(): Promise<void> {
-    const text = JSON.stringify(this.#completed());
-    if (text === this.#savedCompleted || this.ending || this.goingDown) return;
-    this.#savedCompleted = text;
+  async saveFacts(): Promise<void> {
+    const text = JSON.stringify([this.#completed(), urgentExits(this.services)]);
+    if (text === this.#savedFacts || this.ending || this.goingDown) return;
+    this.#savedFacts = text;
     try {
       await this.save();
     } catch (error) {
-      this.#savedCompleted = "";
+      this.#savedFacts = "";
       throw error;
     }
   }
@@ -303,6 +312,7 @@ export class App {
       ...(formerNames.length === 0 ? {} : { formerNames }),
       completed: this.#completed(),
       ...(this.settled.size === 0 ? {} : { settled: Object.fromEntries(this.settled) }),
+      exits: exitsToStore(this.services),
       ...(this.ending && !starts ? { ending: true } : {}),
     };
   }
@@ -356,6 +366,7 @@ export function parseStoredApp(text: string, runsSeen: number): StoredApp {
     formerNames: parseFormerNames("formerNames" in value ? value.formerNames : undefined),
     completed: parseCompleted("completed" in value ? value.completed : undefined),
     settled: parseSettled("settled" in value ? value.settled : undefined),
+    exits: parseExits("exits" in value ? value.exits : undefined),
     ending: stored.ending === true,
   };
 }
@@ -374,19 +385,6 @@ function parseSettled(value: unknown): Record<string, number> {
       (entry): entry is [string, number] => typeof entry[1] === "number",
     ),
   );
-}
-
-function parseCompleted(value: unknown): Record<string, readonly Completed[]> {
-  const completed: Record<string, readonly Completed[]> = {};
-  for (const [service, entries] of Object.entries(Object(value))) {
-    if (!Array.isArray(entries)) continue;
-    completed[service] = entries.flatMap((entry: unknown) => {
-      const { number, generation, hash }: { [Key in keyof Completed]?: unknown } = Object(entry);
-      const isWhole = typeof number === "number" && typeof generation === "number";
-      return isWhole && typeof hash === "string" ? [{ number, generation, hash }] : [];
-    });
-  }
-  return completed;
 }
 
 function parseJson(text: string): unknown {

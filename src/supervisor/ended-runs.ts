@@ -120,3 +120,17 @@ export class EndedRuns {
     });
   }
 }
+
+/** Reads stored completed replicas, by service; an entry of another shape is left out. */
+export function parseCompleted(value: unknown): Record<string, readonly Completed[]> {
+  const completed: Record<string, readonly Completed[]> = {};
+  for (const [service, entries] of Object.entries(Object(value))) {
+    if (!Array.isArray(entries)) continue;
+    completed[service] = entries.flatMap((entry: unknown) => {
+      const { number, generation, hash }: { [Key in keyof Completed]?: unknown } = Object(entry);
+      const isWhole = typeof number === "number" && typeof generation === "number";
+      return isWhole && typeof hash === "string" ? [{ number, generation, hash }] : [];
+    });
+  }
+  return completed;
+}

@@ -36,12 +36,19 @@ export interface ServiceParts extends ReplicaParts {
   readonly log: (text: string) => void;
 }
 
+/** The past of a service as an earlier supervisor stored it. */
+export interface ServicePast {
+  readonly completed: readonly Completed[];
+  readonly exits: readonly LastExit[];
+}
+
 /**
  * One service: has the decisions of its {@link ServiceMachine} carried out, and reports their results to the
  * machine. The machine makes every decision.
  */
 export class Service {
-  readonly lastExits: LastExit[] = [];
+  /** The newest last; of an earlier supervisor those that newel caused. */
+  readonly lastExits: LastExit[];
   readonly counts: ServiceCounts = new ServiceCounts();
   readonly #parts: ServiceParts;
   readonly #machine: ServiceMachine;
@@ -60,9 +67,10 @@ export class Service {
     spec: ResolvedService,
     wanted: { readonly up: boolean; readonly replicas: number },
     parts: ServiceParts,
-    completed: readonly Completed[] = [],
+    { completed, exits }: ServicePast = { completed: [], exits: [] },
   ) {
     this.#parts = parts;
+    this.lastExits = [...exits];
     this.#ended = new EndedRuns(parts, completed);
     this.#commands = new PendingCommands({
       name: () => this.name,

@@ -356,8 +356,8 @@ export class Supervisor implements SupervisorApi {
         this.#schedules.check(app, service);
         if (!this.#apps.has(app)) return;
         app
-          .saveCompleted()
-          .catch((error: unknown) => log(`saving what has completed: ${messageOf(error)}`));
+          .saveFacts()
+          .catch((error: unknown) => log(`saving ended replicas: ${messageOf(error)}`));
       },
     });
     return app;

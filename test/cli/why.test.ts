@@ -306,4 +306,23 @@ test("why works without a supervisor, and says so", async () => {
   const code = services.find(({ service }) => service === "code");
   assert.ok(code);
   check(code, "exit", /^about to fail$/, "run");
+  const { services: stored } = await whyOf("stuck", "eater", "ill");
+  assert.deepEqual(stored.map(causeOf).sort(), NEWEL_ENDED, "its supervisor has stored it");
 });
+
+test("why names the reason for which newel ended a replica after a restart of the supervisor", async () => {
+  await world.succeed("start", "well");
+  const { problems, services } = await whyOf("stuck", "eater", "ill");
+  assert.ok(!problems.some(({ cause }) => cause === "no supervisor"));
+  assert.deepEqual(services.map(causeOf).sort(), NEWEL_ENDED);
+  const eater = services.find(({ service }) => service === "eater");
+  // Whether it runs again depends on the up that failed.
+  const text = [eater?.what, ...(eater?.facts ?? [])].join("\n");
+  assert.match(text, /its processes used \d+MB, which is more than maxMemory/);
+});
+
+const NEWEL_ENDED = ["eater: maxMemory", "ill: liveness", "stuck: liveness"];
+
+function causeOf({ service, cause }: Found): string {
+  return `${service}: ${cause}`;
+}

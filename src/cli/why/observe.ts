@@ -85,7 +85,7 @@ function meets({ state, ready, replicas }: ServiceView, condition: string): bool
 
 /** Every service of the stored apps as the kernel's processes show it, while no supervisor runs. */
 export function observeUnsupervised(held: Held): Observed[] {
-  return [...held.apps].flatMap(([app, { config, wanted }]) =>
+  return [...held.apps].flatMap(([app, { config, wanted, exits }]) =>
     config.services
       .filter(({ enabled }) => enabled)
       .map((spec): Observed => {
@@ -108,7 +108,7 @@ export function observeUnsupervised(held: Held): Observed[] {
           replicas,
           restarts: 0,
           processes,
-          exits: [],
+          exits: exits?.[spec.name] ?? [],
           runs,
           dependencies: [],
         };
