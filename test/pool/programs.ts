@@ -68,6 +68,7 @@ export async function runProgram(seed: number, directory: string): Promise<strin
     concurrency: [1, 2, 8, 256][upTo(4)] ?? 1,
     killMs: 50 + upTo(100),
     stallMs: 500,
+    startMs: SETTLE_MS,
     backoff: { minMs: 1, maxMs: 20 },
     ...(random() < 0.3 ? { recycle: { tasks: 1 + upTo(10) } } : {}),
     onResult: () => undefined,
