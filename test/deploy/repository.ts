@@ -147,8 +147,13 @@ function fetchText(port: number): Promise<string> {
       response.once("error", reject).once("end", () => resolve(text()));
     });
     asked.once("error", reject);
+    // A request that is never answered is a failed one.
+    asked.setTimeout(UNANSWERED_MS, () => asked.destroy(new Error("no answer within 30 s")));
   });
 }
+
+/** More than an answer takes on a busy machine, in milliseconds. */
+const UNANSWERED_MS = 30_000;
 
 /** The requests of a client, and those that failed. */
 export interface Load {
