@@ -329,6 +329,13 @@ interface ResolvedConfig {
     readonly metrics?: ResolvedMetrics;
 }
 
+interface ResolvedHooks {
+    readonly beforeStart?: CheckCommand;
+    readonly afterReady?: CheckCommand;
+    readonly beforeStop?: CheckCommand;
+    readonly timeoutMs: number;
+}
+
 interface ResolvedIdentity {
     readonly uid?: number;
     readonly gid?: number;
@@ -410,6 +417,7 @@ interface ResolvedService {
     };
     readonly alive?: ResolvedAlive;
     readonly maxMemoryBytes?: number;
+    readonly hooks?: ResolvedHooks;
     readonly schedule?: ResolvedSchedule;
     readonly stop: {
         readonly signal: string;

@@ -169,6 +169,7 @@ export interface ServiceSettings<SocketName extends string = string, ServiceName
     readonly ready?: ReadyConfig;
     readonly alive?: AliveConfig;
     readonly maxMemory?: Size;
+    readonly hooks?: HooksConfig;
     readonly stop?: StopConfig;
     readonly reload?: ReloadConfig;
     readonly schedule?: string | ScheduleConfig;
@@ -624,6 +625,10 @@ const ERROR_CODES: {
         readonly text: "…";
         readonly fix: 'Run fewer replicas, or add ports to portRange and run `newel up`. A reload with the order "start-first" needs one port more than there are replicas.';
     };
+    readonly NEWEL_E_HOOK: {
+        readonly text: "…";
+        readonly fix: "…";
+    };
     readonly NEWEL_E_INIT_EMPTY: {
         readonly text: "…";
         readonly fix: "…";
@@ -1025,6 +1030,13 @@ const ERROR_CODES: {
         readonly fix: "…";
     };
 };
+
+interface HooksConfig {
+    readonly beforeStart?: string | readonly [string, ...string[]];
+    readonly afterReady?: string | readonly [string, ...string[]];
+    readonly beforeStop?: string | readonly [string, ...string[]];
+    readonly timeout?: Duration;
+}
 
 interface JobsConfig<ServiceName extends string = string> extends Pick<ServiceSettings<never, ServiceName>, "env" | "envFile" | "passEnv" | "cwd" | "restart" | "dependsOn" | "logs" | "umask" | "enabled"> {
     readonly modules: string | readonly string[];

@@ -365,6 +365,10 @@ export const ERROR_CODES = {
     text: "There is no port for replica {replica} of {service}: portRange {range} has {ports}.",
     fix: 'Run fewer replicas, or add ports to portRange and run `newel up`. A reload with the order "start-first" needs one port more than there are replicas.',
   },
+  NEWEL_E_HOOK: {
+    text: "{replica} was not started: {why}.",
+    fix: "Correct the command in hooks.beforeStart of the configuration, or its time limit hooks.timeout, then run `newel up` or `newel start`.",
+  },
   NEWEL_E_INIT_EMPTY: {
     text: "{file} has no service that newel could start.",
     fix: "Nothing was written. Name another file with --from, or write a newel.config.ts (see `newel help config`).",

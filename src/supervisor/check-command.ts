@@ -18,12 +18,37 @@ const SHOWN_CHARACTERS = 200;
  */
 export function checkByCommand(
   command: CheckCommand,
-  {
-    spec,
-    run,
-    home,
-  }: { readonly spec: ResolvedService; readonly run: RunName; readonly home: string },
-  { timeoutMs, signal }: { readonly timeoutMs: number; readonly signal: AbortSignal },
+  replica: CommandReplica,
+  limits: CommandLimits,
+): Promise<string | undefined> {
+  return runCommand(command, replica, { ...limits, name: "its check" });
+}
+
+/** The replica that a command is for. */
+export interface CommandReplica {
+  readonly spec: ResolvedService;
+  readonly run: RunName;
+  readonly home: string;
+  /** Variables in addition to those of the service. */
+  readonly variables?: Readonly<Record<string, string>>;
+}
+
+interface CommandLimits {
+  readonly timeoutMs: number;
+  /** Ends the command. */
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Runs a command for a replica, as {@link checkByCommand} does.
+ *
+ * @param options.name - the subject of the sentence about a failure
+ * @param options.shown - how many of its last lines that sentence has
+ */
+export function runCommand(
+  command: CheckCommand,
+  { spec, run, home, variables }: CommandReplica,
+  options: CommandLimits & { readonly name: string; readonly shown?: number },
 ): Promise<string | undefined> {
   // Loaded with the first check: few services have one.
   const { spawn } = process.getBuiltinModule("node:child_process");
@@ -33,6 +58,7 @@ export function checkByCommand(
     ...processEnvironment(spec, launchNumbers(spec, run)),
     ...(isOtherUser(spec) ? {} : { NEWEL_HOME: home }),
     NEWEL_REPLICA: String(run.slot),
+    ...variables,
   };
   const child = spawn(file, args, {
     cwd: spec.cwd,
@@ -42,14 +68,13 @@ export function checkByCommand(
     ...(gid === undefined ? {} : { gid }),
     stdio: ["ignore", "pipe", "pipe"],
   });
-  return resultOf(child, timeoutMs, signal);
+  return resultOf(child, options);
 }
 
 /** Waits for the end of a check, and kills its process group when the time is over or the signal aborts. */
 function resultOf(
   child: ChildProcessByStdio<null, Readable, Readable>,
-  timeoutMs: number,
-  signal: AbortSignal,
+  { timeoutMs, signal, name, shown = 1 }: CommandLimits & { name: string; shown?: number },
 ): Promise<string | undefined> {
   let output = "";
   let timedOut = false;
@@ -61,14 +86,14 @@ function resultOf(
   signal.addEventListener("abort", kill, { once: true });
   for (const stream of [child.stdout, child.stderr])
     stream.on("data", (chunk: Buffer) => {
-      output = (output + chunk.toString("utf8")).slice(-SHOWN_CHARACTERS);
+      output = (output + chunk.toString("utf8")).slice(-SHOWN_CHARACTERS * shown);
     });
   return new Promise<string | undefined>((resolve) => {
-    child.on("error", (error) => resolve(`its check could not be run: ${error.message}`));
+    child.on("error", (error) => resolve(`${name} could not be run: ${error.message}`));
     // A process that it left behind may keep the pipes open.
     child.on("exit", (code, by) => {
-      if (timedOut) resolve(`its check did not end within ${timeoutMs} ms`);
-      else resolve(code === 0 ? undefined : describe(code, by, output));
+      if (timedOut) resolve(`${name} did not end within ${timeoutMs} ms`);
+      else resolve(code === 0 ? undefined : describe(code, by, name, lastLines(output, shown)));
     });
   }).finally(() => {
     clearTimeout(timer);
@@ -78,11 +103,14 @@ function resultOf(
   });
 }
 
-function describe(code: number | null, by: string | null, output: string): string {
+function lastLines(output: string, count: number): string {
+  const lines = output.trim().split("\n").slice(-count);
+  return lines.map((line) => line.replaceAll(/\p{Cc}+/gu, " ").trim()).join(" / ");
+}
+
+function describe(code: number | null, by: string | null, name: string, said: string): string {
   const how = code === null ? `by ${by}` : `with exit code ${code}`;
-  const last = output.trim().split("\n").at(-1) ?? "";
-  const said = last.replaceAll(/\p{Cc}+/gu, " ");
-  return `its check ended ${how}${said === "" ? "" : `: ${said}`}`;
+  return `${name} ended ${how}${said === "" ? "" : `: ${said}`}`;
 }
 
 /** A program that could not be started has no process. */

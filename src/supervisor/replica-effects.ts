@@ -96,7 +96,10 @@ export class ReplicaEffects {
   probe(generation: number): void {
     this.#repeat(
       generation,
-      (replica, startedMs) => replica.probe(performance.now() - startedMs),
+      async (replica, startedMs) => {
+        await replica.probe(performance.now() - startedMs);
+        this.#reportHook(replica, await replica.afterReady());
+      },
       (replica) => {
         if (replica.isProbed) this.#owner.dispatch({ type: "ready", generation });
       },
@@ -134,13 +137,17 @@ export class ReplicaEffects {
     replica.endProbe();
     const measured = replica.isOver ? undefined : performance.now();
     const { spec } = machine;
-    // Only a change of the configuration has other sockets.
-    const isSame = now || replica.spec.hash === spec.hash;
-    const stopping = isSame
-      ? replica.stop(now)
-      : handOver(replica, spec, this.#parts).then(() => replica.stop(false));
+    const stopping = now
+      ? replica.stop(true)
+      : replica.beforeStop().then(async (failed) => {
+          this.#reportHook(replica, failed);
+          // Only a change of the configuration has other sockets.
+          if (replica.spec.hash !== spec.hash) await handOver(replica, spec, this.#parts);
+          return replica.stop(false);
+        });
     stopping.then(
-      (killed) => {
+      () => {
+        const killed = replica.takeKilled();
         if (measured !== undefined) counts.stopped(performance.now() - measured);
         if (killed.length > 0) reportKilled(replica, killed);
         dispatch({ type: "stopped", generation });
@@ -154,6 +161,10 @@ export class ReplicaEffects {
         dispatch({ type: "stop failed", generation, why });
       },
     );
+  }
+
+  #reportHook(replica: Replica, failure: string | undefined): void {
+    if (failure !== undefined) this.#parts.log(`${replica.name}: ${failure}`);
   }
 
   /** A replica that ended while no supervisor ran; its descendants may be left. */

@@ -1,6 +1,6 @@
 import { closeSync, constants, openSync } from "node:fs";
 
-import { hasCode, systemCode } from "../base/errors.ts";
+import { hasCode, messageOf, newelError, systemCode } from "../base/errors.ts";
 import type { Home } from "../base/home.ts";
 import { sleep } from "../base/timers.ts";
 import type { KernelEvent } from "../kernel/api.ts";
@@ -19,6 +19,8 @@ import { type Killed, TreeStop } from "./stop-tree.ts";
 
 /** How long after the end of its tree the kernel may take to report the end of the process itself. */
 const END_WAIT_MS = 10_000;
+/** How often a replica whose hook runs before its start is looked at for a stop, in milliseconds. */
+const HOOK_LOOK_MS = 50;
 
 /** The dependencies of a replica. */
 export interface ReplicaParts {
@@ -41,8 +43,14 @@ export class Replica {
   readonly #ended = Promise.withResolvers<void>();
   readonly #probing = new AbortController();
   readonly #fifoHolders: number[] = [];
+  /** Aborted by a stop without the grace. */
+  readonly #hurry = new AbortController();
+  #beforeStop: Promise<string | undefined> | undefined;
+  /** Whether this supervisor started it. */
+  #isLaunched = false;
   #stop: TreeStop | undefined;
-  #stopping: Promise<readonly Killed[]> | undefined;
+  #stopping: Promise<void> | undefined;
+  readonly #killed: Killed[] = [];
   #isOver = false;
 
   /**
@@ -96,12 +104,56 @@ export class Replica {
   /** Has the kernel make the process. With `hold` it listens but accepts nothing until {@link accept}. */
   async launch(hold: boolean): Promise<void> {
     admitUser(this.#parts.home, this.spec, this.kernelName);
+    await this.#prepare();
+    this.#isLaunched = true;
     const request = launchRequest(this.spec, this.run, {
       hold: hold && canHold(this.spec),
       controlPath: controlPath(this.#parts.home, this.kernelName),
       home: this.#parts.home.directory,
     });
     this.take(await this.#parts.kernel.processes.make(request));
+  }
+
+  /** Runs the hook before the start. The machine waits for it before it stops the replica, so a stop ends it here. */
+  async #prepare(): Promise<void> {
+    if (this.spec.hooks?.beforeStart === undefined) return;
+    const isStopping = (): boolean => this.#look()?.phase !== "starting";
+    const stopped = new AbortController();
+    const timer = setInterval(() => isStopping() && stopped.abort(), HOOK_LOOK_MS);
+    const signal = AbortSignal.any([stopped.signal, this.#probing.signal]);
+    const why = await this.#hook("beforeStart", signal).finally(() => clearInterval(timer));
+    if (why !== undefined) throw newelError("NEWEL_E_HOOK", { replica: this.name, why });
+    if (isStopping()) throw newelError("NEWEL_E_CANCELLED", { what: `The start of ${this.name}` });
+  }
+
+  /** Runs the hook of a replica that this supervisor started, once it is ready. */
+  async afterReady(): Promise<string | undefined> {
+    if (!this.#isLaunched || !this.isProbed) return undefined;
+    return this.#hook("afterReady", this.#probing.signal);
+  }
+
+  /** Runs the hook before the stop, once; a stop without the grace ends it. */
+  beforeStop(): Promise<string | undefined> {
+    // A replica whose process was never made, or has ended, has nothing to prepare.
+    if (this.#isOver || this.pid === undefined) return Promise.resolve(undefined);
+    this.#beforeStop ??= this.#hook("beforeStop", this.#hurry.signal);
+    return this.#beforeStop;
+  }
+
+  async #hook(
+    hook: "beforeStart" | "afterReady" | "beforeStop",
+    signal: AbortSignal,
+  ): Promise<string | undefined> {
+    // Loaded with the first hook: few services have one.
+    if (this.spec.hooks?.[hook] === undefined) return undefined;
+    const { runHook } = await import("./hooks.ts");
+    const { spec, run, pid } = this;
+    try {
+      return await runHook(hook, { spec, run, pid, home: this.#parts.home.directory }, signal);
+    } catch (error) {
+      // A stop must not fail for the sake of its hook.
+      return `its hook ${hook} could not be run: ${messageOf(error).replace(/\.$/, "")}`;
+    }
   }
 
   /** Takes over the kernel's data of the process. */
@@ -164,18 +216,24 @@ export class Replica {
    * Carries out the stop ladder for the whole process tree. Called again, it joins the stop under way.
    *
    * @param now - SIGKILL without the rest of the grace, for a stop under way too
-   * @returns the processes that had to be killed; for a call that joined, none
    * @throws NEWEL_E_NOT_STOPPED when a process outlives SIGKILL
    */
-  stop(now: boolean): Promise<readonly Killed[]> {
+  stop(now: boolean): Promise<void> {
     this.#stop ??= new TreeStop(this.#parts.kernel, this.kernelName, {
       ...this.spec.stop,
       ended: this.#ended.promise,
     });
-    if (now) this.#stop.now();
-    if (this.#stopping !== undefined) return this.#stopping.then(() => []);
-    this.#stopping = this.#carryOut(this.#stop);
+    if (now) {
+      this.#hurry.abort();
+      this.#stop.now();
+    }
+    this.#stopping ??= this.#carryOut(this.#stop);
     return this.#stopping;
+  }
+
+  /** The processes that had to be killed, once: the first of several calls of {@link stop} that ends reports them. */
+  takeKilled(): readonly Killed[] {
+    return this.#killed.splice(0);
   }
 
   /** Signals the process itself or its group. */
@@ -205,12 +263,11 @@ export class Replica {
     for (const fd of this.#fifoHolders.splice(0)) closeSync(fd);
   }
 
-  async #carryOut(stop: TreeStop): Promise<readonly Killed[]> {
+  async #carryOut(stop: TreeStop): Promise<void> {
     try {
-      const killed = await stop.run();
+      this.#killed.push(...(await stop.run()));
       // The kernel reports the end of the process once its output is complete.
       if (this.pid !== undefined) await this.#endedWithin(END_WAIT_MS);
-      return killed;
     } finally {
       this.#stopping = undefined;
     }

@@ -116,6 +116,7 @@ function policySettings(service: ResolvedService): Settings {
     listen,
     watch,
     schedule,
+    hooks,
   } = service;
   const { kind, ...probe } = ready.probe;
   return {
@@ -142,6 +143,7 @@ function policySettings(service: ResolvedService): Settings {
     "restart.whenFailed": restart.whenFailed,
     "restart.cron": restart.cron,
     schedule,
+    hooks,
     watch,
     dependsOn: Object.entries(dependsOn).sort(([a], [b]) => (a < b ? -1 : 1)),
   };

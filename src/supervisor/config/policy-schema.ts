@@ -3,6 +3,7 @@ import * as v from "valibot";
 import type { AliveTiming, ReadyTiming } from "./check-types.ts";
 import { duration, flag, integer, oneOf, signal, size, text, texts } from "./leaves.ts";
 import type {
+  HooksConfig,
   LogsConfig,
   ReloadConfig,
   RestartConfig,
@@ -32,6 +33,27 @@ export interface CheckedAlive extends AliveTiming {
 
 const may = v.exactOptional;
 
+/** `hooks`, as far as it has the right form. */
+export interface CheckedHooks extends Pick<HooksConfig, "timeout"> {
+  readonly beforeStart?: string | readonly string[];
+  readonly afterReady?: string | readonly string[];
+  readonly beforeStop?: string | readonly string[];
+}
+
+const COMMAND = 'must be a command: "pg_isready", or without a shell ["pg_isready", "-q"].';
+const command = v.lazy((input) =>
+  Array.isArray(input)
+    ? v.pipe(texts(COMMAND, "must be a text."), v.minLength(1, COMMAND))
+    : text(COMMAND),
+);
+
+export const hooks: v.GenericSchema<unknown, CheckedHooks> = settings("hooks", {
+  beforeStart: may(command),
+  afterReady: may(command),
+  beforeStop: may(command),
+  timeout: may(duration(10)),
+});
+
 const CRON = 'must be a cron expression: "0 3 * * *".';
 const TIME_ZONE = 'must be a time zone: "Europe/Berlin".';
 
@@ -56,13 +78,6 @@ const restart: v.GenericSchema<unknown, RestartConfig> = settings("restart", {
   cron: may(text(CRON)),
   tz: may(text(TIME_ZONE)),
 });
-
-const COMMAND = 'must be a command: "pg_isready", or without a shell ["pg_isready", "-q"].';
-const command = v.lazy((input) =>
-  Array.isArray(input)
-    ? v.pipe(texts(COMMAND, "must be a text."), v.minLength(1, COMMAND))
-    : text(COMMAND),
-);
 
 const PROBE_HTTP = 'must be a path or a URL: "/healthz" or "http://127.0.0.1:8000/healthz".';
 const PROBE_TCP = 'must be an address: "127.0.0.1:6380".';

@@ -52,6 +52,21 @@ export interface RestartConfig {
   readonly tz?: string;
 }
 
+/**
+ * Commands at moments in the life of each replica: a string is run by /bin/sh -c, a list without a shell; in `cwd`, with
+ * the environment and the user of the service, NEWEL_PROCESS and NEWEL_REPLICA.
+ */
+export interface HooksConfig {
+  /** Before the process starts. A failure fails the start, and `restart` decides. */
+  readonly beforeStart?: string | readonly [string, ...string[]];
+  /** Once the process is ready, before it counts as ready; NEWEL_PID is its pid. A failure is reported alone. */
+  readonly afterReady?: string | readonly [string, ...string[]];
+  /** Before the stop signal, except with `--now`; NEWEL_PID is its pid. A failure is reported alone. */
+  readonly beforeStop?: string | readonly [string, ...string[]];
+  /** The time limit of each command, from `'10ms'`; a command that takes longer is killed and has failed. Default `'10s'`. */
+  readonly timeout?: Duration;
+}
+
 /** The times at which a service runs. */
 export interface ScheduleConfig {
   /** A cron expression of five fields (`'0 3 * * *'`), or of six with seconds first. */

@@ -8,6 +8,7 @@ import { binDirectories, findProgram, withoutRunners } from "./programs.ts";
 import type {
   ResolvedAlive,
   ResolvedCommand,
+  ResolvedHooks,
   ResolvedProbe,
   ResolvedService,
   ResolvedSocket,
@@ -104,6 +105,7 @@ export function resolveService(
     replicas: service.replicas === "cpus" ? availableParallelism() : (service.replicas ?? 1),
     ready: resolveReady(service, listen),
     ...resolveFitness(service, listen),
+    ...ifGiven("hooks", resolveHooks(service)),
     ...ifGiven("schedule", schedule),
     stop: resolveStop(service),
     reload: { order: service.reload?.order ?? (listen.length > 0 ? "start-first" : "stop-first") },
@@ -195,6 +197,12 @@ function resolveCommand(
   if (typeof run === "string") return { kind: "shell", line: run };
   const program = findProgram(run[0] ?? "", path, cwd);
   return { kind: "exec", args: run, ...(program === undefined ? {} : { program }) };
+}
+
+function resolveHooks({ hooks }: CheckedService): ResolvedHooks | undefined {
+  if (hooks === undefined) return undefined;
+  const { timeout = "10s", ...commands } = hooks;
+  return { ...commands, timeoutMs: durationMs(timeout) };
 }
 
 function resolveLogs({ logs = {} }: CheckedService): ResolvedService["logs"] {

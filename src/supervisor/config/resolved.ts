@@ -3,6 +3,7 @@ import * as v from "valibot";
 import { newelError } from "../../base/errors.ts";
 import type { ResolvedIdentity } from "./identity.ts";
 import type { PortRange } from "./port-range.ts";
+import { cronSchema, type ResolvedSchedule, scheduleSchema } from "./resolved-schedule.ts";
 import type { RestartPolicy } from "./policy-types.ts";
 import type { DependencyCondition } from "./types.ts";
 
@@ -137,13 +138,13 @@ export interface ResolvedMetrics {
     | { readonly path: string };
 }
 
-/** The times at which a service runs. */
-export interface ResolvedSchedule {
-  readonly cron: string;
-  /** Missing: the time zone of the supervisor. */
-  readonly tz?: string;
-  /** The treatment of times that passed without a supervisor. */
-  readonly missed: "run" | "skip";
+/** The commands of a service at moments in the life of each replica. */
+export interface ResolvedHooks {
+  readonly beforeStart?: CheckCommand;
+  readonly afterReady?: CheckCommand;
+  readonly beforeStop?: CheckCommand;
+  /** Of each of them. */
+  readonly timeoutMs: number;
 }
 
 export interface ResolvedService {
@@ -185,6 +186,7 @@ export interface ResolvedService {
   readonly alive?: ResolvedAlive;
   /** The most memory that the processes of a replica may use together, in bytes; missing: no limit. */
   readonly maxMemoryBytes?: number;
+  readonly hooks?: ResolvedHooks;
   /** The service runs at these times alone; missing: it runs always. */
   readonly schedule?: ResolvedSchedule;
   readonly stop: {
@@ -297,7 +299,14 @@ const watchSchema: v.GenericSchema<unknown, ResolvedWatch> = v.object({
   programs: texts,
 });
 
-const cronSchema = v.object({ cron: v.string(), tz: v.exactOptional(v.string()) });
+const hookCommand = v.exactOptional(v.union([v.string(), texts]));
+
+const hooksSchema: v.GenericSchema<unknown, ResolvedHooks> = v.object({
+  beforeStart: hookCommand,
+  afterReady: hookCommand,
+  beforeStop: hookCommand,
+  timeoutMs: count,
+});
 
 const serviceSchema: v.GenericSchema<unknown, ResolvedService> = v.object({
   name: v.string(),
@@ -328,9 +337,8 @@ const serviceSchema: v.GenericSchema<unknown, ResolvedService> = v.object({
   ready: v.object({ probe: probeSchema, afterMs: count, timeoutMs: count, stableMs: count }),
   alive: v.exactOptional(aliveSchema),
   maxMemoryBytes: v.exactOptional(count),
-  schedule: v.exactOptional(
-    v.object({ ...cronSchema.entries, missed: v.picklist(["run", "skip"]) }),
-  ),
+  hooks: v.exactOptional(hooksSchema),
+  schedule: v.exactOptional(scheduleSchema),
   stop: v.object({
     signal: v.string(),
     graceMs: count,

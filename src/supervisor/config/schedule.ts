@@ -1,6 +1,7 @@
 import type { ScheduleConfig } from "./policy-types.ts";
 import { type Finding, type Key, quoted } from "./problems.ts";
-import type { ResolvedSchedule, ResolvedService } from "./resolved.ts";
+import type { ResolvedSchedule } from "./resolved-schedule.ts";
+import type { ResolvedService } from "./resolved.ts";
 import type { CheckedService } from "./schema.ts";
 
 // The settings `schedule` and `restart.cron`.

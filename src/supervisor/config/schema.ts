@@ -23,7 +23,9 @@ import type { ScheduleConfig } from "./policy-types.ts";
 import {
   alive,
   type CheckedAlive,
+  type CheckedHooks,
   type CheckedReady,
+  hooks,
   logs,
   ready,
   reload,
@@ -45,7 +47,7 @@ import type {
 /** A service whose every setting has the right form; whether they fit together is for the rules. */
 export interface CheckedService extends Omit<
   ServiceSettings,
-  "listen" | "ready" | "alive" | "dependsOn" | "schedule"
+  "listen" | "ready" | "alive" | "dependsOn" | "schedule" | "hooks"
 > {
   readonly node?: string;
   readonly run?: string | readonly string[];
@@ -55,6 +57,7 @@ export interface CheckedService extends Omit<
   readonly listen?: string | number | readonly (string | number)[];
   readonly ready?: CheckedReady;
   readonly alive?: CheckedAlive;
+  readonly hooks?: CheckedHooks;
   readonly schedule?: string | Partial<ScheduleConfig>;
   readonly dependsOn?: readonly string[] | Readonly<Record<string, DependencyCondition>>;
 }
@@ -182,6 +185,7 @@ const serviceSchema: v.GenericSchema<unknown, CheckedService> = settings("servic
   ready: may(ready),
   alive: may(alive),
   maxMemory: may(size),
+  hooks: may(hooks),
   stop: may(stop),
   reload: may(reload),
   schedule: may(scheduleSetting),

@@ -2,6 +2,7 @@ import type { Duration, Size } from "../../base/units.ts";
 import type { AliveConfig, ReadyConfig } from "./check-types.ts";
 import type { DeployConfig } from "./deploy-types.ts";
 import type {
+  HooksConfig,
   LimitsConfig,
   LogsConfig,
   ReloadConfig,
@@ -99,6 +100,8 @@ export interface ServiceSettings<
    * replica is replaced, as for `alive`, after three samples above it (one every 2 s). Default: no limit.
    */
   readonly maxMemory?: Size;
+  /** Commands before the start, when it is ready, and before the stop of each replica. Default: none. */
+  readonly hooks?: HooksConfig;
   /** How its processes are stopped. Default: SIGTERM, then SIGKILL after the grace. */
   readonly stop?: StopConfig;
   /** How its replicas are replaced. Default: one by one, a new one first where it listens. */

@@ -12,6 +12,7 @@ export type Level =
   | "reload"
   | "restart"
   | "schedule"
+  | "hooks"
   | "backoff"
   | "jobs"
   | "metrics"
@@ -163,6 +164,17 @@ const INNER: Readonly<Partial<Record<Level, Words>>> = {
     retries: 'Write it as "max".',
     window: 'Write it as "within".',
   },
+  hooks: {
+    preStart: 'Write it as "beforeStart".',
+    pre_start: 'Write it as "beforeStart".',
+    before_start: 'Write it as "beforeStart".',
+    postStart: 'Write it as "afterReady".',
+    post_start: 'Write it as "afterReady".',
+    after_start: 'Write it as "afterReady".',
+    preStop: 'Write it as "beforeStop".',
+    pre_stop: 'Write it as "beforeStop".',
+    before_stop: 'Write it as "beforeStop".',
+  },
   schedule: {
     timezone: 'Write it as "tz".',
     timeZone: 'Write it as "tz".',
@@ -228,6 +240,9 @@ const INSIDE: Words = {
   interval: "alive",
   threshold: "alive",
   pattern: "ready",
+  beforeStart: "hooks",
+  afterReady: "hooks",
+  beforeStop: "hooks",
   cron: "schedule",
   tz: "schedule",
   missed: "schedule",

@@ -32,7 +32,7 @@ test("the page names every setting", async (t) => {
   // The message about an unknown setting lists those there are.
   const directory = makeApp(t, {
     "newel.config.json": `{ "zzzzzzzz": 1, "services": { "a": { "run": "x", "zzzzzzzz": 1, "ready": { "zzzzzzzz": 1 },
-      "stop": { "zzzzzzzz": 1 }, "restart": { "zzzzzzzz": 1 }, "schedule": { "zzzzzzzz": 1 }, "logs": { "zzzzzzzz": 1 } } },
+      "stop": { "zzzzzzzz": 1 }, "restart": { "zzzzzzzz": 1 }, "schedule": { "zzzzzzzz": 1 }, "hooks": { "zzzzzzzz": 1 }, "logs": { "zzzzzzzz": 1 } } },
       "sockets": { "s": { "path": "x", "zzzzzzzz": 1 } },
       "jobs": { "modules": "*.json", "zzzzzzzz": 1 }, "metrics": { "zzzzzzzz": 1 } }`,
   });

@@ -56,6 +56,7 @@ cwd
 ready
 alive
 maxMemory
+hooks
 stop
 reload
 schedule
