@@ -22,7 +22,7 @@ export function exitsToStore(services: Ended): StoredExits {
   return pick(services, ({ reason }) => reason !== undefined);
 }
 
-/** Those of them that are stored at once; the others are stored with the next change of the app. */
+/** The exits that are stored at once; other exits are stored with the next change of the app. */
 export function urgentExits(services: Ended): StoredExits {
   return pick(services, ({ reason }) => OWN.has(reason));
 }
