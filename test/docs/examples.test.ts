@@ -22,6 +22,7 @@ import {
 
 /** Blocks in no language that is tried here: how each begins, and the test or the reason. */
 const BLOCKS_ELSEWHERE: Readonly<Record<string, readonly (readonly [string, string])[]>> = {
+  "docs/guide/deploy.md": [["name: deploy", "test/deploy/ssh.test.ts"]],
   "docs/guide/kernel.md": [
     ['import { createServer } from "node:http";', "test/kernel/guide.test.ts"],
     ["$ newel telnet", "test/kernel/guide.test.ts"],
