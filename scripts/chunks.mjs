@@ -173,26 +173,25 @@ async function buildChunk(name, graph, run, dist) {
   const contents = modules
     .map((module) => `export * from ${JSON.stringify(`./${module}`)};`)
     .join("\n");
-  let found;
   await run({
     stdin: { contents, resolveDir: graph.root, sourcefile: `${name}.chunk.ts`, loader: "ts" },
     outfile,
     plugins: [
       builtins(graph, (module) => modules.includes(module)),
       linkTo(graph, (module) => modules.includes(module), "."),
-      {
-        name: "exports",
-        setup: (builder) =>
-          builder.onEnd(({ metafile }) => {
-            found = new Set(Object.values(metafile.outputs).flatMap((output) => output.exports));
-          }),
-      },
     ],
   });
-  // An ambiguous name is not exported at all.
+  // An ambiguous name is not exported at all, though the metafile of esbuild lists it.
+  const found = exportsIn(readFileSync(outfile, "utf8"));
   const lost = [...wanted].filter((each) => !found.has(each));
   if (lost.length > 0)
     throw new Error(`Two modules of the chunk ${name} export ${lost.join(", ")}: rename one.`);
+}
+
+/** The names that a bundle exports. */
+function exportsIn(text) {
+  const lists = [...text.matchAll(/^export \{([^}]*)\}/gm)].map(([, list]) => list.split(","));
+  return new Set(lists.flat().map((each) => each.trim().split(" as ").at(-1)));
 }
 
 /** The way from a file to the chunks. */

@@ -19,7 +19,7 @@ import { systemCode } from "./errors.ts";
  * Tries to take a lock. Returns the function that releases it; `undefined` when another running process holds
  * it or tries to take it.
  */
-export function tryLock(path: string): (() => void) | undefined {
+export function tryPathLock(path: string): (() => void) | undefined {
   if (lockHolder(path) !== undefined) return undefined;
   const { threadId } = process.getBuiltinModule("node:worker_threads");
   const own = `${path}.${process.pid}-${startOf(process.pid) ?? 0}-${threadId}`;

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { type Build, compareVersions, type OwnBuild, ownBuild } from "./build.ts";
 import { messageOf, newelError, systemCode } from "./errors.ts";
 import { type Home, makeHome } from "./home.ts";
-import { lockHolder, tryLock } from "./file-lock.ts";
+import { lockHolder, tryPathLock } from "./file-lock.ts";
 import { makeDirectory } from "./make-directory.ts";
 import { programPath } from "./modules.ts";
 import { isNoexec } from "./mounts.ts";
@@ -158,7 +158,7 @@ async function installBuild(home: Home, build: OwnBuild, source: string): Promis
   try {
     makeDirectory(home.runtimeDirectory, 0o700);
     while (readCopy(directory, build.name) === undefined) {
-      const release = tryLock(lock);
+      const release = tryPathLock(lock);
       if (release !== undefined) {
         try {
           await writeCopy(build, source, directory);

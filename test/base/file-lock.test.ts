@@ -7,7 +7,7 @@ import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 
-import { isDeadLock, lockHolder, tryLock } from "../../src/base/file-lock.ts";
+import { isDeadLock, lockHolder, tryPathLock } from "../../src/base/file-lock.ts";
 import { temporaryDirectory } from "../helpers/resources.ts";
 
 const ROUNDS = 300;
@@ -17,8 +17,8 @@ const FIXTURE = fileURLToPath(new URL("fixtures/lock-rounds.ts", import.meta.url
 test("a lock has one holder at a time, also after processes died with it", async (t) => {
   const path = join(temporaryDirectory(t), ".copy.lock");
   for (let count = 0; count < 3; count += 1) {
-    const code = `import { tryLock } from ${JSON.stringify(LOCK)};
-      if (tryLock(${JSON.stringify(path)}) !== undefined) console.log("held");
+    const code = `import { tryPathLock } from ${JSON.stringify(LOCK)};
+      if (tryPathLock(${JSON.stringify(path)}) !== undefined) console.log("held");
       setInterval(() => undefined, 1_000);`;
     const child = spawn(process.execPath, ["--input-type=module", "--eval", code], {
       stdio: ["ignore", "pipe", "inherit"],
@@ -26,7 +26,7 @@ test("a lock has one holder at a time, also after processes died with it", async
     t.after(() => child.kill("SIGKILL"));
     await once(child.stdout, "data");
     assert.equal(lockHolder(path), child.pid);
-    assert.equal(tryLock(path), undefined, "a living process has it");
+    assert.equal(tryPathLock(path), undefined, "a living process has it");
     child.kill("SIGKILL");
     await once(child, "exit");
   }
@@ -38,7 +38,7 @@ test("a lock has one holder at a time, also after processes died with it", async
     run(process.execPath, [FIXTURE, path, String(ROUNDS)]),
   );
   for (const { stdout } of await Promise.all(runs)) assert.equal(stdout, `held ${ROUNDS} times\n`);
-  const release = tryLock(path);
+  const release = tryPathLock(path);
   assert.ok(release !== undefined);
   release();
   assert.deepEqual(readdirSync(join(path, "..")), left, "each process removes its own file");
@@ -50,7 +50,7 @@ test("a process that got the pid of a dead one does not have its lock", (t) => {
   writeFileSync(name, "");
   assert.equal(lockHolder(path), undefined);
   assert.ok(isDeadLock(`.copy.lock.${process.pid}-1-0`));
-  const release = tryLock(path);
+  const release = tryPathLock(path);
   assert.ok(release !== undefined);
   const own = readdirSync(join(path, "..")).filter((each) => !name.endsWith(each));
   assert.equal(own.length, 1);

@@ -32,7 +32,7 @@ const CANCELLED = {
 } as const;
 
 /** The commands of a service: one is under way, and the others wait for their turn. A stop takes the place of all. */
-export class Commands {
+export class CommandQueue {
   readonly #parts: CommandsParts;
   readonly #queue: { readonly id: number; readonly command: Command }[] = [];
   #operation: Operation | undefined;

@@ -1,6 +1,6 @@
 import type { ResolvedService } from "../config/resolved.ts";
 import { describeExit } from "../restart-policy.ts";
-import { Commands } from "./commands.ts";
+import { CommandQueue } from "./commands.ts";
 import { converge, type Converging, nextStartMs } from "./converge.ts";
 import type { Wanted } from "./operation.ts";
 import { reconcile } from "./reconcile.ts";
@@ -48,7 +48,7 @@ export class ServiceMachine {
   #wanted: Wanted;
   readonly #table: ReplicaTable;
   readonly #unfit: UnfitReplicas;
-  readonly #commands: Commands;
+  readonly #commands: CommandQueue;
   #effects: Effect[] = [];
   #nowMs = 0;
   /** Whether the present replicas are known: nothing is decided before. */
@@ -72,7 +72,7 @@ export class ServiceMachine {
       replace: ({ generation }) => this.#commands.addOwn({ kind: "replace", generation }),
       giveUp: (replica, reason, failure) => this.#giveUp(replica, reason, failure),
     });
-    this.#commands = new Commands({
+    this.#commands = new CommandQueue({
       machine: this,
       table: this.#table,
       unfit: this.#unfit,

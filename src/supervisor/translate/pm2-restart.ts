@@ -8,7 +8,7 @@ import type { Pm2App } from "./pm2-app.ts";
 const LONGEST_BACKOFF_MS = 15_000;
 
 /** A program that pm2 starts at the times of `cron_restart` alone, after its first start. */
-export function scheduleOf(each: Pm2App): Setting {
+export function cronRestartOf(each: Pm2App): Setting {
   const cron = cronOf(each);
   if (cron === undefined || boolean(each.app["autorestart"]) !== false) return undefined;
   each.notes.remark(

@@ -21,7 +21,7 @@ import type { Pm2App } from "./pm2-app.ts";
 import { pm2Command } from "./pm2-command.ts";
 import { environmentOf, numberedPort, passedVariables } from "./pm2-environment.ts";
 import { PM2_CARRIED, PM2_DROPPED, PM2_NEEDLESS } from "./pm2-keys.ts";
-import { maxMemoryOf, restartOf, scheduleOf } from "./pm2-restart.ts";
+import { maxMemoryOf, restartOf, cronRestartOf } from "./pm2-restart.ts";
 
 /** Reads a pm2 ecosystem file: `{ apps: […] }`, a list of apps, or one app. */
 export function translatePm2(parsed: Parsed): Translation {
@@ -132,7 +132,7 @@ function translateApp(each: Pm2App, profile: string | undefined): Draft {
       ready: readyOf(app, listen !== undefined),
       stop: stopOf(app, program),
       maxMemory: maxMemoryOf(each),
-      schedule: scheduleOf(each),
+      schedule: cronRestartOf(each),
       restart: restartOf(each),
     },
   };
