@@ -73,9 +73,9 @@ test("a word is one argument of a shell, with every character", () => {
 });
 
 test("newel deploy --host deploys over ssh", { skip }, async (t) => {
-  const ssh = await startSshd(t);
-  // The same home here and there: there is one machine.
+  // The same home here and there: there is one machine. Its hook comes first: daemons end before directories go.
   const world = new World(t);
+  const ssh = await startSshd(t);
   const repository = new Repository(world, await freePort());
   const newel = `env NEWEL_HOME=${quoted(world.home)} ${quoted(process.execPath)} ${quoted(world.main)}`;
   const host = ["--host", "127.0.0.1", "--ssh", ssh, "--remote-newel", newel];
@@ -149,7 +149,9 @@ test("newel deploy --host deploys over ssh", { skip }, async (t) => {
     }
   });
 
-  await t.test("an unprivileged user is deployed to", { skip: withoutRoot }, async () => {
+  await t.test("an unprivileged user is deployed to", { skip: withoutRoot }, async (t) => {
+    const ends: (() => void)[] = [];
+    t.after(() => ends.forEach((end) => end()));
     const home = nobodysDirectory(t);
     const theirs = new World(t, { home });
     const other = new Repository(theirs, await freePort());
@@ -157,6 +159,10 @@ test("newel deploy --host deploys over ssh", { skip }, async (t) => {
     const user = `--reuid=${NOBODY} --regid=${NOBODY} --clear-groups`;
     const main = join(readableRepo(t), "src/cli/main.ts");
     const newel = `cd / && setpriv ${user} env HOME=${home} NEWEL_HOME=${home} ${process.execPath} ${main}`;
+    ends.push(() => {
+      const { status, stderr } = spawnSync("/bin/sh", ["-c", `${newel} down --all`]);
+      assert.equal(status, 0, String(stderr));
+    });
     const there = ["--host", "127.0.0.1", "--ssh", ssh, "--remote-newel", newel];
     const ran = await theirs.newelWith(
       { ...theirs.environment, NEWEL_HOME: spare },

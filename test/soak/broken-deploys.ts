@@ -49,6 +49,8 @@ async function run(scope: Scope): Promise<number> {
     for (const problem of [...problems, ...new Set(failed)]) console.log(`      ${problem}`);
   }
   await requests.end();
+  // The hooks of a program run in reverse: the directories would go first.
+  await world.succeed("down", "--all");
   console.log(
     `${chosen.length} broken deploys, ${bad} wrong; ${requests.answers} requests, ${requests.failures.length} failed`,
   );

@@ -114,6 +114,8 @@ async function runNewel(scope: Scope): Promise<boolean> {
     requests,
     `first answer of the new release after ${median(live)} ms (median), of the former one after ${Math.round(back)} ms (rollback)`,
   );
+  // The hooks of a program run in reverse: the directories would go first.
+  await world.succeed("down", "--all");
   for (const each of missing) console.log(`  a chunk is gone: ${each}`);
   return requests.failures.length === 0 && missing.length === 0;
 }
