@@ -268,6 +268,10 @@ interface Move {
     readonly to: string;
 }
 
+const OCCASIONS: readonly ["failed", "restarted", "backoff", "diskFull"];
+
+type Occasion = (typeof OCCASIONS)[number];
+
 interface PortRange {
     readonly first: number;
     readonly last: number;
@@ -293,6 +297,14 @@ type ResolvedAddress = {
 } | {
     readonly path: string;
 };
+
+interface ResolvedAlert {
+    readonly run?: readonly string[];
+    readonly url?: string;
+    readonly everyMs: number;
+}
+
+type ResolvedAlerts = Readonly<Partial<Record<Occasion, ResolvedAlert>>>;
 
 interface ResolvedAlive {
     readonly probe: Extract<ResolvedProbe, {
@@ -327,6 +339,7 @@ interface ResolvedConfig {
     readonly sockets: readonly ResolvedSocket[];
     readonly services: readonly ResolvedService[];
     readonly metrics?: ResolvedMetrics;
+    readonly on?: ResolvedAlerts;
 }
 
 interface ResolvedHooks {

@@ -37,6 +37,7 @@ export interface Config<SocketName extends string = string, ServiceName extends 
         readonly [Name in ServiceName]: ServiceConfig<NoInfer<SocketName>, NoInfer<ServiceName> | "jobs">;
     };
     readonly jobs?: JobsConfig<NoInfer<ServiceName>>;
+    readonly on?: AlertsConfig;
     readonly metrics?: MetricsConfig;
 }
 
@@ -243,6 +244,21 @@ export function defineConfig<const SocketName extends string = never, const Serv
 export function isNewelError(value: unknown): value is NewelError;
 
 // Not exported, but used by the types above.
+
+type AlertConfig = string | readonly string[] | AlertTarget;
+
+interface AlertTarget {
+    readonly run?: string | readonly string[];
+    readonly url?: string;
+    readonly every?: Duration;
+}
+
+interface AlertsConfig {
+    readonly failed?: AlertConfig;
+    readonly restarted?: AlertConfig;
+    readonly backoff?: AlertConfig;
+    readonly diskFull?: AlertConfig;
+}
 
 const DURATION_MS: {
     readonly ms: 1;

@@ -17,6 +17,7 @@ import type {
   UpOptions,
   UpPlan,
 } from "./api.ts";
+import { Alerts } from "./alerts/alerts.ts";
 import { AppVerbs, admitted } from "./app-verbs.ts";
 import { App, parseStoredApp, type StoredApp } from "./app.ts";
 import { Apps } from "./apps.ts";
@@ -45,6 +46,7 @@ import { Usages } from "./usage.ts";
 import { viewDetail, viewService, type ViewParts } from "./views.ts";
 import { Schedules } from "./schedules.ts";
 import { Watches } from "./watches.ts";
+import { withSockets } from "./with-sockets.ts";
 
 /** What an answer may take to leave before this process ends, in milliseconds. */
 const ANSWER_MS = 50;
@@ -82,6 +84,7 @@ export class Supervisor implements SupervisorApi {
   readonly #deploys: UnfinishedDeploys;
   readonly #schedules: Schedules;
   readonly #marks = new DeployMarks();
+  readonly #alerts: Alerts;
   /** Calls of `up` and `down` that are not done. */
   #underWay = 0;
   #greeted = false;
@@ -116,6 +119,8 @@ export class Supervisor implements SupervisorApi {
       services: () => [...this.#apps].flatMap(({ services }) => [...services.values()]),
       log,
     });
+    const { directory } = parts.home;
+    this.#alerts = new Alerts({ directory, apps, events: this.#events, log });
     this.#watches = new Watches({ commands: this.#commands, log });
     this.#deploys = new UnfinishedDeploys(kernel, parts.home, log);
     this.#schedules = new Schedules({
@@ -161,6 +166,7 @@ export class Supervisor implements SupervisorApi {
     for (const app of this.#apps) if (app.ending) this.#verbs.finishDown(app);
     void this.#endpoints.settle();
     void this.#deploys.check();
+    this.#alerts.open();
   }
 
   /** Releases everything; services keep running. */
@@ -171,6 +177,7 @@ export class Supervisor implements SupervisorApi {
     this.#memory.close();
     this.#watches.close();
     this.#schedules.close();
+    this.#alerts.close();
     this.#endpoints.close();
     for (const app of this.#apps) for (const service of app.services.values()) service.close();
   }
@@ -354,6 +361,7 @@ export class Supervisor implements SupervisorApi {
         this.#refusing.check(app);
         this.#watches.check(app, service);
         this.#schedules.check(app, service);
+        this.#alerts.check(app, service);
         if (!this.#apps.has(app)) return;
         app
           .saveFacts()

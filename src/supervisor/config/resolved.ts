@@ -1,6 +1,7 @@
 import * as v from "valibot";
 
 import { newelError } from "../../base/errors.ts";
+import { type ResolvedAlerts, resolvedAlertsSchema } from "./alerts.ts";
 import type { ResolvedIdentity } from "./identity.ts";
 import type { PortRange } from "./port-range.ts";
 import { cronSchema, type ResolvedSchedule, scheduleSchema } from "./resolved-schedule.ts";
@@ -26,6 +27,8 @@ export interface ResolvedConfig {
   readonly services: readonly ResolvedService[];
   /** Missing: no endpoint. */
   readonly metrics?: ResolvedMetrics;
+  /** Missing: no alerts. */
+  readonly on?: ResolvedAlerts;
 }
 
 /** A TCP or a Unix socket. Without `host` it listens where the app's own listen() does. */
@@ -377,6 +380,7 @@ const configSchema: v.GenericSchema<unknown, ResolvedConfig> = v.object({
   sockets: v.array(socketSchema),
   services: v.array(serviceSchema),
   metrics: v.exactOptional(metricsSchema),
+  on: v.exactOptional(resolvedAlertsSchema),
 });
 
 /**

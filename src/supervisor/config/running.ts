@@ -70,10 +70,11 @@ export function pendingChanges(given: ResolvedConfig, running: ResolvedConfig): 
   const gone = running.services.filter(
     (former) => !config.services.some(({ name }) => name === former.name),
   );
-  const metrics =
-    JSON.stringify(given.metrics) === JSON.stringify(running.metrics) ? [] : ["metrics changed"];
+  const ofApp = (["metrics", "on"] as const).flatMap((key) =>
+    JSON.stringify(given[key]) === JSON.stringify(running[key]) ? [] : [`${key} changed`],
+  );
   return [
-    ...metrics,
+    ...ofApp,
     ...changes,
     ...gone.map(({ name }) => `${name}: not in the configuration any more`),
   ];

@@ -16,6 +16,8 @@ import {
 } from "./leaves.ts";
 import { parsePortRange } from "./port-range.ts";
 import { type Finding, type Key, kindOf, valueText } from "./problems.ts";
+import type { AlertsConfig } from "./alert-types.ts";
+import { alertsSchema } from "./alerts.ts";
 import { identitySettings } from "./identity.ts";
 import { settings } from "./settings.ts";
 import { type CheckedDeploy, deploySchema } from "./deploy-schema.ts";
@@ -82,6 +84,7 @@ export type CheckedJobs = Omit<JobsConfig, "modules" | "dependsOn" | "listen"> &
 /** The settings other than `sockets` and `services`, which are checked one by one. */
 export type CheckedTop = Pick<Config, "name" | "env" | "envFile" | "profileEnv"> & {
   readonly metrics?: Partial<MetricsConfig>;
+  readonly on?: AlertsConfig;
   readonly sockets?: Readonly<Record<string, unknown>>;
   readonly services?: Readonly<Record<string, unknown>>;
   readonly jobs?: unknown;
@@ -258,6 +261,7 @@ const topSchema: v.GenericSchema<unknown, CheckedTop> = settings("top", {
   sockets: may(record("must be an object: { web: { port: 3000 } }.")),
   services: may(record('must be an object: { web: { node: "src/server.ts" } }.')),
   jobs: may(v.unknown()),
+  on: may(alertsSchema),
   metrics: may(settings("metrics", { prometheus: may(text(METRICS_ADDRESS)) })),
   deploy: may(v.unknown()),
 });

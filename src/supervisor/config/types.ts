@@ -1,3 +1,4 @@
+import type { AlertsConfig } from "./alert-types.ts";
 import type { Duration, Size } from "../../base/units.ts";
 import type { AliveConfig, ReadyConfig } from "./check-types.ts";
 import type { DeployConfig } from "./deploy-types.ts";
@@ -268,6 +269,8 @@ export interface Config<SocketName extends string = string, ServiceName extends 
   };
   /** The job server, as a service named `jobs`. */
   readonly jobs?: JobsConfig<NoInfer<ServiceName>>;
+  /** Alerts by commands or webhooks. Default: none. */
+  readonly on?: AlertsConfig;
   /** An endpoint with the metrics of the app. Default: none. */
   readonly metrics?: MetricsConfig;
 }

@@ -7,6 +7,7 @@ import { fileFindings } from "./file-rules.ts";
 import { type Jobs, JOBS_SERVICE, readJobs, STORE_VARIABLE, toldOfJobs } from "./jobs.ts";
 import { type Interpolated, interpolate } from "./interpolate.ts";
 import { isRecord } from "./leaves.ts";
+import { alertFindings, resolveAlerts } from "./alerts.ts";
 import { metricsFindings, resolveMetrics } from "./metrics.ts";
 import { type Finding, isWithin, kindOf } from "./problems.ts";
 import { activeProfiles, isInProfile, profileFindings, profileLayers } from "./profiles.ts";
@@ -159,6 +160,7 @@ function readTop(value: Record<string, unknown>, directory: string): Top {
       ...environmentFindings(checked.env, ["env"]),
       ...profileEnvFindings(checked.profileEnv, ["profileEnv"]),
       ...metricsFindings(checked.metrics, directory),
+      ...alertFindings(checked.on),
     ],
   };
 }
@@ -314,6 +316,7 @@ function assemble(parts: Parts): ResolvedConfig {
     sockets: [...bySocketName.values()],
     services: resolved,
     ...resolveMetrics(top.metrics, directory),
+    ...resolveAlerts(top.on),
   };
 }
 

@@ -16,6 +16,8 @@ export type Level =
   | "backoff"
   | "jobs"
   | "metrics"
+  | "on"
+  | "alert"
   | "jobs listen"
   | "deploy"
   | "verify"

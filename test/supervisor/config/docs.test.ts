@@ -34,7 +34,8 @@ test("the page names every setting", async (t) => {
     "newel.config.json": `{ "zzzzzzzz": 1, "services": { "a": { "run": "x", "zzzzzzzz": 1, "ready": { "zzzzzzzz": 1 },
       "stop": { "zzzzzzzz": 1 }, "restart": { "zzzzzzzz": 1 }, "schedule": { "zzzzzzzz": 1 }, "hooks": { "zzzzzzzz": 1 }, "logs": { "zzzzzzzz": 1 } } },
       "sockets": { "s": { "path": "x", "zzzzzzzz": 1 } },
-      "jobs": { "modules": "*.json", "zzzzzzzz": 1 }, "metrics": { "zzzzzzzz": 1 } }`,
+      "jobs": { "modules": "*.json", "zzzzzzzz": 1 }, "metrics": { "zzzzzzzz": 1 },
+      "on": { "failed": { "zzzzzzzz": 1 }, "zzzzzzzz": 1 } }`,
   });
   const { message } = await loadError(directory);
   const settings = [...message.matchAll(/there are (.*)\.$/gm)].flatMap(([, names = ""]) =>

@@ -260,7 +260,7 @@ export const WHOLE_FILES: readonly BrokenCase[] = [
     title: "a key that a terminal obeys",
     source: 'export default {\n  services: {},\n  "\\u001b[31m\\u009b\\u202e": 1,\n};\n',
     lines: [
-      'newel.config.ts:3  ["\\u001b[31m\\u009b\\u202e"] is not a setting here; there are "name", "env", "profileEnv", "envFile", "include", "sockets", "services", "jobs", "metrics", "deploy".',
+      'newel.config.ts:3  ["\\u001b[31m\\u009b\\u202e"] is not a setting here; there are "name", "env", "profileEnv", "envFile", "include", "sockets", "services", "jobs", "on", "metrics", "deploy".',
     ],
   },
   {
