@@ -356,13 +356,15 @@ interface ResolvedIdentity {
 }
 
 interface ResolvedMetrics {
-    readonly prometheus: {
-        readonly host: string;
-        readonly port: number;
-    }
-     | {
-        readonly path: string;
-    };
+    readonly prometheus?: ResolvedAddress;
+    readonly otlp?: ResolvedOtlp;
+    readonly statsd?: ResolvedStatsd;
+}
+
+interface ResolvedOtlp {
+    readonly url: string;
+    readonly headers?: Readonly<Record<string, string>>;
+    readonly everyMs: number;
 }
 
 type ResolvedProbe = {
@@ -472,6 +474,12 @@ interface ResolvedSocket {
     readonly uid?: number;
     readonly gid?: number;
     readonly kernelName?: string;
+}
+
+interface ResolvedStatsd {
+    readonly host: string;
+    readonly port: number;
+    readonly everyMs: number;
 }
 
 interface ResolvedWatch {

@@ -1082,7 +1082,15 @@ interface LimitsConfig {
 }
 
 interface MetricsConfig {
-    readonly prometheus: string;
+    readonly prometheus?: string;
+    readonly otlp?: string | OtlpConfig;
+    readonly statsd?: string | StatsdConfig;
+}
+
+interface OtlpConfig {
+    readonly url: string;
+    readonly headers?: Readonly<Record<string, string>>;
+    readonly every?: Duration;
 }
 
 const SIZE_BYTES: {
@@ -1099,6 +1107,11 @@ interface ScheduleConfig {
     readonly cron: string;
     readonly tz?: string;
     readonly missed?: "run" | "skip";
+}
+
+interface StatsdConfig {
+    readonly address: string;
+    readonly every?: Duration;
 }
 
 interface WatchConfig {

@@ -39,6 +39,7 @@ import { withSockets } from "./provide-sockets.ts";
 import { findRuns, Reconciler } from "./reconcile.ts";
 import type { SocketHolder } from "./socket-holder.ts";
 import { Refusing } from "./refusing.ts";
+import { signalReplicas } from "./signal-replicas.ts";
 import { Sockets } from "./sockets.ts";
 import { type Found, findServices } from "./targets.ts";
 import { planUpOf } from "./up.ts";
@@ -46,7 +47,6 @@ import { Usages } from "./usage.ts";
 import { viewDetail, viewService, type ViewParts } from "./views.ts";
 import { Schedules } from "./schedules.ts";
 import { Watches } from "./watches.ts";
-import { withSockets } from "./with-sockets.ts";
 
 /** What an answer may take to leave before this process ends, in milliseconds. */
 const ANSWER_MS = 50;
@@ -119,8 +119,7 @@ export class Supervisor implements SupervisorApi {
       services: () => [...this.#apps].flatMap(({ services }) => [...services.values()]),
       log,
     });
-    const { directory } = parts.home;
-    this.#alerts = new Alerts({ directory, apps, events: this.#events, log });
+    this.#alerts = new Alerts({ home: parts.home, apps, events: this.#events, log });
     this.#watches = new Watches({ commands: this.#commands, log });
     this.#deploys = new UnfinishedDeploys(kernel, parts.home, log);
     this.#schedules = new Schedules({
@@ -285,12 +284,7 @@ export class Supervisor implements SupervisorApi {
     signal: string,
     group: boolean,
   ): Promise<readonly { readonly pid: number; readonly command: string }[]> {
-    const replicas = this.#find(target).flatMap(({ service }) => [...service.replicas]);
-    const named = new Set(
-      target.names.filter((name) => replicas.some((replica) => replica.name === name)),
-    );
-    const chosen = named.size === 0 ? replicas : replicas.filter(({ name }) => named.has(name));
-    return (await Promise.all(chosen.map((replica) => replica.signal(signal, group)))).flat();
+    return signalReplicas(this.#find(target), target.names, { signal, group });
   }
 
   events(): AsyncIterable<SupervisorEvent> {

@@ -3,6 +3,7 @@ import { hostname } from "node:os";
 import { dirname } from "node:path";
 
 import { messageOf, systemCode } from "../../base/errors.ts";
+import type { Home } from "../../base/home.ts";
 import { formatSize } from "../../base/units.ts";
 import type { App } from "../app.ts";
 import { processEnvironment } from "../config/environment.ts";
@@ -26,8 +27,8 @@ const TEXTS: Readonly<Record<Occasion, string>> = {
 };
 
 interface AlertsParts {
-  /** The home of newel, whose file system has the output. */
-  readonly directory: string;
+  /** Its file system has the output of services. */
+  readonly home: Home;
   readonly apps: () => Iterable<App>;
   readonly log: (text: string) => void;
   /** Gets an event for each alert that was not delivered. */
@@ -164,10 +165,10 @@ export class Alerts {
       suppressed,
       lines,
     };
-    const { post, runCommand } = await import("./deliver.ts");
+    const { post, runAlertCommand } = await import("./deliver.ts");
     const { signal } = this.#abort;
     const results = await Promise.all([
-      ...(run === undefined ? [] : [runCommand(run, alert, placeOf(app), signal)]),
+      ...(run === undefined ? [] : [runAlertCommand(run, alert, placeOf(app), signal)]),
       ...(url === undefined ? [] : [post(url, alert, signal)]),
     ]);
     return signal.aborted ? [] : results.filter((result) => result !== undefined);
@@ -183,11 +184,11 @@ export class Alerts {
   }
 
   #readDisk(): void {
-    const free = freeBytes(this.#parts.directory);
+    const free = freeBytes(this.#parts.home.directory);
     if (free === undefined || free > 2 * LEAST_ROOM_BYTES) this.#isDiskFull = false;
     if (free === undefined || free >= LEAST_ROOM_BYTES || this.#isDiskFull) return;
     this.#isDiskFull = true;
-    const why = `${formatSize(free)} are left on the file system of ${this.#parts.directory}`;
+    const why = `${formatSize(free)} are left on the file system of ${this.#parts.home.directory}`;
     for (const app of this.#parts.apps()) this.#occur("diskFull", app, undefined, why);
   }
 }

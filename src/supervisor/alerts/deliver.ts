@@ -22,7 +22,7 @@ export interface Place {
  *
  * @returns how it failed, as the rest of a sentence; `undefined` when it ended with 0
  */
-export async function runCommand(
+export async function runAlertCommand(
   words: readonly string[],
   alert: Alert,
   { cwd, env }: Place,

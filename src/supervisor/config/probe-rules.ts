@@ -3,7 +3,8 @@ import { type Finding, type Key, quoted } from "./problems.ts";
 import { parsePortRange } from "./port-range.ts";
 import type { CheckedAlive, CheckedReady } from "./policy-schema.ts";
 import type { CheckedService } from "./schema.ts";
-import { isHost, listenEntries, parseAddress } from "./sockets.ts";
+import { parseAddress } from "./host-port.ts";
+import { isHost, listenEntries } from "./sockets.ts";
 
 type At = (...keys: Key[]) => Key[];
 

@@ -133,12 +133,24 @@ export interface ResolvedAlive {
   readonly threshold: number;
 }
 
-/** The endpoint of the metrics of an app. */
+/** The endpoint and the targets of the metrics of an app. */
 export interface ResolvedMetrics {
-  readonly prometheus:
-    | { readonly host: string; readonly port: number }
-    /** Absolute. */
-    | { readonly path: string };
+  /** The path is absolute. */
+  readonly prometheus?: ResolvedAddress;
+  readonly otlp?: ResolvedOtlp;
+  readonly statsd?: ResolvedStatsd;
+}
+
+export interface ResolvedOtlp {
+  readonly url: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly everyMs: number;
+}
+
+export interface ResolvedStatsd {
+  readonly host: string;
+  readonly port: number;
+  readonly everyMs: number;
 }
 
 /** The commands of a service at moments in the life of each replica. */
@@ -369,7 +381,15 @@ const serviceSchema: v.GenericSchema<unknown, ResolvedService> = v.object({
 });
 
 const metricsSchema: v.GenericSchema<unknown, ResolvedMetrics> = v.object({
-  prometheus: addressSchema,
+  prometheus: v.exactOptional(addressSchema),
+  otlp: v.exactOptional(
+    v.object({
+      url: v.string(),
+      headers: v.exactOptional(v.record(v.string(), v.string())),
+      everyMs: count,
+    }),
+  ),
+  statsd: v.exactOptional(v.object({ host: v.string(), port: count, everyMs: count })),
 });
 
 const configSchema: v.GenericSchema<unknown, ResolvedConfig> = v.object({

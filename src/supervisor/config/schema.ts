@@ -20,6 +20,7 @@ import type { AlertsConfig } from "./alert-types.ts";
 import { alertsSchema } from "./alerts.ts";
 import { identitySettings } from "./identity.ts";
 import { settings } from "./settings.ts";
+import { parseAddress } from "./host-port.ts";
 import { type CheckedDeploy, deploySchema } from "./deploy-schema.ts";
 import type { ScheduleConfig } from "./policy-types.ts";
 import {
@@ -43,7 +44,9 @@ import type {
   JobsConfig,
   JobsListenConfig,
   MetricsConfig,
+  OtlpConfig,
   ServiceSettings,
+  StatsdConfig,
 } from "./types.ts";
 
 /** A service whose every setting has the right form; whether they fit together is for the rules. */
@@ -252,6 +255,36 @@ const jobsSchema: v.GenericSchema<unknown, CheckedJobs> = settings("jobs", {
 export const METRICS_ADDRESS =
   'must be an address of loopback or the path of a Unix socket: "127.0.0.1:9464", "./run/metrics.sock".';
 
+const OTLP_URL = 'must be the http or https URL of a collector: "http://127.0.0.1:4318".';
+const otlpUrl = v.custom<string>(
+  (value) => typeof value === "string" && /^https?:\/\//.test(value) && URL.canParse(value),
+  OTLP_URL,
+);
+const otlp: v.GenericSchema<unknown, string | OtlpConfig> = v.lazy((input) =>
+  isRecord(input)
+    ? settings("otlp", {
+        url: otlpUrl,
+        headers: may(
+          v.pipe(
+            record('must be an object: { authorization: "Bearer …" }.'),
+            v.record(v.string(), text('must be a text in quotes: authorization: "Bearer …".')),
+          ),
+        ),
+        every: may(duration(1_000)),
+      })
+    : otlpUrl,
+);
+
+const statsdAddress = v.custom<string>(
+  (value) => typeof value === "string" && parseAddress(value) !== undefined,
+  'must be HOST:PORT: "127.0.0.1:8125".',
+);
+const statsd: v.GenericSchema<unknown, string | StatsdConfig> = v.lazy((input) =>
+  isRecord(input)
+    ? settings("statsd", { address: statsdAddress, every: may(duration(1_000)) })
+    : statsdAddress,
+);
+
 const topSchema: v.GenericSchema<unknown, CheckedTop> = settings("top", {
   name: may(text('must be a name: "shop".')),
   env: may(environment),
@@ -262,7 +295,13 @@ const topSchema: v.GenericSchema<unknown, CheckedTop> = settings("top", {
   services: may(record('must be an object: { web: { node: "src/server.ts" } }.')),
   jobs: may(v.unknown()),
   on: may(alertsSchema),
-  metrics: may(settings("metrics", { prometheus: may(text(METRICS_ADDRESS)) })),
+  metrics: may(
+    settings("metrics", {
+      prometheus: may(text(METRICS_ADDRESS)),
+      otlp: may(otlp),
+      statsd: may(statsd),
+    }),
+  ),
   deploy: may(v.unknown()),
 });
 

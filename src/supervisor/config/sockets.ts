@@ -5,20 +5,9 @@ import { closest } from "../../base/names.ts";
 import { DEFAULT_BACKLOG } from "../../base/preload.ts";
 import { resolveIdentity } from "./identity.ts";
 import { quoted } from "./problems.ts";
+import { isPort, parseAddress } from "./host-port.ts";
 import type { ResolvedSocket } from "./resolved.ts";
 import type { CheckedService, CheckedSocket } from "./schema.ts";
-
-/** `host:port`, `[::1]:port`; `undefined` when it is neither. */
-export function parseAddress(text: string): { host: string; port: number } | undefined {
-  const match = /^(?:\[([^\]]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(text);
-  if (match === null) return undefined;
-  const port = Number(match[3]);
-  return isPort(port) ? { host: match[1] ?? match[2] ?? "", port } : undefined;
-}
-
-function isPort(port: number): boolean {
-  return Number.isInteger(port) && port >= 1 && port <= 65_535;
-}
 
 /** Whether the kernel can bind it: it resolves no names. */
 export function isHost(host: string): boolean {

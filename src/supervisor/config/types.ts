@@ -232,13 +232,35 @@ export interface JobsConfig<ServiceName extends string = string> extends Pick<
   readonly nodeArgs?: readonly string[];
 }
 
-/** The endpoint of the metrics of an app. */
+/** A collector that gets metrics by OTLP. */
+export interface OtlpConfig {
+  /** `'http://127.0.0.1:4318'`; a URL without a path gets `/v1/metrics`. */
+  readonly url: string;
+  /** Headers of each request, such as those of an account. */
+  readonly headers?: Readonly<Record<string, string>>;
+  /** The time between two requests. Default `'60s'`. */
+  readonly every?: Duration;
+}
+
+/** A statsd server that gets metrics in the DogStatsD form, by UDP. */
+export interface StatsdConfig {
+  /** `'127.0.0.1:8125'` */
+  readonly address: string;
+  /** The time between two readings. Default `'10s'`. */
+  readonly every?: Duration;
+}
+
+/** The endpoint and the targets of the metrics of an app: at least one. */
 export interface MetricsConfig {
   /**
    * A loopback address (`'127.0.0.1:9464'`, `'[::1]:9464'`) or the path of a Unix socket (`'./run/metrics.sock'`,
    * relative to the configuration file, readable by its owner only) at which Prometheus scrapes `/metrics`.
    */
-  readonly prometheus: string;
+  readonly prometheus?: string;
+  /** A collector of OpenTelemetry (OTLP over HTTP, JSON): its URL, or an object. */
+  readonly otlp?: string | OtlpConfig;
+  /** A statsd server (the DogStatsD form, with tags, by UDP): its address, or an object. */
+  readonly statsd?: string | StatsdConfig;
 }
 
 /** The export of newel.config.ts: the desired state of one app. */
@@ -271,6 +293,6 @@ export interface Config<SocketName extends string = string, ServiceName extends 
   readonly jobs?: JobsConfig<NoInfer<ServiceName>>;
   /** Alerts by commands or webhooks. Default: none. */
   readonly on?: AlertsConfig;
-  /** An endpoint with the metrics of the app. Default: none. */
+  /** Endpoints and targets of the metrics of the app. Default: none. */
   readonly metrics?: MetricsConfig;
 }

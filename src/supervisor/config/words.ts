@@ -16,6 +16,8 @@ export type Level =
   | "backoff"
   | "jobs"
   | "metrics"
+  | "otlp"
+  | "statsd"
   | "on"
   | "alert"
   | "jobs listen"

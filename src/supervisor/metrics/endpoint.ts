@@ -15,7 +15,7 @@ const REQUEST_MS = 10_000;
 const HOSTS = /^(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?$/i;
 
 /** The address of an endpoint. */
-export type MetricsAddress = ResolvedMetrics["prometheus"];
+export type MetricsAddress = NonNullable<ResolvedMetrics["prometheus"]>;
 
 /** An HTTP server for scrapers. */
 export interface Endpoint {

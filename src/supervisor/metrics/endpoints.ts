@@ -3,6 +3,7 @@ import type { MetricFamily } from "../api.ts";
 import type { App } from "../app.ts";
 import type { ResolvedConfig } from "../config/resolved.ts";
 import type { Endpoint, MetricsAddress } from "./endpoint.ts";
+import { Exporters } from "./exporters.ts";
 
 /** How long after a failure an address is tried again, in milliseconds. */
 const AGAIN_MS = 10_000;
@@ -16,10 +17,11 @@ export interface EndpointsParts {
 
 /**
  * The endpoints that the configurations of the apps ask for, one for each address; apps of the same address share
- * one. Nothing is loaded while no app has `metrics`.
+ * one; and the exporters next to them. Nothing is loaded while no app has `metrics`.
  */
 export class Endpoints {
   readonly #parts: EndpointsParts;
+  readonly #exporters: Exporters;
   readonly #open = new Map<string, Endpoint>();
   #timer: NodeJS.Timeout | undefined;
   #isClosed = false;
@@ -27,6 +29,7 @@ export class Endpoints {
 
   constructor(parts: EndpointsParts) {
     this.#parts = parts;
+    this.#exporters = new Exporters(parts);
   }
 
   /**
@@ -35,18 +38,23 @@ export class Endpoints {
    * @throws NEWEL_E_METRICS_ADDRESS when its address cannot be bound
    */
   prepare({ metrics }: ResolvedConfig): Promise<void> {
-    return metrics === undefined
+    return metrics?.prometheus === undefined
       ? Promise.resolve()
-      : this.#inTurn(() => this.#ensure(metrics.prometheus));
+      : this.#ensureInTurn(metrics.prometheus);
+  }
+
+  #ensureInTurn(address: MetricsAddress): Promise<void> {
+    return this.#inTurn(() => this.#ensure(address));
   }
 
   /** Opens and closes endpoints until they match the settings of the apps. */
   settle(): Promise<void> {
+    this.#exporters.settle();
     return this.#inTurn(async () => {
       clearTimeout(this.#timer);
       const wanted = new Map<string, MetricsAddress>();
       for (const { config } of this.#parts.apps())
-        if (config.metrics !== undefined)
+        if (config.metrics?.prometheus !== undefined)
           wanted.set(JSON.stringify(config.metrics.prometheus), config.metrics.prometheus);
       for (const [key, endpoint] of this.#open) {
         if (wanted.has(key)) continue;
@@ -66,6 +74,7 @@ export class Endpoints {
 
   close(): void {
     this.#isClosed = true;
+    this.#exporters.close();
     clearTimeout(this.#timer);
     for (const endpoint of this.#open.values()) endpoint.close();
     this.#open.clear();
@@ -82,7 +91,7 @@ export class Endpoints {
 
   #appsOf(key: string): string[] {
     return [...this.#parts.apps()].flatMap(({ name, config: { metrics } }) =>
-      metrics !== undefined && JSON.stringify(metrics.prometheus) === key ? [name] : [],
+      metrics?.prometheus !== undefined && JSON.stringify(metrics.prometheus) === key ? [name] : [],
     );
   }
 
