@@ -38,7 +38,7 @@ function ecosystem(web: number, admin: number): string {
     },
     { name: "admin", script: "npm", args: "run admin", env: { PORT: ${admin} } },
     { name: "mail", script: "./mail.js", max_memory_restart: "300M", watch: true },
-    { name: "report", script: "./report.sh", interpreter: "sh", cron_restart: "0 3 * * *", autorestart: false },
+    { name: "report", script: "./report.sh", interpreter: "sh", cron_restart: "0 3 * * *", autorestart: false, log_type: "json" },
   ],
 };
 `;
@@ -86,15 +86,19 @@ describe("newel init and the files of other tools", () => {
     const init = await world.succeed("init");
     assert.equal(init.stdout, "");
     assert.match(init.stderr, /^Read ecosystem\.config\.js \(pm2\): 4 services\.$/m);
-    assert.match(init.stderr, /^ {2}ecosystem\.config\.js:14 {2}mail\.max_memory_restart: /m);
-    assert.match(init.stderr, /^ {2}ecosystem\.config\.js:15 {2}report\.cron_restart: /m);
+    assert.match(
+      init.stderr,
+      /^ {2}ecosystem\.config\.js:15 {2}report\.cron_restart is a schedule/m,
+    );
     const written = readFileSync(join(directory, "newel.config.ts"), "utf8");
+    assert.match(written, /maxMemory: "300MiB"/);
+    assert.match(written, /schedule: .*0 3 \* \* \*/);
     assert.match(written, /SHOP_KEY: process\.env\.SHOP_KEY/);
     assert.ok(!(written + init.stderr).includes("hunter2"), "a value of the shell is printed");
     const { stderr } = await world.succeed("up");
     assert.match(
       stderr,
-      /shop is up: web 2\/2 on \S+; admin 1\/1 on \S+; mail 1\/1; report completed\./,
+      /shop is up: web 2\/2 on \S+; admin 1\/1 on \S+; mail 1\/1; report runs in \S+\./,
     );
     const answers = new Set<string>();
     for (let request = 0; answers.size < 2 && request < 500; request += 1)
@@ -116,7 +120,7 @@ describe("newel init and the files of other tools", () => {
     world.enter("direct", shop(web, admin));
     const { stderr } = await world.succeed("up");
     assert.match(stderr, /^Reading ecosystem\.config\.js \(pm2\): web, admin, mail, report\. /m);
-    assert.match(stderr, /Without effect: max_memory_restart, cron_restart\./);
+    assert.match(stderr, /Without effect: log_type\./);
     assert.match(stderr, /direct is up: web 2\/2/);
     assert.match(await whoAnswers(web), /^web [01] hunter2hunter2$/);
     assert.match((await world.succeed("up")).stderr, /Nothing to do/);

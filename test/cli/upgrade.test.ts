@@ -270,7 +270,10 @@ test("an older newel never replaces a newer one, and reports NEWEL_E_OLDER_CALLE
   for (const verb of ["up", "upgrade"]) {
     const refused = await old.newel(verb);
     assert.equal(refused.code, 1, verb);
-    assert.match(refused.stderr, /1\.9\.0, older than the 1\.10\.0 .*\(NEWEL_E_OLDER_CALLER\)\n$/s);
+    assert.match(
+      refused.stderr,
+      /1\.9\.0, older than the daemons of \S+ \(1\.10\.0\).*\(NEWEL_E_OLDER_CALLER\)\n$/s,
+    );
   }
   const shown = await old.succeed("ps");
   assert.match(shown.stderr, /1\.9\.0; the daemons are newel 1\.10\.0.*NEWEL_E_OLDER_CALLER/);

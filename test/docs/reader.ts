@@ -193,7 +193,7 @@ export class Reader {
 function alike(text: string): string {
   return text
     .replaceAll(/#\d+-[0-9a-f]+/g, "#N")
-    .replaceAll(/[\d.]+(?:[smhd]|ms|[kMG]?B|%)?(?![\w/])/g, "N")
+    .replaceAll(/(?:[\d.]+(?:[smhd]|ms|[kMG]?B|%)?)+(?![\w/])/g, "N")
     .replaceAll(/(?:\/[\w.-]+)*\/nwl-\w+/g, "/srv/shop")
     .replaceAll(/[ \t]+/g, " ")
     .replaceAll(/^ | $/gm, "")

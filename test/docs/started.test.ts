@@ -31,7 +31,10 @@ function putPrograms({ directory }: World, port: number): void {
     "src/server.ts": SERVER.replace("PORT", String(port)),
     "server.js": SERVER.replace("PORT", String(port)),
     "node_modules/.bin/package.json": '{ "type": "commonjs" }',
-    "node_modules/.bin/npx": "#!/bin/sh\ntest \"$*\" = 'drizzle-kit migrate'\n",
+    "node_modules/.bin/npx":
+      "#!/bin/sh\ntest \"$*\" = 'drizzle-kit migrate' || test \"$*\" = 'drizzle-kit check'\n",
+    "node_modules/.bin/curl": '#!/bin/sh\ntest "$1" = -fsS\n',
+    "announce.sh": '#!/bin/sh\ntest -n "$1"\n',
     "node_modules/.bin/python3": '#!/bin/sh\ntest "$*" = worker.py && exec sleep 600\n',
     "node_modules/.bin/redis-server": REDIS,
     "src/worker.ts": "setInterval(() => undefined, 60_000);",

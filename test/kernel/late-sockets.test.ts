@@ -251,6 +251,6 @@ test("a port below 1024 without rights is named with the fix", { skip: withoutRo
   for (const line of lines)
     assert.match(
       line,
-      /^NEWEL_E_PORT_RIGHTS Port 81 needs rights .* below 1024 .*unprivileged_port_start=81/,
+      /^NEWEL_E_PORT_RIGHTS newel is not permitted to bind port 81: .* below 1024\. .*unprivileged_port_start=81/,
     );
 });

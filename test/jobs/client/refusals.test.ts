@@ -53,7 +53,7 @@ test("the error of an invalid option names it, its value and a valid value", () 
       (error: Error & { code?: string; fix?: string }) => {
         assert.equal(error.code, "NEWEL_E_JOB_OPTION", JSON.stringify(options));
         assert.match(error.message, message);
-        assert.match(error.fix ?? "", /^Write .{3,}/);
+        assert.match(error.fix ?? "", /^Use .{3,}/);
         return true;
       },
     );

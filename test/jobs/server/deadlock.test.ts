@@ -76,7 +76,12 @@ test("a run that waits for a run of the same queue with concurrency 1 is reporte
   const { id } = await watched.jobs.enqueue(nested, "outer");
   await eventually(() => watched.reports.length > 0, "it is reported", 60_000);
   assert.match(watched.reports[0] ?? "", /concurrency of nested: 1/);
-  assert.deepEqual(await blockedOf(watched), [id]);
+  // The statistics have it once the note of the server is stored, which is after the report in its log.
+  const blocked = await eventually(async () => {
+    const found = await blockedOf(watched);
+    return found.length > 0 && found;
+  }, "the statistics have it");
+  assert.deepEqual(blocked, [id]);
   await watched.jobs.cancel(id);
   await eventually(
     async () => (await blockedOf(watched)).length === 0,
@@ -90,7 +95,12 @@ test("a run that waits for a flow, whose children need its permit, is reported",
   await watched.serve(1);
   const { id } = await watched.jobs.enqueue(flowing, null);
   await eventually(() => watched.reports.length > 0, "it is reported", 60_000);
-  assert.deepEqual(await blockedOf(watched), [id]);
+  // The statistics have it once the note of the server is stored, which is after the report in its log.
+  const blocked = await eventually(async () => {
+    const found = await blockedOf(watched);
+    return found.length > 0 && found;
+  }, "the statistics have it");
+  assert.deepEqual(blocked, [id]);
 });
 
 test("runs that wait for runs which can start, and runs that only enqueue others, are not reported", async (scope) => {
