@@ -30,6 +30,7 @@ export class Reader {
   readonly #own: string;
   readonly #ports = new Map<string, string>();
   #output = "";
+  #commands = 0;
   readonly #continuing: (() => Promise<void>)[] = [];
 
   private constructor(scope: Scope) {
@@ -95,7 +96,9 @@ export class Reader {
     const [, packages] = INSTALL.exec(line) ?? [];
     if (packages !== undefined) return this.#install(packages.split(" "));
     const continues = CONTINUES.test(line);
-    const file = join(this.#own, "output");
+    // A command that continues would write into the middle of the next one's output.
+    this.#commands += 1;
+    const file = join(this.#own, `output-${this.#commands}`);
     const descriptor = openSync(file, "w");
     const child = startProcess(this.#scope, "/bin/sh", ["-c", continues ? `exec ${line}` : line], {
       cwd: this.world.directory,
