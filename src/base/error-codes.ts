@@ -144,7 +144,7 @@ export const ERROR_CODES = {
     fix: "{advice}",
   },
   NEWEL_E_POOL_MEMORY: {
-    text: "Worker {worker} and the processes it started used {usedBytes} bytes of memory, more than the {limitBytes} of the task, and was killed.",
+    text: "Worker {worker} was killed: it and its child processes used {usedBytes} bytes of memory, and the limit of the task is {limitBytes} bytes.",
     fix: "Raise `memoryBytes`, or let the task work in smaller pieces.",
   },
   NEWEL_E_POOL_NO_ANSWER: {
@@ -511,7 +511,7 @@ export const ERROR_CODES = {
   },
   NEWEL_E_DEPLOY_FAILED: {
     text: "Release {number} of {app} failed at {step}: {why}.{state}",
-    fix: "`newel releases --log {number}` shows its output; its directory is kept for inspection.",
+    fix: "`newel releases --log {number}` shows its output. Its directory is kept for inspection, except when the disk was full.",
   },
   NEWEL_E_DEPLOY_NO_RELEASE: {
     text: "No release {number} of {app} was ever live.",

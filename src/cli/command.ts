@@ -18,9 +18,9 @@ export type Options = Readonly<Record<string, OptionInfo>>;
 
 /** The parsed command line, checked against the options of the command. */
 export interface Arguments {
-  /** The words that are no options, in their order; those behind `--` too. */
+  /** The words that are no options, in their order; those after `--` too. */
   readonly words: readonly string[];
-  /** The words behind `--`. */
+  /** The words after `--`. */
   readonly command: readonly string[];
   /** Whether an option without a value was given. */
   has(option: string): boolean;

@@ -164,7 +164,7 @@ export function keyOfView({ name, app = "", run = "", filter = {} }: ViewRequest
 /** The most runs of a view. */
 const RUNS_SHOWN = 200;
 
-/** The words behind `newel` whose `--json` a view shows. */
+/** The command, without `newel`, whose `--json` output a view displays. */
 export function commandOfView(request: ViewRequest): readonly string[] {
   switch (request.name) {
     case "deploys":

@@ -21,7 +21,7 @@ export type Source =
   | {
       readonly kind: "stdin";
       readonly stream: Readable;
-      /** Where the stream comes from, in words, and its commit, where another machine has said so. */
+      /** A description of the stream's origin, and its commit if the sending machine reported one. */
       readonly from?: string;
       readonly commit?: string;
     };

@@ -89,7 +89,7 @@ export interface SocketInfo {
   readonly host?: string;
   /** The port it is bound to. */
   readonly port?: number;
-  /** The network device it is bound to; missing for all. */
+  /** The network device it is bound to; `undefined` if it is not bound to a device. */
   readonly interface?: string;
   /** Whether each process gets another socket on the same port (SO_REUSEPORT). */
   readonly reuseport?: boolean;

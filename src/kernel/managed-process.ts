@@ -239,7 +239,7 @@ export class ManagedProcess {
   }
 }
 
-/** Opens the output files before the process is started, so that a full disk refuses the start. */
+/** Opens the output files before the process is started, so that the start fails if the files cannot be created. */
 export function openOutput(
   home: Home,
   { id, streams, bufsize, group }: ProcessRecord,

@@ -249,7 +249,7 @@ export class SocketTable {
     return bound.info;
   }
 
-  /** Whether a socket of the kernel has a TCP port, or has it bound. */
+  /** Whether a socket of the kernel is configured for a TCP port; with `bound`, whether one is bound to it. */
   #hasPort(port: number | undefined, bound = false): boolean {
     return [...this.#held.values()].some(
       ({ info }) => info.port === port && !(bound && isUnbound(info)),

@@ -65,7 +65,7 @@ export class Member {
   #epoch = 0;
   #cannotMake = false;
   #hasWarned = false;
-  /** The current step on the way to an owner, for errors. */
+  /** The current step of finding or becoming the owner; errors name it. */
   #doing: () => string = () => "there is none";
   readonly #leaving = new AbortController();
   /** Ends the present ownership or connection. */

@@ -30,7 +30,7 @@ export interface HandOverParts {
   readonly log: (text: string) => void;
 }
 
-/** Has the sockets of the next configuration take over the clients of a replica that is to be stopped. */
+/** Moves the waiting connections of a replica that will be stopped to the sockets of the next configuration. */
 export async function handOver(
   replica: Replica,
   next: ResolvedService,

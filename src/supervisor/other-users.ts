@@ -27,7 +27,7 @@ export function admitUser(home: Home, spec: ResolvedService, kernelName: string)
   if (lstatSync(directory).isDirectory()) chownSync(directory, uid, gid);
 }
 
-/** The copy of the preload in the home; an installation elsewhere has its own modes. */
+/** Makes the preload in the home readable for other users. An installation elsewhere keeps its file permissions. */
 function openPreload({ runtimeDirectory, directory }: Home): void {
   const preload = preloadPath();
   if (!preload.startsWith(`${runtimeDirectory}/`)) return;

@@ -7,9 +7,9 @@ import { bindDatagramReceiver, type Datagram, type DatagramReceiver } from "../p
 const ARRIVAL_MS = 50;
 
 /**
- * The second holder of the kernel's sockets: where a kernel may not take them from the processes that
- * serve them (ptrace rights), the next one gets them from here. The messages are those of systemd's fd
- * store; no more than the names and descriptors is understood.
+ * The second holder of the kernel's sockets. A new kernel that is not permitted to take the sockets from the
+ * processes that serve them (ptrace rights) gets them from this object. The messages are those of systemd's
+ * fd store, of which it supports names and descriptors only.
  */
 export class SocketHolder {
   readonly #receiver: DatagramReceiver;

@@ -58,7 +58,7 @@ export interface Targets {
   readonly ledger: Ledger;
 }
 
-/** How long a reader or a passed-over process may take to end by itself once it is alone. */
+/** How long a process without the signal may run after its children or the writers of its input have ended, before it gets the signal. */
 const ALONE_MS = 1_000;
 /** How long a fork of a shell is taken to be about to execute a program; then it is a subshell. */
 const FORK_MS = 200;

@@ -8,7 +8,7 @@ import type { Ports } from "./source.ts";
 
 type Failure = Extract<Progress, { type: "failed" }>;
 
-/** The most ports that are learned: a program that listens on others at each start is not started for ever. */
+/** The maximum number of detected ports. Without it, a program that listens on another port at each start would be restarted endlessly. */
 const MOST_PORTS = 4;
 
 interface DevPortsParts {

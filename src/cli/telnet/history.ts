@@ -6,7 +6,7 @@ import type { Home } from "../../base/home.ts";
 
 /** How many lines are remembered. */
 const LINES_LIMIT = 1_000;
-/** The environment of a process may have secrets, and the kernel writes it nowhere either. */
+/** A line with variables of a process may contain secrets, so it is not stored. */
 const SECRET = /\benv\.|"env"/;
 
 /** The lines a person typed, kept in the home from one time to the next. */

@@ -35,7 +35,7 @@ export interface ScheduleDecision {
   readonly act: "wait" | "run" | "overlap" | "missed";
   /** Every time of the schedule up to this one is settled. */
   readonly settledMs: number;
-  /** The time that the decision is about; of `wait` the next one. */
+  /** The scheduled time that the decision applies to; for `wait`, the next scheduled time. */
   readonly dueMs: number;
   /** The next time of the schedule. */
   readonly nextMs: number;

@@ -12,7 +12,7 @@ interface ExportersParts {
 /** Sends one reading, and returns how it failed. */
 type Send = (families: readonly MetricFamily[], signal: AbortSignal) => Promise<string | undefined>;
 
-/** A target that metrics are sent to, for all apps that have it. */
+/** A target that metrics are sent to; apps that configure the same target share it. */
 interface Exporter {
   readonly kind: "otlp" | "statsd";
   readonly everyMs: number;

@@ -7,8 +7,8 @@ import type { Setting, Settings } from "./draft.ts";
 import { list, type Parsed } from "./parsed.ts";
 import { splitShell } from "./shell-words.ts";
 
-// Facts about a Node.js program that other tools do not write down: the port it listens on, the variables it reads. They
-// are read from its first file and from package.json; in doubt there is none.
+// Facts about a Node.js program that the files of other tools do not contain: the port it listens on, the variables it reads. They
+// are read from its first file and from package.json; an uncertain fact is left out.
 
 /** Options of Node.js whose value is the next word. */
 const WITH_VALUE = new Set([
