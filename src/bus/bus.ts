@@ -220,8 +220,8 @@ export class Bus<Channels extends ChannelMap<Channels> = OpenChannels>
   }
 
   /**
-   * Shuts down: `stop` listeners, then `exit` listeners. Every call shares the one shutdown; a call
-   * from inside one of its own listeners resolves at once: the shutdown waits for that listener, so the listener cannot wait for the shutdown.
+   * Shuts down: `stop` listeners, then `exit` listeners. There is one shutdown, and every call waits for it. A call
+   * within a listener of the shutdown resolves at once, because the shutdown waits for that listener.
    *
    * @param code - the exit code of the process, 0 to 255 (any other number counts as 70); default: see
    * {@link EXIT_CODES}

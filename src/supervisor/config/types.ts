@@ -139,8 +139,8 @@ export interface ServiceSettings<
   /** The umask of the processes, in octal digits: `'022'`. Default: the umask of newel's kernel. */
   readonly umask?: string;
   /**
-   * The user that its processes run as, by name or uid, with the groups of that user; only for root. HOME, USER, LOGNAME
-   * and SHELL are those of the user. Default: the user who runs newel.
+   * The user of the processes, by name or uid. Only root can set it. The processes get the groups of this user, and
+   * HOME, USER, LOGNAME and SHELL are set to its values. Default: the user of newel.
    */
   readonly user?: string | number;
   /** Their group, by name or gid; only for root. Default: the group of `user`. */
